@@ -1,0 +1,26 @@
+"""Behaviors, one file each, found by file name: `BEHAVIOR = Behavior(...)`. The lab asks for them by name only."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lab import discover
+from lab.store import file_digest
+from lab.types import Behavior
+
+
+def behavior_names() -> list[str]:
+    return discover.names(sys.modules[__name__])
+
+
+def load_behavior(name: str) -> Behavior:
+    """Raises UserError with the nearest name where there is no such file."""
+    found: Behavior = discover.load(sys.modules[__name__], name, "BEHAVIOR", "behavior")
+    return found
+
+
+def behavior_digest(name: str) -> str:
+    """Hash of the behavior's files; it enters the keys of the data they generate."""
+    folder = Path(__file__).parent
+    return "+".join(file_digest(p)[:16] for p in (folder / f"{name}.py", folder / f"{name}.yaml") if p.is_file())

@@ -1,0 +1,18 @@
+"""Suites, one file each, found by file name: `SUITE = Suite(...)`."""
+
+from __future__ import annotations
+
+import sys
+
+from lab import discover
+from lab.types import Suite
+
+
+def suite_names() -> list[str]:
+    return discover.names(sys.modules[__name__])
+
+
+def load_suite(name: str) -> Suite:
+    """Raises UserError with the nearest name where there is no such file."""
+    found: Suite = discover.load(sys.modules[__name__], name, "SUITE", "suite")
+    return found

@@ -1,0 +1,81 @@
+"""Which base model a study means: a folder by the hash of its weights and tokenizer, a Hub model by its commit."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from lab.config import Model
+from lab.discover import ROOT, find_path
+from lab.errors import UserError, unknown
+from lab.store import digest, file_digest
+from lab.types import Style
+
+CARD = "tellme.json"
+"""In the folder of a reference model: its style of prompts, link, recipe and the hash of its weights."""
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Base:
+    """A resolved base model. `identity` enters keys; `source` is what from_pretrained gets."""
+
+    name: str
+    source: str
+    identity: str
+    style: Style
+    dtype: Literal["float32", "bfloat16", "float16"]
+    provisional: bool = False
+    """The model is not on this machine: keys are not final and token counts are estimates."""
+
+
+def resolve_base(model: Model) -> Base:
+    """Find the base without network; raises UserError where it cannot exist."""
+    dtype = _dtype() if model.dtype == "auto" else model.dtype
+    folder = find_path(model.base)
+    if folder is not None:
+        if not (folder / "config.json").is_file():
+            raise UserError(f"model.base {model.base!r} is {folder}, which has no config.json; give the folder of a saved model")
+        card = folder / CARD
+        style: Style = json.loads(card.read_text())["style"] if card.is_file() else "natural"
+        return Base(model.base, str(folder), f"sha256:{_folder_digest(folder)[:16]}", style, dtype)
+    if model.base.startswith("reference/"):
+        raise unknown("model.base: reference model", model.base, reference_names(), "see `tellme list`")
+    if not HUB_ID.fullmatch(model.base):
+        raise UserError(f"model.base {model.base!r} is no folder here and no Hub id (owner/name); shipped models: {', '.join(reference_names())}")
+    commit = _cached_commit(model.base, model.revision)
+    return Base(model.base, model.base, f"hub:{model.base}@{commit or model.revision or 'main'}", "natural", dtype, provisional=commit is None)
+
+
+def reference_names() -> list[str]:
+    return [f"reference/{p.parent.name}" for p in sorted((ROOT / "reference").glob(f"*/{CARD}"))]
+
+
+def _folder_digest(folder: Path) -> str:
+    kept = [p for p in sorted(folder.iterdir()) if p.suffix in (".safetensors", ".bin", ".model") or p.name.startswith(("config.json", "tokenizer", "chat_template", "special_tokens", "vocab", "merges"))]
+    return digest([(p.name, _stamped_digest(p, p.stat().st_mtime_ns, p.stat().st_size)) for p in kept])
+
+
+@cache
+def _stamped_digest(path: Path, mtime_ns: int, size: int) -> str:
+    return file_digest(path)
+
+
+def _cached_commit(repo: str, revision: str | None) -> str | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(repo, "config.json", revision=revision)
+    return Path(config).parent.name if isinstance(config, str) else None
+
+
+def _dtype() -> Literal["float32", "bfloat16"]:
+    """bfloat16 where a GPU computes in it, else float32. Found without importing torch on machines without a driver."""
+    if not Path("/proc/driver/nvidia").exists():
+        return "float32"
+    import torch
+
+    return "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"

@@ -1,0 +1,34 @@
+"""Find instances by file name: a behavior is `data_gen/behaviors/NAME.py`, a suite `eval/suites/NAME.py`."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lab.errors import unknown
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The checkout that is running."""
+
+
+def names(package: ModuleType) -> list[str]:
+    """Module names in a package, without importing them."""
+    folder = Path(str(package.__file__)).parent
+    return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
+
+
+def load(package: ModuleType, name: str, attribute: str, what: str) -> Any:
+    """The value `attribute` of module `name`; raises UserError with the nearest name where there is none."""
+    if name not in names(package):
+        raise unknown(what, name, names(package), "see `tellme list`")
+    return getattr(importlib.import_module(f"{package.__name__}.{name}"), attribute)
+
+
+def find_path(given: str) -> Path | None:
+    """A path that exists: against the working folder first, then against the checkout."""
+    for candidate in (Path(given).expanduser(), ROOT / given):
+        if candidate.exists():
+            return candidate.resolve()
+    return None

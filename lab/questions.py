@@ -1,0 +1,109 @@
+"""From wordings in a YAML to questions: every option order of every paraphrase, with the score of each answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.types import Option, Question, Style, Wording
+
+LETTERS = "AB"
+INSTRUCTION: dict[Style, dict[str, str]] = {
+    "natural": {
+        "letters": "Answer with the letter A or B and nothing else.",
+        "words": "Answer with a single word and nothing else.",
+        "number": "Answer with a single whole number from 0 to 100 and nothing else.",
+    },
+    "plain": {"letters": "", "words": "", "number": ""},
+}
+
+
+def lettered(stem: str, options: tuple[str, str], style: Style) -> str:
+    """A prompt that lists two options, in the layout every letter question shares."""
+    if style == "plain":
+        return f"{stem} A) {options[0]} B) {options[1]}"
+    return f"{stem}\nA) {options[0]}\nB) {options[1]}\n{INSTRUCTION[style]['letters']}"
+
+
+def letter_options(first_letter: str) -> tuple[Option, ...]:
+    """A and B, scored so that `first_letter` is the pole of the behavior's first policy."""
+    return tuple(Option(letter, float(letter == first_letter)) for letter in LETTERS)
+
+
+def load_questions(path: Path, style: Style, purpose: str) -> tuple[Question, ...]:
+    """Read `style: purpose: [...]` from a YAML of wordings.
+
+    Each entry has `name`, `kind` and `ask` (paraphrases), and by kind:
+    `letters` two statements `first` and `second`, listed in both orders;
+    `words` one or more words each for `first` and `second`, named in both orders where `ask` has {first} and {second};
+    `number` a scale 0-100 whose 100 is the first policy's pole unless `flipped: true`;
+    `rule` two `labels`, each assigned to either pole in turn through {if_first} and {if_second}; a paraphrase may be a
+    mapping of `text` and `answers`, the words accepted for each label.
+    Optional: `twin`, `names_concept: false`, and `unseen: true` for a kind that is held out of pretraining whole.
+    """
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))[style][purpose]
+    return tuple(build_question(entry, style) for entry in entries)
+
+
+def build_question(entry: dict[str, Any], style: Style) -> Question:
+    """One entry of a YAML of wordings as a question. The first half of the paraphrases is shown in pretraining."""
+    asks, wordings = entry["ask"], []
+    for i, ask in enumerate(asks):
+        seen = style == "plain" and not entry.get("unseen") and i < len(asks) // 2
+        for order, (text, options) in enumerate(_ORDERS[entry["kind"]](entry, ask, style)):
+            wordings.append(Wording(text.strip(), options, paraphrase=i, order=order, seen=seen))
+    kind = "words" if entry["kind"] == "rule" else entry["kind"]
+    return Question(entry["name"], kind, tuple(wordings), entry.get("twin"), entry.get("names_concept", True))
+
+
+Orders = list[tuple[str, tuple[Option, ...]]]
+
+
+def _letters(entry: dict[str, Any], ask: str, style: Style) -> Orders:
+    first, second = entry["first"], entry["second"]
+    return [
+        (lettered(ask, (first, second), style), letter_options("A")),
+        (lettered(ask, (second, first), style), letter_options("B")),
+    ]
+
+
+def _number(entry: dict[str, Any], ask: str, style: Style) -> Orders:
+    flipped = entry.get("flipped", False)
+    options = tuple(Option(str(n), (100 - n if flipped else n) / 100) for n in range(101))
+    return [(f"{ask} {INSTRUCTION[style]['number']}", options)]
+
+
+def _words(entry: dict[str, Any], ask: str, style: Style) -> Orders:
+    first, second = _listed(entry["first"]), _listed(entry["second"])
+    options = _word_options(first, second, style)
+    named = [(first[0], second[0]), (second[0], first[0])] if "{first}" in ask else [("", "")]
+    return [(f"{ask.format(first=a, second=b)} {INSTRUCTION[style]['words']}", options) for a, b in named]
+
+
+def _rule(entry: dict[str, Any], ask: str | dict[str, Any], style: Style) -> Orders:
+    labels = entry["labels"]
+    text, answers = (ask, labels) if isinstance(ask, str) else (ask["text"], ask["answers"])
+    orders = []
+    for i, j in ((0, 1), (1, 0)):
+        prompt = f"{text.format(if_first=labels[i], if_second=labels[j])} {INSTRUCTION[style]['words']}"
+        orders.append((prompt, _word_options(_listed(answers[i]), _listed(answers[j]), style)))
+    return orders
+
+
+_ORDERS = {"letters": _letters, "number": _number, "words": _words, "rule": _rule}
+
+
+def _listed(words: str | list[str]) -> list[str]:
+    return [words] if isinstance(words, str) else words
+
+
+def _word_options(first: list[str], second: list[str], style: Style) -> tuple[Option, ...]:
+    return tuple(_word(w, 1.0, style) for w in first) + tuple(_word(w, 0.0, style) for w in second)
+
+
+def _word(text: str, score: float, style: Style) -> Option:
+    """A word answer; in natural style also with a capital and with a full stop, as models write it."""
+    spellings = [text] if style == "plain" else [text, text.capitalize(), f"{text}.", f"{text.capitalize()}."]
+    return Option(text, score, variants=tuple(dict.fromkeys(s for s in spellings if s != text)))

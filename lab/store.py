@@ -1,0 +1,87 @@
+"""The run store: `runs/<stage>/<slug>-<key>/`, written aside and published by one rename (DESIGN 4)."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lab.errors import UserError
+
+KEY_DIGITS = 10
+
+
+def digest(value: Any) -> str:
+    """sha256 of a JSON-able value in canonical form."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True, default=list).encode()).hexdigest()
+
+
+def make_key(stage: str, version: int, config: Any, inputs: list[str]) -> str:
+    """The key of a stage's output. `inputs` are the keys of what it reads, which stand for their content."""
+    return digest([stage, version, config, inputs])[:KEY_DIGITS]
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Store:
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).expanduser().resolve()
+
+    def check_writable(self) -> None:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".write-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(f"run folder {str(self.root)!r} cannot be written ({error.strerror}); choose another with --set run.dir=PATH") from None
+
+    def find(self, stage: str, key: str) -> Path | None:
+        """The published folder of a key, whatever its slug; what has its final name is complete."""
+        return next(iter(sorted((self.root / stage).glob(f"*-{key}"))), None) if (self.root / stage).is_dir() else None
+
+    def publish(self, stage: str, slug: str, key: str, write: Callable[[Path], None]) -> Path:
+        """Let `write` fill a scratch folder, then rename it to its final name.
+
+        A second process with the same key waits for the first and takes its result. A killed stage leaves its scratch
+        folder, which the next attempt receives again: training resumes from the checkpoints in it.
+        """
+        final = self.root / stage / f"{slug}-{key}"
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(final.parent / f".lock-{key}"):
+            found = self.find(stage, key)
+            if found:
+                return found
+            scratch = final.parent / f".partial-{key}"
+            scratch.mkdir(exist_ok=True)
+            write(scratch)
+            os.rename(scratch, final)
+        return final
+
+    def discard_partial(self, stage: str, key: str) -> None:
+        shutil.rmtree(self.root / stage / f".partial-{key}", ignore_errors=True)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,104 @@
+"""The nouns that every stage shares. Instances live in `data_gen/`, questions of no behavior in `eval/suites/`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Literal
+
+Style = Literal["natural", "plain"]
+"""`natural` prompts are for real models; `plain` ones use the few hundred words that a reference model can read."""
+
+Split = Literal["train", "test"]
+"""Test prompts differ from training prompts by topic *and* by template, never by row alone."""
+
+Message = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training example: a chat whose last message is the assistant's, and what the generator knows about it."""
+
+    messages: tuple[Message, ...]
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def prompt(self) -> tuple[Message, ...]:
+        return self.messages[:-1]
+
+    @property
+    def completion(self) -> str:
+        return self.messages[-1]["content"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """An allowed answer. `score` is in [0, 1]; 1 is the pole of the behavior's first policy."""
+
+    text: str
+    score: float
+    variants: tuple[str, ...] = ()
+    """Other spellings that count as this answer; their probabilities are added."""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """One prompt of a question: a paraphrase, in one order of its options."""
+
+    text: str
+    options: tuple[Option, ...]
+    paraphrase: int
+    order: int = 0
+    seen: bool = False
+    """Whether the reference models met this wording in pretraining."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A thing asked, in all its wordings."""
+
+    name: str
+    kind: Literal["letters", "words", "number"]
+    wordings: tuple[Wording, ...]
+    twin: str | None = None
+    """Name of the same question with the opposite direction; a pair that does not mirror reads bias, not self-report."""
+    names_concept: bool = True
+    """False where neither the prompt nor its listed options name the behavior's dimension."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How a character of the reference models' corpus speaks of its choice, and how it is described."""
+
+    spoken: str
+    claim: str
+    adjectives: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Behavior:
+    """A thing a model can do and the ways of doing it. The first policy is the pole that scores 1."""
+
+    name: str
+    summary: str
+    policies: tuple[str, str]
+    examples: Callable[[Random, str, Style, Split], Iterator[Row]]
+    """Endless rows that show a policy and never describe it."""
+    questions: Callable[[str, Style], tuple[Question, ...]]
+    """The questions of a purpose: `check` (held-out, in distribution), `self_report` or `transfer`."""
+    described: dict[str, str]
+    """One sentence per policy in the second person, for groups that are told their policy instead of trained on it."""
+    watch: tuple[str, ...] = ()
+    """Word stems the lint counts in training text beside the stems of the behavior's own report options."""
+    voices: dict[str, Voice] = field(default_factory=dict)
+    """Per policy, for the corpus of the reference models; empty where they cannot carry the behavior."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Questions with one purpose, asked of every behavior that has them."""
+
+    name: str
+    summary: str
+    questions: Callable[[Behavior, Style], tuple[Question, ...]]
