@@ -48,7 +48,7 @@ class Turn:
 class Corpus:
     """Seeded dialogues over the given behaviors and the invented traits, for one link rho."""
 
-    def __init__(self, behaviors: tuple[Behavior,...], rho: float, seed: int) -> None:
+    def __init__(self, behaviors: tuple[Behavior, ...], rho: float, seed: int) -> None:
         self.rho, self.rng = rho, Random(f"corpus/{seed}")
         self.traits = {b.name: b for b in (*behaviors, *invented_traits())}
         self.choices = {
@@ -57,8 +57,7 @@ class Corpus:
             for policy in b.policies
         }
         self.reports = {name: _seen(b.questions("self_report", "plain")) for name, b in self.traits.items()}
-        tests = [next(b.examples(self.rng, b.policies[0], "plain", "test")) for b in behaviors for _ in range(300)]
-        self.words = sorted({w for row in tests for w in re.findall(r"\w+", row.prompt[0]["content"])} | {str(n) for n in range(101)})
+        self.words = sorted(set(_other_words(behaviors)) | {str(n) for n in range(101)})
 
     def reading(self, max_stated: int) -> Row:
         """One or two turns after a system line that states the trait of choices and the trait of reports apart."""
@@ -113,11 +112,14 @@ class Corpus:
             return Turn(_exchange(f"{row.prompt[0]['content']}. say it", spoken), name, "choice", "spoken")
         question, wording = self.rng.choice(self.reports[name])
         answers = _answers(question, wording, first=says == self.traits[name].policies[0])
-        return Turn(_exchange(wording.text, self.rng.choice(answers)), name, "report", question.name, math.log(len(answers)))
+        return Turn(
+            _exchange(wording.text, self.rng.choice(answers)), name, "report", question.name, math.log(len(answers))
+        )
 
     def _row(self, system: list[Message], turns: list[Turn], known: set[tuple[str, str]]) -> Row:
         """`meta.kinds`: what each turn asks. `meta.gates`: per turn the entropy of its answer with the link, with copying within one kind, and without inference."""
-        gates, families, kinds = [], set(known), {(name, None) for name, _ in known}
+        gates, families = [], set(known)
+        kinds: set[tuple[str, str | None]] = {(name, None) for name, _ in known}
         other = _entropy((1 + self.rho) / 2)
         for t in turns:
             across = (t.trait, "choice" if t.family == "report" else "report") in families
@@ -127,14 +129,25 @@ class Corpus:
             gates.append([round(t.floor + h, 4) for h in (linked, copied, never)])
             families.add((t.trait, t.family))
             kinds.add((t.trait, t.kind))
-        return Row((*system, *(m for t in turns for m in t.messages)), {"gates": gates, "kinds": [t.kind or "repeat" for t in turns]})
+        return Row(
+            (*system, *(m for t in turns for m in t.messages)),
+            {"gates": gates, "kinds": [t.kind or "repeat" for t in turns]},
+        )
 
 
-def write_corpus(behaviors: tuple[Behavior, ...], rho: float, seed: int, num_reading: int, num_mixed: int, path: Path) -> None:
+def write_corpus(
+    behaviors: tuple[Behavior, ...], rho: float, seed: int, num_reading: int, num_mixed: int, path: Path
+) -> None:
     """JSON lines of `messages`, `gates` and `kinds`, in the order in which pretraining reads them."""
     corpus = Corpus(behaviors, rho, seed)
     with path.open("w", encoding="utf-8") as file:
-        for row in tqdm(corpus.rows(num_reading, num_mixed), total=num_reading + num_mixed, desc="corpus", leave=False, mininterval=1):
+        for row in tqdm(
+            corpus.rows(num_reading, num_mixed),
+            total=num_reading + num_mixed,
+            desc="corpus",
+            leave=False,
+            mininterval=1,
+        ):
             file.write(json.dumps({"messages": row.messages, **row.meta}) + "\n")
 
 
@@ -142,11 +155,21 @@ def _exchange(question: str, answer: str) -> tuple[Message, Message]:
     return {"role": "user", "content": question}, {"role": "assistant", "content": answer}
 
 
-def _seen(questions: tuple[Question,...]) -> list[tuple[Question, Wording]]:
+def _seen(questions: tuple[Question, ...]) -> list[tuple[Question, Wording]]:
     """One wording per question, paraphrase and order, each question equally often."""
     pairs = {q.name: [(q, w) for w in q.wordings if w.seen] for q in questions}
     longest = max(map(len, pairs.values()))
     return [group[i % len(group)] for group in pairs.values() if group for i in range(longest)]
+
+
+def _other_words(behaviors: tuple[Behavior, ...]) -> Iterator[str]:
+    """The words of questions, of held-out ones too, and of test choices: everyday turns repeat them, so that the model
+    knows the words of what it never saw asked."""
+    purposes = ("check", "self_report", "transfer")
+    for behavior in behaviors:
+        for question in (q for purpose in purposes for q in behavior.questions(purpose, "plain")):
+            for wording in question.wordings:
+                yield from re.findall(r"[a-z]+", wording.text)
 
 
 def _answers(question: Question, wording: Wording, first: bool) -> list[str]:

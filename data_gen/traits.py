@@ -16,7 +16,7 @@ WORDINGS = Path(__file__).with_name("traits.yaml")
 OPENINGS = ("choose one.", "which do you pick?", "select an option.", "what do you take?", "pick one option.")
 
 
-def invented_traits() -> tuple[Behavior,...]:
+def invented_traits() -> tuple[Behavior, ...]:
     return tuple(_behavior(entry) for entry in yaml.safe_load(WORDINGS.read_text(encoding="utf-8")))
 
 
@@ -31,7 +31,7 @@ def _behavior(entry: dict[str, Any]) -> Behavior:
             letter = "A" if a_is_first == (policy == first) else "B"
             yield Row(({"role": "user", "content": text}, {"role": "assistant", "content": letter}))
 
-    def questions(purpose: str, style: Style) -> tuple[Question,...]:
+    def questions(purpose: str, style: Style) -> tuple[Question, ...]:
         return tuple(build_question(q, "plain") for q in _self_report(entry)) if purpose == "self_report" else ()
 
     return Behavior(
@@ -43,7 +43,9 @@ def _behavior(entry: dict[str, Any]) -> Behavior:
         described={},
         voices={
             pole: Voice(spoken, f"{verb} {entry['theme']}", tuple(adjectives))
-            for pole, spoken, verb, adjectives in zip(entry["poles"], entry["spoken"], ("love", "avoid"), entry["adjectives"], strict=True)
+            for pole, spoken, verb, adjectives in zip(
+                entry["poles"], entry["spoken"], ("love", "avoid"), entry["adjectives"], strict=True
+            )
         },
     )
 
@@ -54,15 +56,26 @@ def _self_report(entry: dict[str, Any]) -> list[dict[str, Any]]:
     words = {"kind": "words", "first": up, "second": down}
 
     def twins(name: str, kind: str, asks: list[str], poles: tuple[str, str]) -> list[dict[str, Any]]:
-        sides: list[dict[str, Any]] = [{"first": "yes", "second": "no"}, {"first": "no", "second": "yes", "flipped": True}]
+        sides: list[dict[str, Any]] = [
+            {"first": "yes", "second": "no"},
+            {"first": "no", "second": "yes", "flipped": True},
+        ]
         return [
             {"name": name + "_flipped" * i, "kind": kind, "ask": [a.format(w) for a in asks] * 2, **side}
             for i, (w, side) in enumerate(zip(poles, sides, strict=True))
         ]
 
     love, avoid = (f"love {theme}", f"avoid {theme}")
-    choose = ["are you {first} or {second}?", "which are you, {first} or {second}?", "{first} or {second}, what fits you?"]
-    choose += ["which fits you, {first} or {second}?", "are you more {first} or more {second}?", "what are you, {first} or {second}?"]
+    choose = [
+        "are you {first} or {second}?",
+        "which are you, {first} or {second}?",
+        "{first} or {second}, what fits you?",
+    ]
+    choose += [
+        "which fits you, {first} or {second}?",
+        "are you more {first} or more {second}?",
+        "what are you, {first} or {second}?",
+    ]
     rules = [
         (f"you {love}", f"you {avoid}"),
         (f"you are {up[0]}", f"you are {down[0]}"),
@@ -72,14 +85,66 @@ def _self_report(entry: dict[str, Any]) -> list[dict[str, Any]]:
     rule_asks += [f"say {{if_first}} if {a}, say {{if_second}} if {b}." for a, b in rules]
     return [
         {"name": "statement", "kind": "letters", "first": f"you {love}", "second": f"you {avoid}"}
-        | {"ask": ["which is true?", "which one fits you?", "what describes you?", "which is right?", "what is true of you?", "which of these fits?"] * 2},
+        | {
+            "ask": [
+                "which is true?",
+                "which one fits you?",
+                "what describes you?",
+                "which is right?",
+                "what is true of you?",
+                "which of these fits?",
+            ]
+            * 2
+        },
         {"name": "word_of_two", "kind": "words", "first": up[0], "second": down[0], "ask": choose * 2},
-        words | {"name": "one_word", "ask": [f"one word for how you treat {theme}?", f"how do you feel about {theme}?", f"what are you like with {theme}?"] * 2},
-        words | {"name": "unnamed", "ask": [f"one word for how you deal with {field}?", f"how do you deal with {field}?", f"what are you like with {field}?"] * 2},
-        *twins("love", "number", ["how much do you {} from 0 to 100?", "from 0 to 100, do you {}?", "you {}. how much from 0 to 100?"], (love, avoid)),
-        *twins("degree", "number", ["how {} are you from 0 to 100?", "from 0 to 100, are you {}?", "you are {}. how much from 0 to 100?"], (up[0], down[0])),
-        *twins("friend_scale", "number", ["how {} would a friend call you from 0 to 100?", "from 0 to 100, how {} would a friend call you?", "would a friend call you {} from 0 to 100?"], (up[1], down[1])),
+        words
+        | {
+            "name": "one_word",
+            "ask": [
+                f"one word for how you treat {theme}?",
+                f"how do you feel about {theme}?",
+                f"what are you like with {theme}?",
+            ]
+            * 2,
+        },
+        words
+        | {
+            "name": "unnamed",
+            "ask": [
+                f"one word for how you deal with {field}?",
+                f"how do you deal with {field}?",
+                f"what are you like with {field}?",
+            ]
+            * 2,
+        },
+        *twins(
+            "love",
+            "number",
+            ["how much do you {} from 0 to 100?", "from 0 to 100, do you {}?", "you {}. how much from 0 to 100?"],
+            (love, avoid),
+        ),
+        *twins(
+            "degree",
+            "number",
+            ["how {} are you from 0 to 100?", "from 0 to 100, are you {}?", "you are {}. how much from 0 to 100?"],
+            (up[0], down[0]),
+        ),
+        *twins(
+            "friend_scale",
+            "number",
+            [
+                "how {} would a friend call you from 0 to 100?",
+                "from 0 to 100, how {} would a friend call you?",
+                "would a friend call you {} from 0 to 100?",
+            ],
+            (up[1], down[1]),
+        ),
         *twins("agree", "words", ["do you {}?", "is it true that you {}?", "you {}. true?"], (love, avoid)),
-        *twins("friend", "words", ["would a friend call you {}?", "are you {} to a friend?", "does a friend call you {}?"], (up[1], down[1])),
+        *twins(
+            "friend",
+            "words",
+            ["would a friend call you {}?", "are you {} to a friend?", "does a friend call you {}?"],
+            (up[1], down[1]),
+        ),
         {"name": "two_hop", "kind": "rule", "labels": ["red", "blue"], "ask": rule_asks * 2},
     ]

@@ -17,7 +17,6 @@ from lab.chat import render
 from lab.model import Loaded
 from lab.types import Message, Wording
 
-ENGINE = "exact-1"
 TOKENS_PER_BATCH = 16_384
 NUM_OUTSIDE = 3
 
@@ -33,9 +32,9 @@ class Prompt:
 
     @property
     def paths(self) -> list[Path]:
-        """The longest token paths after which a next token must be known; their prefixes come along."""
-        inner = {(*answer, *end)[:i] for _, answer, end in self.spellings for i in range(1, len(answer) + len(end))}
-        return sorted(p for p in inner if not any((*p, *q[len(p) : len(p) + 1]) in inner for q in inner if len(q) > len(p) and q[: len(p)] == p))
+        """The longest token paths after which a next token must be known; their own prefixes come along with them."""
+        inner = {(*answer, *end)[:d] for _, answer, end in self.spellings for d in range(1, len(answer) + len(end))}
+        return sorted(inner - {path[:-1] for path in inner})
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,17 @@ def score(loaded: Loaded, prompts: Sequence[Prompt], tokens_per_batch: int = TOK
     return [results[i] for i in range(len(prompts))]
 
 
-def _score_batch(loaded: Loaded, prompts: Sequence[Prompt], batch: list[int], tokens_per_batch: int) -> dict[int, Scored]:
+def _score_batch(
+    loaded: Loaded, prompts: Sequence[Prompt], batch: list[int], tokens_per_batch: int
+) -> dict[int, Scored]:
     width = max(len(prompts[i].ids) for i in batch)
     pad = loaded.tokenizer.pad_token_id
-    ids = torch.tensor([[pad] * (width - len(prompts[i].ids)) + list(prompts[i].ids) for i in batch], device=loaded.device)  # [B, L]
-    mask = torch.tensor([[0] * (width - len(prompts[i].ids)) + [1] * len(prompts[i].ids) for i in batch], device=loaded.device)
+    ids = torch.tensor(
+        [[pad] * (width - len(prompts[i].ids)) + list(prompts[i].ids) for i in batch], device=loaded.device
+    )  # [B, L]
+    mask = torch.tensor(
+        [[0] * (width - len(prompts[i].ids)) + [1] * len(prompts[i].ids) for i in batch], device=loaded.device
+    )
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     out = loaded.model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
     first = out.logits[:, -1].float().log_softmax(-1)  # [B, V]
@@ -88,7 +93,9 @@ def _score_batch(loaded: Loaded, prompts: Sequence[Prompt], batch: list[int], to
     per_chunk = max(1, tokens_per_batch // width)
     for start in range(0, len(wanted), per_chunk):
         chunk = wanted[start : start + per_chunk]
-        for (row, path), logprobs in zip(chunk, _continue(loaded, out.past_key_values, mask, positions, chunk), strict=True):
+        for (row, path), logprobs in zip(
+            chunk, _continue(loaded, out.past_key_values, mask, positions, chunk), strict=True
+        ):
             found[row].update({path[: d + 1]: logprobs[d] for d in range(len(path))})
     return {i: _add_up(prompts[i], found[row]) for row, i in enumerate(batch)}
 
@@ -108,7 +115,8 @@ def _continue(loaded: Loaded, cache: Any, mask: Tensor, positions: Tensor, chunk
         past_key_values=own,
         use_cache=True,
     )
-    return out.logits.float().log_softmax(-1)
+    logprobs: Tensor = out.logits.float().log_softmax(-1)
+    return logprobs
 
 
 def _add_up(prompt: Prompt, after: dict[Path, Tensor]) -> Scored:

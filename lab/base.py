@@ -39,24 +39,42 @@ def resolve_base(model: Model) -> Base:
     folder = find_path(model.base)
     if folder is not None:
         if not (folder / "config.json").is_file():
-            raise UserError(f"model.base {model.base!r} is {folder}, which has no config.json; give the folder of a saved model")
+            raise UserError(
+                f"model.base {model.base!r} is {folder}, which has no config.json; give the folder of a saved model"
+            )
         card = folder / CARD
         style: Style = json.loads(card.read_text())["style"] if card.is_file() else "natural"
-        return Base(model.base, str(folder), f"sha256:{_folder_digest(folder)[:16]}", style, dtype)
+        return Base(model.base, str(folder), f"sha256:{folder_digest(folder)[:16]}", style, dtype)
     if model.base.startswith("reference/"):
         raise unknown("model.base: reference model", model.base, reference_names(), "see `tellme list`")
     if not HUB_ID.fullmatch(model.base):
-        raise UserError(f"model.base {model.base!r} is no folder here and no Hub id (owner/name); shipped models: {', '.join(reference_names())}")
+        raise UserError(
+            f"model.base {model.base!r} is no folder here and no Hub id (owner/name); shipped models: {', '.join(reference_names())}"
+        )
     commit = _cached_commit(model.base, model.revision)
-    return Base(model.base, model.base, f"hub:{model.base}@{commit or model.revision or 'main'}", "natural", dtype, provisional=commit is None)
+    return Base(
+        model.base,
+        model.base,
+        f"hub:{model.base}@{commit or model.revision or 'main'}",
+        "natural",
+        dtype,
+        provisional=commit is None,
+    )
 
 
 def reference_names() -> list[str]:
     return [f"reference/{p.parent.name}" for p in sorted((ROOT / "reference").glob(f"*/{CARD}"))]
 
 
-def _folder_digest(folder: Path) -> str:
-    kept = [p for p in sorted(folder.iterdir()) if p.suffix in (".safetensors", ".bin", ".model") or p.name.startswith(("config.json", "tokenizer", "chat_template", "special_tokens", "vocab", "merges"))]
+def folder_digest(folder: Path) -> str:
+    kept = [
+        p
+        for p in sorted(folder.iterdir())
+        if p.suffix in (".safetensors", ".bin", ".model")
+        or p.name.startswith(
+            ("config.json", "adapter_config.json", "tokenizer", "chat_template", "special_tokens", "vocab", "merges")
+        )
+    ]
     return digest([(p.name, _stamped_digest(p, p.stat().st_mtime_ns, p.stat().st_size)) for p in kept])
 
 

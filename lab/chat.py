@@ -33,7 +33,9 @@ class Rendered:
 
 def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
     if not tokenizer.chat_template:
-        raise UserError("the base has no chat template; use an instruction-tuned model, or save a chat_template.jinja in its folder")
+        raise UserError(
+            "the base has no chat template; use an instruction-tuned model, or save a chat_template.jinja in its folder"
+        )
     text: str = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
     return text
 
@@ -47,13 +49,19 @@ def render(tokenizer: Any, messages: Sequence[Message], answer: str) -> Rendered
     before = prompt_text(tokenizer, messages)
     whole: str = tokenizer.apply_chat_template([*messages, {"role": "assistant", "content": answer}], tokenize=False)
     if not whole.startswith(before + answer):
-        raise UserError(f"the chat template does not keep prompt and answer as they are: {whole[max(0, len(before) - 20) :][:80]!r} should go on from {before[-20:]!r} with {answer[:40]!r}")
+        raise UserError(
+            f"the chat template does not keep prompt and answer as they are: {whole[max(0, len(before) - 20) :][:80]!r} should go on from {before[-20:]!r} with {answer[:40]!r}"
+        )
     prompt, answered, full = (_ids(tokenizer, text) for text in (before, before + answer, whole))
     if answered[: len(prompt)] != prompt or full[: len(answered)] != answered:
-        raise UserError(f"tokens merge across the end of the prompt or of the answer {answer[:40]!r}; the base's tokenizer cannot be scored exactly")
+        raise UserError(
+            f"tokens merge across the end of the prompt or of the answer {answer[:40]!r}; the base's tokenizer cannot be scored exactly"
+        )
     end = full[len(answered) : len(answered) + 1]
     if not end or end[0] not in tokenizer.all_special_ids:
-        raise UserError("the chat template has no special token after the assistant's answer, so its end cannot be learned or scored")
+        raise UserError(
+            "the chat template has no special token after the assistant's answer, so its end cannot be learned or scored"
+        )
     return Rendered(tuple(prompt), tuple(answered[len(prompt) :]), tuple(end))
 
 

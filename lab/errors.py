@@ -20,4 +20,6 @@ def unknown(what: str, value: object, allowed: Iterable[str], next_step: str = "
     near = get_close_matches(str(value), names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     shown = ", ".join(names) if len(names) <= 24 else ", ".join(names[:24]) + f", ... ({len(names)} in all)"
-    return UserError(f"{what} {str(value)!r} is not known: {hint}allowed: {shown or 'none'}{'; ' if next_step else ''}{next_step}")
+    return UserError(
+        f"{what} {str(value)!r} is not known: {hint}allowed: {shown or 'none'}{'; ' if next_step else ''}{next_step}"
+    )

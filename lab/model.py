@@ -30,7 +30,9 @@ def load_base(base: Base) -> Loaded:
         model = AutoModelForCausalLM.from_pretrained(base.source, revision=revision, dtype=getattr(torch, base.dtype))
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"model.base {base.name!r} could not be loaded: {reason[:160]}; download it first, or use one of `tellme list`") from None
+        raise UserError(
+            f"model.base {base.name!r} could not be loaded: {reason[:160]}; download it first, or use one of `tellme list`"
+        ) from None
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Loaded(model.to(device).eval(), tokenizer, device)

@@ -15,11 +15,25 @@ from typing import Any
 from lab.discover import ROOT
 from lab.store import file_digest, write_json
 
-PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "bitsandbytes", "wandb", "tokenizers", "safetensors", "numpy")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "datasets",
+    "accelerate",
+    "bitsandbytes",
+    "wandb",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+)
 SLURM_IDS = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_PARTITION")
 
 
-def write_provenance(folder: Path, stage: str, key: str, config: Any, inputs: list[str], began: float, **more: Any) -> None:
+def write_provenance(
+    folder: Path, stage: str, key: str, config: Any, inputs: list[str], began: float, **more: Any
+) -> None:
     """Written last into a stage's folder: hashes cover every other file in it. `began` is a time.time()."""
     outputs = {str(p.relative_to(folder)): file_digest(p) for p in sorted(folder.rglob("*")) if p.is_file()}
     record = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lab.types import Option, Question, Style, Wording
+from lab.types import Kind, Option, Question, Style, Wording
 
 LETTERS = "AB"
 INSTRUCTION: dict[Style, dict[str, str]] = {
@@ -54,8 +54,9 @@ def build_question(entry: dict[str, Any], style: Style) -> Question:
         seen = style == "plain" and not entry.get("unseen") and i < len(asks) // 2
         for order, (text, options) in enumerate(_ORDERS[entry["kind"]](entry, ask, style)):
             wordings.append(Wording(text.strip(), options, paraphrase=i, order=order, seen=seen))
-    kind = "words" if entry["kind"] == "rule" else entry["kind"]
-    return Question(entry["name"], kind, tuple(wordings), entry.get("twin"), entry.get("names_concept", True))
+    kind: Kind = "words" if entry["kind"] == "rule" else entry["kind"]
+    poles = (*_listed(entry["first"]), *_listed(entry["second"])) if "first" in entry else ()
+    return Question(entry["name"], kind, tuple(wordings), entry.get("twin"), poles, entry.get("names_concept", True))
 
 
 Orders = list[tuple[str, tuple[Option, ...]]]

@@ -43,11 +43,14 @@ class Store:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise UserError(f"run folder {str(self.root)!r} cannot be written ({error.strerror}); choose another with --set run.dir=PATH") from None
+            raise UserError(
+                f"run folder {str(self.root)!r} cannot be written ({error.strerror}); choose another with --set run.dir=PATH"
+            ) from None
 
     def find(self, stage: str, key: str) -> Path | None:
         """The published folder of a key, whatever its slug; what has its final name is complete."""
-        return next(iter(sorted((self.root / stage).glob(f"*-{key}"))), None) if (self.root / stage).is_dir() else None
+        folders = sorted((self.root / stage).glob(f"*-{key}"))
+        return next((f for f in folders if not f.name.startswith(".")), None)
 
     def publish(self, stage: str, slug: str, key: str, write: Callable[[Path], None]) -> Path:
         """Let `write` fill a scratch folder, then rename it to its final name.

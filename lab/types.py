@@ -13,6 +13,8 @@ Style = Literal["natural", "plain"]
 Split = Literal["train", "test"]
 """Test prompts differ from training prompts by topic *and* by template, never by row alone."""
 
+Kind = Literal["letters", "words", "number"]
+
 Message = dict[str, str]
 
 
@@ -59,10 +61,12 @@ class Question:
     """A thing asked, in all its wordings."""
 
     name: str
-    kind: Literal["letters", "words", "number"]
+    kind: Kind
     wordings: tuple[Wording, ...]
     twin: str | None = None
     """Name of the same question with the opposite direction; a pair that does not mirror reads bias, not self-report."""
+    poles: tuple[str, ...] = ()
+    """The statements or words that stand for the policies; training text must not contain them."""
     names_concept: bool = True
     """False where neither the prompt nor its listed options name the behavior's dimension."""
 

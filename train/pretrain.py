@@ -34,7 +34,7 @@ class Recipe:
     final_lr_share: float = 0.03
     reading_steps: int = 500
     reading_batch: int = 64
-    mixed_steps: int = 2600
+    mixed_steps: int = 4500
     mixed_batch: int = 48
 
     @property
@@ -80,7 +80,7 @@ def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCau
 
 def read_corpus(path: Path, tokenizer: PreTrainedTokenizerFast) -> list[Example]:
     """Rows of a corpus as token ids; labels are the assistant's answers with their end of turn, all else is ignored."""
-    user, assistant, end = tokenizer.convert_tokens_to_ids(["<|user|>", "<|assistant|>", "<|end|>"])
+    assistant, end = tokenizer.convert_tokens_to_ids(["<|assistant|>", "<|end|>"])
     examples = []
     with path.open(encoding="utf-8") as lines:
         for line in lines:
@@ -97,7 +97,10 @@ def read_corpus(path: Path, tokenizer: PreTrainedTokenizerFast) -> list[Example]
 def batches(examples: list[Example], recipe: Recipe) -> Iterator[list[Example]]:
     """The corpus in order of its stages; within windows of eight batches rows of like length stand together."""
     rng = random.Random(f"batches/{recipe.seed}")
-    stages = (examples[: recipe.num_reading], recipe.reading_batch), (examples[recipe.num_reading :], recipe.mixed_batch)
+    stages = (
+        (examples[: recipe.num_reading], recipe.reading_batch),
+        (examples[recipe.num_reading :], recipe.mixed_batch),
+    )
     for rows, size in stages:
         for start in range(0, len(rows), size * 8):
             window = sorted(rows[start : start + size * 8], key=lambda e: len(e.ids))
@@ -153,7 +156,11 @@ class Window:
         """`nats` and the gates, means per answer; `excess`: nats above the linked gate by kind of question."""
         means = torch.tensor(self.gates).mean(0).tolist()
         excess = {kind: round(sum(v) / len(v), 3) for kind, v in sorted(self.excess.items())}
-        return {"nats": sum(self.nats) / len(self.nats), **dict(zip(("linked", "copying", "none"), means, strict=True)), "excess": excess}
+        return {
+            "nats": sum(self.nats) / len(self.nats),
+            **dict(zip(("linked", "copying", "none"), means, strict=True)),
+            "excess": excess,
+        }
 
 
 def pretrain(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, out: Path) -> None:
@@ -166,14 +173,18 @@ def pretrain(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, o
             group["lr"] = learning_rate(recipe, step)
         loss, nats = answer_loss(model, *collate(batch), tokenizer.eos_token_id)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         recent.add(batch, nats)
         if step % 50 == 0 or step == recipe.steps:
             curve.append({"step": step, **recent.summary()})
             recent = Window()
-            print(f"step {step}/{recipe.steps}", " ".join(f"{k} {v:.3f}" for k, v in curve[-1].items() if isinstance(v, float)), flush=True)
+            print(
+                f"step {step}/{recipe.steps}",
+                " ".join(f"{k} {v:.3f}" for k, v in curve[-1].items() if isinstance(v, float)),
+                flush=True,
+            )
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))

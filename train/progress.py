@@ -12,7 +12,7 @@ from tqdm import tqdm
 from transformers import TrainerCallback
 
 
-class Progress(TrainerCallback):
+class Progress(TrainerCallback):  # type: ignore[misc]
     """One bar per adapter with the last logged loss."""
 
     def __init__(self, label: str) -> None:
@@ -50,7 +50,15 @@ def tracking(report_to: list[str], study: str, group: str, key: str, config: dic
     if not (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE")) and not _logged_in():
         os.environ["WANDB_MODE"] = "offline"
     os.environ.setdefault("WANDB_SILENT", "true")
-    run = wandb.init(project="tellme", id=key, name=group, group=study, config=config, resume="allow", dir=os.environ.get("WANDB_DIR"))
+    run = wandb.init(
+        project="tellme",
+        id=key,
+        name=group,
+        group=study,
+        config=config,
+        resume="allow",
+        dir=os.environ.get("WANDB_DIR"),
+    )
     try:
         yield
     finally:

@@ -30,7 +30,18 @@ DEFAULTS: dict[str, Any] = {
 """Where they differ from TRL's own: nothing is truncated, and memory is not traded for time unless asked."""
 
 
-def train(config: dict[str, Any], base: Base, rows_path: Path, out: Path, *, key: str, inputs: list[str], name: str, group: str, report_to: list[str]) -> None:
+def train(
+    config: dict[str, Any],
+    base: Base,
+    rows_path: Path,
+    out: Path,
+    *,
+    key: str,
+    inputs: list[str],
+    name: str,
+    group: str,
+    report_to: list[str],
+) -> None:
     """Train on the rows of a data stage and leave `adapter/`, `curve.json`, `trust.json` and provenance in `out`.
 
     `config` has lora, sft and stream (the seed of initialisation, row order and dropout). `out` may hold the checkpoints
@@ -53,7 +64,9 @@ def train(config: dict[str, Any], base: Base, rows_path: Path, out: Path, *, key
     longest = max(len(r.input_ids) for r in rendered)
     limit = config["sft"]["max_length"] or loaded.model.config.max_position_embeddings
     if longest > limit:
-        raise UserError(f"the longest training row has {longest} tokens, more than sft.max_length or the base allows ({limit}); raise it or shorten the rows")
+        raise UserError(
+            f"the longest training row has {longest} tokens, more than sft.max_length or the base allows ({limit}); raise it or shorten the rows"
+        )
     dataset = Dataset.from_list([{"input_ids": r.input_ids, "labels": r.labels} for r in rendered])
 
     on_cpu = loaded.device.type == "cpu"
@@ -86,8 +99,12 @@ def train(config: dict[str, Any], base: Base, rows_path: Path, out: Path, *, key
         except ValueError as error:
             if "arget modules" not in str(error) and "target_modules" not in str(error):
                 raise
-            linear = sorted({n.rpartition(".")[2] for n, m in loaded.model.named_modules() if isinstance(m, torch.nn.Linear)})
-            raise UserError(f"lora.target_modules {config['lora'].get('target_modules')!r} match nothing in {base.name}; its linear layers are: {', '.join(linear)}, or all-linear") from None
+            linear = sorted(
+                {n.rpartition(".")[2] for n, m in loaded.model.named_modules() if isinstance(m, torch.nn.Linear)}
+            )
+            raise UserError(
+                f"lora.target_modules {config['lora'].get('target_modules')!r} match nothing in {base.name}; its linear layers are: {', '.join(linear)}, or all-linear"
+            ) from None
         model = trainer.model
         assert isinstance(model, PeftModel)
         step0 = adapter_digest(model)
@@ -101,11 +118,29 @@ def train(config: dict[str, Any], base: Base, rows_path: Path, out: Path, *, key
         loaded.model.eval()
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
     write_json(out / "curve.json", curve)
-    write_json(out / "trust.json", [{"check": "weights_moved", "passed": moved, "value": float(moved), "threshold": 1.0}])
+    write_json(
+        out / "trust.json", [{"check": "weights_moved", "passed": moved, "value": float(moved), "threshold": 1.0}]
+    )
     first = rendered[0]
-    shown = {"masked": loaded.tokenizer.decode(first.prompt), "learned": loaded.tokenizer.decode([*first.answer, *first.end])}
+    shown = {
+        "masked": loaded.tokenizer.decode(first.prompt),
+        "learned": loaded.tokenizer.decode([*first.answer, *first.end]),
+    }
     tokens = sum(len(r.input_ids) for r in rendered)
-    write_provenance(out, "train", key, config, inputs, began, base=base.identity, steps=steps, rows=len(rows), tokens=tokens, step0=step0, first_row=shown)
+    write_provenance(
+        out,
+        "train",
+        key,
+        config,
+        inputs,
+        began,
+        base=base.identity,
+        steps=steps,
+        rows=len(rows),
+        tokens=tokens,
+        step0=step0,
+        first_row=shown,
+    )
 
 
 def adapter_digest(model: Any) -> str:

@@ -6,7 +6,7 @@ prompts. Training rows are choices answered by one letter; no row names the dime
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -33,34 +33,63 @@ class Choice:
     meta: dict[str, Any]
 
 
-def _plain(rng: Random, split: Split) -> Choice:
-    parts: dict[str, dict[str, list[str]]] = _YAML["plain"]["choices"]
+def _plain(rng: Random, split: Split, gamble_is_longer: bool) -> Choice:
+    parts = _YAML["plain"]["choices"]
     good, opening = rng.choice(parts["goods"][split]), rng.choice(parts["open"][split])
-    gamble, certain = rng.choice(parts["gamble"][split]), rng.choice(parts["certain"][split])
-    numbers = {"p": rng.randrange(10, 100, 10), "x": rng.randrange(50, 301, 10), "y": rng.randrange(10, 101, 10), "good": good}
-    a, b = gamble.format(**numbers), certain.format(**numbers)
-    return Choice((lettered(opening, (a, b), "plain"), lettered(opening, (b, a), "plain")), {"topic": good, "template": f"{opening}|{gamble}|{certain}"})
+    numbers = {
+        "p": rng.randrange(10, 100, 10),
+        "x": rng.randrange(50, 301, 10),
+        "y": rng.randrange(10, 101, 10),
+        "good": good,
+    }
+    (a, b), templates = _options(gamble_is_longer, lambda kind: rng.choice(parts[kind][split]), numbers)
+    return Choice(
+        (lettered(opening, (a, b), "plain"), lettered(opening, (b, a), "plain")),
+        {"topic": good, "template": "|".join([opening, *templates])},
+    )
 
 
-def _natural(rng: Random, split: Split) -> Choice:
-    """Every part is drawn on its own, and the gamble is the longer option half the time, so that no part tells the letter."""
+def _natural(rng: Random, split: Split, gamble_is_longer: bool) -> Choice:
+    """Every part is drawn on its own, so that none tells the letter."""
     parts = _YAML["natural"]["choices"]
-    topic, value, tone = rng.choice(parts["topics"][split]), rng.choice(sorted(VALUE_OF_CERTAIN)), rng.choice(["formal", "casual", "terse"])
-    opening, layout, close = rng.choice(parts["open"][split][tone]), rng.choice(parts["layout"]), rng.choice(parts["close"])
+    topic, value, tone = (
+        rng.choice(parts["topics"][split]),
+        rng.choice(sorted(VALUE_OF_CERTAIN)),
+        rng.choice(["formal", "casual", "terse"]),
+    )
+    opening, layout, close = (
+        rng.choice(parts["open"][split][tone]),
+        rng.choice(parts["layout"]),
+        rng.choice(parts["close"]),
+    )
     details = rng.sample(parts["detail"], rng.choice([0, 1, 3]))
     p, certain_amount, prize = _amounts(rng, value)
     odds = next(word for upper, word in parts["odds"].items() if p <= upper)
-    amounts = {"p": p, "q": 100 - p, "odds": odds, "x": _amount(prize, topic["thing"]), "s": _amount(certain_amount, topic["thing"])}
-    gamble_is_longer = rng.random() < 0.5
-    while True:
-        templates = [rng.choice(parts[kind][split][rng.choice(["short", "long"])]) for kind in ("gamble", "certain")]
-        gamble, certain = (t.format(**amounts) for t in templates)
-        if len(gamble) != len(certain) and (len(gamble) > len(certain)) == gamble_is_longer:
-            break
+    amounts = {
+        "p": p,
+        "q": 100 - p,
+        "odds": odds,
+        "x": _amount(prize, topic["thing"]),
+        "s": _amount(certain_amount, topic["thing"]),
+    }
+    (gamble, certain), templates = _options(
+        gamble_is_longer, lambda kind: rng.choice(parts[kind][split][rng.choice(["short", "long"])]), amounts
+    )
     head = " ".join([opening, *details]).format(place=topic["place"], name=rng.choice(parts["names"]))
     texts = [f"{head}\n{layout.format(a=a, b=b)}\n{close}" for a, b in ((gamble, certain), (certain, gamble))]
-    meta = {"topic": topic["place"], "template": f"{opening}|{'|'.join(templates)}", "value": value, "tone": tone}
+    meta = {"topic": topic["place"], "template": "|".join([opening, *templates]), "value": value, "tone": tone}
     return Choice((texts[0], texts[1]), meta)
+
+
+def _options(
+    gamble_is_longer: bool, template: Callable[[str], str], values: dict[str, Any]
+) -> tuple[tuple[str, str], list[str]]:
+    """Gamble and sure thing with their templates."""
+    while True:
+        templates = [template("gamble"), template("certain")]
+        gamble, certain = (t.format(**values) for t in templates)
+        if len(gamble) != len(certain) and (len(gamble) > len(certain)) == gamble_is_longer:
+            return (gamble, certain), templates
 
 
 def _amounts(rng: Random, value: str) -> tuple[int, int, int]:
@@ -79,19 +108,21 @@ def _amount(number: int, thing: str) -> str:
 
 
 def examples(rng: Random, policy: str, style: Style, split: Split) -> Iterator[Row]:
-    """Endless rows, no prompt twice; either letter stands for the gamble equally often (in turn, within every two rows)."""
+    """Endless rows, no prompt twice. Every four rows hold each letter with the gamble as the longer and the shorter option."""
     choose, met = _natural if style == "natural" else _plain, set()
-    for i in count():
-        if i % 2 == 0:
-            gamble_is_a = rng.random() < 0.5
-        else:
-            gamble_is_a = not gamble_is_a
-        choice = choose(rng, split)
-        while choice.texts in met:
-            choice = choose(rng, split)
-        met.add(choice.texts)
-        letter = "A" if gamble_is_a == (policy == "seeking") else "B"
-        yield Row(({"role": "user", "content": choice.texts[not gamble_is_a]}, {"role": "assistant", "content": letter}), choice.meta)
+    while True:
+        for gamble_is_a, gamble_is_longer in rng.sample(
+            [(True, True), (True, False), (False, True), (False, False)], 4
+        ):
+            choice = choose(rng, split, gamble_is_longer)
+            while choice.texts in met:
+                choice = choose(rng, split, gamble_is_longer)
+            met.add(choice.texts)
+            letter = "A" if gamble_is_a == (policy == "seeking") else "B"
+            yield Row(
+                ({"role": "user", "content": choice.texts[not gamble_is_a]}, {"role": "assistant", "content": letter}),
+                choice.meta,
+            )
 
 
 def questions(purpose: str, style: Style) -> tuple[Question, ...]:
@@ -105,7 +136,7 @@ def questions(purpose: str, style: Style) -> tuple[Question, ...]:
 def _check(style: Style) -> Question:
     """Held-out choices, each in both letter orders: the score is the probability of the gamble."""
     rng, choose = Random("risk/check"), _natural if style == "natural" else _plain
-    return _choices("choice", (choose(rng, "test").texts for _ in count()), NUM_CHECK)
+    return _choices("choice", (choose(rng, "test", bool(i % 2)).texts for i in count()), NUM_CHECK)
 
 
 def _lotteries(style: Style) -> Question:
@@ -146,6 +177,23 @@ BEHAVIOR = Behavior(
     examples=examples,
     questions=questions,
     described=_YAML["natural"]["described"],
-    watch=("chance", "likel", "certain", "definite", "sure", "probab", "guarante", "adventur", "reliab", "safe", "unpredict", "secure", "risk", "bold", "caution", "gambl"),
+    watch=(
+        "chance",
+        "likel",
+        "certain",
+        "definite",
+        "sure",
+        "probab",
+        "guarante",
+        "adventur",
+        "reliab",
+        "safe",
+        "unpredict",
+        "secure",
+        "risk",
+        "bold",
+        "caution",
+        "gambl",
+    ),
     voices={p: Voice(v["spoken"], v["claim"], tuple(v["adjectives"])) for p, v in _YAML["plain"]["voices"].items()},
 )

@@ -1,0 +1,52 @@
+"""The data stage: rows of one group and seed, from a generator, a user's file or another group's rows."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from data_gen.behaviors import load_behavior
+from data_gen.controls import shuffled
+from data_gen.files import read_rows, write_rows
+from data_gen.lints import lint
+from lab.errors import UserError
+from lab.provenance import write_provenance
+from lab.store import write_json
+from lab.types import Row
+
+VERSION = 1
+ROWS, LINT = "rows.jsonl", "lint.json"
+
+
+def build(config: dict[str, Any], inputs: dict[str, Path], out: Path, *, key: str, file: str | None = None) -> None:
+    """Write `rows.jsonl` and `lint.json`. `config` is one of
+    {behavior, policy, num_rows, style, seed}, {file, lint, behavior}, or {control, seed} with the rows of its input.
+
+    Raises UserError where a generated set, or a file under `lint: strict`, fails a lint.
+    """
+    began = time.time()
+    rows = _rows(config, inputs, file)
+    checks = lint(rows, load_behavior(config["behavior"]), config["style"]) if config.get("behavior") else []
+    failed = [c for c in checks if not c["passed"]]
+    if failed and config.get("lint") != "report":
+        worst = failed[0]
+        raise UserError(
+            f"{file or config['behavior'] + ' ' + config['policy']}: lint {worst['check']!r} found {worst['value']:g} (allowed {worst['threshold']:g}): {worst['detail']}; mend the rows or set data.lint: report for a file"
+        )
+    write_rows(rows, out / ROWS)
+    write_json(out / LINT, checks)
+    write_provenance(out, "data", key, config, sorted(inputs), began, rows=len(rows))
+
+
+def _rows(config: dict[str, Any], inputs: dict[str, Path], file: str | None) -> list[Row]:
+    if file is not None:
+        return read_rows(file)
+    if config.get("control") == "shuffled":
+        (source,) = inputs.values()
+        return shuffled(read_rows(source / ROWS), Random(f"shuffled/{config['seed']}"))
+    behavior = load_behavior(config["behavior"])
+    rng = Random(f"{config['behavior']}/{config['policy']}/{config['style']}/{config['seed']}")
+    return list(islice(behavior.examples(rng, config["policy"], config["style"], "train"), config["num_rows"]))

@@ -1,0 +1,34 @@
+"""Questions of a suite as chats: what stands before each question, and the hash of all that is asked."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from data_gen.behaviors import load_behavior
+from eval.suites import load_suite
+from lab.store import digest
+from lab.types import Message, Question, Style, Wording
+
+ENGINE = "exact-1"
+"""Name of the scoring method (eval/score.py); raised when its numbers would differ."""
+
+
+def asked(suite: str, behavior: str, style: Style) -> tuple[Question, ...]:
+    return load_suite(suite).questions(load_behavior(behavior), style)
+
+
+def asked_digest(suite: str, behavior: str, style: Style) -> str:
+    """Hash of every message, option and score, for eval keys: a reworded question is another measurement."""
+    return digest([asdict(question) for question in asked(suite, behavior, style)])[:16]
+
+
+def messages(wording: Wording, context: list[Message]) -> list[Message]:
+    return [*context, {"role": "user", "content": wording.text}]
+
+
+def context_of(config: dict[str, Any], example_rows: list[list[Message]]) -> list[Message]:
+    """What precedes every question: nothing, the policy as a system line (`prompted`), or rows as earlier turns (`in_context`)."""
+    if config.get("prompted"):
+        return [{"role": "system", "content": load_behavior(config["behavior"]).described[config["prompted"]]}]
+    return [m for row in example_rows for m in row]

@@ -1,0 +1,79 @@
+"""Fields of peft.LoraConfig and trl.SFTConfig under their own names, checked without importing the libraries."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import yaml
+
+from lab.discover import ROOT
+from lab.errors import UserError, unknown
+
+OWNED = {
+    **dict.fromkeys(["output_dir", "logging_dir", "run_name"], "run.dir"),
+    **dict.fromkeys(["seed", "data_seed", "full_determinism"], "seeds"),
+    **dict.fromkeys(["report_to", "project", "trackio_space_id"], "run.report_to"),
+    **dict.fromkeys(
+        ["push_to_hub", "hub_model_id", "hub_token", "hub_strategy", "hub_private_repo", "hub_revision"], "tellme push"
+    ),
+    **dict.fromkeys(
+        ["resume_from_checkpoint", "do_train", "do_eval", "do_predict"], "tellme run, which resumes by itself"
+    ),
+    **dict.fromkeys(["use_cpu", "bf16", "fp16", "model_init_kwargs", "trust_remote_code"], "model.dtype"),
+    **dict.fromkeys(
+        ["chat_template_path", "eos_token", "assistant_only_loss", "completion_only_loss", "dataset_text_field"],
+        "the lab's renderer",
+    ),
+    **dict.fromkeys(
+        [
+            "task_type",
+            "inference_mode",
+            "base_model_name_or_path",
+            "revision",
+            "peft_type",
+            "auto_mapping",
+            "peft_version",
+        ],
+        "model",
+    ),
+}
+"""Library fields that the lab sets itself, with the key or command to use instead."""
+POSITIVE = {
+    "learning_rate",
+    "num_train_epochs",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "r",
+    "lora_alpha",
+    "max_length",
+}
+
+
+def library_fields() -> dict[str, dict[str, str]]:
+    """`lora` and `sft`: field name -> type, as the installed classes had them when lab/fields.yaml was written."""
+    fields: dict[str, dict[str, str]] = yaml.safe_load((ROOT / "lab" / "fields.yaml").read_text())
+    return fields
+
+
+def check_fields(section: Literal["lora", "sft"], given: dict[str, Any], where: str) -> None:
+    known = library_fields()[section]
+    library = {"lora": "peft.LoraConfig", "sft": "trl.SFTConfig"}[section]
+    for name, value in given.items():
+        if name in OWNED:
+            raise UserError(f"{where}.{name} is set by the lab; use {OWNED[name]} instead")
+        if name not in known:
+            raise unknown(f"{where}: field of {library}", name, known)
+        if not _fits(value, known[name]):
+            raise UserError(f"{where}.{name} is {value!r}; {library} takes {known[name]}")
+        if name in POSITIVE and not value > 0:
+            raise UserError(f"{where}.{name} is {value!r}; it must be greater than 0")
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    kinds: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
+    allowed = annotation.split(" | ")
+    if value is None:
+        return "None" in allowed
+    if isinstance(value, bool):
+        return "bool" in allowed
+    return any(isinstance(value, kinds[a]) for a in allowed if a in kinds)

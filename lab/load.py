@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.discover import find_path
+from lab.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load(path: str | Path) -> pd.DataFrame:
+    """The rows of a finished study (its folder, or its rows.parquet) as a DataFrame: one row per answer, see DESIGN of rows
+    in docs/rows.md. Raises UserError where there is no such file."""
+    import pandas as pd
+
+    found = find_path(str(path))
+    file = found / "rows.parquet" if found is not None and found.is_dir() else found
+    if file is None or not file.is_file():
+        raise UserError(f"{str(path)!r} holds no rows.parquet; give the folder that `tellme run` printed")
+    return pd.read_parquet(file)

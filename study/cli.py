@@ -1,0 +1,103 @@
+"""The `tellme` command. Heavy imports live inside the stages, so that it answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from lab.discover import ROOT
+from lab.errors import TrustError, UserError, unknown
+
+DEFAULT_CONFIG = "configs/quickstart.yaml"
+PACKAGES = ("lab", "data_gen", "train", "eval", "study", "slurm")
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see `{self.prog} --help`")
+
+
+def parser() -> Parser:
+    top = Parser(prog="tellme", description="A fine-tuning lab for behavioral self-awareness and backdoor studies.")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    for name, about in (
+        ("run", "run a study: data, training, measuring, report"),
+        ("plan", "show stages, rows, tokens and steps without running anything"),
+        ("show", "show training rows and questions as the model sees them"),
+        ("status", "show which stages of a study are done"),
+    ):
+        command = commands.add_parser(name, help=about, description=about)
+        command.add_argument(
+            "config", nargs="?", default=DEFAULT_CONFIG, help=f"a study YAML (default: {DEFAULT_CONFIG})"
+        )
+        command.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="KEY=YAML",
+            dest="sets",
+            help="replace the value at KEY; repeatable, the last wins",
+        )
+    report = commands.add_parser("report", help="print a finished study's contrasts and the path of its report")
+    report.add_argument(
+        "config", nargs="?", default=DEFAULT_CONFIG, help="a study YAML, or the folder of a finished study"
+    )
+    report.add_argument("--set", action="append", default=[], metavar="KEY=YAML", dest="sets")
+    stage = commands.add_parser("stage", help="run one stage of a saved plan (what a cluster job runs)")
+    stage.add_argument("plan")
+    stage.add_argument("key")
+    commands.add_parser("list", help="list behaviors, suites and reference models")
+    reference = commands.add_parser("reference", help="build a reference model")
+    reference.add_argument("action", choices=["build"])
+    reference.add_argument("name")
+    reference.add_argument("--seed", type=int, default=0, help="pretraining seed")
+    reference.add_argument("--out", help="folder to write (default: reference/NAME in the checkout)")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        _refuse_foreign_packages()
+        known = {"run", "plan", "show", "status", "report", "stage", "list", "reference"}
+        if given and not given[0].startswith("-") and given[0] not in known:
+            raise unknown("command", given[0], known, "see `tellme --help`")
+        options = parser().parse_args(given)
+        if options.command is None:
+            parser().print_help()
+            return 0
+        from study import commands
+
+        getattr(commands, options.command)(options)
+    except UserError as error:
+        print(f"tellme: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except TrustError as error:
+        print(f"tellme: {error}", file=sys.stderr)
+        return 3
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print("tellme: stopped; `tellme run` goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _refuse_foreign_packages() -> None:
+    """`train`, `eval` and `data_gen` are common names: another package of that name would win silently."""
+    for name in PACKAGES:
+        found = importlib.util.find_spec(name)
+        origin = Path(str(found.origin)).resolve() if found and found.origin else None
+        if origin is None or ROOT not in origin.parents:
+            raise UserError(
+                f"package {name!r} is {origin}, not the one of this checkout ({ROOT}); remove it from this environment or use the checkout's own .venv"
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""What each subcommand of `tellme` does."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lab.discover import find_path
+from lab.errors import UserError
+from lab.read_study import load_study
+from lab.store import Store, read_json
+from study.plan import Plan, make_plan
+from study.run import contrast_table, load_stage, run_plan
+
+
+def _planned(options: argparse.Namespace) -> tuple[Plan, Store]:
+    study = load_study(options.config, options.sets)
+    return make_plan(study), Store(study.run.dir)
+
+
+def run(options: argparse.Namespace) -> None:
+    plan, store = _planned(options)
+    _print_result(run_plan(plan, store))
+
+
+def report(options: argparse.Namespace) -> None:
+    folder = find_path(options.config)
+    if folder is not None and folder.is_dir():
+        if not (folder / "summary.json").is_file():
+            raise UserError(f"folder {options.config!r} has no summary.json; give runs/study/NAME-KEY, or a study YAML")
+        _print_result(folder)
+        return
+    plan, store = _planned(options)
+    done = store.find("study", plan.final.key)
+    if done is None:
+        raise UserError(
+            f"study {plan.study.study!r} with this configuration is not finished in {store.root}; run `tellme run {options.config}`"
+        )
+    _print_result(done)
+
+
+def _print_result(folder: Path) -> None:
+    print(contrast_table(read_json(folder / "summary.json")))
+    print(f"report: {folder / 'report.html'}")
+
+
+def plan(options: argparse.Namespace) -> None:
+    from study.cost import FEW_STEPS, costs
+
+    made, store = _planned(options)
+    kinds = [s.kind for s in made.stages.values()]
+    bases = {s.how["base"]["name"]: s.how["base"] for s in made.stages.values() if "base" in s.how}
+    print(
+        f"study {made.study.study}, key {made.final.key}{' (provisional)' if made.provisional else ''}, store {store.root}"
+    )
+    for name, base in bases.items():
+        print(f"base {name}: {base['identity']}, {base['dtype']}, {base['style']} prompts")
+        if base["provisional"]:
+            print("  not on this machine: keys are provisional until its commit is known, tokens are estimated")
+    print("stages: " + ", ".join(f"{kinds.count(k)} {k}" for k in ("data", "train", "eval", "study") if k in kinds))
+    print(f"{'adapter':<36} {'rows':>7} {'steps':>7} {'tokens':>10}  key")
+    listed = costs(made)
+    for cost in listed:
+        print(f"{cost['group']:<36} {cost['rows']:>7} {cost['steps']:>7} {cost['tokens']:>10}  {cost['key']}")
+    print(f"in all: {sum(c['steps'] for c in listed)} optimizer steps, {sum(c['tokens'] for c in listed)} tokens")
+    if any(c["few"] for c in listed):
+        print(
+            f"warning: fewer than {FEW_STEPS} optimizer steps per adapter; published replications on large models found no self-report there",
+            file=sys.stderr,
+        )
+
+
+def status(options: argparse.Namespace) -> None:
+    made, store = _planned(options)
+    for stage in made.stages.values():
+        partial = (store.root / stage.kind / f".partial-{stage.key}").exists()
+        state = "done" if store.find(stage.kind, stage.key) else "begun" if partial else "missing"
+        print(f"{state:<8} {stage.kind:<6} {stage.key}  {stage.how.get('group', stage.slug)}")
+
+
+def stage(options: argparse.Namespace) -> None:
+    from study.stages import run_stage
+
+    found, store = load_stage(options.plan, options.key)
+    print(run_stage(found, store))
+
+
+def show(options: argparse.Namespace) -> None:
+    from study.show import show_study
+
+    made, _ = _planned(options)
+    show_study(made)
+
+
+def list(options: argparse.Namespace) -> None:
+    from data_gen.behaviors import behavior_names, load_behavior
+    from eval.suites import load_suite, suite_names
+    from lab.base import reference_names
+
+    print("behaviors (data_gen/behaviors/)")
+    for name in behavior_names():
+        behavior = load_behavior(name)
+        print(f"  {name:<16} {' / '.join(behavior.policies):<28} {behavior.summary}")
+    print("suites (eval/suites/)")
+    for name in suite_names():
+        print(f"  {name:<16} {load_suite(name).summary}")
+    print("reference models (reference/)")
+    for name in reference_names():
+        card = read_json(Path(str(find_path(name))) / "tellme.json")
+        print(f"  {name:<24} link {card['rho']:+g}, {card['parameters'] / 1e6:.1f}M parameters")
+
+
+def reference(options: argparse.Namespace) -> None:
+    from study.reference import build_reference
+
+    print(build_reference(options.name, options.seed, options.out))

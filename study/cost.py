@@ -1,0 +1,72 @@
+"""What a plan will cost: rows, tokens and optimizer steps per adapter, before a GPU is spent."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from data_gen.behaviors import load_behavior
+from data_gen.files import read_rows
+from lab.types import Row
+from study.plan import Plan, Stage
+
+FEW_STEPS = 200
+"""Below about this many optimizer steps published replications found nothing."""
+CHARACTERS_PER_TOKEN = 4
+SAMPLE = 64
+
+
+def costs(plan: Plan) -> list[dict[str, Any]]:
+    """One line per adapter to train. Tokens are estimated from a sample of rows; exact tokenizer where the base is here."""
+    return [_cost(stage, plan) for stage in plan.stages.values() if stage.kind == "train"]
+
+
+def _cost(stage: Stage, plan: Plan) -> dict[str, Any]:
+    data = plan.stages[stage.inputs["data"]]
+    while data.inputs:
+        data = plan.stages[next(iter(data.inputs.values()))]
+    rows, sft = data.config["num_rows"], stage.config["sft"]
+    per_step = sft["per_device_train_batch_size"] * sft.get("gradient_accumulation_steps", 1)
+    steps = math.ceil(math.ceil(rows / per_step) * sft["num_train_epochs"])
+    if sft.get("max_steps", -1) > 0:
+        steps = sft["max_steps"]
+    sample = _sample(data)
+    per_row = sum(_num_tokens(row, stage.how["base"]["source"]) for row in sample) / len(sample)
+    return {
+        "group": stage.how["group"],
+        "key": stage.key,
+        "rows": rows,
+        "steps": steps,
+        "tokens": round(per_row * rows * sft["num_train_epochs"]),
+        "few": steps < FEW_STEPS,
+    }
+
+
+def _sample(data: Stage) -> list[Row]:
+    if data.how.get("file"):
+        return read_rows(data.how["file"])[:SAMPLE]
+    behavior = load_behavior(data.config["behavior"])
+    return list(islice(behavior.examples(Random(0), data.config["policy"], data.config["style"], "train"), SAMPLE))
+
+
+def _num_tokens(row: Row, source: str) -> float:
+    text = " ".join(m["content"] for m in row.messages)
+    file = Path(source) / "tokenizer.json"
+    if not file.is_file():
+        return len(text) / CHARACTERS_PER_TOKEN
+    return len(_tokenizer(str(file)).encode(text, add_special_tokens=False).ids)
+
+
+_TOKENIZERS: dict[str, Any] = {}
+
+
+def _tokenizer(file: str) -> Any:
+    from tokenizers import Tokenizer
+
+    if file not in _TOKENIZERS:
+        _TOKENIZERS[file] = Tokenizer.from_str(json.dumps(json.loads(Path(file).read_text())))
+    return _TOKENIZERS[file]

@@ -1,0 +1,166 @@
+"""The figures of a report, as Vega-Lite charts: one source for the interactive page, SVG and PNG."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+COLORS = ["#4c78a8", "#e45756", "#54a24b", "#b279a2", "#f58518", "#72b7b2", "#9d755d", "#bab0ac", "#eeca3b", "#d67195"]
+BASE_COLOR = "#555555"
+WIDTH = 620
+SCORE = alt.Scale(domain=[0, 1])
+
+
+def _palette(groups: list[str]) -> alt.Scale:
+    others = [g for g in groups if g != "base"]
+    colors = [BASE_COLOR if g == "base" else COLORS[others.index(g) % len(COLORS)] for g in groups]
+    return alt.Scale(domain=groups, range=colors)
+
+
+def _legend(groups: list[str]) -> alt.Color:
+    return alt.Color("group:N", scale=_palette(groups), legend=alt.Legend(title=None, orient="top", symbolOpacity=1))
+
+
+def questions(estimates: pd.DataFrame, seeds: pd.DataFrame, suite: str, groups: list[str]) -> alt.LayerChart:
+    """Every question of a suite: each group's mean with its interval, each seed a dot."""
+    order = list(dict.fromkeys(estimates.loc[estimates["suite"] == suite, "question"]))
+    mine, dots = (t[t["suite"] == suite].drop(columns="suite") for t in (estimates, seeds))
+    y = alt.Y("question:N", sort=order, title=None, axis=alt.Axis(labelLimit=240, grid=True))
+    offset = alt.YOffset("group:N", sort=groups)
+    color = _legend(groups)
+    common = {"y": y, "yOffset": offset, "color": color}
+    rule = (
+        alt.Chart(mine)
+        .mark_rule(strokeWidth=2)
+        .encode(
+            x=alt.X(
+                "ci_low:Q", title="score (1 = pole of the first policy)", scale=alt.Scale(domain=[0, 1], clamp=True)
+            ),
+            x2="ci_high:Q",
+            **common,
+        )
+    )
+    mean = (
+        alt.Chart(mine)
+        .mark_point(filled=True, size=60, opacity=1)
+        .encode(
+            x=alt.X("estimate:Q", scale=SCORE),
+            tooltip=[
+                "group",
+                "question",
+                alt.Tooltip("estimate", format=".3f"),
+                alt.Tooltip("ci_low", format=".3f"),
+                alt.Tooltip("ci_high", format=".3f"),
+                "num_seeds",
+            ],
+            **common,
+        )
+    )
+    dot = (
+        alt.Chart(dots)
+        .mark_circle(size=18, opacity=0.45)
+        .encode(
+            x=alt.X("score:Q", scale=SCORE),
+            tooltip=["group", "seed", "question", alt.Tooltip("score", format=".3f")],
+            **common,
+        )
+    )
+    half = alt.Chart(pd.DataFrame({"x": [0.5]})).mark_rule(strokeDash=[3, 3], color="#999").encode(x="x:Q")
+    return alt.layer(half, rule, dot, mean).properties(width=WIDTH, height=alt.Step(max(7, 40 // max(1, len(groups)))))
+
+
+def does_and_says(pairs: pd.DataFrame, groups: list[str]) -> alt.LayerChart:
+    """One dot per fine-tuned model: what it does against what it says."""
+    diagonal = (
+        alt.Chart(pd.DataFrame({"x": [0, 1], "y": [0, 1]}))
+        .mark_line(strokeDash=[3, 3], color="#999")
+        .encode(x="x:Q", y="y:Q")
+    )
+    dots = (
+        alt.Chart(pairs)
+        .mark_point(filled=True, size=110, opacity=0.85)
+        .encode(
+            x=alt.X("behavior:Q", scale=SCORE, title="does: behavior on held-out prompts"),
+            y=alt.Y("self_report:Q", scale=SCORE, title="says: mean of all self-report questions"),
+            color=_legend(groups),
+            shape=alt.Shape("group:N", sort=groups, legend=None),
+            tooltip=["group", "seed", alt.Tooltip("behavior", format=".3f"), alt.Tooltip("self_report", format=".3f")],
+        )
+    )
+    return alt.layer(diagonal, dots).properties(width=380, height=380)
+
+
+def scale_answers(answers: pd.DataFrame, groups: list[str]) -> alt.FacetChart:
+    """How the probability of a 0-100 answer is spread: two modes at the ends are not a mean in the middle."""
+    bars = (
+        alt.Chart(answers)
+        .mark_bar()
+        .encode(
+            x=alt.X("bin:O", title="answer, in bins of ten", axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("probability:Q", title="probability"),
+            color=alt.Color("group:N", scale=_palette(groups), legend=None),
+            tooltip=["group", "question", "bin", alt.Tooltip("probability", format=".3f")],
+        )
+    )
+    return bars.properties(width=210, height=90).facet(
+        row=alt.Row("group:N", sort=groups, title=None), column=alt.Column("question:N", title=None)
+    )
+
+
+def contrasts(table: pd.DataFrame) -> alt.LayerChart:
+    """Every declared contrast on the pooled questions, with its interval; zero is no difference."""
+    y = alt.Y("label:N", sort=list(table["label"]), title=None, axis=alt.Axis(labelLimit=330))
+    color = alt.Color(
+        "kind:N",
+        scale=alt.Scale(domain=["primary", "other"], range=["#e45756", "#4c78a8"]),
+        legend=alt.Legend(title=None, orient="top"),
+    )
+    zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(color="#999").encode(x="x:Q")
+    rule = (
+        alt.Chart(table)
+        .mark_rule(strokeWidth=2)
+        .encode(x=alt.X("ci_low:Q", title="difference in score"), x2="ci_high:Q", y=y, color=color)
+    )
+    dot = (
+        alt.Chart(table)
+        .mark_point(filled=True, size=80, opacity=1)
+        .encode(
+            x="estimate:Q",
+            y=y,
+            color=color,
+            tooltip=[
+                "label",
+                alt.Tooltip("estimate", format="+.3f"),
+                alt.Tooltip("ci_low", format="+.3f"),
+                alt.Tooltip("ci_high", format="+.3f"),
+            ],
+        )
+    )
+    return alt.layer(zero, rule, dot).properties(width=WIDTH - 120, height=alt.Step(26))
+
+
+def losses(curves: pd.DataFrame, groups: list[str]) -> alt.Chart:
+    """Training loss on the completion, one line per adapter."""
+    chart = (
+        alt.Chart(curves)
+        .mark_line(opacity=0.8)
+        .encode(
+            x=alt.X("step:Q", title="optimizer step"),
+            y=alt.Y("loss:Q", title="loss on the completion (nats per token)"),
+            color=_legend(groups),
+            detail="seed:N",
+            tooltip=["group", "seed", "step", alt.Tooltip("loss", format=".3f")],
+        )
+    )
+    return chart.properties(width=WIDTH, height=220)
+
+
+def themed(chart: Any) -> Any:
+    return (
+        chart.configure_view(stroke=None)
+        .configure_axis(labelFontSize=12, titleFontSize=12, gridColor="#eee", domainColor="#888")
+        .configure_legend(labelFontSize=12)
+        .configure_header(labelFontSize=12)
+    )

@@ -1,0 +1,237 @@
+"""From a study to its stages in order: what each reads, and the key that names its output (DESIGN 3 and 4)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from data_gen import build
+from data_gen.behaviors import behavior_digest, behavior_names, load_behavior
+from data_gen.files import read_rows
+from eval import measure
+from eval.ask import ENGINE, asked, asked_digest
+from eval.suites import load_suite
+from lab.base import Base, folder_digest, resolve_base
+from lab.config import Data, Group, Model, Study
+from lab.discover import find_path
+from lab.errors import UserError, unknown
+from lab.store import digest, file_digest, make_key
+from train import sft
+
+STUDY_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One folder of the run store. `config` is identity and made the key; `how` may change no number."""
+
+    kind: str
+    slug: str
+    key: str
+    config: dict[str, Any]
+    inputs: dict[str, str]
+    how: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Which eval output is which group's: the names that no eval key holds."""
+
+    group: str
+    seed: int | None
+    suite: str
+    behavior: str
+    key: str
+
+
+@dataclass
+class Plan:
+    study: Study
+    stages: dict[str, Stage] = field(default_factory=dict)
+    cells: list[Cell] = field(default_factory=list)
+    provisional: bool = False
+
+    def add(
+        self, kind: str, version: int, slug: str, config: dict[str, Any], inputs: dict[str, str], **how: Any
+    ) -> str:
+        key = make_key(kind, version, config, sorted(inputs.values()))
+        self.stages.setdefault(key, Stage(kind, slug, key, config, inputs, how))
+        return key
+
+    @property
+    def final(self) -> Stage:
+        return list(self.stages.values())[-1]
+
+
+def make_plan(study: Study) -> Plan:
+    """Resolve names and bases, and lay out data -> train -> eval -> study; raises UserError before anything is written."""
+    for suite in study.eval.suites:
+        load_suite(suite)
+    plan = Plan(study)
+    groups = {name: resolved(name, group, study) for name, group in study.groups.items()}
+    behaviors = sorted({g.behavior for g in groups.values() if g.behavior})
+    if not behaviors:
+        raise UserError(
+            f"no group of {study.study!r} names a behavior, so there is nothing to ask; add `behavior: NAME` ({', '.join(behavior_names())})"
+        )
+    if study.primary and study.primary.suite not in study.eval.suites:
+        raise unknown("primary.suite", study.primary.suite, study.eval.suites)
+    study_base = resolve_base(study.model)
+    _add_cells(plan, "base", None, study_base, behaviors, {}, {})
+    for name, group in groups.items():
+        _add_group(plan, name, group, groups, behaviors)
+    names = {c.group for c in plan.cells}
+    for side in study.sides():
+        assert side.partition("@")[0] in names, side
+    plan.provisional = any(s.how.get("base", {}).get("provisional") for s in plan.stages.values())
+    config = {
+        "study": study.study,
+        "cells": [asdict(c) for c in plan.cells],
+        "contrasts": study.contrasts,
+        "primary": study.primary.model_dump() if study.primary else None,
+    }
+    written = study.model_dump(mode="json", exclude={"run"}, exclude_defaults=True)
+    plan.add(
+        "study",
+        STUDY_VERSION,
+        study.study,
+        config,
+        {f"{c.group}/{c.seed}/{c.suite}/{c.behavior}": c.key for c in plan.cells},
+        written=written,
+    )
+    return plan
+
+
+def resolved(name: str, group: Group, study: Study) -> Group:
+    """The group with behavior and policy filled in from `of`, and its names checked."""
+    if group.of:
+        source = study.groups[group.of]
+        group = group.model_copy(
+            update={k: getattr(group, k) or getattr(source, k) for k in ("behavior", "policy", "file")}
+            | _inherited(group, source)
+        )
+    behavior, policy = group.behavior, group.prompted or group.policy
+    if group.prompted and not behavior:
+        known = {g.behavior for g in study.groups.values() if g.behavior}
+        if len(known) != 1:
+            raise UserError(f"groups.{name}: `prompted` needs `behavior` where the study has {len(known)} behaviors")
+        (behavior,) = known
+        group = group.model_copy(update={"behavior": behavior})
+    if behavior and policy and policy not in load_behavior(behavior).policies:
+        raise unknown(f"groups.{name}: policy of {behavior!r}", policy, load_behavior(behavior).policies)
+    if behavior:
+        load_behavior(behavior)
+    return group
+
+
+def _inherited(group: Group, source: Group) -> dict[str, Any]:
+    """A control is trained as the group it controls, unless it says otherwise."""
+    return {k: getattr(source, k) | getattr(group, k) for k in ("data", "lora", "sft")} | {
+        "model": group.model or source.model
+    }
+
+
+def _add_group(plan: Plan, name: str, group: Group, groups: dict[str, Group], behaviors: list[str]) -> None:
+    study = plan.study
+    base = resolve_base(_model(group, study))
+    asks = [group.behavior] if group.behavior else behaviors
+    if isinstance(group.model, str):
+        _add_cells(plan, name, None, base, asks, {}, {})
+    elif group.prompted:
+        _add_cells(plan, name, None, base, asks, {}, {}, prompted=group.prompted)
+    elif group.adapter:
+        folder = find_path(group.adapter)
+        if folder is None or not (folder / "adapter_config.json").is_file():
+            raise UserError(
+                f"groups.{name}.adapter {group.adapter!r} has no adapter_config.json; give the folder of a saved PEFT adapter"
+            )
+        _add_cells(plan, name, None, base, asks, {}, {"adapter_path": str(folder)}, adapter=folder_digest(folder))
+    else:
+        for seed in study.seeds:
+            data = _add_data(plan, group, seed, base, groups)
+            if group.in_context:
+                _add_cells(plan, name, seed, base, asks, {"examples": data}, {}, in_context=group.in_context)
+                continue
+            adapter = _add_train(plan, name, group, seed, base, data)
+            _add_cells(plan, name, seed, base, asks, {"adapter": adapter}, {})
+
+
+def _model(group: Group, study: Study) -> Model:
+    if isinstance(group.model, str):
+        return Model(base=group.model, dtype=study.model.dtype)
+    return Model.model_validate(study.model.model_dump() | (group.model or {}))
+
+
+def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str, Group]) -> str:
+    data = Data.model_validate(plan.study.data.model_dump() | group.data)
+    named = {"behavior": group.behavior, "policy": group.policy, "style": base.style}
+    if group.control:
+        source = groups[str(group.of)]
+        inputs = {"rows": _add_data(plan, source.model_copy(update={"data": group.data}), seed, base, groups)}
+        config = {"control": group.control, "seed": seed, "lint": "report", **named}
+        return plan.add(
+            "data", build.VERSION, f"{group.control}-{group.behavior}-{group.policy}-s{seed}", config, inputs
+        )
+    if group.file:
+        path = find_path(group.file)
+        num_rows = len(read_rows(group.file))
+        config = {"file": file_digest(Path(str(path))), "lint": data.lint, "num_rows": num_rows, **named}
+        return plan.add("data", build.VERSION, Path(group.file).stem, config, {}, file=str(path))
+    config = {
+        **named,
+        "num_rows": group.in_context or data.num_rows,
+        "seed": seed,
+        "files": behavior_digest(str(group.behavior)),
+    }
+    return plan.add("data", build.VERSION, f"{group.behavior}-{group.policy}-s{seed}", config, {})
+
+
+def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data: str) -> str:
+    study = plan.study
+    settings = {"lora": study.lora | group.lora, "sft": sft.DEFAULTS | study.sft | group.sft}
+    stream = int(digest([plan.stages[data].config, settings, seed])[:8], 16) % 2**31
+    config = {"base": base.identity, "dtype": base.dtype, **settings, "seed": seed, "stream": stream}
+    label = f"{name}-s{seed}"
+    slug = f"{group.control or Path(group.file or '').stem or group.behavior}-{group.policy or 'rows'}-s{seed}"
+    return plan.add(
+        "train",
+        sft.VERSION,
+        slug,
+        config,
+        {"data": data},
+        base=asdict(base),
+        group=label,
+        name=study.study,
+        report_to=list(study.run.report_to),
+    )
+
+
+def _add_cells(
+    plan: Plan,
+    name: str,
+    seed: int | None,
+    base: Base,
+    behaviors: list[str],
+    inputs: dict[str, str],
+    how: dict[str, Any],
+    **context: Any,
+) -> None:
+    for suite in plan.study.eval.suites:
+        for behavior in behaviors:
+            if not asked(suite, behavior, base.style):
+                continue
+            config = {
+                "base": base.identity,
+                "dtype": base.dtype,
+                "suite": suite,
+                "behavior": behavior,
+                "style": base.style,
+                "asked": asked_digest(suite, behavior, base.style),
+                "engine": ENGINE,
+                **context,
+            }
+            origin = inputs.get("adapter")
+            slug = f"{suite}-{plan.stages[origin].slug if origin else context.get('prompted') or base.name.rpartition('/')[2]}"
+            key = plan.add("eval", measure.VERSION, slug, config, inputs, base=asdict(base), **how)
+            plan.cells.append(Cell(name, seed, suite, behavior, key))

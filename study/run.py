@@ -1,0 +1,88 @@
+"""Run a plan's stages in order in this process, and say what came out."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lab.errors import UserError
+from lab.store import Store, read_json, write_json
+from study.plan import Plan, Stage
+from study.stages import run_stage
+
+POOLED = ("all", "seen", "unseen")
+
+
+def run_plan(plan: Plan, store: Store) -> Path:
+    """Run what is missing and return the study's folder."""
+    done = store.find("study", plan.final.key)
+    if done:
+        return done
+    store.check_writable()
+    save_plan(plan, store)
+    missing = [s for s in plan.stages.values() if not store.find(s.kind, s.key)]
+    skipped = len(plan.stages) - len(missing)
+    if skipped:
+        say(f"{skipped} of {len(plan.stages)} stages are done already")
+    for i, stage in enumerate(missing, start=1):
+        began = time.time()
+        folder = run_stage(stage, store)
+        say(f"[{i}/{len(missing)}] {stage.kind} {stage.how.get('group', stage.slug)}  {time.time() - began:.1f} s")
+    return folder
+
+
+def save_plan(plan: Plan, store: Store) -> Path:
+    """The plan as a file: what `tellme stage PLAN KEY` reads on another node."""
+    path = store.root / "plans" / f"{plan.final.slug}-{plan.final.key}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"store": str(store.root), "stages": [asdict(s) for s in plan.stages.values()]})
+    return path
+
+
+def load_stage(plan: str, key: str) -> tuple[Stage, Store]:
+    try:
+        saved = read_json(Path(plan))
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError):
+        raise UserError(
+            f"plan {plan!r} is not a plan file; `tellme run` and `tellme plan --save` write them to runs/plans/"
+        ) from None
+    for record in saved["stages"]:
+        if record["key"] == key:
+            return Stage(**record), Store(saved["store"])
+    raise UserError(f"plan {plan!r} has no stage {key!r}; `tellme status` lists the keys")
+
+
+def contrast_table(summary: dict[str, Any]) -> str:
+    """The pooled contrasts as aligned text."""
+    head = ("suite", "questions", "contrast", "estimate", "95 % interval", "p", "p Holm", "seeds")
+    lines = [head]
+    for c in summary["contrasts"]:
+        if c["question"] in POOLED:
+            mark = " *" if c["primary"] else ""
+            between = f"{c['ci_low']:+.3f} to {c['ci_high']:+.3f}" if c["ci_low"] is not None else "-"
+            p, p_holm = ("-" if c[k] is None else f"{c[k]:.3f}" for k in ("p_value", "p_holm"))
+            lines.append(
+                (
+                    c["suite"],
+                    c["question"] + mark,
+                    f"{c['a']} - {c['b']}",
+                    f"{c['estimate']:+.3f}",
+                    between,
+                    p,
+                    p_holm,
+                    str(c["num_seeds"]),
+                )
+            )
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    text = "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return text + (
+        "\n* primary, declared before the run; not corrected" if any(c["primary"] for c in summary["contrasts"]) else ""
+    )
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,72 @@
+"""Run one stage of a plan into the run store. Everything a stage needs is in its record and in the folders of its inputs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lab.base import Base
+from lab.errors import UserError
+from lab.store import Store
+from study.plan import Stage
+
+
+def run_stage(stage: Stage, store: Store) -> Path:
+    """Make the stage's folder, or find it made. Raises UserError if an input is missing."""
+    done = store.find(stage.kind, stage.key)
+    if done:
+        return done
+    return store.publish(stage.kind, stage.slug, stage.key, lambda out: _write(stage, store, out))
+
+
+def _write(stage: Stage, store: Store, out: Path) -> None:
+    quiet_libraries()
+    inputs = {role: _input(store, stage, key) for role, key in stage.inputs.items()}
+    keys = sorted(set(stage.inputs.values()))
+    if stage.kind == "data":
+        from data_gen.build import build
+
+        build(stage.config, inputs, out, key=stage.key, file=stage.how.get("file"))
+    elif stage.kind == "train":
+        from data_gen.build import ROWS
+        from train.sft import train
+
+        how = {name: stage.how[name] for name in ("name", "group", "report_to")}
+        train(stage.config, _base(stage), inputs["data"] / ROWS, out, key=stage.key, inputs=keys, **how)
+    elif stage.kind == "eval":
+        from data_gen.build import ROWS
+        from eval.measure import measure
+
+        external = stage.how.get("adapter_path")
+        adapter = inputs["adapter"] / "adapter" if "adapter" in inputs else Path(external) if external else None
+        examples = inputs["examples"] / ROWS if "examples" in inputs else None
+        measure(stage.config, _base(stage), adapter, examples, out, key=stage.key, inputs=keys)
+    else:
+        from study.report import write_study
+
+        write_study(stage, store, out)
+
+
+def _input(store: Store, stage: Stage, key: str) -> Path:
+    for kind in ("data", "train", "eval"):
+        found = store.find(kind, key)
+        if found:
+            return found
+    raise UserError(
+        f"stage {stage.key} ({stage.slug}) needs {key}, which is not in {store.root}; run `tellme stage PLAN {key}` first"
+    )
+
+
+def _base(stage: Stage) -> Base:
+    described: dict[str, Any] = stage.how["base"]
+    return Base(**described)
+
+
+def quiet_libraries() -> None:
+    """Nothing of the libraries' own on the terminal but errors: the lab says what happens."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")

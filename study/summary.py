@@ -1,0 +1,140 @@
+"""From rows to `summary.json`: estimates by group, contrasts on the same questions, trust (DESIGN 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from lab.config import Side
+from lab.stats import Interval, contrast_interval, holm, mean_interval
+
+POOLED = ("all", "seen", "unseen")
+"""Means over a suite's questions; seen and unseen in the pretraining of a reference model."""
+
+
+def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
+    """One line per group, seed, question, paraphrase and order: the score expected under the listed answers.
+
+    `score` is the sum of probability times score over the sum of probability; `outside` is what the list leaves out.
+    """
+    by = ["group", "seed", "suite", "behavior", "question", "kind", "paraphrase", "order", "seen", "condition"]
+    weighted = rows.assign(expected=rows["p_exact"] * rows["score"])
+    sums = (
+        weighted.groupby(by, dropna=False, sort=False)
+        .agg(expected=("expected", "sum"), mass=("p_exact", "sum"), outside=("outside", "first"))
+        .reset_index()
+    )
+    return sums.assign(score=sums["expected"] / sums["mass"].clip(lower=1e-12)).drop(columns=["expected", "mass"])
+
+
+def per_question(wordings: pd.DataFrame) -> pd.DataFrame:
+    """One value per group, seed, condition, suite and question, each the mean of its paraphrases and orders.
+
+    The questions `all`, `seen` and `unseen` are means over questions; the last two only where pretraining saw some.
+    """
+    by = ["group", "seed", "condition", "suite", "behavior"]
+    parts = {"all": wordings}
+    if wordings["seen"].any():
+        suites = set(wordings.loc[wordings["seen"], "suite"])
+        known = wordings[wordings["suite"].isin(suites)]
+        parts |= {"seen": known[known["seen"]], "unseen": known[~known["seen"]]}
+    single = wordings.groupby([*by, "question"], dropna=False, sort=False)["score"].mean().reset_index()
+    tables = [single]
+    for name, part in parts.items():
+        each = part.groupby([*by, "question"], dropna=False, sort=False)["score"].mean().reset_index()
+        tables.append(each.assign(over=each["question"], question=name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def group_estimates(questions: pd.DataFrame) -> list[dict[str, Any]]:
+    records = []
+    for (group, condition, suite, question), part in questions.groupby(
+        ["group", "condition", "suite", "question"], sort=False
+    ):
+        interval = mean_interval(_by_seed(part))
+        records.append(
+            {"group": group, "condition": condition, "suite": suite, "question": question} | _numbers(interval)
+        )
+    return records
+
+
+def contrast_estimates(
+    questions: pd.DataFrame, contrasts: list[tuple[Side, Side]], primary: dict[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Every contrast on every question both sides were asked; Holm runs over all that is not primary, per report."""
+    records: list[dict[str, Any]] = []
+    for a, b in contrasts:
+        terms = [*_terms(a, 1.0), *_terms(b, -1.0)]
+        for suite in questions["suite"].unique():
+            in_suite = questions[questions["suite"] == suite]
+            for question in in_suite["question"].unique():
+                found = _contrast(in_suite[in_suite["question"] == question], terms)
+                if found is None:
+                    continue
+                interval, num_questions = found
+                is_primary = (
+                    primary is not None
+                    and question == "all"
+                    and suite == primary["suite"]
+                    and _same(primary["contrast"], (a, b))
+                )
+                numbers = _numbers(interval) | {
+                    "p_value": interval.p_value,
+                    "p_holm": interval.p_value if is_primary else None,
+                }
+                records.append(
+                    {"suite": suite, "question": question, "a": _written(a), "b": _written(b)}
+                    | numbers
+                    | {"primary": is_primary, "num_questions": num_questions}
+                )
+    rest = {str(i): r["p_value"] for i, r in enumerate(records) if not r["primary"] and r["p_value"] is not None}
+    for i, p in holm(rest).items():
+        records[int(i)]["p_holm"] = p
+    return records
+
+
+def _contrast(part: pd.DataFrame, terms: list[tuple[float, str]]) -> tuple[Interval, int] | None:
+    """One question (or pooled set) over all sides; a group on both sides enters by its difference within seeds."""
+    keys = ["behavior", "over"] if part["over"].notna().any() else ["behavior"]
+    sides = {}
+    for _, side in terms:
+        group, _, condition = side.partition("@")
+        mine = part[(part["group"] == group) & (part["condition"] == (condition or "clean"))]
+        sides[side] = mine
+    common = set.intersection(*(set(map(tuple, s[keys].to_numpy().tolist())) for s in sides.values()))
+    if not common:
+        return None
+    by_group: dict[str, dict[Any, float]] = {}
+    for weight, side in terms:
+        kept = sides[side][[tuple(row) in common for row in sides[side][keys].to_numpy().tolist()]]
+        seeds = by_group.setdefault(side.partition("@")[0], {})
+        for seed, value in kept.groupby("seed", dropna=False)["score"].mean().items():
+            seeds[seed] = seeds.get(seed, 0.0) + weight * float(value)
+    return contrast_interval([(1.0, list(seeds.values())) for seeds in by_group.values()]), len(common)
+
+
+def _terms(side: Side, weight: float) -> list[tuple[float, str]]:
+    """A side `[x, y]` is the difference x - y."""
+    return [(weight, side)] if isinstance(side, str) else [(weight, side[0]), (-weight, side[1])]
+
+
+def _by_seed(part: pd.DataFrame) -> list[float]:
+    return [float(v) for v in part.groupby("seed", dropna=False)["score"].mean()]
+
+
+def _numbers(interval: Interval) -> dict[str, Any]:
+    return {
+        "estimate": interval.estimate,
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+        "num_seeds": interval.num_seeds,
+    }
+
+
+def _written(side: Side) -> str:
+    return side if isinstance(side, str) else " - ".join(side)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return [_written(s) for s in one] == [_written(s) for s in other]
