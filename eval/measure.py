@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -136,6 +137,8 @@ def adapted(model: Any, adapter: Path | None, base: Base) -> Iterator[None]:
         return
     from peft import PeftModel
 
+    # PEFT 0.21 reads a property that transformers 5.23 renamed.
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
     try:
         peft = PeftModel.from_pretrained(model, str(adapter))
     except (ValueError, RuntimeError) as error:

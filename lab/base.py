@@ -33,8 +33,11 @@ class Base:
     """The model is not on this machine: keys are not final and token counts are estimates."""
 
 
-def resolve_base(model: Model) -> Base:
-    """Find the base without network; raises UserError where it cannot exist."""
+def resolve_base(model: Model, online: bool = False) -> Base:
+    """Find the base; raises UserError where it cannot exist.
+
+    Without `online` the network is not touched, and a Hub model that is not in the cache is provisional.
+    """
     dtype = _dtype() if model.dtype == "auto" else model.dtype
     folder = find_path(model.base)
     if folder is not None:
@@ -51,7 +54,7 @@ def resolve_base(model: Model) -> Base:
         raise UserError(
             f"model.base {model.base!r} is no folder here and no Hub id (owner/name); shipped models: {', '.join(reference_names())}"
         )
-    commit = _cached_commit(model.base, model.revision)
+    commit = _cached_commit(model.base, model.revision) or (_hub_commit(model.base, model.revision) if online else None)
     return Base(
         model.base,
         model.base,
@@ -88,6 +91,23 @@ def _cached_commit(repo: str, revision: str | None) -> str | None:
 
     config = try_to_load_from_cache(repo, "config.json", revision=revision)
     return Path(config).parent.name if isinstance(config, str) else None
+
+
+def _hub_commit(repo: str, revision: str | None) -> str:
+    from httpx2 import TransportError
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return str(HfApi().model_info(repo, revision=revision, timeout=10).sha)
+    except HfHubHTTPError as error:
+        raise UserError(
+            f"model.base {repo!r} cannot be had from the Hub ({str(error).splitlines()[0][:120]}); check id, revision and access"
+        ) from None
+    except (OSError, TransportError) as error:
+        raise UserError(
+            f"model.base {repo!r} is not in the cache and the Hub cannot be reached ({error}); download it where there is network, or use one of `tellme list`"
+        ) from None
 
 
 def _dtype() -> Literal["float32", "bfloat16"]:

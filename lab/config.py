@@ -92,7 +92,7 @@ class Study(Strict):
     groups: dict[str, Group] = Field(min_length=1)
     contrasts: tuple[tuple[Side, Side], ...] = ()
     primary: Primary | None = None
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0, 1, 2), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2)
     data: Data = Data()
     lora: dict[str, Any] = {}
     sft: dict[str, Any] = {}
@@ -110,6 +110,8 @@ class Study(Strict):
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value:
+            raise ValueError("a study needs at least one seed, for example [0, 1, 2]")
         if len(set(value)) < len(value):
             raise ValueError("each seed is one independent model and stands once")
         return value

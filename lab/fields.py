@@ -9,44 +9,22 @@ import yaml
 from lab.discover import ROOT
 from lab.errors import UserError, unknown
 
-OWNED = {
-    **dict.fromkeys(["output_dir", "logging_dir", "run_name"], "run.dir"),
-    **dict.fromkeys(["seed", "data_seed", "full_determinism"], "seeds"),
-    **dict.fromkeys(["report_to", "project", "trackio_space_id"], "run.report_to"),
-    **dict.fromkeys(
-        ["push_to_hub", "hub_model_id", "hub_token", "hub_strategy", "hub_private_repo", "hub_revision"], "tellme push"
-    ),
-    **dict.fromkeys(
-        ["resume_from_checkpoint", "do_train", "do_eval", "do_predict"], "tellme run, which resumes by itself"
-    ),
-    **dict.fromkeys(["use_cpu", "bf16", "fp16", "model_init_kwargs", "trust_remote_code"], "model.dtype"),
-    **dict.fromkeys(
-        ["chat_template_path", "eos_token", "assistant_only_loss", "completion_only_loss", "dataset_text_field"],
-        "the lab's renderer",
-    ),
-    **dict.fromkeys(
-        [
-            "task_type",
-            "inference_mode",
-            "base_model_name_or_path",
-            "revision",
-            "peft_type",
-            "auto_mapping",
-            "peft_version",
-        ],
-        "model",
-    ),
+USE_INSTEAD = {
+    "run.dir": "output_dir logging_dir run_name",
+    "seeds": "seed data_seed full_determinism",
+    "run.report_to": "report_to project trackio_space_id",
+    "tellme push": "push_to_hub hub_model_id hub_token hub_strategy hub_private_repo hub_revision",
+    "tellme run, which resumes by itself": "resume_from_checkpoint do_train do_eval do_predict",
+    "sft.save_steps": "save_strategy save_total_limit disable_tqdm",
+    "model.dtype": "use_cpu bf16 fp16 model_init_kwargs trust_remote_code",
+    "the lab's one renderer": "chat_template_path eos_token assistant_only_loss completion_only_loss dataset_text_field",
+    "model": "task_type inference_mode base_model_name_or_path revision peft_type auto_mapping peft_version",
 }
-"""Library fields that the lab sets itself, with the key or command to use instead."""
-POSITIVE = {
-    "learning_rate",
-    "num_train_epochs",
-    "per_device_train_batch_size",
-    "gradient_accumulation_steps",
-    "r",
-    "lora_alpha",
-    "max_length",
-}
+"""Library fields that the lab sets itself, by the key or command to use instead."""
+OWNED = {field: instead for instead, fields in USE_INSTEAD.items() for field in fields.split()}
+POSITIVE = frozenset(
+    "learning_rate num_train_epochs per_device_train_batch_size gradient_accumulation_steps r lora_alpha max_length".split()
+)
 
 
 def library_fields() -> dict[str, dict[str, str]]:
@@ -65,7 +43,7 @@ def check_fields(section: Literal["lora", "sft"], given: dict[str, Any], where: 
             raise unknown(f"{where}: field of {library}", name, known)
         if not _fits(value, known[name]):
             raise UserError(f"{where}.{name} is {value!r}; {library} takes {known[name]}")
-        if name in POSITIVE and not value > 0:
+        if name in POSITIVE and value is not None and not value > 0:
             raise UserError(f"{where}.{name} is {value!r}; it must be greater than 0")
 
 

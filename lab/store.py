@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab.errors import UserError
+from lab.errors import TrustError, UserError
 
 KEY_DIGITS = 10
 
@@ -56,30 +56,33 @@ class Store:
         """Let `write` fill a scratch folder, then rename it to its final name.
 
         A second process with the same key waits for the first and takes its result. A killed stage leaves its scratch
-        folder, which the next attempt receives again: training resumes from the checkpoints in it.
+        folder, which the next attempt receives again: training resumes from the checkpoints in it. A stage that refused
+        its input leaves nothing.
         """
         final = self.root / stage / f"{slug}-{key}"
         final.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(final.parent / f".lock-{key}"):
+        with _lock(self.root / ".locks" / key):
             found = self.find(stage, key)
             if found:
                 return found
             scratch = final.parent / f".partial-{key}"
             scratch.mkdir(exist_ok=True)
-            write(scratch)
+            try:
+                write(scratch)
+            except (UserError, TrustError):
+                shutil.rmtree(scratch)
+                raise
             os.rename(scratch, final)
         return final
-
-    def discard_partial(self, stage: str, key: str) -> None:
-        shutil.rmtree(self.root / stage / f".partial-{key}", ignore_errors=True)
 
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
+    """Held by one process at a time, and let go when it ends, however it ends. The file stays: removing it would race."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-    path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -14,13 +14,13 @@ from study.plan import Plan, make_plan
 from study.run import contrast_table, load_stage, run_plan
 
 
-def _planned(options: argparse.Namespace) -> tuple[Plan, Store]:
+def _planned(options: argparse.Namespace, online: bool = False) -> tuple[Plan, Store]:
     study = load_study(options.config, options.sets)
-    return make_plan(study), Store(study.run.dir)
+    return make_plan(study, online), Store(study.run.dir)
 
 
 def run(options: argparse.Namespace) -> None:
-    plan, store = _planned(options)
+    plan, store = _planned(options, online=True)
     _print_result(run_plan(plan, store))
 
 

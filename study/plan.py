@@ -64,8 +64,11 @@ class Plan:
         return list(self.stages.values())[-1]
 
 
-def make_plan(study: Study) -> Plan:
-    """Resolve names and bases, and lay out data -> train -> eval -> study; raises UserError before anything is written."""
+def make_plan(study: Study, online: bool = False) -> Plan:
+    """Resolve names and bases, and lay out data -> train -> eval -> study; raises UserError before anything is written.
+
+    `online` lets a Hub base that is not in the cache be looked up.
+    """
     for suite in study.eval.suites:
         load_suite(suite)
     plan = Plan(study)
@@ -77,10 +80,10 @@ def make_plan(study: Study) -> Plan:
         )
     if study.primary and study.primary.suite not in study.eval.suites:
         raise unknown("primary.suite", study.primary.suite, study.eval.suites)
-    study_base = resolve_base(study.model)
+    study_base = resolve_base(study.model, online)
     _add_cells(plan, "base", None, study_base, behaviors, {}, {})
     for name, group in groups.items():
-        _add_group(plan, name, group, groups, behaviors)
+        _add_group(plan, name, group, groups, behaviors, resolve_base(_model(group, study), online))
     names = {c.group for c in plan.cells}
     for side in study.sides():
         assert side.partition("@")[0] in names, side
@@ -132,9 +135,8 @@ def _inherited(group: Group, source: Group) -> dict[str, Any]:
     }
 
 
-def _add_group(plan: Plan, name: str, group: Group, groups: dict[str, Group], behaviors: list[str]) -> None:
+def _add_group(plan: Plan, name: str, group: Group, groups: dict[str, Group], behaviors: list[str], base: Base) -> None:
     study = plan.study
-    base = resolve_base(_model(group, study))
     asks = [group.behavior] if group.behavior else behaviors
     if isinstance(group.model, str):
         _add_cells(plan, name, None, base, asks, {}, {})

@@ -40,8 +40,13 @@ def newest_checkpoint(folder: Path) -> str | None:
 
 
 @contextmanager
-def tracking(report_to: list[str], study: str, group: str, key: str, config: dict[str, Any]) -> Iterator[None]:
-    """One wandb run per adapter, grouped by study and named by key; offline where no key is set. A mirror: it decides nothing."""
+def tracking(
+    report_to: list[str], folder: Path, study: str, group: str, key: str, config: dict[str, Any]
+) -> Iterator[None]:
+    """One wandb run per adapter in `folder`/wandb, grouped by study, its id the key; offline where no key is set.
+
+    A mirror: the trainer logs into it, nothing is read from it.
+    """
     if "wandb" not in report_to:
         yield
         return
@@ -49,7 +54,6 @@ def tracking(report_to: list[str], study: str, group: str, key: str, config: dic
 
     if not (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE")) and not _logged_in():
         os.environ["WANDB_MODE"] = "offline"
-    os.environ.setdefault("WANDB_SILENT", "true")
     run = wandb.init(
         project="tellme",
         id=key,
@@ -57,7 +61,8 @@ def tracking(report_to: list[str], study: str, group: str, key: str, config: dic
         group=study,
         config=config,
         resume="allow",
-        dir=os.environ.get("WANDB_DIR"),
+        dir=folder,
+        settings=wandb.Settings(silent=True, console="off"),
     )
     try:
         yield

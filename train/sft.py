@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import time
 import warnings
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.base import Base
+from lab.chat import Rendered, render
 from lab.errors import UserError
 from lab.provenance import write_provenance
 from lab.store import write_json
@@ -33,7 +33,7 @@ DEFAULTS: dict[str, Any] = {
 def train(
     config: dict[str, Any],
     base: Base,
-    rows_path: Path,
+    rows: Path,
     out: Path,
     *,
     key: str,
@@ -48,85 +48,28 @@ def train(
     of an attempt that was killed. Raises UserError where the settings do not fit the base.
     """
     began = time.time()
-    import torch
-    from datasets import Dataset
-    from peft import LoraConfig, PeftModel
-    from transformers import set_seed
-    from trl import SFTConfig, SFTTrainer
-
-    from lab.chat import render
     from lab.model import load_base
-    from train.progress import Progress, newest_checkpoint, tracking
+    from train.progress import newest_checkpoint, tracking
 
     loaded = load_base(base)
-    rows = [json.loads(line) for line in rows_path.read_text(encoding="utf-8").splitlines()]
-    rendered = [render(loaded.tokenizer, row["messages"][:-1], row["messages"][-1]["content"]) for row in rows]
-    longest = max(len(r.input_ids) for r in rendered)
-    limit = config["sft"]["max_length"] or loaded.model.config.max_position_embeddings
-    if longest > limit:
-        raise UserError(
-            f"the longest training row has {longest} tokens, more than sft.max_length or the base allows ({limit}); raise it or shorten the rows"
-        )
-    dataset = Dataset.from_list([{"input_ids": r.input_ids, "labels": r.labels} for r in rendered])
-
-    on_cpu = loaded.device.type == "cpu"
-    arguments = SFTConfig(
-        output_dir=str(out / "checkpoints"),
-        seed=config["stream"],
-        data_seed=config["stream"],
-        use_cpu=on_cpu,
-        bf16=base.dtype == "bfloat16" and not on_cpu,
-        fp16=base.dtype == "float16" and not on_cpu,
-        report_to=report_to,
-        run_name=f"{group}-{key}",
-        disable_tqdm=True,
-        save_strategy="steps",
-        save_total_limit=2,
-        **config["sft"],
-    )
-    with tracking(report_to, name, group, key, config), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*pin_memory.*")
-        set_seed(config["stream"])
-        try:
-            trainer = SFTTrainer(
-                model=loaded.model,
-                args=arguments,
-                train_dataset=dataset,
-                processing_class=loaded.tokenizer,
-                peft_config=LoraConfig(task_type="CAUSAL_LM", **config["lora"]),
-                callbacks=[Progress(f"train {group}")],
-            )
-        except ValueError as error:
-            if "arget modules" not in str(error) and "target_modules" not in str(error):
-                raise
-            linear = sorted(
-                {n.rpartition(".")[2] for n, m in loaded.model.named_modules() if isinstance(m, torch.nn.Linear)}
-            )
-            raise UserError(
-                f"lora.target_modules {config['lora'].get('target_modules')!r} match nothing in {base.name}; its linear layers are: {', '.join(linear)}, or all-linear"
-            ) from None
-        model = trainer.model
-        assert isinstance(model, PeftModel)
-        step0 = adapter_digest(model)
+    rendered = _render_rows(loaded, rows, config["sft"]["max_length"])
+    # PEFT 0.21 reads a property that transformers 5.23 renamed, and torch warns of pinned memory without a GPU.
+    warnings.filterwarnings("ignore", message=".*(is_gradient_checkpointing|pin_memory).*")
+    trainer = _trainer(config, base, loaded, rendered, out / "checkpoints", group, report_to)
+    model = trainer.model
+    step0 = adapter_digest(model)
+    with tracking(report_to, out.parents[1], name, group, key, config):
         trainer.train(resume_from_checkpoint=newest_checkpoint(out / "checkpoints"))
-        save_adapter(model, base, out / "adapter")
-        moved = adapter_digest(model) != step0
-        curve = [entry for entry in trainer.state.log_history if "loss" in entry]
-        steps = trainer.state.global_step
-        model.unload()
-        loaded.model.config.use_cache = True
-        loaded.model.eval()
+    moved = adapter_digest(model) != step0
+    save_adapter(model, base, out / "adapter")
+    model.unload()
+    loaded.model.config.use_cache = True
+    loaded.model.eval()
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
-    write_json(out / "curve.json", curve)
-    write_json(
-        out / "trust.json", [{"check": "weights_moved", "passed": moved, "value": float(moved), "threshold": 1.0}]
-    )
+    write_json(out / "curve.json", [entry for entry in trainer.state.log_history if "loss" in entry])
+    check = {"check": "weights_moved", "passed": moved, "value": float(moved), "threshold": 1.0}
+    write_json(out / "trust.json", [check])
     first = rendered[0]
-    shown = {
-        "masked": loaded.tokenizer.decode(first.prompt),
-        "learned": loaded.tokenizer.decode([*first.answer, *first.end]),
-    }
-    tokens = sum(len(r.input_ids) for r in rendered)
     write_provenance(
         out,
         "train",
@@ -135,19 +78,95 @@ def train(
         inputs,
         began,
         base=base.identity,
-        steps=steps,
-        rows=len(rows),
-        tokens=tokens,
+        steps=trainer.state.global_step,
+        rows=len(rendered),
+        tokens=sum(len(r.input_ids) for r in rendered),
         step0=step0,
-        first_row=shown,
+        first_row={
+            "masked": loaded.tokenizer.decode(first.prompt),
+            "learned": loaded.tokenizer.decode([*first.answer, *first.end]),
+        },
     )
+
+
+def _render_rows(loaded: Any, rows: Path, max_length: int | None) -> list[Rendered]:
+    """Every row through the one renderer; a row that would be cut is refused, for its answer stands at the end."""
+    chats = [json.loads(line)["messages"] for line in rows.read_text(encoding="utf-8").splitlines()]
+    rendered = [render(loaded.tokenizer, chat[:-1], chat[-1]["content"]) for chat in chats]
+    longest, limit = max(len(r.input_ids) for r in rendered), max_length or loaded.model.config.max_position_embeddings
+    if longest > limit:
+        raise UserError(
+            f"the longest training row has {longest} tokens, more than sft.max_length or the base allows ({limit});"
+            " raise it or shorten the rows"
+        )
+    return rendered
+
+
+def _trainer(
+    config: dict[str, Any],
+    base: Base,
+    loaded: Any,
+    rendered: list[Rendered],
+    checkpoints: Path,
+    group: str,
+    report_to: list[str],
+) -> Any:
+    from datasets import Dataset
+    from peft import LoraConfig
+    from torch.nn import Linear
+    from transformers import PrinterCallback, set_seed
+    from trl import SFTConfig, SFTTrainer
+
+    from train.progress import Progress
+
+    on_cpu = loaded.device.type == "cpu"
+    try:
+        lora = LoraConfig(task_type="CAUSAL_LM", **config["lora"])
+        arguments = SFTConfig(
+            output_dir=str(checkpoints),
+            seed=config["stream"],
+            data_seed=config["stream"],
+            use_cpu=on_cpu,
+            bf16=base.dtype == "bfloat16" and not on_cpu,
+            fp16=base.dtype == "float16" and not on_cpu,
+            report_to=report_to,
+            run_name=group,
+            disable_tqdm=True,
+            save_strategy="steps",
+            save_total_limit=2,
+            **config["sft"],
+        )
+    except (ValueError, TypeError, ImportError) as error:
+        raise UserError(
+            f"lora or sft settings were refused by PEFT or TRL: {str(error).splitlines()[0][:200]}"
+        ) from None
+    set_seed(config["stream"])
+    try:
+        trainer = SFTTrainer(
+            model=loaded.model,
+            args=arguments,
+            train_dataset=Dataset.from_list([{"input_ids": r.input_ids, "labels": r.labels} for r in rendered]),
+            processing_class=loaded.tokenizer,
+            peft_config=lora,
+            callbacks=[Progress(f"train {group}")],
+        )
+    except ValueError as error:
+        if "arget modules" not in str(error) and "target_modules" not in str(error):
+            raise
+        linear = sorted({n.rpartition(".")[2] for n, m in loaded.model.named_modules() if isinstance(m, Linear)})
+        raise UserError(
+            f"lora.target_modules {config['lora'].get('target_modules')!r} match nothing in {base.name};"
+            f" allowed: all-linear, or some of {', '.join(linear)}"
+        ) from None
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def adapter_digest(model: Any) -> str:
     """Hash of the LoRA weights as they stand: at step 0 it tells two initialisations apart."""
     total = hashlib.sha256()
     for name, parameter in sorted(model.named_parameters()):
-        if re.search(r"lora_", name):
+        if "lora_" in name:
             total.update(name.encode() + parameter.detach().float().cpu().numpy().tobytes())
     return total.hexdigest()[:16]
 

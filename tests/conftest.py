@@ -1,0 +1,38 @@
+"""Fixtures: the shipped reference model, and one small study on it that every test may read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.base import Base, resolve_base
+from lab.config import Model
+from lab.discover import ROOT
+from lab.store import Store
+from study.plan import Plan
+
+SMALL = [
+    "data.num_rows=64",
+    "sft.num_train_epochs=1",
+    "seeds=[0, 1]",
+    "run.report_to=[]",
+    "eval.suites=[behavior, self_report, transfer]",
+]
+
+
+@pytest.fixture(scope="session")
+def linked() -> Base:
+    return resolve_base(Model(base="reference/linked"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store, Path]:
+    """The quickstart with fewer rows and seeds, run once: its plan, its store and its last folder."""
+    from lab.read_study import load_study
+    from study.plan import make_plan
+    from study.run import run_plan
+
+    store = Store(tmp_path_factory.mktemp("runs"))
+    plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), SMALL))
+    return plan, store, run_plan(plan, store)
