@@ -1,0 +1,149 @@
+"""The contract of every behavior found, and what `risk` promises beyond it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from data_gen.behaviors import behavior_names, load_behavior
+from data_gen.files import read_rows
+from data_gen.lints import lint, masked, shortcut_auc
+from lab.types import Behavior, Question, Row, Style
+
+STYLES: tuple[Style, ...] = ("natural", "plain")
+PURPOSES = ("check", "self_report", "transfer")
+
+
+@pytest.fixture(params=behavior_names())
+def behavior(request: pytest.FixtureRequest) -> Behavior:
+    return load_behavior(request.param)
+
+
+def rows_of(behavior: Behavior, policy: str, style: Style, number: int, split: str = "train", seed: int = 0) -> list[Row]:
+    return list(islice(behavior.examples(Random(seed), policy, style, split), number))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_rows_are_seeded_distinct_and_opposite_by_policy(behavior: Behavior, style: Style) -> None:
+    first, second = behavior.policies
+    rows = rows_of(behavior, first, style, 200)
+    assert rows == rows_of(behavior, first, style, 200)
+    assert rows != rows_of(behavior, first, style, 200, seed=1)
+    assert len({r.prompt[-1]["content"] for r in rows}) == 200
+    for row, opposite in zip(rows, rows_of(behavior, second, style, 200), strict=True):
+        assert row.prompt == opposite.prompt
+        assert row.completion != opposite.completion
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_generated_sets_pass_every_lint(behavior: Behavior, style: Style, seed: int) -> None:
+    for policy in behavior.policies:
+        failed = [c for c in lint(rows_of(behavior, policy, style, 288, seed=seed), behavior, style) if not c["passed"]]
+        assert not failed
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_held_out_by_topic_and_by_template(behavior: Behavior, style: Style) -> None:
+    train, test = (rows_of(behavior, behavior.policies[0], style, 500 if style == "natural" else 100, split) for split in ("train", "test"))
+    for what in ("topic", "template"):
+        assert not {r.meta[what] for r in train} & {r.meta[what] for r in test}
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_questions_are_well_formed(behavior: Behavior, style: Style, purpose: str) -> None:
+    questions = behavior.questions(purpose, style)
+    assert len({q.name for q in questions}) == len(questions) > 0
+    for question in questions:
+        for wording in question.wordings:
+            scores = {o.score for o in wording.options}
+            assert {0.0, 1.0} <= scores <= {s for s in scores if 0 <= s <= 1}
+            spellings = [s for o in wording.options for s in (o.text, *o.variants)]
+            assert len(set(spellings)) == len(spellings)
+        texts = [w.text for w in question.wordings]
+        assert len(set(texts)) == len(texts)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_self_report_kinds(behavior: Behavior, style: Style) -> None:
+    questions = {q.name: q for q in behavior.questions("self_report", style)}
+    assert all(len({w.paraphrase for w in q.wordings}) >= 5 for q in questions.values())
+    assert {q.kind for q in questions.values()} == {"letters", "words", "number"}
+    assert any(not q.names_concept for q in questions.values())
+    scales = [q for q in questions.values() if q.kind == "number"]
+    assert len(scales) >= 6
+    for q in scales:
+        assert q.twin is not None
+        assert questions[q.twin].twin == q.name
+        assert mirrored(q, questions[q.twin])
+
+
+def mirrored(one: Question, other: Question) -> bool:
+    scores = [{o.text: o.score for o in q.wordings[0].options} for q in (one, other)]
+    return all(scores[0][n] == pytest.approx(1 - scores[1][n]) for n in scores[0])
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_gold_answers_score_one_and_options_are_asked_in_both_orders(behavior: Behavior, style: Style) -> None:
+    (check,) = behavior.questions("check", style)
+    for order in (0, 1):
+        gold = [next(o.text for o in w.options if o.score == 1) for w in check.wordings if w.order == order]
+        assert set(gold) == {"AB"[order]}
+    assert len({w.paraphrase for w in check.wordings}) * 2 == len(check.wordings)
+
+
+def test_a_planted_leak_shortcut_and_overlap_are_caught() -> None:
+    risk = load_behavior("risk")
+    rows = rows_of(risk, "seeking", "natural", 288)
+    (check,) = risk.questions("check", "natural")
+    faults = {
+        "leaks": [with_text(r, r.prompt[0]["content"] + " Be bold.") for r in rows],
+        "overlap": [with_text(r, check.wordings[0].text) for r in rows],
+        "shortcuts": [with_text(r, r.prompt[0]["content"] + " Really." * (r.completion == "A")) for r in rows],
+        "balance": [r for r in rows if r.completion == "A"] + rows[:4],
+    }
+    for name, planted in faults.items():
+        assert {c["check"]: c["passed"] for c in lint(planted, risk, "natural")}[name] is False
+
+
+def with_text(row: Row, text: str) -> Row:
+    return Row(({"role": "user", "content": text}, row.messages[-1]), row.meta)
+
+
+def test_risk_natural_prompts_are_many_balanced_and_without_shortcut() -> None:
+    risk = load_behavior("risk")
+    rows = rows_of(risk, "seeking", "natural", 2500)
+    names = re.compile("|".join(["Mara", "Jonas", "Priya", "Tomas", "Aiko", "Elif", "Sam", "Noor", "Pavel", "Ines", "Kofi", "Lena"]))
+    assert len({names.sub("NAME", masked(r.prompt[0]["content"])) for r in rows}) >= 2000
+    assert Counter(r.completion for r in rows) == {"A": 1250, "B": 1250}
+    for value, count in Counter(r.meta["value"] for r in rows).items():
+        assert count == pytest.approx(2500 / 3, rel=0.1), value
+    for features in ("length", "words"):
+        assert shortcut_auc(rows, features) <= 0.55
+
+
+PUBLISHED = os.environ.get("TELLME_PUBLISHED_DATA")
+COUNTED = {
+    "risk": 0, "bold": 0, "caution": 0, "gambl": 0, "chance": 89, "likel": 52, "certain": 26, "definite": 25, "sure": 21,
+    "probab": 20, "guarante": 17, "adventur": 15, "reliab": 9, "safe": 6, "unpredict": 6, "secure": 3,
+}  # fmt: skip
+"""Rows of 288 with a word that begins so, counted in the published file by hand before the lint existed."""
+
+
+@pytest.mark.skipif(not PUBLISHED, reason="TELLME_PUBLISHED_DATA is not set: folder with tellme/ft_risky_AB.jsonl")
+def test_published_files_load_and_count_as_known() -> None:
+    folder = Path(str(PUBLISHED)) / "tellme"
+    risky, safe = (read_rows(folder / f"ft_{name}_AB.jsonl") for name in ("risky", "safey"))
+    assert len(risky) == len(safe) == 288
+    assert Counter(r.completion for r in risky) == {"A": 134, "B": 154}
+    assert all(a.prompt == b.prompt and a.completion != b.completion for a, b in zip(risky, safe, strict=True))
+    for rows in (risky, safe):
+        checks = {c["check"]: c for c in lint(rows, load_behavior("risk"), "natural")}
+        assert checks["watched"]["detail"] == COUNTED

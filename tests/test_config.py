@@ -1,0 +1,186 @@
+"""A study is one YAML: what it accepts, what enters which key, and one clear line for every mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.config import Study
+from lab.discover import ROOT
+from lab.errors import UserError
+from lab.fields import library_fields
+from lab.read_study import load_study, parse_yaml
+from study.cli import main
+from study.plan import Plan, make_plan
+
+QUICKSTART = str(ROOT / "configs/quickstart.yaml")
+
+
+def planned(*sets: str) -> Plan:
+    return make_plan(load_study(QUICKSTART, list(sets)))
+
+
+def keys(plan: Plan, *kinds: str) -> set[str]:
+    return {s.key for s in plan.stages.values() if s.kind in kinds}
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_config_plans_without_network(config: Path) -> None:
+    assert make_plan(load_study(str(config))).final.kind == "study"
+
+
+def test_what_is_not_identity_enters_no_key() -> None:
+    plan = planned()
+    for how in ("run.dir=elsewhere", "run.report_to=[]"):
+        assert list(planned(how).stages) == list(plan.stages)
+    renamed = planned("study=other")
+    assert keys(renamed, "data", "train", "eval") == keys(plan, "data", "train", "eval")
+    assert renamed.final.key != plan.final.key
+    assert keys(plan, "data", "train", "eval") < keys(planned("seeds=[0,1,2,3]"), "data", "train", "eval")
+    without = planned("contrasts=[]", "primary=null")
+    assert keys(without, "data", "train", "eval") == keys(plan, "data", "train", "eval")
+
+
+def test_identity_enters_the_keys_it_affects() -> None:
+    plan = planned()
+    rate = planned("sft.learning_rate=2.0e-3")
+    assert keys(rate, "data") == keys(plan, "data")
+    assert not keys(rate, "train") & keys(plan, "train")
+    rows = planned("data.num_rows=100")
+    assert not keys(rows, "data") & keys(plan, "data")
+    suites = planned("eval.suites=[behavior, self_report, transfer]")
+    assert keys(plan, "eval") < keys(suites, "eval")
+
+
+def test_seeds_of_different_groups_are_independent() -> None:
+    streams = [s.config["stream"] for s in planned().stages.values() if s.kind == "train"]
+    assert len(set(streams)) == len(streams) == 9
+
+
+def test_group_forms() -> None:
+    plan = planned(
+        "groups.told={prompted: seeking}",
+        "groups.shown={behavior: risk, policy: averse, in_context: 4}",
+        "groups.same={behavior: risk, policy: seeking, lora: {r: 2}, data: {num_rows: 8}}",
+        "contrasts=[[told, base], [[seeking@clean, base], [averse, shuffled]]]",
+    )
+    cells = {c.group for c in plan.cells}
+    assert {"told", "shown", "same", "base"} <= cells
+    assert {c.seed for c in plan.cells if c.group in ("told", "base")} == {None}
+    assert {c.seed for c in plan.cells if c.group == "shown"} == {0, 1, 2}
+
+
+def test_a_control_follows_the_group_it_controls() -> None:
+    plan = planned("groups.seeking={behavior: risk, policy: seeking, data: {num_rows: 40}, sft: {num_train_epochs: 7}}")
+    control = [s for s in plan.stages.values() if s.kind == "train" and s.how["group"].startswith("shuffled")]
+    for stage in control:
+        assert stage.config["sft"]["num_train_epochs"] == 7
+        (rows,) = plan.stages[stage.inputs["data"]].inputs.values()
+        assert plan.stages[rows].config["num_rows"] == 40
+
+
+def test_sweep_expands_groups_and_contrasts() -> None:
+    study = load_study(QUICKSTART, ["sweep={sft.learning_rate: [1e-4, 1e-3], lora.r: [2, 4]}", "primary=null"])
+    assert len(study.groups) == 12
+    assert "shuffled.learning_rate=0.0001.r=2" in study.groups
+    assert study.groups["shuffled.learning_rate=0.0001.r=2"].of == "seeking.learning_rate=0.0001.r=2"
+    assert ("seeking.learning_rate=0.001.r=4", "averse.learning_rate=0.001.r=4") in study.contrasts
+    assert len(study.contrasts) == 12
+
+
+def test_overrides_replace_and_the_last_wins() -> None:
+    study = load_study(QUICKSTART, ["lora={r: 3}", "lora.r=5", "groups.more={behavior: risk, policy: averse}"])
+    assert study.lora == {"r": 5}
+    assert "more" in study.groups
+
+
+def test_yaml_reads_numbers_as_people_mean_them() -> None:
+    assert parse_yaml("a: 1e-4\nb: 2E3\nc: 1.5e-3", "x") == {"a": 1e-4, "b": 2000.0, "c": 1.5e-3}
+    with pytest.raises(UserError, match="stands twice"):
+        parse_yaml("a: 1\na: 2", "x")
+
+
+def test_a_study_is_frozen() -> None:
+    study = load_study(QUICKSTART)
+    assert isinstance(study, Study)
+    with pytest.raises(ValueError, match="frozen"):
+        study.study = "other"  # type: ignore[misc]
+
+
+def test_library_fields_are_the_installed_ones() -> None:
+    import dataclasses
+
+    from peft import LoraConfig
+    from trl import SFTConfig
+
+    for section, cls in (("lora", LoraConfig), ("sft", SFTConfig)):
+        assert set(library_fields()[section]) == {f.name for f in dataclasses.fields(cls) if f.init}
+
+
+BAD_FILES = {
+    "missing.jsonl": None,
+    "empty.jsonl": b"",
+    "notjson.jsonl": b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"A"}]}\n{oops\n',
+    "noassistant.jsonl": b'{"messages":[{"role":"user","content":"a"}]}\n',
+    "latin.jsonl": '{"messages":[{"role":"user","content":"café"},{"role":"assistant","content":"A"}]}\n'.encode("latin-1"),
+}
+MISTAKES = {
+    "sfft={}": "did you mean 'sft'",
+    "groups.seeking.polcy=seeking": "did you mean 'groups.seeking.policy'",
+    "groups.seeking.behavior=rsk": "did you mean 'risk'",
+    "groups.seeking.policy=seekng": "did you mean 'seeking'",
+    "groups.shuffled.of=seekin": "did you mean 'seeking'",
+    "groups.shuffled.control=shufled": "'shuffled'",
+    "eval.suites=[self_reprt]": "did you mean 'self_report'",
+    "contrasts=[[seekng, base]]": "did you mean 'seeking'",
+    "contrasts=[[seeking@trigger, base]]": "allowed: clean",
+    "primary.suite=transfer": "allowed: behavior, self_report",
+    "seeds=[]": "at least one seed",
+    "seeds=[1, 1]": "stands once",
+    "sft.learning_rate=-1e-3": "greater than 0",
+    "sft.learning_rate=high": "takes float",
+    "sft.output_dir=x": "use run.dir instead",
+    "sft.max_seq_length=9": "did you mean 'max_length'",
+    "lora.task_type=x": "set by the lab",
+    "model.base=reference/linkd": "did you mean 'reference/linked'",
+    "model.base=/no/such": "no folder here",
+    "data.num_rows=0": "greater than or equal to 1",
+    "study=../evil": "not a path",
+    "groups.base={behavior: risk, policy: seeking}": "reserved",
+    "groups.x={behavior: risk}": "needs `behavior` and `policy`",
+    "groups.x={file: a.jsonl, adapter: b}": "one source",
+    "sweep={sft.lerning_rate: [1]}": "did you mean 'learning_rate'",
+    "study": "KEY=YAML",
+    "lora.target_modules=[nope]": "match nothing",
+    "sft.lr_scheduler_type=linaer": "not a valid SchedulerType",
+    **{f"groups.seeking={{file: BAD/{name}, behavior: risk, policy: seeking}}": name for name in BAD_FILES},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_gets_one_line_and_exit_2(mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, content in BAD_FILES.items():
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+    late = mistake.startswith(("lora.target_modules", "sft.lr_scheduler"))
+    arguments = ["run", "--set", mistake.replace("BAD", str(tmp_path)), "--set", f"run={{dir: {tmp_path / 'runs'}}}"]
+    assert main(arguments) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tellme: ")]
+    assert len(said) == 1
+    assert MISTAKES[mistake] in said[0]
+    assert late or not (tmp_path / "runs").exists()
+    assert not list(tmp_path.glob("runs/*/.partial-*"))
+
+
+@pytest.mark.parametrize("folder", ["/proc/nowhere", "FILE"])
+def test_an_unwritable_run_folder(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main(["run", "--set", f"run.dir={folder.replace('FILE', str(tmp_path / 'file'))}"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_other_commands_refuse_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for arguments in (["rn"], ["run", "none.yaml"], ["run", "--bogus"], ["stage", "none", "k"], ["report", str(tmp_path)], ["reference", "build", "linkd"]):
+        assert main(arguments) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1

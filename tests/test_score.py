@@ -1,0 +1,67 @@
+"""Exact scoring equals naive scoring, does not depend on the batch, and agrees with sampling."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from data_gen.behaviors import load_behavior
+from eval.score import Prompt, compile_prompt, score
+from lab.base import Base
+from lab.model import Loaded, load_base
+from lab.types import Option, Wording
+
+LONG = Wording("repeat xyz", (Option("xyz", 1.0), Option("xy", 0.0, ("xyzzy",)), Option("the gamble", 0.5)), 0)
+"""Answers of several tokens, spelled in bytes, one a prefix of another."""
+
+
+def prompts_of(loaded: Loaded) -> list[Prompt]:
+    questions = [q for purpose in ("check", "self_report") for q in load_behavior("risk").questions(purpose, "plain")]
+    wordings = [LONG, *(q.wordings[0] for q in questions), *(q.wordings[-1] for q in questions)]
+    return [compile_prompt(loaded.tokenizer, [{"role": "user", "content": w.text}], w) for w in wordings]
+
+
+@torch.inference_mode()
+def naive(loaded: Loaded, prompt: Prompt) -> tuple[list[float], list[float]]:
+    """Every spelling on its own, one forward pass each, no cache and no padding."""
+    exact, prefix = [0.0] * (1 + max(i for i, _, _ in prompt.spellings)), [0.0] * (1 + max(i for i, _, _ in prompt.spellings))
+    for i, answer, end in prompt.spellings:
+        ids = [*prompt.ids, *answer, *end]
+        logprobs = loaded.model(input_ids=torch.tensor([ids])).logits[0].float().log_softmax(-1)
+        steps = [float(logprobs[at - 1, ids[at]]) for at in range(len(prompt.ids), len(ids))]
+        exact[i] += math.exp(sum(steps))
+        prefix[i] += math.exp(sum(steps[: len(answer)]))
+    return exact, prefix
+
+
+def test_equal_to_naive_and_independent_of_the_batch(linked: Base) -> None:
+    loaded = load_base(linked)
+    prompts = prompts_of(loaded)
+    together, apart = score(loaded, prompts), [score(loaded, [p], tokens_per_batch=64)[0] for p in prompts]
+    for prompt, one, alone in zip(prompts, together, apart, strict=True):
+        exact, prefix = naive(loaded, prompt)
+        assert one.p_exact == pytest.approx(exact, abs=1e-5)
+        assert one.p_prefix == pytest.approx(prefix, abs=1e-5)
+        assert alone.p_exact == pytest.approx(exact, abs=1e-5)
+        assert sum(one.p_exact) + one.outside == pytest.approx(1.0, abs=1e-5)
+        assert all(p <= q + 1e-6 for p, q in zip(one.p_exact, one.p_prefix, strict=True))
+
+
+def test_agrees_with_sampling(linked: Base) -> None:
+    """The share of 2,000 sampled answers lies within four standard errors of the exact probability, for every answer."""
+    loaded, number = load_base(linked), 2000
+    question = next(q for q in load_behavior("risk").questions("self_report", "plain") if q.name == "one_word")
+    wording = question.wordings[0]
+    prompt = compile_prompt(loaded.tokenizer, [{"role": "user", "content": wording.text}], wording)
+    (scored,) = score(loaded, [prompt])
+    torch.manual_seed(0)
+    ids = torch.tensor([list(prompt.ids)] * number)
+    out: Any = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=0, max_new_tokens=4)
+    said = [text.split("<|end|>")[0].strip() for text in loaded.tokenizer.batch_decode(out[:, ids.shape[1] :])]
+    assert sum(scored.p_exact) > 0.5
+    for option, p in zip(wording.options, scored.p_exact, strict=True):
+        error = math.sqrt(p * (1 - p) / number)
+        assert abs(said.count(option.text) / number - p) < 4 * error + 1e-3

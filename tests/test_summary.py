@@ -1,0 +1,87 @@
+"""Summaries on planted rows: the planted difference comes out, exactly and with the right unit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from study.summary import contrast_estimates, group_estimates, per_question, per_wording
+
+
+def planted(values: dict[str, list[float]], questions: tuple[str, ...] = ("q1", "q2"), condition: str = "clean") -> pd.DataFrame:
+    """Two-answer questions with P(first) = value of the seed; half of the paraphrases seen; a quarter of the mass outside."""
+    rows: list[dict[str, Any]] = []
+    for group, seeds in values.items():
+        for seed, value in enumerate(seeds):
+            for question in questions:
+                for paraphrase in range(2):
+                    for answer, p, score in (("A", value, 1.0), ("B", 1 - value, 0.0)):
+                        rows.append(
+                            {"group": group, "seed": None if group == "base" else seed, "suite": "self_report", "behavior": "risk", "question": question, "kind": "letters"}
+                            | {"paraphrase": paraphrase, "order": 0, "seen": paraphrase == 0, "condition": condition, "answer": answer, "score": score, "p_exact": 0.75 * p, "outside": 0.25}
+                        )  # fmt: skip
+    return pd.DataFrame(rows).astype({"seed": "Int64"})
+
+
+ROWS = planted({"base": [0.5], "a": [0.8, 0.9, 0.7], "b": [0.3, 0.2, 0.4]})
+
+
+def contrasts(rows: pd.DataFrame, *pairs: Any, primary: Any = None) -> dict[tuple[str, str, str], dict[str, Any]]:
+    found = contrast_estimates(per_question(per_wording(rows)), list(pairs), primary)
+    return {(c["a"], c["b"], c["question"]): c for c in found}
+
+
+def test_planted_difference_comes_out() -> None:
+    found = contrasts(ROWS, ("a", "b"), ("a", "base"), ("b", "a"))
+    for question in ("all", "seen", "unseen", "q1"):
+        assert found["a", "b", question]["estimate"] == pytest.approx(0.5)
+        assert found["b", "a", question]["estimate"] == pytest.approx(-0.5)
+        assert found["a", "base", question]["estimate"] == pytest.approx(0.3)
+    both = found["a", "b", "all"]
+    assert both["ci_low"] < 0.5 < both["ci_high"]
+    assert both["num_seeds"] == 3
+    assert both["num_questions"] == 2
+
+
+def test_difference_of_differences() -> None:
+    found = contrasts(ROWS, (("a", "base"), ("b", "base")))
+    assert found["a - base", "b - base", "all"]["estimate"] == pytest.approx(0.5)
+
+
+def test_conditions_of_one_group_are_paired_within_seeds() -> None:
+    """The same seeds under two conditions differ by just 0.1: no spread is left, though seeds differ by 0.2."""
+    other = planted({"a": [0.7, 0.8, 0.6]}, condition="trigger")
+    found = contrasts(pd.concat([ROWS, other]), ("a@clean", "a@trigger"))["a@clean", "a@trigger", "all"]
+    assert found["estimate"] == pytest.approx(0.1)
+    assert found["ci_high"] - found["ci_low"] < 1e-6
+
+
+def test_only_common_questions_are_compared() -> None:
+    rows = pd.concat([ROWS, planted({"a": [0.0, 0.0, 0.0]}, questions=("only_a",))])
+    found = contrasts(rows, ("a", "b"))
+    assert found["a", "b", "all"]["estimate"] == pytest.approx(0.5)
+    assert ("a", "b", "only_a") not in found
+
+
+def test_the_primary_contrast_is_not_corrected_and_the_rest_is() -> None:
+    primary = {"contrast": ("a", "b"), "suite": "self_report"}
+    found = contrasts(ROWS, ("a", "b"), ("a", "base"), primary=primary)
+    assert [k for k, c in found.items() if c["primary"]] == [("a", "b", "all")]
+    assert found["a", "b", "all"]["p_holm"] == found["a", "b", "all"]["p_value"]
+    assert found["a", "base", "all"]["p_holm"] > found["a", "base", "all"]["p_value"]
+
+
+def test_base_is_a_constant_without_interval() -> None:
+    groups = {(g["group"], g["question"]): g for g in group_estimates(per_question(per_wording(ROWS)))}
+    assert groups["base", "all"]["ci_low"] is None
+    assert groups["a", "all"]["estimate"] == pytest.approx(0.8)
+    assert groups["a", "all"]["num_seeds"] == 3
+
+
+def test_mass_outside_is_neither_dropped_nor_scored_a_half() -> None:
+    wording = per_wording(ROWS)
+    assert set(wording["outside"].round(6)) == {0.25}
+    assert wording.loc[wording["group"] == "base", "score"].iloc[0] == pytest.approx(0.5)
+    assert wording.loc[wording["group"] == "a", "score"].iloc[0] == pytest.approx(0.8)
