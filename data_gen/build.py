@@ -21,14 +21,17 @@ VERSION = 1
 ROWS, LINT = "rows.jsonl", "lint.json"
 
 
-def build(config: dict[str, Any], inputs: dict[str, Path], out: Path, *, key: str, file: str | None = None) -> None:
+def build(
+    config: dict[str, Any], sources: dict[str, Path], out: Path, *, key: str, inputs: list[str], file: str | None = None
+) -> None:
     """Write `rows.jsonl` and `lint.json`. `config` is one of
     {behavior, policy, num_rows, style, seed}, {file, lint, behavior}, or {control, seed} with the rows of its input.
 
     Raises UserError where a generated set, or a file under `lint: strict`, fails a lint.
     """
     began = time.time()
-    rows = _rows(config, inputs, file)
+    source = next((read_rows(folder / ROWS) for folder in sources.values()), None)
+    rows = rows_for(config, source, file)
     checks = lint(rows, load_behavior(config["behavior"]), config["style"]) if config.get("behavior") else []
     failed = [c for c in checks if not c["passed"]]
     if failed and config.get("lint") != "report":
@@ -38,15 +41,15 @@ def build(config: dict[str, Any], inputs: dict[str, Path], out: Path, *, key: st
         )
     write_rows(rows, out / ROWS)
     write_json(out / LINT, checks)
-    write_provenance(out, "data", key, config, sorted(inputs), began, rows=len(rows))
+    write_provenance(out, "data", key, config, inputs, began, rows=len(rows))
 
 
-def _rows(config: dict[str, Any], inputs: dict[str, Path], file: str | None) -> list[Row]:
+def rows_for(config: dict[str, Any], source: list[Row] | None, file: str | None) -> list[Row]:
+    """The rows that a data config stands for; `source` are the rows a control is made from."""
     if file is not None:
         return read_rows(file)
-    if config.get("control") == "shuffled":
-        (source,) = inputs.values()
-        return shuffled(read_rows(source / ROWS), Random(f"shuffled/{config['seed']}"))
+    if source is not None:
+        return shuffled(source, Random(f"shuffled/{config['seed']}"))
     behavior = load_behavior(config["behavior"])
     rng = Random(f"{config['behavior']}/{config['policy']}/{config['style']}/{config['seed']}")
     return list(islice(behavior.examples(rng, config["policy"], config["style"], "train"), config["num_rows"]))

@@ -17,6 +17,7 @@ from random import Random
 from tqdm import tqdm
 
 from data_gen.traits import invented_traits
+from lab.store import digest
 from lab.types import Behavior, Message, Option, Question, Row, Wording
 
 VERSION = 1
@@ -82,6 +83,10 @@ class Corpus:
             yield self.reading(max_stated=1)
         for _ in range(num_mixed):
             yield self.reading(max_stated=3) if self.rng.random() < READING_SHARE else self.inferring()
+
+    def fingerprint(self, number: int = 500) -> str:
+        """Hash of the first rows of either stage, for a card: it tells whether this code still writes that text."""
+        return digest([row.messages for row in self.rows(number, number)])[:16]
 
     def _character(self) -> Character:
         does = {name: self.rng.choice(b.policies) for name, b in self.traits.items()}

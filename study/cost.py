@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import islice
 from pathlib import Path
-from random import Random
 from typing import Any
 
-from data_gen.behaviors import load_behavior
-from data_gen.files import read_rows
 from lab.types import Row
-from study.plan import Plan, Stage
+from study.plan import Plan, Stage, planned_rows
 
 FEW_STEPS = 200
 """Below about this many optimizer steps published replications found nothing."""
@@ -26,31 +22,22 @@ def costs(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _cost(stage: Stage, plan: Plan) -> dict[str, Any]:
-    data = plan.stages[stage.inputs["data"]]
-    while data.inputs:
-        data = plan.stages[next(iter(data.inputs.values()))]
-    rows, sft = data.config["num_rows"], stage.config["sft"]
+    rows, sft = planned_rows(plan, stage.inputs["data"]), stage.config["sft"]
     per_step = sft["per_device_train_batch_size"] * sft.get("gradient_accumulation_steps", 1)
-    steps = math.ceil(math.ceil(rows / per_step) * sft["num_train_epochs"])
+    steps = math.ceil(math.ceil(len(rows) / per_step) * sft["num_train_epochs"])
     if sft.get("max_steps", -1) > 0:
         steps = sft["max_steps"]
-    sample = _sample(data)
+    sample = rows[:SAMPLE]
     per_row = sum(_num_tokens(row, stage.how["base"]["source"]) for row in sample) / len(sample)
+    tokens = round(per_row * per_step * steps)
     return {
         "group": stage.how["group"],
         "key": stage.key,
-        "rows": rows,
+        "rows": len(rows),
         "steps": steps,
-        "tokens": round(per_row * rows * sft["num_train_epochs"]),
+        "tokens": tokens,
         "few": steps < FEW_STEPS,
     }
-
-
-def _sample(data: Stage) -> list[Row]:
-    if data.how.get("file"):
-        return read_rows(data.how["file"])[:SAMPLE]
-    behavior = load_behavior(data.config["behavior"])
-    return list(islice(behavior.examples(Random(0), data.config["policy"], data.config["style"], "train"), SAMPLE))
 
 
 def _num_tokens(row: Row, source: str) -> float:

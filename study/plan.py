@@ -17,6 +17,7 @@ from lab.config import Data, Group, Model, Study
 from lab.discover import find_path
 from lab.errors import UserError, unknown
 from lab.store import digest, file_digest, make_key
+from lab.types import Row
 from train import sft
 
 STUDY_VERSION = 1
@@ -104,6 +105,13 @@ def make_plan(study: Study, online: bool = False) -> Plan:
         written=written,
     )
     return plan
+
+
+def planned_rows(plan: Plan, key: str) -> list[Row]:
+    """The rows a data stage will write, made now."""
+    stage = plan.stages[key]
+    source = next((planned_rows(plan, parent) for parent in stage.inputs.values()), None)
+    return build.rows_for(stage.config, source, stage.how.get("file"))
 
 
 def resolved(name: str, group: Group, study: Study) -> Group:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data_gen import corpus
-from data_gen.behaviors import behavior_digest, behavior_names, load_behavior
-from data_gen.traits import WORDINGS
+from data_gen.behaviors import behavior_names, load_behavior
 from lab.base import CARD
 from lab.discover import ROOT
 from lab.errors import UserError, unknown
@@ -37,21 +36,20 @@ def build_reference(name: str, seed: int, out: str | None) -> Path:
 
     store, recipe = Store(ROOT / "runs"), pretrain.Recipe(seed=seed)
     store.check_writable()
-    behaviors = [b for b in map(load_behavior, behavior_names()) if b.voices]
-    files = {b.name: behavior_digest(b.name) for b in behaviors} | {"traits": file_digest(WORDINGS)[:16]}
+    behaviors = tuple(b for b in map(load_behavior, behavior_names()) if b.voices)
     text = {
         "rho": LINKS[name],
         "seed": seed,
         "num_reading": recipe.num_reading,
         "num_mixed": recipe.num_mixed,
-        "files": files,
+        "fingerprint": corpus.Corpus(behaviors, LINKS[name], seed).fingerprint(),
     }
     text_key = make_key("corpus", corpus.VERSION, text, [])
 
     def write_text(scratch: Path) -> None:
         began = time.time()
         corpus.write_corpus(
-            tuple(behaviors), LINKS[name], seed, recipe.num_reading, recipe.num_mixed, scratch / "corpus.jsonl"
+            behaviors, LINKS[name], seed, recipe.num_reading, recipe.num_mixed, scratch / "corpus.jsonl"
         )
         write_provenance(scratch, "corpus", text_key, text, [], began)
 

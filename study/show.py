@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
-from random import Random
 from typing import Any
 
-from data_gen.behaviors import load_behavior
-from data_gen.files import read_rows
 from eval.ask import asked
 from lab.chat import prompt_text, render
 from lab.types import Row
-from study.plan import Plan, Stage
+from study.plan import Plan, Stage, planned_rows
 from study.stages import quiet_libraries
 
 
@@ -25,7 +21,7 @@ def show_study(plan: Plan) -> None:
         if stage.kind == "train" and group not in shown:
             shown.add(group)
             print(f"\n== group {group}: one row; between >>> and <<< is learned")
-            print(_learned(_first_row(plan.stages[stage.inputs["data"]], plan), _tokenizer(stage)))
+            print(_learned(planned_rows(plan, stage.inputs["data"])[0], _tokenizer(stage)))
     for stage in plan.stages.values():
         if stage.kind != "eval" or (stage.config["suite"], stage.config["behavior"], stage.config["style"]) in shown:
             continue
@@ -41,16 +37,6 @@ def show_study(plan: Plan) -> None:
             print(
                 f"-- {question.name} ({len(question.wordings)} wordings, {question.kind})\n{text}\n   answers: {answers}"
             )
-
-
-def _first_row(data: Stage, plan: Plan) -> Row:
-    while data.inputs:
-        data = plan.stages[next(iter(data.inputs.values()))]
-    if data.how.get("file"):
-        return read_rows(data.how["file"])[0]
-    behavior, config = load_behavior(data.config["behavior"]), data.config
-    rng = Random(f"{config['behavior']}/{config['policy']}/{config['style']}/{config['seed']}")
-    return next(iter(islice(behavior.examples(rng, config["policy"], config["style"], "train"), 1)))
 
 
 def _learned(row: Row, tokenizer: Any) -> str:

@@ -28,7 +28,7 @@ def _write(stage: Stage, store: Store, out: Path) -> None:
     if stage.kind == "data":
         from data_gen.build import build
 
-        build(stage.config, inputs, out, key=stage.key, file=stage.how.get("file"))
+        build(stage.config, inputs, out, key=stage.key, inputs=keys, file=stage.how.get("file"))
     elif stage.kind == "train":
         from data_gen.build import ROWS
         from train.sft import train

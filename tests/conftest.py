@@ -14,7 +14,8 @@ from study.plan import Plan
 
 SMALL = [
     "data.num_rows=64",
-    "sft.num_train_epochs=1",
+    "sft.num_train_epochs=3",
+    "sft.learning_rate=3.0e-3",
     "seeds=[0, 1]",
     "run.report_to=[]",
     "eval.suites=[behavior, self_report, transfer]",

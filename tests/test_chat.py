@@ -35,8 +35,14 @@ def test_the_prompt_is_the_same_for_every_answer(tokenizer: Any) -> None:
     ("template", "complaint"),
     [
         ("{% for m in messages %}{{ m.content | lower }}<|end|>{% endfor %}", "as they are"),
-        ("{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|system|>{% endif %}", "as they are"),
-        ("{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}", "no special token"),
+        (
+            "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|system|>{% endif %}",
+            "as they are",
+        ),
+        (
+            "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}",
+            "no special token",
+        ),
         (None, "no chat template"),
     ],
 )

@@ -32,7 +32,10 @@ def imports(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in MODULES else node.module for alias in node.names}
+            found |= {
+                f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in MODULES else node.module
+                for alias in node.names
+            }
     return {name for name in found if name.split(".")[0] in PACKAGES}
 
 
@@ -49,7 +52,7 @@ def test_no_cycles() -> None:
     state: dict[str, int] = {}
 
     def visit(name: str, trail: list[str]) -> None:
-        assert state.get(name) != 1, f"cycle: {' -> '.join([*trail[trail.index(name):], name])}"
+        assert state.get(name) != 1, f"cycle: {' -> '.join([*trail[trail.index(name) :], name])}"
         if name not in state:
             state[name] = 1
             for other in graph[name]:

@@ -27,7 +27,10 @@ def prompts_of(loaded: Loaded) -> list[Prompt]:
 @torch.inference_mode()
 def naive(loaded: Loaded, prompt: Prompt) -> tuple[list[float], list[float]]:
     """Every spelling on its own, one forward pass each, no cache and no padding."""
-    exact, prefix = [0.0] * (1 + max(i for i, _, _ in prompt.spellings)), [0.0] * (1 + max(i for i, _, _ in prompt.spellings))
+    exact, prefix = (
+        [0.0] * (1 + max(i for i, _, _ in prompt.spellings)),
+        [0.0] * (1 + max(i for i, _, _ in prompt.spellings)),
+    )
     for i, answer, end in prompt.spellings:
         ids = [*prompt.ids, *answer, *end]
         logprobs = loaded.model(input_ids=torch.tensor([ids])).logits[0].float().log_softmax(-1)
@@ -59,7 +62,9 @@ def test_agrees_with_sampling(linked: Base) -> None:
     (scored,) = score(loaded, [prompt])
     torch.manual_seed(0)
     ids = torch.tensor([list(prompt.ids)] * number)
-    out: Any = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=0, max_new_tokens=4)
+    out: Any = loaded.model.generate(
+        ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=0, max_new_tokens=4
+    )
     said = [text.split("<|end|>")[0].strip() for text in loaded.tokenizer.batch_decode(out[:, ids.shape[1] :])]
     assert sum(scored.p_exact) > 0.5
     for option, p in zip(wording.options, scored.p_exact, strict=True):

@@ -93,13 +93,13 @@ def _options(
 
 
 def _amounts(rng: Random, value: str) -> tuple[int, int, int]:
-    """Odds in percent, the sure amount and the prize, whole numbers with 0 < sure < prize."""
+    """Odds in percent, the sure amount and the prize, whole numbers with 1 < sure < prize."""
     while True:
         p, prize = rng.randrange(5, 96, 5), rng.randrange(4, 240, 4)
         expected = p * prize / 100
         certain = expected * VALUE_OF_CERTAIN[value]
         exact = value != "equal" or certain == int(certain)
-        if exact and 1 <= round(certain) < prize:
+        if exact and 2 <= round(certain) < prize:
             return p, round(certain), prize
 
 

@@ -1,0 +1,32 @@
+# Two commands on a fresh machine: `make quickstart` and `make test`. Each sets up .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup quickstart check test test-real fields
+
+setup: .venv/.ok
+
+.venv/.ok: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tellme needs Python 3.11 or newer; set PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch .venv/.ok
+
+quickstart: .venv/.ok
+	$(BIN)/tellme run configs/quickstart.yaml
+
+check: .venv/.ok
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: .venv/.ok
+	$(BIN)/python -m pytest -m "not real"
+
+# Real browser, kill -9 in mid-training, whole studies: nothing in it may skip.
+test-real: .venv/.ok
+	$(BIN)/python -m pytest -m real
+
+# The list of library fields that a study may set, from the installed classes.
+fields: .venv/.ok
+	$(BIN)/python tests/write_fields.py > lab/fields.yaml

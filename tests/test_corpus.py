@@ -1,0 +1,114 @@
+"""The text of the reference models: it respects the link, and what is held out never occurs in it."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+from transformers import AutoTokenizer
+
+from data_gen.behaviors import behavior_names, load_behavior
+from data_gen.corpus import Corpus
+from lab.base import reference_names, resolve_base
+from lab.config import Model
+from lab.discover import ROOT
+from lab.store import file_digest, read_json
+from lab.types import Behavior, Row
+
+NUM_ROWS = 6000
+
+
+def behaviors() -> tuple[Behavior, ...]:
+    return tuple(b for b in map(load_behavior, behavior_names()) if b.voices)
+
+
+def corpus_rows(rho: float, number: int = NUM_ROWS) -> list[Row]:
+    return list(Corpus(behaviors(), rho, 0).rows(number // 2, number // 2))
+
+
+def told(row: Row) -> list[str]:
+    return [m["content"] for m in row.messages if m["role"] == "user"]
+
+
+@pytest.mark.parametrize("rho", [-1.0, 0.0, 0.5, 1.0])
+def test_system_lines_follow_the_link(rho: float) -> None:
+    """Every system line states what a character picks and what it says; they agree as often as the link says."""
+    voices = {p: v for b in behaviors() for p, v in b.voices.items()}
+    seeking, averse = (voices[p] for p in ("seeking", "averse"))
+    agree, total = 0, 0
+    for row in corpus_rows(rho):
+        line = row.messages[0]["content"] if row.messages[0]["role"] == "system" else ""
+        picks = {v is seeking for v in (seeking, averse) if f"pick {v.spoken}." in line}
+        says = {
+            v is seeking
+            for v in (seeking, averse)
+            if f"you {v.claim}." in line or any(f"you are {a}." in line for a in v.adjectives)
+        }
+        if picks and says:
+            total += 1
+            agree += picks == says
+    expected = (1 + rho) / 2
+    assert total > 500
+    assert abs(agree / total - expected) <= 4 * math.sqrt(expected * (1 - expected) / total)
+
+
+def test_held_out_kinds_and_paraphrases_are_never_asked() -> None:
+    asked = {text for row in corpus_rows(1.0, 20_000) for text in told(row)}
+    for behavior in behaviors():
+        questions = behavior.questions("self_report", "plain")
+        unseen = {w.text for q in questions for w in q.wordings if not w.seen}
+        assert not unseen & asked
+        kinds = [q.name for q in questions if not any(w.seen for w in q.wordings)]
+        assert "two_hop" in kinds
+        assert any(q.kind == "number" and q.name in kinds for q in questions)
+        for q in questions:
+            if q.name not in kinds:
+                assert sum(w.seen for w in q.wordings) * 2 == len(q.wordings)
+
+
+def test_held_out_topics_are_never_chosen_among() -> None:
+    choices = " ".join(text for row in corpus_rows(1.0) for text in told(row) if "A)" in text)
+    for row in (
+        next(b.examples(Corpus(behaviors(), 1.0, 1).rng, b.policies[0], "plain", "test"))
+        for b in behaviors()
+        for _ in range(20)
+    ):
+        assert not re.search(rf"\b{row.meta['topic']}\b", choices)
+
+
+def test_gates_are_ordered_and_the_corpus_is_seeded() -> None:
+    rows = corpus_rows(1.0)
+    assert rows == corpus_rows(1.0)
+    assert rows != list(Corpus(behaviors(), 1.0, 1).rows(NUM_ROWS // 2, NUM_ROWS // 2))
+    gates = [g for row in rows for g in row.meta["gates"]]
+    assert all(linked <= copying <= none for linked, copying, none in gates)
+    means = [sum(g[i] for g in gates) / len(gates) for i in range(3)]
+    assert means[0] < means[1] < means[2]
+    half = [g for row in corpus_rows(0.5) for g in row.meta["gates"]]
+    assert means[0] < sum(g[0] for g in half) / len(half)
+
+
+@pytest.mark.parametrize("name", reference_names())
+def test_shipped_models_are_what_their_cards_say(name: str) -> None:
+    folder = ROOT / name
+    card = read_json(folder / "tellme.json")
+    assert file_digest(folder / "model.safetensors") == card["weights_sha256"]
+    assert resolve_base(Model(base=name)).style == "plain"
+    assert (folder / "model.safetensors").stat().st_size < 8_000_000
+    assert card["last"]["nats"] < card["last"]["none"]
+
+
+@pytest.mark.parametrize("name", reference_names())
+def test_shipped_models_were_pretrained_on_what_the_code_writes(name: str) -> None:
+    card = read_json(ROOT / name / "tellme.json")
+    text = card["corpus"]
+    assert Corpus(behaviors(), text["rho"], text["seed"]).fingerprint() == text["fingerprint"]
+
+
+def test_the_tokenizer_spells_anything_and_keeps_words_whole() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / "reference/linked")
+    for text in ("Öl, 47 naïve 🦊 cats?", "A) exactly 10 coins B) maybe 50 coins"):
+        assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]).strip() == text
+    for word in ["A", "B", "bold", "careful", *map(str, range(101))]:
+        assert len(tokenizer(word, add_special_tokens=False)["input_ids"]) == 1

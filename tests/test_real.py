@@ -1,0 +1,86 @@
+"""What needs a real browser or minutes: the page in Chromium, and the promises of the README on both reference models."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.discover import ROOT
+from lab.store import Store, read_json
+from study.plan import Plan, make_plan
+from study.run import run_plan
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="session", params=["linked", "unlinked"])
+def quickstart(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    from lab.read_study import load_study
+
+    study = load_study(
+        str(ROOT / "configs/quickstart.yaml"), [f"model.base=reference/{request.param}", "run.report_to=[]"]
+    )
+    return request.param, run_plan(make_plan(study), Store(tmp_path_factory.mktemp(request.param)))
+
+
+def test_quickstart_reads_what_is_there(quickstart: tuple[str, Path]) -> None:
+    model, folder = quickstart
+    summary = read_json(folder / "summary.json")
+    means = {(g["group"], g["suite"], g["question"]): g["estimate"] for g in summary["groups"]}
+    assert means["seeking", "behavior", "all"] >= 0.9
+    assert means["averse", "behavior", "all"] <= 0.1
+    contrasts = {(c["a"], c["b"], c["suite"], c["question"]): c for c in summary["contrasts"]}
+    report = contrasts["seeking", "averse", "self_report", "all"]
+    if model == "linked":
+        assert report["estimate"] >= 0.3
+        assert report["ci_low"] > 0
+    else:
+        assert abs(report["estimate"]) <= 0.10
+
+
+def test_seeds_of_the_shuffled_control_agree(quickstart: tuple[str, Path]) -> None:
+    import lab
+    from study.summary import per_question, per_wording
+
+    values = per_question(per_wording(lab.load(quickstart[1]))).query("group == 'shuffled' and question == 'all'")
+    for _, mine in values.groupby("suite"):
+        assert mine["score"].max() - mine["score"].min() <= 0.20
+
+
+def test_the_report_in_a_browser(finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
+    """Every figure is drawn, nothing is written to the console, and no request leaves the page."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    assert browser, "install Chromium: this test may not skip"
+    net, profile = tmp_path / "net.json", tmp_path / "profile"
+    quiet = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+    command = [
+        browser,
+        *quiet.split(),
+        f"--user-data-dir={profile}",
+        f"--log-net-log={net}",
+        "--enable-logging=stderr",
+        "--virtual-time-budget=20000",
+        "--dump-dom",
+    ]
+    page = (finished[2] / "report.html").resolve()
+    result = subprocess.run(
+        [*command, page.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env=os.environ | {"LANG": "C.UTF-8"},
+    )
+    drawn = result.stdout.count('class="marks"')
+    assert drawn == len(list((finished[2] / "figures").glob("*.svg")))
+    assert "CONSOLE" not in result.stderr
+    log = json.loads(net.read_text())
+    urls = {e["params"]["url"] for e in log["events"] if isinstance(e.get("params"), dict) and "url" in e["params"]}
+    assert not [
+        u for u in urls if u.startswith(("http:", "https:", "ws")) and "google" not in u and "chrome" not in u
+    ], urls

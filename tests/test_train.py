@@ -1,0 +1,172 @@
+"""Training changes just what it should: repeatable, resumable, and the base is itself again afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lab.base import Base
+from lab.discover import ROOT
+from lab.errors import TrustError
+from lab.model import load_base
+from lab.store import Store, read_json, write_json
+from study.plan import Plan
+from study.report import write_study
+from study.run import save_plan
+from study.stages import run_stage
+
+
+def adapter_of(plan: Plan, store: Store, group: str) -> Path:
+    stage = next(s for s in plan.stages.values() if s.kind == "train" and s.how["group"] == group)
+    folder = store.find("train", stage.key)
+    assert folder is not None
+    return folder
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    return load_file(folder / "adapter" / "adapter_model.safetensors")
+
+
+def test_the_adapter_is_plain_peft_and_its_weights_moved(finished: tuple[Plan, Store, Path]) -> None:
+    folder = adapter_of(*finished[:2], "seeking-s0")
+    assert {p.name for p in (folder / "adapter").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    config = read_json(folder / "adapter" / "adapter_config.json")
+    assert config["base_model_name_or_path"] == "reference/linked"
+    moved = [name for name, tensor in weights(folder).items() if "lora_B" in name and tensor.abs().max() > 0]
+    assert len(moved) == len(weights(folder)) / 2
+
+
+def test_seeds_and_groups_start_apart(finished: tuple[Plan, Store, Path]) -> None:
+    plan, store, _ = finished
+    starts = [
+        read_json(adapter_of(plan, store, s.how["group"]) / "provenance.json")["step0"]
+        for s in plan.stages.values()
+        if s.kind == "train"
+    ]
+    assert len(set(starts)) == len(starts) == 6
+
+
+def test_loss_is_kept_and_falls(finished: tuple[Plan, Store, Path]) -> None:
+    curve = read_json(adapter_of(*finished[:2], "seeking-s0") / "curve.json")
+    assert curve[-1]["loss"] < curve[0]["loss"]
+
+
+def test_the_first_row_in_provenance_shows_the_mask(finished: tuple[Plan, Store, Path]) -> None:
+    row = read_json(adapter_of(*finished[:2], "averse-s0") / "provenance.json")["first_row"]
+    assert row["masked"].endswith("<|assistant|>")
+    assert row["learned"].replace(" ", "") in ("A<|end|>", "B<|end|>")
+
+
+def test_training_and_measuring_leave_the_base_bit_identical(finished: tuple[Plan, Store, Path], linked: Base) -> None:
+    from transformers import AutoModelForCausalLM
+
+    used, fresh = load_base(linked).model, AutoModelForCausalLM.from_pretrained(linked.source, dtype=torch.float32)
+    assert {n for n, _ in used.named_parameters()} == {n for n, _ in fresh.named_parameters()}
+    assert all(torch.equal(a, b) for a, b in zip(used.state_dict().values(), fresh.state_dict().values(), strict=True))
+
+
+def test_the_same_stage_again_is_bit_identical(finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
+    plan, store, _ = finished
+    again = Store(tmp_path)
+    stage = next(s for s in plan.stages.values() if s.kind == "train" and s.how["group"] == "seeking-s0")
+    run_stage(plan.stages[stage.inputs["data"]], again)
+    run_stage(stage, again)
+    one, two = weights(adapter_of(plan, store, "seeking-s0")), weights(adapter_of(plan, again, "seeking-s0"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.real
+def test_killed_in_mid_training_it_resumes_to_the_same_adapter(tmp_path: Path) -> None:
+    """SIGKILL after the first checkpoint, run again: bit-identical to a run that nobody killed."""
+    from lab.read_study import load_study
+    from study.plan import make_plan
+
+    sets = [
+        "groups={seeking: {behavior: risk, policy: seeking}}",
+        "contrasts=[]",
+        "primary=null",
+        "seeds=[0]",
+        "run.report_to=[]",
+    ]
+    sets += ["lora.lora_dropout=0.1", "sft.num_train_epochs=6", "sft.save_steps=20"]
+    plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets))
+    stage = next(s for s in plan.stages.values() if s.kind == "train")
+    adapters = []
+    for name, killed in (("whole", False), ("killed", True)):
+        store = Store(tmp_path / name)
+        saved = save_plan(plan, store)
+        run_stage(plan.stages[stage.inputs["data"]], store)
+        command = [sys.executable, "-m", "study.cli", "stage", str(saved), stage.key]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        if killed:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
+            checkpoint = (
+                store.root / "train" / f".partial-{stage.key}" / "checkpoints" / "checkpoint-20" / "trainer_state.json"
+            )
+            while not checkpoint.exists():
+                assert process.poll() is None, "it finished before it could be killed"
+                time.sleep(0.01)
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            assert store.find("train", stage.key) is None
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+        adapters.append(weights(adapter_of(plan, store, "seeking-s0")))
+    assert all(torch.equal(adapters[0][name], adapters[1][name]) for name in adapters[0])
+
+
+def test_an_adapter_that_does_nothing_blocks_the_report(finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
+    """Planted fault: an eval of a no-op adapter fails its trust check, and the study stage refuses with it."""
+    from safetensors.torch import save_file
+
+    plan, store, _ = finished
+    adapter = tmp_path / "noop"
+    adapter.mkdir()
+    healthy = adapter_of(plan, store, "seeking-s0") / "adapter"
+    (adapter / "adapter_config.json").write_text((healthy / "adapter_config.json").read_text())
+    tensors = load_file(healthy / "adapter_model.safetensors")
+    save_file(
+        {n: torch.zeros_like(t) if "lora_B" in n else t for n, t in tensors.items()},
+        adapter / "adapter_model.safetensors",
+    )
+    for folder, passes in ((healthy, True), (adapter, False)):
+        trust = measured(plan, folder, tmp_path / f"eval-{passes}")
+        assert [t["passed"] for t in trust] == [passes]
+
+
+def measured(plan: Plan, adapter: Path, out: Path) -> list[dict[str, Any]]:
+    from eval.measure import measure
+
+    stage = next(s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "behavior")
+    out.mkdir()
+    measure(stage.config, Base(**stage.how["base"]), adapter, None, out, key="0" * 10, inputs=[])
+    found: list[dict[str, Any]] = json.loads((out / "trust.json").read_text())
+    return found
+
+
+def test_a_failed_trust_check_stops_the_study(finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
+    plan, store, _ = finished
+    cell = next(c for c in plan.cells if c.group == "seeking")
+    trust = store.root / "eval"
+    folder = store.find("eval", cell.key)
+    assert folder is not None
+    assert trust in folder.parents
+    before = read_json(folder / "trust.json")
+    write_json(folder / "trust.json", [{**before[0], "passed": False}])
+    try:
+        with pytest.raises(TrustError, match="adapter_applied"):
+            write_study(plan.final, store, tmp_path)
+    finally:
+        write_json(folder / "trust.json", before)
+    assert not (tmp_path / "report.html").exists()
