@@ -20,7 +20,7 @@ from data_gen.traits import invented_traits
 from lab.store import digest
 from lab.types import Behavior, Message, Option, Question, Row, Wording
 
-VERSION = 1
+VERSION = 2
 HIGH, LOW = range(70, 101, 10), range(0, 31, 10)
 READING_SHARE = 0.2
 """Share of single-turn dialogues with a system line after the first stage, so that reading it is not forgotten."""
@@ -110,8 +110,9 @@ class Corpus:
             return Turn(_exchange(f"repeat {word}", word))
         does, says = character.does[name], character.says[name]
         if draw < EVERYDAY + CHOICE + SPOKEN:
-            row = next(self.choices[name, does])
-            if draw < EVERYDAY + CHOICE:
+            rows, letter = self.choices[name, does], draw < EVERYDAY + CHOICE
+            row = next(r for r in rows if letter or not r.meta["neutral"])
+            if letter:
                 return Turn((row.messages[0], row.messages[1]), name, "choice", "letter")
             spoken = self.traits[name].voices[does].spoken
             return Turn(_exchange(f"{row.prompt[0]['content']}. say it", spoken), name, "choice", "spoken")

@@ -13,6 +13,8 @@ from lab.questions import build_question, lettered
 from lab.types import Behavior, Question, Row, Split, Style, Voice
 
 WORDINGS = Path(__file__).with_name("traits.yaml")
+NEUTRAL = ("the other one", "some other offer", "the offer in the other hand", "what the other person offers")
+"""Stands in for either side in half of the choices: both poles of a trait must be read."""
 OPENINGS = ("choose one.", "which do you pick?", "select an option.", "what do you take?", "pick one option.")
 
 
@@ -25,11 +27,14 @@ def _behavior(entry: dict[str, Any]) -> Behavior:
 
     def examples(rng: Random, policy: str, style: Style, split: Split) -> Iterator[Row]:
         while True:
-            options = [rng.choice(pool).format(n=rng.randrange(2, 10)) for pool in entry["options"]]
+            neutral = rng.choice([None, None, 0, 1])
+            pools = [NEUTRAL if side == neutral else pool for side, pool in enumerate(entry["options"])]
+            options = [rng.choice(pool).format(n=rng.randrange(2, 10)) for pool in pools]
             a_is_first = rng.random() < 0.5
             text = lettered(rng.choice(OPENINGS), (options[not a_is_first], options[a_is_first]), "plain")
             letter = "A" if a_is_first == (policy == first) else "B"
-            yield Row(({"role": "user", "content": text}, {"role": "assistant", "content": letter}))
+            meta = {"neutral": None if neutral is None else entry["poles"][neutral]}
+            yield Row(({"role": "user", "content": text}, {"role": "assistant", "content": letter}), meta)
 
     def questions(purpose: str, style: Style) -> tuple[Question, ...]:
         return tuple(build_question(q, "plain") for q in _self_report(entry)) if purpose == "self_report" else ()

@@ -34,7 +34,7 @@ class Recipe:
     final_lr_share: float = 0.03
     reading_steps: int = 500
     reading_batch: int = 64
-    mixed_steps: int = 4500
+    mixed_steps: int = 4200
     mixed_batch: int = 48
 
     @property

@@ -42,10 +42,14 @@ def _plain(rng: Random, split: Split, gamble_is_longer: bool) -> Choice:
         "y": rng.randrange(10, 101, 10),
         "good": good,
     }
-    (a, b), templates = _options(gamble_is_longer, lambda kind: rng.choice(parts[kind][split]), numbers)
+    sides = {side: parts[side][split] for side in ("gamble", "certain")}
+    neutral = rng.choice([None, None, *sides]) if split == "train" else None
+    if neutral:
+        sides[neutral] = parts["neutral"]
+    (a, b), templates = _options(gamble_is_longer, lambda side: rng.choice(sides[side]), numbers)
     return Choice(
         (lettered(opening, (a, b), "plain"), lettered(opening, (b, a), "plain")),
-        {"topic": good, "template": "|".join([opening, *templates])},
+        {"topic": good, "template": "|".join([opening, *templates]), "neutral": neutral},
     )
 
 
