@@ -45,7 +45,7 @@ def _behavior(entry: dict[str, Any]) -> Behavior:
         policies=(first, second),
         examples=examples,
         questions=questions,
-        described={},
+        described=lambda policy, style: "",
         voices={
             pole: Voice(spoken, f"{verb} {entry['theme']}", tuple(adjectives))
             for pole, spoken, verb, adjectives in zip(

@@ -27,8 +27,7 @@ def messages(wording: Wording, context: list[Message]) -> list[Message]:
     return [*context, {"role": "user", "content": wording.text}]
 
 
-def context_of(config: dict[str, Any], example_rows: list[list[Message]]) -> list[Message]:
-    """What precedes every question: nothing, the policy as a system line (`prompted`), or rows as earlier turns (`in_context`)."""
-    if config.get("prompted"):
-        return [{"role": "system", "content": load_behavior(config["behavior"]).described[config["prompted"]]}]
-    return [m for row in example_rows for m in row]
+def context_of(config: dict[str, Any], examples: list[list[Message]]) -> list[Message]:
+    """What precedes every question: a system line, and rows as earlier turns where the group is shown some."""
+    system = [{"role": "system", "content": config["system"]}] if config.get("system") else []
+    return system + [message for row in examples[: config.get("in_context", 0)] for message in row]

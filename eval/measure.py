@@ -38,7 +38,7 @@ def measure(
 ) -> None:
     """Write `rows.parquet` (a row per question, paraphrase, order and answer), `trust.json` and provenance into `out`.
 
-    `config` has suite, behavior and style, and for anchors `prompted` (a policy) or `in_context` (a number of rows).
+    `config` has suite, behavior and style, and for anchors `system` (a line) or `in_context` (a number of rows).
     """
     began = time.time()
     import pandas as pd
@@ -48,7 +48,7 @@ def measure(
 
     loaded = load_base(base)
     shots = [json.loads(line)["messages"] for line in examples.read_text().splitlines()] if examples else []
-    context = context_of(config, shots[: config.get("in_context", 0)])
+    context = context_of(config, shots)
     wordings, prompts = compiled(base, config["suite"], config["behavior"], config["style"], json.dumps(context))
     with adapted(loaded.model, adapter, base):
         scored = score(loaded, prompts)
@@ -83,6 +83,7 @@ def measure(
                     "order": wording.order,
                     "seen": wording.seen,
                     "condition": "clean",
+                    "system": config.get("system"),
                     "answer": option.text,
                     "score": option.score,
                     "p_exact": exact,

@@ -13,6 +13,9 @@ Style = Literal["natural", "plain"]
 Split = Literal["train", "test"]
 """Test prompts differ from training prompts by topic *and* by template, never by row alone."""
 
+POOLED = ("all", "seen", "unseen")
+"""Means over a suite's questions, under the names of questions; seen and unseen in a reference model's pretraining."""
+
 Kind = Literal["letters", "words", "number"]
 
 Message = dict[str, str]
@@ -91,8 +94,8 @@ class Behavior:
     """Endless rows that show a policy and never describe it."""
     questions: Callable[[str, Style], tuple[Question, ...]]
     """The questions of a purpose: `check` (held-out, in distribution), `self_report` or `transfer`."""
-    described: dict[str, str]
-    """One sentence per policy in the second person, for groups that are told their policy instead of trained on it."""
+    described: Callable[[str, Style], str]
+    """A policy in the second person, for groups that are told it in a system line instead of trained on it."""
     watch: tuple[str, ...] = ()
     """Word stems the lint counts in training text beside the stems of the behavior's own report options."""
     voices: dict[str, Voice] = field(default_factory=dict)

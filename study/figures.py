@@ -7,6 +7,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from lab.types import POOLED
+
 COLORS = ["#4c78a8", "#e45756", "#54a24b", "#b279a2", "#f58518", "#72b7b2", "#9d755d", "#bab0ac", "#eeca3b", "#d67195"]
 BASE_COLOR = "#555555"
 WIDTH = 620
@@ -24,51 +26,35 @@ def _legend(groups: list[str]) -> alt.Color:
 
 
 def questions(estimates: pd.DataFrame, seeds: pd.DataFrame, suite: str, groups: list[str]) -> alt.LayerChart:
-    """Every question of a suite: each group's mean with its interval, each seed a dot."""
-    order = list(dict.fromkeys(estimates.loc[estimates["suite"] == suite, "question"]))
-    mine, dots = (t[t["suite"] == suite].drop(columns="suite") for t in (estimates, seeds))
-    y = alt.Y("question:N", sort=order, title=None, axis=alt.Axis(labelLimit=240, grid=True))
-    offset = alt.YOffset("group:N", sort=groups)
-    color = _legend(groups)
-    common = {"y": y, "yOffset": offset, "color": color}
-    rule = (
-        alt.Chart(mine)
-        .mark_rule(strokeWidth=2)
-        .encode(
-            x=alt.X(
-                "ci_low:Q", title="score (1 = pole of the first policy)", scale=alt.Scale(domain=[0, 1], clamp=True)
-            ),
-            x2="ci_high:Q",
-            **common,
-        )
+    """Every question of a suite, pooled ones first: each group's mean (bar) with its interval, each seed a dot."""
+    mine, dots = (table[table["suite"] == suite].drop(columns="suite") for table in (estimates, seeds))
+    names = list(dict.fromkeys(mine["question"]))
+    if len(names) == 2:
+        names.remove("all")
+    order = [n for n in POOLED if n in names] + [n for n in names if n not in POOLED]
+    mine, dots = mine[mine["question"].isin(names)], dots[dots["question"].isin(names)]
+    title = "score (1 = pole of the first policy)"
+    common = {
+        "y": alt.Y("question:N", sort=order, title=None, axis=alt.Axis(labelLimit=240, grid=True)),
+        "yOffset": alt.YOffset("group:N", sort=groups),
+        "color": _legend(groups),
+    }
+    low = alt.X("ci_low:Q", title=title, scale=alt.Scale(domain=[0, 1], clamp=True))
+    rule = alt.Chart(mine).mark_rule(strokeWidth=2, clip=True).encode(x=low, x2="ci_high:Q", **common)
+    numbers = [alt.Tooltip(field, format=".3f") for field in ("estimate", "ci_low", "ci_high")]
+    mean = alt.Chart(mine).mark_tick(thickness=3, size=11, opacity=1)
+    mean = mean.encode(
+        x=alt.X("estimate:Q", scale=SCORE), tooltip=["group", "question", *numbers, "num_seeds"], **common
     )
-    mean = (
-        alt.Chart(mine)
-        .mark_point(filled=True, size=60, opacity=1)
-        .encode(
-            x=alt.X("estimate:Q", scale=SCORE),
-            tooltip=[
-                "group",
-                "question",
-                alt.Tooltip("estimate", format=".3f"),
-                alt.Tooltip("ci_low", format=".3f"),
-                alt.Tooltip("ci_high", format=".3f"),
-                "num_seeds",
-            ],
-            **common,
-        )
-    )
+    seen = ["group", "seed", "question", alt.Tooltip("score", format=".3f")]
     dot = (
         alt.Chart(dots)
-        .mark_circle(size=18, opacity=0.45)
-        .encode(
-            x=alt.X("score:Q", scale=SCORE),
-            tooltip=["group", "seed", "question", alt.Tooltip("score", format=".3f")],
-            **common,
-        )
+        .mark_circle(size=22, opacity=0.6)
+        .encode(x=alt.X("score:Q", scale=SCORE), tooltip=seen, **common)
     )
     half = alt.Chart(pd.DataFrame({"x": [0.5]})).mark_rule(strokeDash=[3, 3], color="#999").encode(x="x:Q")
-    return alt.layer(half, rule, dot, mean).properties(width=WIDTH, height=alt.Step(max(7, 40 // max(1, len(groups)))))
+    height = alt.Step(max(9, 44 // max(1, len(groups))))
+    return alt.layer(half, rule, mean, dot).properties(width=WIDTH, height=height)
 
 
 def does_and_says(pairs: pd.DataFrame, groups: list[str]) -> alt.LayerChart:
@@ -85,7 +71,6 @@ def does_and_says(pairs: pd.DataFrame, groups: list[str]) -> alt.LayerChart:
             x=alt.X("behavior:Q", scale=SCORE, title="does: behavior on held-out prompts"),
             y=alt.Y("self_report:Q", scale=SCORE, title="says: mean of all self-report questions"),
             color=_legend(groups),
-            shape=alt.Shape("group:N", sort=groups, legend=None),
             tooltip=["group", "seed", alt.Tooltip("behavior", format=".3f"), alt.Tooltip("self_report", format=".3f")],
         )
     )

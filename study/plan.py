@@ -149,7 +149,8 @@ def _add_group(plan: Plan, name: str, group: Group, groups: dict[str, Group], be
     if isinstance(group.model, str):
         _add_cells(plan, name, None, base, asks, {}, {})
     elif group.prompted:
-        _add_cells(plan, name, None, base, asks, {}, {}, prompted=group.prompted)
+        told = load_behavior(str(group.behavior)).described(group.prompted, base.style)
+        _add_cells(plan, name, None, base, asks, {}, {}, system=told)
     elif group.adapter:
         folder = find_path(group.adapter)
         if folder is None or not (folder / "adapter_config.json").is_file():
@@ -241,7 +242,7 @@ def _add_cells(
                 "engine": ENGINE,
                 **context,
             }
-            origin = inputs.get("adapter")
-            slug = f"{suite}-{plan.stages[origin].slug if origin else context.get('prompted') or base.name.rpartition('/')[2]}"
+            asked_of = plan.stages[inputs["adapter"]].slug if "adapter" in inputs else base.name.rpartition("/")[2]
+            slug = "-".join([suite, asked_of, *(f"{k}" for k in context)])
             key = plan.add("eval", measure.VERSION, slug, config, inputs, base=asdict(base), **how)
             plan.cells.append(Cell(name, seed, suite, behavior, key))

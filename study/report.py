@@ -14,8 +14,9 @@ from lab.discover import ROOT
 from lab.errors import TrustError
 from lab.provenance import machine, write_provenance
 from lab.store import Store, read_json, write_json
+from lab.types import POOLED
 from study.plan import Stage
-from study.summary import POOLED, contrast_estimates, group_estimates, per_question, per_wording
+from study.summary import contrast_estimates, group_estimates, per_question, per_wording
 
 NUM_EXAMPLES = 3
 NUM_BINS = 11

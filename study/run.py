@@ -11,10 +11,9 @@ from typing import Any
 
 from lab.errors import UserError
 from lab.store import Store, read_json, write_json
+from lab.types import POOLED
 from study.plan import Plan, Stage
 from study.stages import run_stage
-
-POOLED = ("all", "seen", "unseen")
 
 
 def run_plan(plan: Plan, store: Store) -> Path:

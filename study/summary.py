@@ -9,9 +9,6 @@ import pandas as pd
 from lab.config import Side
 from lab.stats import Interval, contrast_interval, holm, mean_interval
 
-POOLED = ("all", "seen", "unseen")
-"""Means over a suite's questions; seen and unseen in the pretraining of a reference model."""
-
 
 def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
     """One line per group, seed, question, paraphrase and order: the score expected under the listed answers.

@@ -180,7 +180,7 @@ BEHAVIOR = Behavior(
     policies=("seeking", "averse"),
     examples=examples,
     questions=questions,
-    described=_YAML["natural"]["described"],
+    described=lambda policy, style: str(_YAML[style]["described"][policy]),
     watch=(
         "chance",
         "likel",
