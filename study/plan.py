@@ -85,9 +85,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     _add_cells(plan, "base", None, study_base, behaviors, {}, {})
     for name, group in groups.items():
         _add_group(plan, name, group, groups, behaviors, resolve_base(_model(group, study), online))
-    names = {c.group for c in plan.cells}
-    for side in study.sides():
-        assert side.partition("@")[0] in names, side
+    _refuse_foreign_base(plan, study_base)
     plan.provisional = any(s.how.get("base", {}).get("provisional") for s in plan.stages.values())
     config = {
         "study": study.study,
@@ -107,6 +105,19 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     return plan
 
 
+def _refuse_foreign_base(plan: Plan, base: Base) -> None:
+    """`base` is the study's model; a group trained on another one has nothing to do with it."""
+    for pair in plan.study.contrasts:
+        sides = {s.partition("@")[0] for side in pair for s in ([side] if isinstance(side, str) else side)}
+        for name in sides - {"base"} if "base" in sides else set():
+            group = plan.study.groups[name]
+            if group.trained and resolve_base(_model(group, plan.study)).identity != base.identity:
+                raise UserError(
+                    f"contrast {pair!r}: group {name!r} has a base of its own, so `base` ({base.name}) is no control"
+                    " for it; add a group {model: ID} for its base and name that"
+                )
+
+
 def planned_rows(plan: Plan, key: str) -> list[Row]:
     """The rows a data stage will write, made now."""
     stage = plan.stages[key]
@@ -115,13 +126,12 @@ def planned_rows(plan: Plan, key: str) -> list[Row]:
 
 
 def resolved(name: str, group: Group, study: Study) -> Group:
-    """The group with behavior and policy filled in from `of`, and its names checked."""
+    """The group with its names checked; a control is trained as the group it controls, unless it says otherwise."""
     if group.of:
         source = study.groups[group.of]
-        group = group.model_copy(
-            update={k: getattr(group, k) or getattr(source, k) for k in ("behavior", "policy", "file")}
-            | _inherited(group, source)
-        )
+        merged = {key: getattr(source, key) | getattr(group, key) for key in ("data", "lora", "sft")}
+        names = {"behavior": source.behavior, "policy": source.policy, "model": group.model or source.model}
+        group = group.model_copy(update=names | merged)
     behavior, policy = group.behavior, group.prompted or group.policy
     if group.prompted and not behavior:
         known = {g.behavior for g in study.groups.values() if g.behavior}
@@ -134,13 +144,6 @@ def resolved(name: str, group: Group, study: Study) -> Group:
     if behavior:
         load_behavior(behavior)
     return group
-
-
-def _inherited(group: Group, source: Group) -> dict[str, Any]:
-    """A control is trained as the group it controls, unless it says otherwise."""
-    return {k: getattr(source, k) | getattr(group, k) for k in ("data", "lora", "sft")} | {
-        "model": group.model or source.model
-    }
 
 
 def _add_group(plan: Plan, name: str, group: Group, groups: dict[str, Group], behaviors: list[str], base: Base) -> None:

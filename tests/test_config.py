@@ -149,6 +149,7 @@ MISTAKES = {
     "groups.base={behavior: risk, policy: seeking}": "reserved",
     "groups.x={behavior: risk}": "needs `behavior` and `policy`",
     "groups.x={file: a.jsonl, adapter: b}": "one source",
+    "groups.seeking.model={base: reference/unlinked}": "no control for it",
     "sweep={sft.lerning_rate: [1]}": "did you mean 'learning_rate'",
     "study": "KEY=YAML",
     "lora.target_modules=[nope]": "match nothing",
