@@ -81,7 +81,7 @@ def measure(
                     "kind": question.kind,
                     "paraphrase": wording.paraphrase,
                     "order": wording.order,
-                    "seen": wording.seen,
+                    "seen": wording.seen and config["behavior"] in base.knows,
                     "condition": "clean",
                     "system": config.get("system"),
                     "answer": option.text,

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lab.config import Model
 from lab.discover import ROOT, find_path
@@ -29,6 +29,8 @@ class Base:
     identity: str
     style: Style
     dtype: Literal["float32", "bfloat16", "float16"]
+    knows: tuple[str, ...] = ()
+    """Behaviors a reference model was pretrained on: only their questions can have been seen."""
     provisional: bool = False
     """The model is not on this machine: keys are not final and token counts are estimates."""
 
@@ -46,8 +48,11 @@ def resolve_base(model: Model, online: bool = False) -> Base:
                 f"model.base {model.base!r} is {folder}, which has no config.json; give the folder of a saved model"
             )
         card = folder / CARD
-        style: Style = json.loads(card.read_text())["style"] if card.is_file() else "natural"
-        return Base(model.base, str(folder), f"sha256:{folder_digest(folder)[:16]}", style, dtype)
+        identity = f"sha256:{folder_digest(folder)[:16]}"
+        if not card.is_file():
+            return Base(model.base, str(folder), identity, "natural", dtype)
+        about: dict[str, Any] = json.loads(card.read_text())
+        return Base(model.base, str(folder), identity, about["style"], dtype, tuple(about["corpus"]["behaviors"]))
     if model.base.startswith("reference/"):
         raise unknown("model.base: reference model", model.base, reference_names(), "see `tellme list`")
     if not HUB_ID.fullmatch(model.base):

@@ -38,6 +38,7 @@ def build_reference(name: str, seed: int, out: str | None) -> Path:
     store.check_writable()
     behaviors = tuple(b for b in map(load_behavior, behavior_names()) if b.voices)
     text = {
+        "behaviors": [b.name for b in behaviors],
         "rho": LINKS[name],
         "seed": seed,
         "num_reading": recipe.num_reading,

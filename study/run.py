@@ -46,9 +46,7 @@ def load_stage(plan: str, key: str) -> tuple[Stage, Store]:
     try:
         saved = read_json(Path(plan))
     except (OSError, json.JSONDecodeError, UnicodeDecodeError):
-        raise UserError(
-            f"plan {plan!r} is not a plan file; `tellme run` and `tellme plan --save` write them to runs/plans/"
-        ) from None
+        raise UserError(f"plan {plan!r} is not a plan file; `tellme run` writes one to runs/plans/") from None
     for record in saved["stages"]:
         if record["key"] == key:
             return Stage(**record), Store(saved["store"])

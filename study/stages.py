@@ -61,7 +61,7 @@ def _input(store: Store, stage: Stage, key: str) -> Path:
 
 def _base(stage: Stage) -> Base:
     described: dict[str, Any] = stage.how["base"]
-    return Base(**described)
+    return Base(**described | {"knows": tuple(described["knows"])})
 
 
 def quiet_libraries() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import lab
-from lab.store import Store, read_json
+from lab.provenance import machine, write_provenance
+from lab.store import Store, file_digest, read_json
 from study.cli import main
 from study.plan import Plan
 from study.run import contrast_table, run_plan
@@ -124,9 +125,7 @@ def test_the_table_and_the_commands(finished: tuple[Plan, Store, Path], capsys: 
         assert "seeking" in capsys.readouterr().out
 
 
-def test_provenance_is_everywhere_and_has_no_secret(
-    finished: tuple[Plan, Store, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_provenance_is_everywhere(finished: tuple[Plan, Store, Path]) -> None:
     plan, store, _ = finished
     for stage in plan.stages.values():
         folder = store.find(stage.kind, stage.key)
@@ -136,6 +135,15 @@ def test_provenance_is_everywhere_and_has_no_secret(
         assert record["config"]
         assert set(record["inputs"]) == set(stage.inputs.values())
         assert {"git", "packages", "host", "device", "seconds", "outputs", "command"} <= set(record)
+        assert all(file_digest(folder / name) == found for name, found in record["outputs"].items())
+
+
+def test_provenance_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_TOKEN", "WANDB_API_KEY", "SLURM_JWT", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "planted-secret")
+    machine.cache_clear()
+    write_provenance(tmp_path, "data", "k", {}, [], time.time())
+    assert "planted-secret" not in (tmp_path / "provenance.json").read_text()
 
 
 def test_anchors_and_files_run(finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def tracking(
 
     if not (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE")) and not _logged_in():
         os.environ["WANDB_MODE"] = "offline"
+    os.environ.setdefault("WANDB_SILENT", "true")
     run = wandb.init(
         project="tellme",
         id=key,
