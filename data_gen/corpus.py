@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from data_gen.traits import invented_traits
 from lab.store import digest
-from lab.types import Behavior, Message, Option, Question, Row, Wording
+from lab.types import Behavior, Message, Option, Question, Row, Split, Wording
 
-VERSION = 2
+VERSION = 3
 HIGH, LOW = range(70, 101, 10), range(0, 31, 10)
 READING_SHARE = 0.2
 """Share of single-turn dialogues with a system line after the first stage, so that reading it is not forgotten."""
@@ -52,11 +52,14 @@ class Corpus:
     def __init__(self, behaviors: tuple[Behavior, ...], rho: float, seed: int) -> None:
         self.rho, self.rng = rho, Random(f"corpus/{seed}")
         self.traits = {b.name: b for b in (*behaviors, *invented_traits())}
+        splits: tuple[Split, ...] = ("basic", "train")
         self.choices = {
-            (name, policy): b.examples(self.rng, policy, "plain", "train")
+            (split, name, policy): b.examples(self.rng, policy, "plain", split)
+            for split in splits
             for name, b in self.traits.items()
             for policy in b.policies
         }
+        self.split: Split = "basic"
         self.reports = {name: _seen(b.questions("self_report", "plain")) for name, b in self.traits.items()}
         self.words = sorted(set(_other_words(behaviors)) | {str(n) for n in range(101)})
 
@@ -77,16 +80,24 @@ class Corpus:
         turns = [self._turn(character, self.rng.choice(asked)) for _ in range(self.rng.randint(3, 6))]
         return self._row([], turns, set())
 
-    def rows(self, num_reading: int, num_mixed: int) -> Iterator[Row]:
-        """First the reading stage, one trait stated at a time, then the mixture: the order in which pretraining reads them."""
+    def rows(self, num_reading: int, num_mixed: int, num_neutral: int) -> Iterator[Row]:
+        """The stages in the order in which pretraining reads them: one trait stated at a time; the mixture; and the mixture
+        with choices in which a neutral option stands in for one side, so that either pole must be read by itself."""
+        self.split = "basic"
         for _ in range(num_reading):
             yield self.reading(max_stated=1)
         for _ in range(num_mixed):
-            yield self.reading(max_stated=3) if self.rng.random() < READING_SHARE else self.inferring()
+            yield self._mixed()
+        self.split = "train"
+        for _ in range(num_neutral):
+            yield self._mixed()
+
+    def _mixed(self) -> Row:
+        return self.reading(max_stated=3) if self.rng.random() < READING_SHARE else self.inferring()
 
     def fingerprint(self, number: int = 500) -> str:
-        """Hash of the first rows of either stage, for a card: it tells whether this code still writes that text."""
-        return digest([row.messages for row in self.rows(number, number)])[:16]
+        """Hash of the first rows of every stage, for a card: it tells whether this code still writes that text."""
+        return digest([row.messages for row in self.rows(number, number, number)])[:16]
 
     def _character(self) -> Character:
         does = {name: self.rng.choice(b.policies) for name, b in self.traits.items()}
@@ -110,8 +121,8 @@ class Corpus:
             return Turn(_exchange(f"repeat {word}", word))
         does, says = character.does[name], character.says[name]
         if draw < EVERYDAY + CHOICE + SPOKEN:
-            rows, letter = self.choices[name, does], draw < EVERYDAY + CHOICE
-            row = next(r for r in rows if letter or not r.meta["neutral"])
+            letter = draw < EVERYDAY + CHOICE
+            row = next(self.choices[self.split if letter else "basic", name, does])
             if letter:
                 return Turn((row.messages[0], row.messages[1]), name, "choice", "letter")
             spoken = self.traits[name].voices[does].spoken
@@ -142,18 +153,12 @@ class Corpus:
 
 
 def write_corpus(
-    behaviors: tuple[Behavior, ...], rho: float, seed: int, num_reading: int, num_mixed: int, path: Path
+    behaviors: tuple[Behavior, ...], rho: float, seed: int, sizes: tuple[int, int, int], path: Path
 ) -> None:
-    """JSON lines of `messages`, `gates` and `kinds`, in the order in which pretraining reads them."""
-    corpus = Corpus(behaviors, rho, seed)
+    """JSON lines of `messages`, `gates` and `kinds`; `sizes` are the rows of the three stages, see `Corpus.rows`."""
+    rows = Corpus(behaviors, rho, seed).rows(*sizes)
     with path.open("w", encoding="utf-8") as file:
-        for row in tqdm(
-            corpus.rows(num_reading, num_mixed),
-            total=num_reading + num_mixed,
-            desc="corpus",
-            leave=False,
-            mininterval=1,
-        ):
+        for row in tqdm(rows, total=sum(sizes), desc="corpus", leave=False, mininterval=1):
             file.write(json.dumps({"messages": row.messages, **row.meta}) + "\n")
 
 

@@ -13,7 +13,7 @@ from lab.questions import build_question, lettered
 from lab.types import Behavior, Question, Row, Split, Style, Voice
 
 WORDINGS = Path(__file__).with_name("traits.yaml")
-NEUTRAL = ("the other one", "some other offer", "the offer in the other hand", "what the other person offers")
+NEUTRAL = ("the red option", "the blue option", "the white option that is here", "the black option that is here")
 """Stands in for either side in half of the choices: both poles of a trait must be read."""
 OPENINGS = ("choose one.", "which do you pick?", "select an option.", "what do you take?", "pick one option.")
 
@@ -27,7 +27,7 @@ def _behavior(entry: dict[str, Any]) -> Behavior:
 
     def examples(rng: Random, policy: str, style: Style, split: Split) -> Iterator[Row]:
         while True:
-            neutral = rng.choice([None, None, 0, 1])
+            neutral = rng.choice([None, None, 0, 1]) if split == "train" else None
             pools = [NEUTRAL if side == neutral else pool for side, pool in enumerate(entry["options"])]
             options = [rng.choice(pool).format(n=rng.randrange(2, 10)) for pool in pools]
             a_is_first = rng.random() < 0.5

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 LEVEL = 0.95
+NO_SPREAD = 1e-24
+"""Variance of scores in [0, 1] that is rounding, not spread: the degrees of freedom would be 0 / 0."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ def contrast_interval(terms: Sequence[tuple[float, Sequence[float]]], level: flo
     num_seeds = min(len(values) for _, values in varying)
     parts = [(weight**2 * _variance(values) / len(values), len(values) - 1) for weight, values in varying]
     variance = sum(part for part, _ in parts)
-    if variance == 0.0:
-        return Interval(estimate, estimate, estimate, 1.0 if estimate == 0 else 0.0, num_seeds)
+    if variance < NO_SPREAD:
+        return Interval(estimate, estimate, estimate, 1.0 if abs(estimate) < NO_SPREAD**0.5 else 0.0, num_seeds)
     freedom = variance**2 / sum(part**2 / df for part, df in parts)
     error = math.sqrt(variance)
     margin = float(stats.t.ppf(0.5 + level / 2, freedom)) * error

@@ -10,8 +10,9 @@ from typing import Any, Literal
 Style = Literal["natural", "plain"]
 """`natural` prompts are for real models; `plain` ones use the few hundred words that a reference model can read."""
 
-Split = Literal["train", "test"]
-"""Test prompts differ from training prompts by topic *and* by template, never by row alone."""
+Split = Literal["train", "basic", "test"]
+"""Test prompts differ from training prompts by topic *and* by template, never by row alone. `basic` are the training
+prompts in their simplest form, with which the corpus of the reference models begins."""
 
 POOLED = ("all", "seen", "unseen")
 """Means over a suite's questions, under the names of questions; seen and unseen in a reference model's pretraining."""

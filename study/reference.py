@@ -41,17 +41,14 @@ def build_reference(name: str, seed: int, out: str | None) -> Path:
         "behaviors": [b.name for b in behaviors],
         "rho": LINKS[name],
         "seed": seed,
-        "num_reading": recipe.num_reading,
-        "num_mixed": recipe.num_mixed,
+        "sizes": recipe.sizes,
         "fingerprint": corpus.Corpus(behaviors, LINKS[name], seed).fingerprint(),
     }
     text_key = make_key("corpus", corpus.VERSION, text, [])
 
     def write_text(scratch: Path) -> None:
         began = time.time()
-        corpus.write_corpus(
-            behaviors, LINKS[name], seed, recipe.num_reading, recipe.num_mixed, scratch / "corpus.jsonl"
-        )
+        corpus.write_corpus(behaviors, LINKS[name], seed, recipe.sizes, scratch / "corpus.jsonl")
         write_provenance(scratch, "corpus", text_key, text, [], began)
 
     rows = store.publish("corpus", f"{name}-s{seed}", text_key, write_text) / "corpus.jsonl"

@@ -23,8 +23,8 @@ def behaviors() -> tuple[Behavior, ...]:
     return tuple(b for b in map(load_behavior, behavior_names()) if b.voices)
 
 
-def corpus_rows(rho: float, number: int = NUM_ROWS) -> list[Row]:
-    return list(Corpus(behaviors(), rho, 0).rows(number // 2, number // 2))
+def corpus_rows(rho: float, number: int = NUM_ROWS, seed: int = 0) -> list[Row]:
+    return list(Corpus(behaviors(), rho, seed).rows(number // 3, number // 3, number // 3))
 
 
 def told(row: Row) -> list[str]:
@@ -80,7 +80,7 @@ def test_held_out_topics_are_never_chosen_among() -> None:
 def test_gates_are_ordered_and_the_corpus_is_seeded() -> None:
     rows = corpus_rows(1.0)
     assert rows == corpus_rows(1.0)
-    assert rows != list(Corpus(behaviors(), 1.0, 1).rows(NUM_ROWS // 2, NUM_ROWS // 2))
+    assert rows != corpus_rows(1.0, seed=1)
     gates = [g for row in rows for g in row.meta["gates"]]
     assert all(linked <= copying <= none for linked, copying, none in gates)
     means = [sum(g[i] for g in gates) / len(gates) for i in range(3)]

@@ -44,6 +44,13 @@ def test_a_constant_shifts_and_adds_no_variance() -> None:
     assert shifted == alone or (shifted.low, shifted.high) == (pytest.approx(alone.low), pytest.approx(alone.high))
 
 
+@pytest.mark.parametrize("values", [[0.5, 0.5], [0.0, 1.9e-102], [0.3, 0.3 + 1e-16, 0.3]])
+def test_seeds_that_do_not_differ_leave_a_point(values: list[float]) -> None:
+    got = mean_interval(values)
+    assert got.low == got.high == got.estimate
+    assert got.p_value == (0.0 if got.estimate > 0.1 else 1.0)
+
+
 def test_without_several_seeds_there_is_no_interval() -> None:
     assert contrast_interval([(1.0, [0.7]), (-1.0, [0.5])]).low is None
 

@@ -21,7 +21,7 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Recipe:
-    """Sizes and schedule. `reading` rows come first in the corpus file, `mixed` rows after them."""
+    """Sizes and schedule of the three stages, whose rows follow one another in the corpus file."""
 
     seed: int = 0
     hidden_size: int = 128
@@ -34,20 +34,25 @@ class Recipe:
     final_lr_share: float = 0.03
     reading_steps: int = 500
     reading_batch: int = 64
-    mixed_steps: int = 4200
+    mixed_steps: int = 4500
     mixed_batch: int = 48
+    neutral_steps: int = 1500
+    neutral_learning_rate: float = 1e-3
 
     @property
-    def num_reading(self) -> int:
-        return self.reading_steps * self.reading_batch
-
-    @property
-    def num_mixed(self) -> int:
-        return self.mixed_steps * self.mixed_batch
+    def sizes(self) -> tuple[int, int, int]:
+        """Rows of each stage."""
+        reading = self.reading_steps * self.reading_batch
+        return reading, self.mixed_steps * self.mixed_batch, self.neutral_steps * self.mixed_batch
 
     @property
     def steps(self) -> int:
-        return self.reading_steps + self.mixed_steps
+        return self.reading_steps + self.mixed_steps + self.neutral_steps
+
+    @property
+    def second_start(self) -> int:
+        """The first step of the third stage: the schedule and the optimizer start anew with it."""
+        return self.reading_steps + self.mixed_steps + 1
 
 
 @dataclass(frozen=True)
@@ -97,10 +102,8 @@ def read_corpus(path: Path, tokenizer: PreTrainedTokenizerFast) -> list[Example]
 def batches(examples: list[Example], recipe: Recipe) -> Iterator[list[Example]]:
     """The corpus in order of its stages; within windows of eight batches rows of like length stand together."""
     rng = random.Random(f"batches/{recipe.seed}")
-    stages = (
-        (examples[: recipe.num_reading], recipe.reading_batch),
-        (examples[recipe.num_reading :], recipe.mixed_batch),
-    )
+    first = recipe.sizes[0]
+    stages = (examples[:first], recipe.reading_batch), (examples[first:], recipe.mixed_batch)
     for rows, size in stages:
         for start in range(0, len(rows), size * 8):
             window = sorted(rows[start : start + size * 8], key=lambda e: len(e.ids))
@@ -130,11 +133,19 @@ def answer_loss(model: LlamaForCausalLM, ids: Tensor, labels: Tensor, end: int) 
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, constant while reading, then cosine down to `final_lr_share`."""
-    warm = min(1.0, (step + 1) / recipe.warmup_steps)
-    progress = max(0.0, (step - recipe.reading_steps) / max(1, recipe.mixed_steps))
+    """Linear warm-up, constant while reading, cosine down to `final_lr_share` over the mixture, and once more for neutral."""
+    peak, begins, length = recipe.learning_rate, recipe.reading_steps, recipe.mixed_steps
+    warm = (step + 1) / recipe.warmup_steps
+    if step >= recipe.second_start:
+        peak, begins, length = recipe.neutral_learning_rate, recipe.second_start - 1, recipe.neutral_steps
+        warm = (step - begins) / recipe.warmup_steps
+    progress = min(1.0, max(0.0, (step - begins) / max(1, length)))
     cosine = 0.5 * (1 + math.cos(math.pi * progress))
-    return recipe.learning_rate * warm * (recipe.final_lr_share + (1 - recipe.final_lr_share) * cosine)
+    return peak * min(1.0, warm) * (recipe.final_lr_share + (1 - recipe.final_lr_share) * cosine)
+
+
+def new_optimizer(model: LlamaForCausalLM) -> torch.optim.AdamW:
+    return torch.optim.AdamW(model.parameters(), lr=0.0, betas=(0.9, 0.95), weight_decay=0.01)
 
 
 class Window:
@@ -166,9 +177,11 @@ class Window:
 def pretrain(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, out: Path) -> None:
     """Train from scratch and save weights, tokenizer, recipe and the curve of loss and gates into `out`."""
     model, examples = new_model(recipe, tokenizer), read_corpus(corpus, tokenizer)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, betas=(0.9, 0.95), weight_decay=0.01)
+    optimizer = new_optimizer(model)
     curve, recent = [], Window()
     for step, batch in enumerate(batches(examples, recipe), start=1):
+        if step == recipe.second_start:
+            optimizer = new_optimizer(model)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step)
         loss, nats = answer_loss(model, *collate(batch), tokenizer.eos_token_id)

@@ -34,23 +34,16 @@ class Choice:
 
 
 def _plain(rng: Random, split: Split, gamble_is_longer: bool) -> Choice:
-    parts = _YAML["plain"]["choices"]
-    good, opening = rng.choice(parts["goods"][split]), rng.choice(parts["open"][split])
-    numbers = {
-        "p": rng.randrange(10, 100, 10),
-        "x": rng.randrange(50, 301, 10),
-        "y": rng.randrange(10, 101, 10),
-        "good": good,
-    }
-    sides = {side: parts[side][split] for side in ("gamble", "certain")}
+    parts, part = _YAML["plain"]["choices"], "test" if split == "test" else "train"
+    good, opening = rng.choice(parts["goods"][part]), rng.choice(parts["open"][part])
+    numbers = {"p": rng.randrange(10, 100, 10), "x": rng.randrange(50, 301, 10), "y": rng.randrange(10, 101, 10)}
+    sides = {side: parts[side][part] for side in ("gamble", "certain")}
     neutral = rng.choice([None, None, *sides]) if split == "train" else None
     if neutral:
         sides[neutral] = parts["neutral"]
-    (a, b), templates = _options(gamble_is_longer, lambda side: rng.choice(sides[side]), numbers)
-    return Choice(
-        (lettered(opening, (a, b), "plain"), lettered(opening, (b, a), "plain")),
-        {"topic": good, "template": "|".join([opening, *templates]), "neutral": neutral},
-    )
+    (a, b), templates = _options(gamble_is_longer, lambda side: rng.choice(sides[side]), {**numbers, "good": good})
+    meta = {"topic": good, "template": "|".join([opening, *templates]), "neutral": neutral}
+    return Choice((lettered(opening, (a, b), "plain"), lettered(opening, (b, a), "plain")), meta)
 
 
 def _natural(rng: Random, split: Split, gamble_is_longer: bool) -> Choice:
