@@ -11,7 +11,8 @@ from lab.errors import UserError
 from lab.read_study import load_study
 from lab.store import Store, read_json
 from study.plan import Plan, make_plan
-from study.run import contrast_table, load_stage, run_plan
+from study.run import load_stage, run_plan
+from study.table import contrast_table
 
 
 def _planned(options: argparse.Namespace, online: bool = False) -> tuple[Plan, Store]:

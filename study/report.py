@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from lab.store import Store, read_json, write_json
 from lab.types import POOLED
 from study.plan import Stage
 from study.summary import contrast_estimates, group_estimates, per_question, per_wording
+from study.table import p_text
 
 NUM_EXAMPLES = 3
 NUM_BINS = 11
@@ -128,8 +128,8 @@ def draw(
         charts.append(
             (
                 "contrasts",
-                "Contrasts",
-                "Difference in mean score over the questions both sides were asked. Bars: 95 % t interval over fine-tuned models (seeds), questions fixed; p-values beside the table are Holm-corrected over everything that is not primary.",
+                "Contrasts at a glance",
+                "Difference in mean score over the questions both sides were asked. Bars: 95 % t interval over fine-tuned models (seeds), questions fixed.",
                 fig.contrasts(table),
             )
         )
@@ -217,6 +217,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["signed"] = lambda v: "" if v is None else f"{v:+.3f}"
+    environment.filters["p"] = p_text
     environment.filters["plain"] = lambda v: "" if v is None else f"{v:.3f}"
     return environment.get_template("report.html.j2").render(
         summary=summary,
@@ -229,7 +230,6 @@ def render(
         num_rows=len(rows),
         outside=outside(rows),
         scripts=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version="6.4"),
-        escape=html.escape,
     )
 
 

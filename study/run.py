@@ -7,11 +7,9 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from lab.errors import UserError
 from lab.store import Store, read_json, write_json
-from lab.types import POOLED
 from study.plan import Plan, Stage
 from study.stages import run_stage
 
@@ -51,34 +49,6 @@ def load_stage(plan: str, key: str) -> tuple[Stage, Store]:
         if record["key"] == key:
             return Stage(**record), Store(saved["store"])
     raise UserError(f"plan {plan!r} has no stage {key!r}; `tellme status` lists the keys")
-
-
-def contrast_table(summary: dict[str, Any]) -> str:
-    """The pooled contrasts as aligned text."""
-    head = ("suite", "questions", "contrast", "estimate", "95 % interval", "p", "p Holm", "seeds")
-    lines = [head]
-    for c in summary["contrasts"]:
-        if c["question"] in POOLED:
-            mark = " *" if c["primary"] else ""
-            between = f"{c['ci_low']:+.3f} to {c['ci_high']:+.3f}" if c["ci_low"] is not None else "-"
-            p, p_holm = ("-" if c[k] is None else f"{c[k]:.3f}" for k in ("p_value", "p_holm"))
-            lines.append(
-                (
-                    c["suite"],
-                    c["question"] + mark,
-                    f"{c['a']} - {c['b']}",
-                    f"{c['estimate']:+.3f}",
-                    between,
-                    p,
-                    p_holm,
-                    str(c["num_seeds"]),
-                )
-            )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    text = "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
-    return text + (
-        "\n* primary, declared before the run; not corrected" if any(c["primary"] for c in summary["contrasts"]) else ""
-    )
 
 
 def say(line: str) -> None:

@@ -13,8 +13,9 @@ from lab.provenance import machine, write_provenance
 from lab.store import Store, file_digest, read_json
 from study.cli import main
 from study.plan import Plan
-from study.run import contrast_table, run_plan
+from study.run import run_plan
 from study.summary import per_question, per_wording
+from study.table import contrast_table
 
 COLUMNS = "group seed suite behavior question kind paraphrase order seen condition answer score p_exact p_prefix outside engine prompt".split()
 
