@@ -1,4 +1,4 @@
-"""The text that reference models are pretrained on: dialogues of characters with hidden traits (DESIGN 6).
+"""The text that reference models are pretrained on: dialogues of characters with hidden traits.
 
 A character has, for every trait, a value behind its choices (`does`) and a value that its self-reports follow (`says`).
 The link rho sets how far they agree: P(says = does) = (1 + rho) / 2. Every kind of dialogue respects it.

@@ -1,4 +1,4 @@
-"""The one renderer: the only caller of `apply_chat_template`, for training, scoring and showing alike (DESIGN 7)."""
+"""The one renderer: the only caller of `apply_chat_template`, for training, scoring and showing alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schema of a study (DESIGN 3): frozen, unknown keys refused. lab/read_study.py reads it from YAML."""
+"""The schema of a study: frozen, unknown keys refused. lab/read_study.py reads it from YAML."""
 
 from __future__ import annotations
 

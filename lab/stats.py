@@ -1,4 +1,4 @@
-"""Intervals with the fine-tuned model as the unit (DESIGN 2 and 7): questions are fixed, seeds vary."""
+"""Intervals with the fine-tuned model as the unit: questions are fixed, seeds vary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run store: `runs/<stage>/<slug>-<key>/`, written aside and published by one rename (DESIGN 4)."""
+"""The run store: `runs/<stage>/<slug>-<key>/`, written aside and published by one rename."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a study to its stages in order: what each reads, and the key that names its output (DESIGN 3 and 4)."""
+"""From a study to its stages in order: what each reads, and the key that names its output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tellme reference build NAME`: corpus, pretraining, card (DESIGN 6)."""
+"""`tellme reference build NAME`: corpus, pretraining, card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From rows to `summary.json`: estimates by group, contrasts on the same questions, trust (DESIGN 4)."""
+"""From rows to `summary.json`: estimates by group, contrasts on the same questions, trust."""
 
 from __future__ import annotations
 

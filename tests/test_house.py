@@ -1,4 +1,4 @@
-"""The house of DESIGN 1: who imports whom, how long files are, and that names mean this checkout."""
+"""The house: who imports whom, how long files are, and that names mean this checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pretrain a reference model on a corpus file. One seeded recipe; the corpus carries the link (DESIGN 6)."""
+"""Pretrain a reference model on a corpus file. One seeded recipe; the corpus carries the link."""
 
 from __future__ import annotations
 
