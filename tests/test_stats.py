@@ -18,8 +18,8 @@ FLOATS = st.floats(0, 1, allow_nan=False)
 @given(st.lists(FLOATS, min_size=2, max_size=8))
 def test_mean_interval_is_students(values: list[float]) -> None:
     got = mean_interval(values)
-    expected = stats.ttest_1samp(values, 0.0)
     if max(values) - min(values) > 1e-6:
+        expected = stats.ttest_1samp(values, 0.0)
         low, high = expected.confidence_interval(0.95)
         assert (got.low, got.high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
         assert got.p_value == pytest.approx(expected.pvalue, abs=1e-9)
