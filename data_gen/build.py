@@ -14,7 +14,7 @@ from data_gen.files import read_rows, write_rows
 from data_gen.lints import lint
 from lab.errors import UserError
 from lab.provenance import write_provenance
-from lab.store import write_json
+from lab.store import file_digest, write_json
 from lab.types import Row
 
 VERSION = 1
@@ -30,6 +30,8 @@ def build(
     Raises UserError where a generated set, or a file under `lint: strict`, fails a lint.
     """
     began = time.time()
+    if file is not None and file_digest(Path(file)) != config["file"]:
+        raise UserError(f"file {file!r} has changed since the study was planned; run `tellme run` again")
     source = next((read_rows(folder / ROWS) for folder in sources.values()), None)
     rows = rows_for(config, source, file)
     checks = lint(rows, load_behavior(config["behavior"]), config["style"]) if config.get("behavior") else []

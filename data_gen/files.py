@@ -27,7 +27,7 @@ def read_rows(given: str | Path) -> list[Row]:
             f'file {str(given)!r} was not found in {Path.cwd()}; give a JSONL file of {{"messages": [...]}} lines'
         )
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise UserError(
             f"file {str(given)!r} is not UTF-8 ({error.reason} at byte {error.start}); convert it, for example with iconv -t UTF-8"
@@ -48,7 +48,9 @@ def _row(line: str, where: str) -> Row:
     messages = value.get("messages") if isinstance(value, dict) else None
     if not isinstance(messages, list) or not all(_is_message(m) for m in messages):
         raise UserError(f'{where} has no list `messages` of {{"role": {" | ".join(ROLES)}, "content": text}}')
-    if not messages or messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
+    if not any(m["role"] == "user" for m in messages):
+        raise UserError(f"{where} has no user turn, so there is nothing to answer")
+    if messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
         raise UserError(f"{where} does not end with an assistant turn, so there is nothing to learn from it")
     return Row(tuple({"role": m["role"], "content": m["content"]} for m in messages), value.get("meta") or {})
 

@@ -96,7 +96,8 @@ def shortcut_auc(rows: list[Row], features: str) -> float:
     from sklearn.preprocessing import StandardScaler
 
     texts = [row.prompt[-1]["content"] for row in rows]
-    labels = [row.completion == max(r.completion for r in rows) for row in rows]
+    last = max(row.completion for row in rows)
+    labels = [row.completion == last for row in rows]
     inputs: Any = texts
     if features == "length":
         inputs = [[len(t), len(t.split()), option_gap(t)] for t in texts]

@@ -47,28 +47,27 @@ def measure(
     from lab.model import load_base
 
     loaded = load_base(base)
-    shots = [json.loads(line)["messages"] for line in examples.read_text().splitlines()] if examples else []
+    shots = (
+        [json.loads(line)["messages"] for line in examples.read_text(encoding="utf-8").split("\n") if line]
+        if examples
+        else []
+    )
     context = context_of(config, shots)
     wordings, prompts = compiled(base, config["suite"], config["behavior"], config["style"], json.dumps(context))
+    few = prompts[:: max(1, len(prompts) // 8)] if adapter else []
     with adapted(loaded.model, adapter, base):
         scored = score(loaded, prompts)
+        on = score(loaded, few)
     trust = []
     if adapter is not None:
-        few = range(0, len(prompts), max(1, len(prompts) // 8))
-        off = score(loaded, [prompts[i] for i in few])
+        # The same batch with and without the adapter: one that does nothing gives exactly zero, in any dtype.
         gap = max(
-            _nats_apart(a, b)
-            for i, o in zip(few, off, strict=True)
-            for a, b in zip(scored[i].p_prefix, o.p_prefix, strict=True)
+            _nats_apart(*pair)
+            for a, b in zip(on, score(loaded, few), strict=True)
+            for pair in zip(a.p_prefix, b.p_prefix, strict=True)
         )
-        trust.append(
-            {
-                "check": f"adapter_applied:{config['suite']}",
-                "passed": gap > APPLIED_NATS,
-                "value": gap,
-                "threshold": APPLIED_NATS,
-            }
-        )
+        name = f"adapter_applied:{config['behavior']}/{config['suite']}"
+        trust.append({"check": name, "passed": gap > APPLIED_NATS, "value": gap, "threshold": APPLIED_NATS})
     table = []
     for (question, wording), result in zip(wordings, scored, strict=True):
         top = [[loaded.tokenizer.decode([token]), round(p, 5)] for token, p in result.outside_top]

@@ -70,7 +70,8 @@ def score(loaded: Loaded, prompts: Sequence[Prompt], tokens_per_batch: int = TOK
             results.update(_score_batch(loaded, prompts, batch, tokens_per_batch))
             batch = []
         batch.append(i)
-    results.update(_score_batch(loaded, prompts, batch, tokens_per_batch))
+    if batch:
+        results.update(_score_batch(loaded, prompts, batch, tokens_per_batch))
     return [results[i] for i in range(len(prompts))]
 
 

@@ -17,7 +17,7 @@ from lab.types import Style
 
 CARD = "tellme.json"
 """In the folder of a reference model: its style of prompts, link, recipe and the hash of its weights."""
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True)

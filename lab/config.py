@@ -80,6 +80,13 @@ class Primary(Strict):
 class Eval(Strict):
     suites: tuple[str, ...] = Field(default=("behavior", "self_report"), min_length=1)
 
+    @field_validator("suites")
+    @classmethod
+    def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("each suite stands once")
+        return value
+
 
 class Run(Strict):
     dir: str = "runs"

@@ -21,6 +21,17 @@ USE_INSTEAD = {
     "model": "task_type inference_mode base_model_name_or_path revision peft_type auto_mapping peft_version",
 }
 """Library fields that the lab sets itself, by the key or command to use instead."""
+ONLY: dict[str, list[Any]] = {
+    "bias": ["none"],
+    "init_lora_weights": [True, False, "gaussian"],
+    "modules_to_save": [None],
+    "trainable_token_indices": [None],
+    "save_only_model": [False],
+    "packing": [False],
+    "eval_strategy": ["no"],
+}
+"""Fields of which some values would change the base under the other adapters of a process, break the resume, or need a set
+that the lab does not have."""
 OWNED = {field: instead for instead, fields in USE_INSTEAD.items() for field in fields.split()}
 POSITIVE = frozenset(
     "learning_rate num_train_epochs per_device_train_batch_size gradient_accumulation_steps r lora_alpha max_length".split()
@@ -43,6 +54,8 @@ def check_fields(section: Literal["lora", "sft"], given: dict[str, Any], where: 
             raise unknown(f"{where}: field of {library}", name, known)
         if not _fits(value, known[name]):
             raise UserError(f"{where}.{name} is {value!r}; {library} takes {known[name]}")
+        if name in ONLY and value not in ONLY[name]:
+            raise UserError(f"{where}.{name} is {value!r}; the lab takes {' or '.join(map(repr, ONLY[name]))} only")
         if name in POSITIVE and value is not None and not value > 0:
             raise UserError(f"{where}.{name} is {value!r}; it must be greater than 0")
 

@@ -45,6 +45,7 @@ def write_provenance(
         "outputs": outputs,
         "seconds": round(time.time() - began, 2),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "device": device(),
         **more,
         **machine(),
     }
@@ -53,13 +54,12 @@ def write_provenance(
 
 @cache
 def machine() -> dict[str, Any]:
-    """What stays the same for one process: code, packages, host, device, SLURM ids."""
+    """What stays the same for one process: code, packages, host, SLURM ids."""
     return {
         "git": _git(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "host": platform.node(),
-        "device": _device(),
         "slurm": {name: os.environ[name] for name in SLURM_IDS if name in os.environ},
     }
 
@@ -79,7 +79,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _device() -> str:
+def device() -> str:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return f"cuda: {torch.cuda.get_device_name(0)}"

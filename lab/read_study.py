@@ -114,6 +114,11 @@ def validate(raw: dict[str, Any], where: str) -> Study:
             raise unknown(f"{where}: contrast names group", name, [*study.groups, "base"])
         if condition not in ("", "clean"):
             raise unknown(f"{where}: contrast side {side!r} names condition", condition, ["clean"])
+    if study.primary and study.primary.contrast not in study.contrasts:
+        raise UserError(
+            f"{where}: primary.contrast {list(study.primary.contrast)!r} is not among the contrasts as written there;"
+            " add it to `contrasts`"
+        )
     return study
 
 

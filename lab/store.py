@@ -56,8 +56,8 @@ class Store:
         """Let `write` fill a scratch folder, then rename it to its final name.
 
         A second process with the same key waits for the first and takes its result. A killed stage leaves its scratch
-        folder, which the next attempt receives again: training resumes from the checkpoints in it. A stage that refused
-        its input leaves nothing.
+        folder, which the next attempt receives again: training resumes from the checkpoints in it. A first attempt
+        that refuses its input leaves nothing.
         """
         final = self.root / stage / f"{slug}-{key}"
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -66,11 +66,13 @@ class Store:
             if found:
                 return found
             scratch = final.parent / f".partial-{key}"
+            begun = scratch.exists()
             scratch.mkdir(exist_ok=True)
             try:
                 write(scratch)
             except (UserError, TrustError):
-                shutil.rmtree(scratch)
+                if not begun:
+                    shutil.rmtree(scratch)
                 raise
             os.rename(scratch, final)
         return final

@@ -83,9 +83,10 @@ def make_plan(study: Study, online: bool = False) -> Plan:
         raise unknown("primary.suite", study.primary.suite, study.eval.suites)
     study_base = resolve_base(study.model, online)
     _add_cells(plan, "base", None, study_base, behaviors, {}, {})
+    bases = {name: resolve_base(_model(group, study), online) for name, group in groups.items()}
     for name, group in groups.items():
-        _add_group(plan, name, group, groups, behaviors, resolve_base(_model(group, study), online))
-    _refuse_foreign_base(plan, study_base)
+        _add_group(plan, name, group, groups, behaviors, bases[name])
+    _refuse_foreign_base(study, study_base, bases)
     plan.provisional = any(s.how.get("base", {}).get("provisional") for s in plan.stages.values())
     config = {
         "study": study.study,
@@ -105,13 +106,12 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     return plan
 
 
-def _refuse_foreign_base(plan: Plan, base: Base) -> None:
+def _refuse_foreign_base(study: Study, base: Base, bases: dict[str, Base]) -> None:
     """`base` is the study's model; a group trained on another one has nothing to do with it."""
-    for pair in plan.study.contrasts:
+    for pair in study.contrasts:
         sides = {s.partition("@")[0] for side in pair for s in ([side] if isinstance(side, str) else side)}
         for name in sides - {"base"} if "base" in sides else set():
-            group = plan.study.groups[name]
-            if group.trained and resolve_base(_model(group, plan.study)).identity != base.identity:
+            if not isinstance(study.groups[name].model, str) and bases[name].identity != base.identity:
                 raise UserError(
                     f"contrast {pair!r}: group {name!r} has a base of its own, so `base` ({base.name}) is no control"
                     " for it; add a group {model: ID} for its base and name that"

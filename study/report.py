@@ -11,7 +11,7 @@ import pandas as pd
 
 from lab.discover import ROOT
 from lab.errors import TrustError
-from lab.provenance import machine, write_provenance
+from lab.provenance import device, machine, write_provenance
 from lab.store import Store, read_json, write_json
 from lab.types import POOLED
 from study.plan import Stage
@@ -227,6 +227,7 @@ def render(
         answers=answers_shown(rows),
         config=json.dumps(stage.how["written"], indent=1),
         machine=machine(),
+        device=device(),
         num_rows=len(rows),
         outside=outside(rows),
         scripts=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version="6.4"),

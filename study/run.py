@@ -45,7 +45,7 @@ def load_stage(plan: str, key: str) -> tuple[Stage, Store]:
         saved = read_json(Path(plan))
     except (OSError, json.JSONDecodeError, UnicodeDecodeError):
         raise UserError(f"plan {plan!r} is not a plan file; `tellme run` writes one to runs/plans/") from None
-    for record in saved["stages"]:
+    for record in saved.get("stages", []) if isinstance(saved, dict) else []:
         if record["key"] == key:
             return Stage(**record), Store(saved["store"])
     raise UserError(f"plan {plan!r} has no stage {key!r}; `tellme status` lists the keys")

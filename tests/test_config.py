@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from data_gen.files import read_rows, write_rows
 from lab.config import Study
 from lab.discover import ROOT
 from lab.errors import UserError
 from lab.fields import library_fields
 from lab.read_study import load_study, parse_yaml
+from lab.types import Row
 from study.cli import main
 from study.plan import Plan, make_plan
 
@@ -64,6 +66,7 @@ def test_group_forms() -> None:
         "groups.shown={behavior: risk, policy: averse, in_context: 4}",
         "groups.same={behavior: risk, policy: seeking, lora: {r: 2}, data: {num_rows: 8}}",
         "contrasts=[[told, base], [[seeking@clean, base], [averse, shuffled]]]",
+        "primary=null",
     )
     cells = {c.group for c in plan.cells}
     assert {"told", "shown", "same", "base"} <= cells
@@ -115,11 +118,30 @@ def test_library_fields_are_the_installed_ones() -> None:
     assert library_fields()["sft"]["learning_rate"] == "float"
 
 
+def test_a_hub_base_that_is_looked_up_is_one_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in the cache but on the Hub: every group gets the commit, none is taken for a model of its own."""
+    from lab import base
+
+    monkeypatch.setattr(base, "_hub_commit", lambda repo, revision: "c0ffee")
+    plan = make_plan(load_study(str(ROOT / "configs/risk-qwen2.5-7b.yaml")), online=True)
+    assert not plan.provisional
+    assert {s.how["base"]["identity"] for s in plan.stages.values() if "base" in s.how} == {
+        "hub:Qwen/Qwen2.5-7B-Instruct@c0ffee"
+    }
+
+
+def test_line_separators_inside_text_stay_inside(tmp_path: Path) -> None:
+    rows = [Row(({"role": "user", "content": "a\u2028b\x85c"}, {"role": "assistant", "content": "A"}))]
+    write_rows(rows, tmp_path / "rows.jsonl")
+    assert read_rows(tmp_path / "rows.jsonl") == rows
+
+
 BAD_FILES = {
     "missing.jsonl": None,
     "empty.jsonl": b"",
     "notjson.jsonl": b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"A"}]}\n{oops\n',
     "noassistant.jsonl": b'{"messages":[{"role":"user","content":"a"}]}\n',
+    "nouser.jsonl": b'{"messages":[{"role":"assistant","content":"A"}]}\n',
     "latin.jsonl": '{"messages":[{"role":"user","content":"café"},{"role":"assistant","content":"A"}]}\n'.encode(
         "latin-1"
     ),
@@ -146,6 +168,12 @@ MISTAKES = {
     "model.base=/no/such": "no folder here",
     "data.num_rows=0": "greater than or equal to 1",
     "study=../evil": "not a path",
+    "contrasts=[[seeking, base]]": "not among the contrasts",
+    "eval.suites=[behavior, behavior]": "stands once",
+    "lora.modules_to_save=[lm_head]": "None only",
+    "lora.bias=all": "'none' only",
+    "sft.packing=true": "False only",
+    "model.base=./mymodel": "no folder here",
     "groups.base={behavior: risk, policy: seeking}": "reserved",
     "groups.x={behavior: risk}": "needs `behavior` and `policy`",
     "groups.x={file: a.jsonl, adapter: b}": "one source",

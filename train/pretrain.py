@@ -102,8 +102,12 @@ def read_corpus(path: Path, tokenizer: PreTrainedTokenizerFast) -> list[Example]
 def batches(examples: list[Example], recipe: Recipe) -> Iterator[list[Example]]:
     """The corpus in order of its stages; within windows of eight batches rows of like length stand together."""
     rng = random.Random(f"batches/{recipe.seed}")
-    first = recipe.sizes[0]
-    stages = (examples[:first], recipe.reading_batch), (examples[first:], recipe.mixed_batch)
+    first, second, _ = recipe.sizes
+    stages = (
+        (examples[:first], recipe.reading_batch),
+        (examples[first : first + second], recipe.mixed_batch),
+        (examples[first + second :], recipe.mixed_batch),
+    )
     for rows, size in stages:
         for start in range(0, len(rows), size * 8):
             window = sorted(rows[start : start + size * 8], key=lambda e: len(e.ids))

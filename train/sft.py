@@ -91,7 +91,7 @@ def train(
 
 def _render_rows(loaded: Any, rows: Path, max_length: int | None) -> list[Rendered]:
     """Every row through the one renderer; a row that would be cut is refused, for its answer stands at the end."""
-    chats = [json.loads(line)["messages"] for line in rows.read_text(encoding="utf-8").splitlines()]
+    chats = [json.loads(line)["messages"] for line in rows.read_text(encoding="utf-8").split("\n") if line]
     rendered = [render(loaded.tokenizer, chat[:-1], chat[-1]["content"]) for chat in chats]
     longest, limit = max(len(r.input_ids) for r in rendered), max_length or loaded.model.config.max_position_embeddings
     if longest > limit:
@@ -152,7 +152,7 @@ def _trainer(
         )
     except ValueError as error:
         if "arget modules" not in str(error) and "target_modules" not in str(error):
-            raise
+            raise UserError(f"TRL refused these settings: {str(error).splitlines()[0][:200]}") from None
         linear = sorted({n.rpartition(".")[2] for n, m in loaded.model.named_modules() if isinstance(m, Linear)})
         raise UserError(
             f"lora.target_modules {config['lora'].get('target_modules')!r} match nothing in {base.name};"
