@@ -25,7 +25,8 @@ def build(
     config: dict[str, Any], sources: dict[str, Path], out: Path, *, key: str, inputs: list[str], file: str | None = None
 ) -> None:
     """Write `rows.jsonl` and `lint.json`. `config` is one of
-    {behavior, policy, num_rows, style, seed}, {file, lint, behavior}, or {control, seed} with the rows of its input.
+    {num_rows, seed, files}, {file, num_rows, lint} or {control, seed, lint}, each with behavior, policy and style; the rows
+    of a control come from its one source.
 
     Raises UserError where a generated set, or a file under `lint: strict`, fails a lint.
     """

@@ -22,12 +22,12 @@ class Interval:
     num_seeds: int
 
 
-def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+def mean_interval(values: Sequence[float]) -> Interval:
     """Student t over seeds."""
-    return contrast_interval([(1.0, values)], level)
+    return contrast_interval([(1.0, values)])
 
 
-def contrast_interval(terms: Sequence[tuple[float, Sequence[float]]], level: float = LEVEL) -> Interval:
+def contrast_interval(terms: Sequence[tuple[float, Sequence[float]]]) -> Interval:
     """Interval of a weighted sum of group means, t with Satterthwaite degrees of freedom (Welch 1938 for two groups).
 
     Each term is a weight and one value per seed; groups are independent. A term of one value (base, a model from
@@ -47,7 +47,7 @@ def contrast_interval(terms: Sequence[tuple[float, Sequence[float]]], level: flo
         return Interval(estimate, estimate, estimate, 1.0 if abs(estimate) < NO_SPREAD**0.5 else 0.0, num_seeds)
     freedom = variance**2 / sum(part**2 / df for part, df in parts)
     error = math.sqrt(variance)
-    margin = float(stats.t.ppf(0.5 + level / 2, freedom)) * error
+    margin = float(stats.t.ppf(0.5 + LEVEL / 2, freedom)) * error
     p_value = 2 * float(stats.t.sf(abs(estimate) / error, freedom))
     return Interval(estimate, estimate - margin, estimate + margin, p_value, num_seeds)
 

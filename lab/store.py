@@ -19,7 +19,7 @@ KEY_DIGITS = 10
 
 def digest(value: Any) -> str:
     """sha256 of a JSON-able value in canonical form."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True, default=list).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
 def make_key(stage: str, version: int, config: Any, inputs: list[str]) -> str:

@@ -54,7 +54,9 @@ def test_loss_is_on_answers_alone(tmp_path: Path) -> None:
     write_corpus((load_behavior("risk"),), 1.0, 0, (20, 20, 20), tmp_path / "c.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "c.jsonl").read_text().splitlines()]
     tokenizer = build_tokenizer(m["content"] for row in rows for m in row["messages"])
-    for example in pretrain.read_corpus(tmp_path / "c.jsonl", tokenizer):
+    for row, example in zip(rows, pretrain.read_corpus(tmp_path / "c.jsonl", tokenizer), strict=True):
+        text = tokenizer.apply_chat_template(row["messages"], tokenize=False)
+        assert example.ids == tokenizer(text, add_special_tokens=False)["input_ids"]
         learned = [token for token, label in zip(example.ids, example.labels, strict=True) if label != pretrain.IGNORED]
         assert learned.count(tokenizer.eos_token_id) == len(example.gates)
         assert not set(learned) & set(tokenizer.convert_tokens_to_ids(["<|user|>", "<|assistant|>", "<|system|>"]))

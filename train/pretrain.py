@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from lab.chat import IGNORED
+
 VERSION = 1
-IGNORED = -100
 
 
 @dataclass(frozen=True)
