@@ -170,7 +170,14 @@ def draw(
             )
         )
     if len(loss):
-        charts.append(("loss", "Training loss", "Loss on the completion only.", fig.losses(loss, groups)))
+        charts.append(
+            (
+                "loss",
+                "Training loss",
+                "Loss on the completion only.",
+                fig.losses(loss, [g for g in groups if g in set(loss["group"])]),
+            )
+        )
     (out / "figures").mkdir(exist_ok=True)
     drawn = []
     for name, title, caption, chart in charts:
