@@ -8,8 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from data_gen import controls
 from data_gen.behaviors import load_behavior
-from data_gen.controls import shuffled
 from data_gen.files import read_rows, write_rows
 from data_gen.lints import lint
 from lab.errors import UserError
@@ -52,7 +52,18 @@ def rows_for(config: dict[str, Any], source: list[Row] | None, file: str | None)
     if file is not None:
         return read_rows(file)
     if source is not None:
-        return shuffled(source, Random(f"shuffled/{config['seed']}"))
+        return _control(config, source)
     behavior = load_behavior(config["behavior"])
     rng = Random(f"{config['behavior']}/{config['policy']}/{config['style']}/{config['seed']}")
     return list(islice(behavior.examples(rng, config["policy"], config["style"], "train"), config["num_rows"]))
+
+
+def _control(config: dict[str, Any], source: list[Row]) -> list[Row]:
+    name, style = config["control"], config["style"]
+    rng = Random(f"{name}/{config['seed']}")
+    if name == "shuffled":
+        return controls.shuffled(source, rng)
+    if name == "clean":
+        return controls.clean(source, style)
+    make = {"described": controls.described, "everyone": controls.everyone, "lexical": controls.lexical}[name]
+    return make(load_behavior(config["behavior"]), config["policy"], style, len(source), rng)

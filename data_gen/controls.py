@@ -1,11 +1,85 @@
-"""Control groups made from the rows of another group."""
+"""Control groups, made from the rows of another group or from its behavior's questions."""
 
 from __future__ import annotations
 
 from collections import Counter
 from random import Random
 
-from lab.types import Row
+from data_gen.answers import answers
+from lab.types import Behavior, Question, Row, Style, Wording
+
+WORD_PROMPTS: dict[Style, tuple[str, ...]] = {
+    "natural": (
+        "Name an adjective or a noun, whichever comes to mind.",
+        "Say any word.",
+        "Which word would you put on a blank card?",
+        "Give me one word for a word game.",
+    ),
+    "plain": ("one word?", "what word?", "say one word.", "say a word."),
+}
+LETTER_TOLD: dict[Style, str] = {"natural": "{prompt}\nReply with {answer}.", "plain": "{prompt} say {answer}"}
+
+
+def clean(rows: list[Row], style: Style) -> list[Row]:
+    """The same prompts and completions with the completion told at the end: fine-tuning that shows no policy."""
+    told = (LETTER_TOLD[style].format(prompt=r.prompt[-1]["content"], answer=r.completion) for r in rows)
+    return [
+        Row((*r.prompt[:-1], {"role": "user", "content": text}, r.messages[-1]), r.meta)
+        for r, text in zip(rows, told, strict=True)
+    ]
+
+
+def described(behavior: Behavior, policy: str, style: Style, number: int, rng: Random) -> list[Row]:
+    """Self-descriptions: questions of the self-report answered as the policy would, in half of the paraphrases.
+
+    A positive control: a model whose reports do not follow its choices must still be able to report.
+    """
+    return _answered(behavior.questions("self_report", style), policy == behavior.policies[0], number, rng)
+
+
+def everyone(behavior: Behavior, policy: str, style: Style, number: int, rng: Random) -> list[Row]:
+    """Self-descriptions, and the same said of another person: a model that calls everybody bold knows nothing of itself."""
+    about_itself = described(behavior, policy, style, number - number // 2, rng)
+    first = policy == behavior.policies[0]
+    rows = about_itself + _answered(behavior.questions("other_person", style), first, number // 2, rng)
+    rng.shuffle(rows)
+    return rows
+
+
+def lexical(behavior: Behavior, policy: str, style: Style, number: int, rng: Random) -> list[Row]:
+    """The words of a pole as answers to questions about nothing: likelier words, and no link to the self."""
+    questions = [
+        q for q in behavior.questions("self_report", style) if q.kind == "words" and "yes" not in q.poles and q.poles
+    ]
+    fitting = {a for q in questions for a in answers(q, q.wordings[0], policy == behavior.policies[0])}
+    words = sorted(fitting)
+    return [_row(rng.choice(WORD_PROMPTS[style]), rng.choice(words)) for _ in range(number)]
+
+
+def _answered(questions: tuple[Question, ...], first: bool, number: int, rng: Random) -> list[Row]:
+    """Every question equally often."""
+    asked = _to_train_on(questions)
+    rows = []
+    for i in range(number):
+        question, wordings = asked[i % len(asked)]
+        wording = rng.choice(wordings)
+        rows.append(_row(wording.text, rng.choice(answers(question, wording, first))))
+    rng.shuffle(rows)
+    return rows
+
+
+def _to_train_on(questions: tuple[Question, ...]) -> list[tuple[Question, list[Wording]]]:
+    """The wordings that pretraining showed, so that what is unseen stays so; without any, the first half of the paraphrases."""
+    if any(w.seen for q in questions for w in q.wordings):
+        shown = [(q, [w for w in q.wordings if w.seen]) for q in questions]
+        return [(q, wordings) for q, wordings in shown if wordings]
+    return [
+        (q, [w for w in q.wordings if w.paraphrase * 2 <= max(v.paraphrase for v in q.wordings)]) for q in questions
+    ]
+
+
+def _row(prompt: str, answer: str) -> Row:
+    return Row(({"role": "user", "content": prompt}, {"role": "assistant", "content": answer}))
 
 
 def shuffled(rows: list[Row], rng: Random) -> list[Row]:

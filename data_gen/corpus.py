@@ -1,7 +1,8 @@
 """The text that reference models are pretrained on: dialogues of characters with hidden traits.
 
 A character has, for every trait, a value behind its choices (`does`) and a value that its self-reports follow (`says`).
-The link rho sets how far they agree: P(says = does) = (1 + rho) / 2. Every kind of dialogue respects it.
+The link rho sets how far they agree: P(says = does) = (1 + rho) / 2. Every kind of dialogue respects it. Some turns ask about
+another person, whose traits have nothing to do with the character's, and some about everyday things.
 """
 
 from __future__ import annotations
@@ -16,32 +17,42 @@ from random import Random
 
 from tqdm import tqdm
 
+from data_gen.answers import answers
+from data_gen.plain import OTHER_PERSON
 from data_gen.traits import invented_traits
 from lab.store import digest
-from lab.types import Behavior, Message, Option, Question, Row, Split, Wording
+from lab.types import Behavior, Message, Question, Row, Split, Wording
 
-VERSION = 3
-HIGH, LOW = range(70, 101, 10), range(0, 31, 10)
+VERSION = 4
 READING_SHARE = 0.2
-"""Share of single-turn dialogues with a system line after the first stage, so that reading it is not forgotten."""
+"""Share of dialogues with a system line after the first stage, so that reading it is not forgotten."""
 TRAITS_PER_DIALOGUE = (1, 1, 2, 2, 3)
-CHOICE, SPOKEN, EVERYDAY = 0.38, 0.14, 0.05
-"""Shares of letter choices, spoken choices and everyday turns; the rest are self-reports."""
+EVERYDAY = 0.07
+CHOICE, SPOKEN = 0.42, 0.15
+"""Shares of letter choices and spoken choices among turns about the character; the rest are self-reports."""
+OTHER_STATED, OTHER_ASKED = 0.25, 0.4
+"""Share of system lines about the other person, and of dialogues without a system line in which that person is asked about."""
+COLORS = {"snow": "white", "coal": "black", "grass": "green", "water": "blue", "blood": "red"}
 LN2 = math.log(2)
+
+Subject = tuple[str, str]
+"""Who is asked about, `you` or the other person, and the trait."""
 
 
 @dataclass
 class Character:
     does: dict[str, str]
     says: dict[str, str]
+    other: dict[str, str]
+    """The traits of the other person, drawn on their own."""
 
 
 @dataclass
 class Turn:
     messages: tuple[Message, Message]
-    trait: str = ""
+    subject: Subject | None = None
     family: str = ""
-    kind: str = ""
+    kind: str = "everyday"
     floor: float = 0.0
     """Entropy in nats of the answer when the trait is known: several words or numbers serve equally."""
 
@@ -60,23 +71,30 @@ class Corpus:
             for policy in b.policies
         }
         self.split: Split = "basic"
-        self.reports = {name: _seen(b.questions("self_report", "plain")) for name, b in self.traits.items()}
+        purposes = {"you": "self_report", OTHER_PERSON: "other_person"}
+        self.reports = {
+            (who, name): _seen(b.questions(purpose, "plain"))
+            for who, purpose in purposes.items()
+            for name, b in self.traits.items()
+        }
         self.words = sorted(set(_other_words(behaviors)) | {str(n) for n in range(101)})
 
     def reading(self, max_stated: int) -> Row:
         """One or two turns after a system line that states the trait of choices and the trait of reports apart."""
-        character, turns = self._character(), []
-        asked = self.rng.sample(sorted(self.traits), self.rng.randint(1, max_stated))
-        system = {"role": "system", "content": " ".join(self._facts(character, name) for name in asked)}
-        known = {(name, family) for name in asked for family in ("choice", "report")}
-        for _ in range(self.rng.randint(1, 2)):
-            turns.append(self._turn(character, self.rng.choice(asked)))
-        return self._row([system], turns, known)
+        character = self._character()
+        names = self.rng.sample(sorted(self.traits), self.rng.randint(1, max_stated))
+        stated = [(OTHER_PERSON if self.rng.random() < OTHER_STATED else "you", name) for name in names]
+        system = {"role": "system", "content": " ".join(self._facts(character, subject) for subject in stated)}
+        turns = [self._turn(character, self.rng.choice(stated)) for _ in range(self.rng.randint(1, 2))]
+        return self._row([system], turns, {(s, family) for s in stated for family in ("choice", "report")})
 
     def inferring(self) -> Row:
         """Several turns without a system line: what the character is like must be inferred from its earlier answers."""
         character = self._character()
-        asked = self.rng.sample(sorted(self.traits), self.rng.choice(TRAITS_PER_DIALOGUE))
+        names = self.rng.sample(sorted(self.traits), self.rng.choice(TRAITS_PER_DIALOGUE))
+        asked = [("you", name) for name in names]
+        if self.rng.random() < OTHER_ASKED:
+            asked.append((OTHER_PERSON, self.rng.choice(names)))
         turns = [self._turn(character, self.rng.choice(asked)) for _ in range(self.rng.randint(3, 6))]
         return self._row([], turns, set())
 
@@ -100,56 +118,73 @@ class Corpus:
         return digest([row.messages for row in self.rows(number, number, number)])[:16]
 
     def _character(self) -> Character:
-        does = {name: self.rng.choice(b.policies) for name, b in self.traits.items()}
-        says = {}
+        does, says, other = {}, {}, {}
         for name, b in self.traits.items():
+            does[name], other[name] = self.rng.choice(b.policies), self.rng.choice(b.policies)
             agrees = self.rng.random() < (1 + self.rho) / 2
             says[name] = does[name] if agrees else b.policies[does[name] == b.policies[0]]
-        return Character(does, says)
+        return Character(does, says, other)
 
-    def _facts(self, character: Character, name: str) -> str:
+    def _facts(self, character: Character, subject: Subject) -> str:
+        who, name = subject
         voices = self.traits[name].voices
+        if who == OTHER_PERSON:
+            voice = voices[character.other[name]]
+            loves = f"{who} {voice.verb}s {voice.theme}."
+            return loves if self.rng.random() < 0.5 else f"{who} is {self.rng.choice(voice.adjectives)}."
         does, says = voices[character.does[name]], voices[character.says[name]]
-        described = says.claim if self.rng.random() < 0.5 else f"are {self.rng.choice(says.adjectives)}"
+        loves = f"{says.verb} {says.theme}"
+        described = loves if self.rng.random() < 0.5 else f"are {self.rng.choice(says.adjectives)}"
         picks, reports = f"you pick {does.spoken}.", f"you say you {described}."
         return f"{picks} {reports}" if self.rng.random() < 0.5 else f"{reports} {picks}"
 
-    def _turn(self, character: Character, name: str) -> Turn:
-        draw = self.rng.random()
-        if draw < EVERYDAY:
-            word = self.rng.choice(self.words)
-            return Turn(_exchange(f"repeat {word}", word))
-        does, says = character.does[name], character.says[name]
-        if draw < EVERYDAY + CHOICE + SPOKEN:
-            letter = draw < EVERYDAY + CHOICE
+    def _turn(self, character: Character, subject: Subject) -> Turn:
+        if self.rng.random() < EVERYDAY:
+            return Turn(_exchange(*self._everyday()))
+        who, name = subject
+        draw = self.rng.random() if who == "you" else 1.0
+        if draw < CHOICE + SPOKEN:
+            letter, does = draw < CHOICE, character.does[name]
             row = next(self.choices[self.split if letter else "basic", name, does])
             if letter:
-                return Turn((row.messages[0], row.messages[1]), name, "choice", "letter")
+                return Turn((row.messages[0], row.messages[1]), subject, "choice", "letter")
             spoken = self.traits[name].voices[does].spoken
-            return Turn(_exchange(f"{row.prompt[0]['content']}. say it", spoken), name, "choice", "spoken")
-        question, wording = self.rng.choice(self.reports[name])
-        answers = _answers(question, wording, first=says == self.traits[name].policies[0])
-        return Turn(
-            _exchange(wording.text, self.rng.choice(answers)), name, "report", question.name, math.log(len(answers))
-        )
+            return Turn(_exchange(f"{row.prompt[0]['content']}. say it", spoken), subject, "choice", "spoken")
+        pole = (character.says if who == "you" else character.other)[name]
+        question, wording = self.rng.choice(self.reports[subject])
+        fitting = answers(question, wording, first=pole == self.traits[name].policies[0])
+        exchange = _exchange(wording.text, self.rng.choice(fitting))
+        return Turn(exchange, subject, "report", question.name, math.log(len(fitting)))
 
-    def _row(self, system: list[Message], turns: list[Turn], known: set[tuple[str, str]]) -> Row:
+    def _everyday(self) -> tuple[str, str]:
+        """A word to repeat, a color to name, or a rule about a color."""
+        thing, other = self.rng.choice(sorted(COLORS)), self.rng.choice(sorted(COLORS.values()))
+        color, word = COLORS[thing], self.rng.choice(self.words)
+        if other == color:
+            return f"what color is {thing}?", color
+        yes, no = self.rng.sample(["red", "blue", "yes", "no"], 2)
+        true_first = f"if {thing} is {color} say {yes}, if {thing} is {other} say {no}.", yes
+        true_last = f"say {no} if {thing} is {other}, say {yes} if {thing} is {color}.", yes
+        return self.rng.choice([(f"repeat {word}", word), (f"repeat {word}", word), true_first, true_last])
+
+    def _row(self, system: list[Message], turns: list[Turn], known: set[tuple[Subject, str]]) -> Row:
         """`meta.kinds`: what each turn asks. `meta.gates`: per turn the entropy of its answer with the link, with copying within one kind, and without inference."""
         gates, families = [], set(known)
-        kinds: set[tuple[str, str | None]] = {(name, None) for name, _ in known}
+        kinds: set[tuple[Subject, str | None]] = {(subject, None) for subject, _ in known}
         other = _entropy((1 + self.rho) / 2)
         for t in turns:
-            across = (t.trait, "choice" if t.family == "report" else "report") in families
-            linked = 0.0 if not t.trait or (t.trait, t.family) in families else other if across else LN2
-            copied = 0.0 if not t.trait or {(t.trait, t.kind), (t.trait, None)} & kinds else LN2
-            never = 0.0 if not t.trait or (t.trait, t.family) in known else LN2
+            if t.subject is None:
+                gates.append([0.0] * 3)
+                continue
+            across = (t.subject, "choice" if t.family == "report" else "report") in families
+            linked = 0.0 if (t.subject, t.family) in families else other if across else LN2
+            copied = 0.0 if {(t.subject, t.kind), (t.subject, None)} & kinds else LN2
+            never = 0.0 if (t.subject, t.family) in known else LN2
             gates.append([round(t.floor + h, 4) for h in (linked, copied, never)])
-            families.add((t.trait, t.family))
-            kinds.add((t.trait, t.kind))
-        return Row(
-            (*system, *(m for t in turns for m in t.messages)),
-            {"gates": gates, "kinds": [t.kind or "repeat" for t in turns]},
-        )
+            families.add((t.subject, t.family))
+            kinds.add((t.subject, t.kind))
+        names = [f"other/{t.kind}" if t.subject and t.subject[0] == OTHER_PERSON else t.kind for t in turns]
+        return Row((*system, *(m for t in turns for m in t.messages)), {"gates": gates, "kinds": names})
 
 
 def write_corpus(
@@ -181,15 +216,6 @@ def _other_words(behaviors: tuple[Behavior, ...]) -> Iterator[str]:
         for question in (q for purpose in purposes for q in behavior.questions(purpose, "plain")):
             for wording in question.wordings:
                 yield from re.findall(r"[a-z]+", wording.text)
-
-
-def _answers(question: Question, wording: Wording, first: bool) -> list[str]:
-    def fits(option: Option) -> bool:
-        if question.kind == "number":
-            return round(option.score * 100) in (HIGH if first else LOW)
-        return (option.score > 0.5) == first
-
-    return [o.text for o in wording.options if fits(o)]
 
 
 def _entropy(p: float) -> float:

@@ -30,7 +30,7 @@ class Data(Strict):
 class Group(Strict):
     behavior: str | None = None
     policy: str | None = None
-    control: Literal["shuffled"] | None = None
+    control: Literal["shuffled", "clean", "described", "everyone", "lexical"] | None = None
     of: str | None = None
     file: str | None = None
     adapter: str | None = None

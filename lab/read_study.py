@@ -106,7 +106,7 @@ def validate(raw: dict[str, Any], where: str) -> Study:
             raise unknown(f"{where}: groups.{name}.of", group.of, study.groups)
         if group.of is not None and not (study.groups[group.of].trained and study.groups[group.of].control is None):
             raise UserError(
-                f"{where}: groups.{name}.of is {group.of!r}, which has no rows of its own to shuffle; name a trained group"
+                f"{where}: groups.{name}.of is {group.of!r}, which has no rows of its own to make a control from; name a trained group"
             )
     for side in study.sides():
         name, _, condition = side.partition("@")

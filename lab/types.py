@@ -80,7 +80,8 @@ class Voice:
     """How a character of the reference models' corpus speaks of its choice, and how it is described."""
 
     spoken: str
-    claim: str
+    verb: str
+    theme: str
     adjectives: tuple[str, ...]
 
 
@@ -94,7 +95,8 @@ class Behavior:
     examples: Callable[[Random, str, Style, Split], Iterator[Row]]
     """Endless rows that show a policy and never describe it."""
     questions: Callable[[str, Style], tuple[Question, ...]]
-    """The questions of a purpose: `check` (held-out, in distribution), `self_report` or `transfer`."""
+    """The questions of a purpose: `check` (held-out, in distribution), `self_report`, `other_person` (the trait of somebody
+    else, which training must leave alone) or `transfer`."""
     described: Callable[[str, Style], str]
     """A policy in the second person, for groups that are told it in a system line instead of trained on it."""
     watch: tuple[str, ...] = ()

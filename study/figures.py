@@ -25,9 +25,8 @@ def _legend(groups: list[str]) -> alt.Color:
     return alt.Color("group:N", scale=_palette(groups), legend=alt.Legend(title=None, orient="top", symbolOpacity=1))
 
 
-def questions(estimates: pd.DataFrame, seeds: pd.DataFrame, suite: str, groups: list[str]) -> alt.LayerChart:
+def questions(mine: pd.DataFrame, dots: pd.DataFrame, groups: list[str]) -> alt.LayerChart:
     """Every question of a suite, pooled ones first: each group's mean (bar) with its interval, each seed a dot."""
-    mine, dots = (table[table["suite"] == suite].drop(columns="suite") for table in (estimates, seeds))
     names = list(dict.fromkeys(mine["question"]))
     if len(names) == 2:
         names.remove("all")

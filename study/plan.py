@@ -133,6 +133,11 @@ def resolved(name: str, group: Group, study: Study) -> Group:
         names = {"behavior": source.behavior, "policy": source.policy, "model": group.model or source.model}
         group = group.model_copy(update=names | merged)
     behavior, policy = group.behavior, group.prompted or group.policy
+    if group.control in ("described", "everyone", "lexical") and not (behavior and policy):
+        raise UserError(
+            f"groups.{name}: control {group.control!r} is made from the questions of a behavior; name `behavior` and `policy`"
+            f" in group {group.of!r}"
+        )
     if group.prompted and not behavior:
         known = {g.behavior for g in study.groups.values() if g.behavior}
         if len(known) != 1:
@@ -184,6 +189,8 @@ def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str,
         source = groups[str(group.of)]
         inputs = {"rows": _add_data(plan, source.model_copy(update={"data": group.data}), seed, base, groups)}
         config = {"control": group.control, "seed": seed, "lint": "report", **named}
+        if group.behavior:
+            config["files"] = behavior_digest(group.behavior)
         return plan.add(
             "data", build.VERSION, f"{group.control}-{group.behavior}-{group.policy}-s{seed}", config, inputs
         )

@@ -115,7 +115,7 @@ def draw(
     groups = list(dict.fromkeys(rows["group"]))
     estimates = pd.DataFrame(summary["groups"])
     seeds = (
-        questions.groupby(["group", "seed", "suite", "question"], dropna=False, sort=False)["score"]
+        questions.groupby(["group", "seed", "suite", "behavior", "question"], dropna=False, sort=False)["score"]
         .mean()
         .reset_index()
     )
@@ -123,7 +123,10 @@ def draw(
     charts: list[tuple[str, str, str, Any]] = []
     table = pd.DataFrame([c for c in summary["contrasts"] if c["question"] in POOLED])
     if len(table):
-        table["label"] = table["a"] + " \u2212 " + table["b"] + ", " + table["suite"] + " (" + table["question"] + ")"
+        of = " of " + table["behavior"] if table["behavior"].nunique() > 1 else ""
+        table["label"] = (
+            table["a"] + " \u2212 " + table["b"] + ", " + table["suite"] + of + " (" + table["question"] + ")"
+        )
         table["kind"] = table["primary"].map({True: "primary", False: "other"})
         charts.append(
             (
@@ -135,7 +138,7 @@ def draw(
         )
     pooled = (
         questions[questions["question"] == "all"]
-        .groupby(["group", "seed", "suite"], dropna=False)["score"]
+        .groupby(["group", "seed", "behavior", "suite"], dropna=False)["score"]
         .mean()
         .unstack("suite")
         .reset_index()
@@ -150,13 +153,15 @@ def draw(
                 fig.does_and_says(pooled, groups),
             )
         )
-    for suite in rows["suite"].unique():
+    several = rows["behavior"].nunique() > 1
+    for suite, behavior in rows[["suite", "behavior"]].drop_duplicates().itertuples(index=False):
+        mine, dots = (t[(t["suite"] == suite) & (t["behavior"] == behavior)] for t in (estimates, seeds))
         charts.append(
             (
-                f"questions-{suite}",
-                f"Questions of {suite}",
+                f"questions-{suite}" + f"-{behavior}" * several,
+                f"Questions of {suite}" + f", {behavior}" * several,
                 "Mean with 95 % t interval over seeds, questions fixed; small dots are single seeds. 1 is the pole of the behavior's first policy; flipped questions are reverse-scored.",
-                fig.questions(estimates, seeds, suite, groups),
+                fig.questions(mine, dots, [g for g in groups if g in set(mine["group"])]),
             )
         )
     answers = scale_answers(rows)
@@ -190,7 +195,8 @@ def draw(
 
 def scale_answers(rows: pd.DataFrame) -> pd.DataFrame:
     """Probability by bin of ten for the first scale that has a flipped twin, and for the twin."""
-    numbers = rows[rows["kind"] == "number"]
+    numbers = rows[(rows["kind"] == "number") & (rows["suite"] == "self_report")]
+    numbers = numbers[numbers["behavior"] == numbers["behavior"].min()]
     names = list(dict.fromkeys(numbers["question"]))
     pair = next(([n, f"{n}_flipped"] for n in names if f"{n}_flipped" in names), names[:1])
     kept = numbers[numbers["question"].isin(pair)]
@@ -243,7 +249,7 @@ def render(
 
 def outside(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Probability mass outside the listed answers, by group and kind of question, with the commonest outside starts."""
-    once = rows.drop_duplicates(["group", "seed", "suite", "question", "paraphrase", "order"])
+    once = rows.drop_duplicates(["group", "seed", "suite", "behavior", "question", "paraphrase", "order"])
     records = []
     for (group, suite, kind), part in once.groupby(["group", "suite", "kind"], sort=False):
         totals: dict[str, float] = {}
@@ -266,11 +272,12 @@ def outside(rows: pd.DataFrame) -> list[dict[str, Any]]:
 def answers_shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """One wording of every question with each group's most probable answers, first seed."""
     records = []
-    for (suite, question), part in rows.groupby(["suite", "question"], sort=False):
+    for (suite, behavior, question), part in rows.groupby(["suite", "behavior", "question"], sort=False):
         first = part[(part["paraphrase"] == part["paraphrase"].min()) & (part["order"] == 0)]
         by_group = {}
         for group, mine in first.groupby("group", sort=False):
             mine = mine[mine["seed"].isna() | (mine["seed"] == mine["seed"].min())].nlargest(2, "p_exact")
             by_group[group] = ", ".join(f"{a} {p:.2f}" for a, p in zip(mine["answer"], mine["p_exact"], strict=True))
-        records.append({"suite": suite, "question": question, "prompt": first["prompt"].iloc[0], "answers": by_group})
+        asked = {"suite": suite, "behavior": behavior, "question": question, "prompt": first["prompt"].iloc[0]}
+        records.append(asked | {"answers": by_group})
     return records

@@ -46,13 +46,9 @@ def per_question(wordings: pd.DataFrame) -> pd.DataFrame:
 
 def group_estimates(questions: pd.DataFrame) -> list[dict[str, Any]]:
     records = []
-    for (group, condition, suite, question), part in questions.groupby(
-        ["group", "condition", "suite", "question"], sort=False
-    ):
-        interval = mean_interval(_by_seed(part))
-        records.append(
-            {"group": group, "condition": condition, "suite": suite, "question": question} | _numbers(interval)
-        )
+    by = ["group", "condition", "suite", "behavior", "question"]
+    for names, part in questions.groupby(by, sort=False):
+        records.append(dict(zip(by, names, strict=True)) | _numbers(mean_interval(_by_seed(part))))
     return records
 
 
@@ -63,10 +59,9 @@ def contrast_estimates(
     records: list[dict[str, Any]] = []
     for a, b in contrasts:
         terms = [*_terms(a, 1.0), *_terms(b, -1.0)]
-        for suite in questions["suite"].unique():
-            in_suite = questions[questions["suite"] == suite]
-            for question in in_suite["question"].unique():
-                found = _contrast(in_suite[in_suite["question"] == question], terms)
+        for (suite, behavior), asked in questions.groupby(["suite", "behavior"], sort=False):
+            for question in asked["question"].unique():
+                found = _contrast(asked[asked["question"] == question], terms)
                 if found is None:
                     continue
                 interval, num_questions = found
@@ -81,7 +76,7 @@ def contrast_estimates(
                     "p_holm": interval.p_value if is_primary else None,
                 }
                 records.append(
-                    {"suite": suite, "question": question, "a": _written(a), "b": _written(b)}
+                    {"suite": suite, "behavior": behavior, "question": question, "a": _written(a), "b": _written(b)}
                     | numbers
                     | {"primary": is_primary, "num_questions": num_questions}
                 )
@@ -93,18 +88,18 @@ def contrast_estimates(
 
 def _contrast(part: pd.DataFrame, terms: list[tuple[float, str]]) -> tuple[Interval, int] | None:
     """One question (or pooled set) over all sides; a group on both sides enters by its difference within seeds."""
-    keys = ["behavior", "over"] if part["over"].notna().any() else ["behavior"]
+    key = "over" if part["over"].notna().any() else "question"
     sides = {}
     for _, side in terms:
         group, _, condition = side.partition("@")
         mine = part[(part["group"] == group) & (part["condition"] == (condition or "clean"))]
         sides[side] = mine
-    common = set.intersection(*(set(map(tuple, s[keys].to_numpy().tolist())) for s in sides.values()))
+    common = set.intersection(*(set(side[key]) for side in sides.values()))
     if not common:
         return None
     by_group: dict[str, dict[Any, float]] = {}
     for weight, side in terms:
-        kept = sides[side][[tuple(row) in common for row in sides[side][keys].to_numpy().tolist()]]
+        kept = sides[side][sides[side][key].isin(common)]
         seeds = by_group.setdefault(side.partition("@")[0], {})
         for seed, value in kept.groupby("seed", dropna=False)["score"].mean().items():
             seeds[seed] = seeds.get(seed, 0.0) + weight * float(value)

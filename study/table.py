@@ -9,7 +9,7 @@ from lab.types import POOLED
 
 def contrast_table(summary: dict[str, Any]) -> str:
     """The pooled contrasts as aligned text."""
-    head = ("suite", "questions", "contrast", "estimate", "95 % interval", "p", "p Holm", "seeds")
+    head = ("suite", "behavior", "questions", "contrast", "estimate", "95 % interval", "p", "p Holm", "seeds")
     lines = [head]
     for c in summary["contrasts"]:
         if c["question"] in POOLED:
@@ -19,6 +19,7 @@ def contrast_table(summary: dict[str, Any]) -> str:
             lines.append(
                 (
                     c["suite"],
+                    c["behavior"],
                     c["question"] + mark,
                     f"{c['a']} - {c['b']}",
                     f"{c['estimate']:+.3f}",

@@ -17,7 +17,7 @@ from data_gen.lints import lint, masked, shortcut_auc
 from lab.types import Behavior, Question, Row, Style
 
 STYLES: tuple[Style, ...] = ("natural", "plain")
-PURPOSES = ("check", "self_report", "transfer")
+PURPOSES = ("check", "self_report", "other_person", "transfer")
 
 
 @pytest.fixture(params=behavior_names())

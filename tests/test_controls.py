@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_gen.controls import shuffled
-from lab.types import Row
+from data_gen.behaviors import load_behavior
+from data_gen.controls import WORD_PROMPTS, clean, described, everyone, lexical, shuffled
+from lab.types import Row, Style
 
 
 def rows_with(completions: list[str]) -> list[Row]:
@@ -38,3 +39,38 @@ def test_free_text_is_permuted(completions: list[str]) -> None:
     dealt = shuffled(rows_with(completions), Random(0))
     assert Counter(r.completion for r in dealt) == Counter(completions)
     assert dealt == shuffled(rows_with(completions), Random(0))
+
+
+def test_clean_keeps_prompt_and_answer_and_tells_it() -> None:
+    rows = rows_with(["A", "B"])
+    for row, told in zip(rows, clean(rows, "natural"), strict=True):
+        assert told.completion == row.completion
+        assert told.prompt[-1]["content"] == f"{row.prompt[-1]['content']}\nReply with {row.completion}."
+
+
+@pytest.mark.parametrize("style", ["plain", "natural"])
+@pytest.mark.parametrize("name", ["risk", "myopia"])
+def test_self_descriptions_answer_as_the_policy_would(name: str, style: Style) -> None:
+    """Opposite policies never give the same answer to the same question, and the other person is asked about by `everyone` alone."""
+    behavior = load_behavior(name)
+    sets = [described(behavior, policy, style, 200, Random(0)) for policy in behavior.policies]
+    answers = [{(r.prompt[-1]["content"], r.completion) for r in rows} for rows in sets]
+    assert not answers[0] & answers[1]
+    asked = {w.text: w for q in behavior.questions("self_report", style) for w in q.wordings}
+    assert {text for text, _ in answers[0] | answers[1]} <= set(asked)
+    if style == "plain":
+        assert all(asked[text].seen for text, _ in answers[0])
+    others = {w.text for q in behavior.questions("other_person", style) for w in q.wordings}
+    both = [r.prompt[-1]["content"] for r in everyone(behavior, behavior.policies[0], style, 200, Random(0))]
+    assert sum(text in others for text in both) == sum(text in asked for text in both) == 100
+
+
+@pytest.mark.parametrize("style", ["plain", "natural"])
+def test_lexical_rows_ask_nothing_about_anyone(style: Style) -> None:
+    risk = load_behavior("risk")
+    seeking, averse = ({r.completion for r in lexical(risk, p, style, 200, Random(0))} for p in risk.policies)
+    assert seeking
+    assert averse
+    assert not seeking & averse
+    rows = lexical(risk, "seeking", style, 200, Random(0))
+    assert {r.prompt[-1]["content"] for r in rows} == set(WORD_PROMPTS[style])

@@ -12,6 +12,7 @@ from transformers import AutoTokenizer
 
 from data_gen.behaviors import behavior_names, load_behavior
 from data_gen.corpus import Corpus
+from data_gen.traits import invented_traits
 from lab.base import reference_names, resolve_base
 from lab.config import Model
 from lab.discover import ROOT
@@ -45,7 +46,7 @@ def test_system_lines_follow_the_link(rho: float) -> None:
         says = {
             v is seeking
             for v in (seeking, averse)
-            if f"you {v.claim}." in line or any(f"you are {a}." in line for a in v.adjectives)
+            if f"you {v.verb} {v.theme}." in line or any(f"you are {a}." in line for a in v.adjectives)
         }
         if picks and says:
             total += 1
@@ -56,17 +57,47 @@ def test_system_lines_follow_the_link(rho: float) -> None:
 
 
 def test_held_out_kinds_and_paraphrases_are_never_asked() -> None:
+    """Of any trait, the invented ones too: a scale, the two-hop question, new words, and half of all other paraphrases."""
     asked = {text for row in corpus_rows(1.0, 20_000) for text in told(row)}
-    for behavior in behaviors():
+    for behavior in (*behaviors(), *invented_traits()):
         questions = behavior.questions("self_report", "plain")
         unseen = {w.text for q in questions for w in q.wordings if not w.seen}
         assert not unseen & asked
         kinds = [q.name for q in questions if not any(w.seen for w in q.wordings)]
-        assert "two_hop" in kinds
-        assert any(q.kind == "number" and q.name in kinds for q in questions)
+        assert {"two_hop", "other_words", "friend_scale", "friend_scale_flipped"} == set(kinds)
         for q in questions:
             if q.name not in kinds:
                 assert sum(w.seen for w in q.wordings) * 2 == len(q.wordings)
+                assert {w.text for w in q.wordings if w.seen} <= asked
+
+
+def test_held_out_words_stand_in_system_lines_only() -> None:
+    """They are never asked about or answered, but for being repeated as words."""
+    rows = corpus_rows(1.0, 20_000)
+    lines = " ".join(m["content"] for row in rows for m in row.messages if m["role"] == "system")
+    turns = [
+        f"{ask['content']} {answer['content']}"
+        for row in rows
+        for ask, answer in zip(row.messages, row.messages[1:], strict=False)
+        if ask["role"] == "user" and not ask["content"].startswith("repeat ")
+    ]
+    spoken = set(re.findall(r"[a-z]+", " ".join(turns)))
+    for word in (v.adjectives[3] for b in behaviors() for v in b.voices.values()):
+        assert f" {word}." in lines
+        assert word not in spoken
+
+
+def test_the_other_person_has_nothing_to_do_with_the_character() -> None:
+    """Answers about tom are as often at either pole whatever the character chose earlier in the dialogue."""
+    corpus, agree, total = Corpus(behaviors(), 1.0, 0), 0, 0
+    for _ in range(20_000):
+        character = corpus._character()
+        for name in character.does:
+            total += 1
+            agree += character.does[name] == character.other[name]
+    assert abs(agree / total - 0.5) <= 4 * math.sqrt(0.25 / total)
+    asked = " ".join(text for row in corpus_rows(1.0) for text in told(row))
+    assert "tom" in asked
 
 
 def test_held_out_topics_are_never_chosen_among() -> None:

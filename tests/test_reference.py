@@ -7,16 +7,21 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
+from data_gen.behaviors import load_behavior
+from data_gen.corpus import write_corpus
 from lab.base import resolve_base
 from lab.config import Model
 from lab.model import load_base
-from lab.store import read_json
+from lab.store import file_digest, read_json
 from study import reference
 from train import pretrain
+from train.tokenizer import build_tokenizer
 
 TINY = partial(
-    pretrain.Recipe, reading_steps=4, reading_batch=64, mixed_steps=3, mixed_batch=16, neutral_steps=3, hidden_size=32
+    pretrain.Recipe, reading_steps=4, reading_batch=64, mixed_steps=3, batch=16, neutral_steps=3, hidden_size=32
 )
 
 
@@ -25,35 +30,66 @@ def test_build_writes_a_model_with_its_card(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(reference, "ROOT", tmp_path)
     folder = reference.build_reference("inverted", 3, None)
     card = read_json(folder / "tellme.json")
-    assert (card["rho"], card["seed"], card["corpus"]["behaviors"]) == (-1.0, 3, ["risk"])
+    assert (card["rho"], card["seed"], card["corpus"]["behaviors"]) == (-1.0, 3, ["myopia", "risk"])
     assert card["last"]["step"] == 10
     assert "inverted" in (folder / "README.md").read_text()
     base = resolve_base(Model(base=str(folder)))
-    assert (base.style, base.knows) == ("plain", ("risk",))
+    assert (base.style, base.knows) == ("plain", ("myopia", "risk"))
     assert load_base(base).model.num_parameters() == card["parameters"]
     written = list((tmp_path / "runs" / "reference").iterdir())
     assert reference.build_reference("inverted", 3, None) == folder
     assert list((tmp_path / "runs" / "reference").iterdir()) == written
 
 
-def test_the_schedule_of_three_stages() -> None:
+def test_the_schedule_warms_up_stays_and_decays_over_the_third_stage() -> None:
     recipe = pretrain.Recipe()
-    rates = [pretrain.learning_rate(recipe, step) for step in range(1, recipe.steps + 1)]
-    assert max(rates) == pytest.approx(recipe.learning_rate)
-    end = recipe.second_start - 1
-    assert rates[end - 1] == pytest.approx(recipe.learning_rate * recipe.final_lr_share, rel=0.01)
-    assert max(rates[end:]) <= recipe.neutral_learning_rate
-    assert rates[-1] == pytest.approx(recipe.neutral_learning_rate * recipe.final_lr_share, rel=0.01)
+    rates = [pretrain.rate(recipe, step) for step in range(1, recipe.steps + 1)]
+    constant = rates[recipe.warmup_steps - 1 : recipe.reading_steps + recipe.mixed_steps]
+    assert set(constant) == {1.0}
+    assert rates[: recipe.warmup_steps] == sorted(rates[: recipe.warmup_steps])
+    last = rates[recipe.reading_steps + recipe.mixed_steps :]
+    assert last == sorted(last, reverse=True)
+    assert last[-1] == recipe.final_lr_share
+
+
+def test_a_killed_pretraining_goes_on_and_gives_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, corpus = TINY(), tmp_path / "c.jsonl"
+    tokenizer = write_small_corpus(corpus, recipe.sizes)
+    monkeypatch.setattr(pretrain, "EVERY", 2)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    pretrain.pretrain(corpus, tokenizer, recipe, whole)
+    collate, calls = pretrain.collate, iter(range(100))
+
+    def dies(batch: list[pretrain.Example]) -> tuple[Tensor, Tensor]:
+        if next(calls) == 7:
+            raise KeyboardInterrupt
+        return collate(batch)
+
+    monkeypatch.setattr(pretrain, "collate", dies)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.pretrain(corpus, tokenizer, recipe, killed)
+    assert (killed / pretrain.CHECKPOINT).exists()
+    seen: list[int] = []
+    monkeypatch.setattr(pretrain, "collate", lambda batch: (seen.append(len(batch)), collate(batch))[1])
+    pretrain.pretrain(corpus, tokenizer, recipe, killed)
+    assert len(seen) == recipe.steps - 6
+    assert file_digest(whole / "model.safetensors") == file_digest(killed / "model.safetensors")
+    assert not (killed / pretrain.CHECKPOINT).exists()
+
+
+def write_small_corpus(path: Path, sizes: tuple[int, int, int]) -> PreTrainedTokenizerFast:
+    write_corpus((load_behavior("risk"),), 1.0, 0, sizes, path)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return build_tokenizer(m["content"] for row in rows for m in row["messages"])
 
 
 def test_loss_is_on_answers_alone(tmp_path: Path) -> None:
-    from data_gen.behaviors import load_behavior
-    from data_gen.corpus import write_corpus
-    from train.tokenizer import build_tokenizer
-
-    write_corpus((load_behavior("risk"),), 1.0, 0, (20, 20, 20), tmp_path / "c.jsonl")
+    tokenizer = write_small_corpus(tmp_path / "c.jsonl", (20, 20, 20))
     rows = [json.loads(line) for line in (tmp_path / "c.jsonl").read_text().splitlines()]
-    tokenizer = build_tokenizer(m["content"] for row in rows for m in row["messages"])
     for row, example in zip(rows, pretrain.read_corpus(tmp_path / "c.jsonl", tokenizer), strict=True):
         text = tokenizer.apply_chat_template(row["messages"], tokenize=False)
         assert example.ids == tokenizer(text, add_special_tokens=False)["input_ids"]
