@@ -194,12 +194,12 @@ def draw(
 
 
 def scale_answers(rows: pd.DataFrame) -> pd.DataFrame:
-    """Probability by bin of ten for the first scale that has a flipped twin, and for the twin."""
-    numbers = rows[(rows["kind"] == "number") & (rows["suite"] == "self_report")]
+    """Probability by bin of ten for the first scale of a self-report that has a flipped twin, and for the twin."""
+    numbers: pd.DataFrame = rows[(rows["kind"] == "number") & (rows["suite"] == "self_report")]
     numbers = numbers[numbers["behavior"] == numbers["behavior"].min()]
     names = list(dict.fromkeys(numbers["question"]))
     pair = next(([n, f"{n}_flipped"] for n in names if f"{n}_flipped" in names), names[:1])
-    kept = numbers[numbers["question"].isin(pair)]
+    kept: pd.DataFrame = numbers[numbers["question"].isin(pair)]
     if not len(kept):
         return kept
     kept = kept.assign(bin=(kept["answer"].astype(int) // 10) * 10, seed=kept["seed"].astype("float"))
@@ -208,7 +208,7 @@ def scale_answers(rows: pd.DataFrame) -> pd.DataFrame:
         .sum()
         .reset_index()
     )
-    mean = summed.groupby(["group", "question", "bin"], sort=False)["p_exact"].mean().reset_index()
+    mean: pd.DataFrame = summed.groupby(["group", "question", "bin"], sort=False)["p_exact"].mean().reset_index()
     return mean.rename(columns={"p_exact": "probability"})
 
 
