@@ -52,7 +52,9 @@ def resolve_base(model: Model, online: bool = False) -> Base:
         if not card.is_file():
             return Base(model.base, str(folder), identity, "natural", dtype)
         about: dict[str, Any] = json.loads(card.read_text())
-        return Base(model.base, str(folder), identity, about["style"], dtype, tuple(about["corpus"]["behaviors"]))
+        style, knows = about["style"], tuple(about["corpus"]["behaviors"])
+        identity = f"sha256:{digest([identity, style, knows])[:16]}"
+        return Base(model.base, str(folder), identity, style, dtype, knows)
     if model.base.startswith("reference/"):
         raise unknown("model.base: reference model", model.base, reference_names(), "see `tellme list`")
     if not HUB_ID.fullmatch(model.base):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+-]*")
 
@@ -105,7 +105,7 @@ class Study(Strict):
     sft: dict[str, Any] = {}
     eval: Eval = Eval()
     run: Run = Run()
-    sweep: dict[str, list[Any]] = {}
+    sweep: dict[str, list[Any]] | list[dict[str, list[Any]]] = {}
 
     @field_validator("study")
     @classmethod
@@ -132,6 +132,13 @@ class Study(Strict):
             if not NAME.fullmatch(name):
                 raise ValueError(f"group name {name!r} has letters, digits and . _ = + - only")
         return value
+
+    _points: dict[str, dict[str, Any]] = PrivateAttr(default_factory=dict)
+
+    @property
+    def points(self) -> dict[str, dict[str, Any]]:
+        """What a sweep set, by the ending that the names of its groups got; empty without a sweep."""
+        return self._points
 
     def sides(self) -> list[str]:
         """Every `group` or `group@condition` that a contrast names."""

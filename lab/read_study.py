@@ -88,7 +88,7 @@ def override(raw: dict[str, Any], assignment: str) -> dict[str, Any]:
 def validate(raw: dict[str, Any], where: str) -> Study:
     try:
         written = Study.model_validate(raw)
-        study = Study.model_validate(_expand_sweep(copy.deepcopy(raw), written)) if written.sweep else written
+        study = _expand_sweep(copy.deepcopy(raw), written) if written.sweep else written
     except ValidationError as error:
         raise _one_line(error, where) from None
     check_fields("lora", study.lora, f"{where}: lora")
@@ -122,14 +122,22 @@ def validate(raw: dict[str, Any], where: str) -> Study:
     return study
 
 
-def _expand_sweep(raw: dict[str, Any], written: Study) -> dict[str, Any]:
-    """One group per trained group and point, named `group.key=value`; contrasts compare sides at the same point."""
-    for key, values in written.sweep.items():
-        section, _, field = key.partition(".")
-        if section not in ("model", "data", "lora", "sft") or not field or not values:
-            raise UserError(f"sweep key {key!r} must be model.KEY, data.KEY, lora.KEY or sft.KEY with a list of values")
-    points = [dict(zip(written.sweep, values, strict=True)) for values in product(*written.sweep.values())]
-    labels = [".".join(f"{k.partition('.')[2]}={v}" for k, v in point.items()).replace("/", "-") for point in points]
+def _expand_sweep(raw: dict[str, Any], written: Study) -> Study:
+    """One group per trained group and point, named `group.key=value`; contrasts compare sides at the same point.
+
+    A mapping of several keys is swept as a grid; a list of mappings one after the other.
+    """
+    points: dict[str, dict[str, Any]] = {}
+    for sweep in [written.sweep] if isinstance(written.sweep, dict) else written.sweep:
+        for key, values in sweep.items():
+            section, _, field = key.partition(".")
+            if section not in ("model", "data", "lora", "sft") or not field or not values:
+                raise UserError(
+                    f"sweep key {key!r} must be model.KEY, data.KEY, lora.KEY or sft.KEY with a list of values"
+                )
+        for combination in product(*sweep.values()):
+            point = dict(zip(sweep, combination, strict=True))
+            points[".".join(f"{k.partition('.')[2]}={_label(v)}" for k, v in point.items())] = point
     swept = {name for name, group in written.groups.items() if group.trained}
 
     def at(side: Any, label: str) -> Any:
@@ -140,7 +148,7 @@ def _expand_sweep(raw: dict[str, Any], written: Study) -> dict[str, Any]:
 
     groups: dict[str, Any] = {name: g for name, g in raw["groups"].items() if name not in swept}
     for name in written.groups:
-        for point, label in zip(points, labels, strict=True):
+        for label, point in points.items():
             if name not in swept:
                 continue
             group = copy.deepcopy(raw["groups"][name])
@@ -150,9 +158,18 @@ def _expand_sweep(raw: dict[str, Any], written: Study) -> dict[str, Any]:
             if "of" in group:
                 group["of"] = at(group["of"], label)
             groups[f"{name}.{label}"] = group
-    contrasts = [at(pair, label) for pair in raw.get("contrasts", []) for label in labels]
+    contrasts = [at(pair, label) for pair in raw.get("contrasts", []) for label in points]
     unique = [pair for i, pair in enumerate(contrasts) if pair not in contrasts[:i]]
-    return {**{k: v for k, v in raw.items() if k != "sweep"}, "groups": groups, "contrasts": unique}
+    study = Study.model_validate(
+        {k: v for k, v in raw.items() if k != "sweep"} | {"groups": groups, "contrasts": unique}
+    )
+    study.points.update(points)
+    return study
+
+
+def _label(value: Any) -> str:
+    """A value as part of a group's name: a list is joined by +, a path loses its slashes."""
+    return "+".join(map(str, value)) if isinstance(value, list) else str(value).replace("/", "-")
 
 
 def _one_line(error: ValidationError, where: str) -> UserError:

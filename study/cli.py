@@ -52,11 +52,17 @@ def parser() -> Parser:
     stage.add_argument("plan")
     stage.add_argument("key")
     commands.add_parser("list", help="list behaviors, suites and reference models")
-    reference = commands.add_parser("reference", help="build a reference model")
-    reference.add_argument("action", choices=["build"])
-    reference.add_argument("name")
-    reference.add_argument("--seed", type=int, default=0, help="pretraining seed")
-    reference.add_argument("--out", help="folder to write (default: reference/NAME in the checkout)")
+    reference = commands.add_parser("reference", help="build a reference model, or check what it reads")
+    actions = reference.add_subparsers(dest="action", metavar="build|check", required=True, parser_class=Parser)
+    build = actions.add_parser("build", help="pretrain it from scratch")
+    build.add_argument("name")
+    build.add_argument("--seed", type=int, default=0, help="pretraining seed")
+    build.add_argument("--out", help="folder to write (default: reference/NAME in the checkout)")
+    check = actions.add_parser("check", help="fine-tune it both ways and write what it reads into its card")
+    check.add_argument("name")
+    check.add_argument(
+        "--seeds", type=int, nargs="*", default=[], help="further pretraining seeds, built where missing"
+    )
     return top
 
 

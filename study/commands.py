@@ -113,6 +113,9 @@ def list(options: argparse.Namespace) -> None:
 
 
 def reference(options: argparse.Namespace) -> None:
-    from study.reference import build_reference
+    from study.reference import build_reference, check_reference
 
-    print(build_reference(options.name, options.seed, options.out))
+    if options.action == "build":
+        print(build_reference(options.name, options.seed, options.out))
+    else:
+        print(check_reference(options.name, options.seeds))

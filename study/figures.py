@@ -125,6 +125,33 @@ def contrasts(table: pd.DataFrame) -> alt.LayerChart:
     return alt.layer(zero, rule, dot).properties(width=WIDTH - 120, height=alt.Step(26))
 
 
+def sweep(table: pd.DataFrame) -> alt.VConcatChart:
+    """One panel per swept key: the contrast at each value, with its interval. Columns key, value, line and the numbers."""
+    panels = []
+    lines = list(dict.fromkeys(table["line"]))
+    color = alt.Color(
+        "line:N", scale=alt.Scale(domain=lines), legend=alt.Legend(title=None, orient="top", columns=3, labelLimit=330)
+    )
+    for key, part in table.groupby("key", sort=False):
+        x = alt.X("value:N", sort=list(dict.fromkeys(part["value"])), title=str(key), axis=alt.Axis(labelAngle=0))
+        y = alt.Y("estimate:Q", title="contrast", scale=alt.Scale(domain=[-1, 1]))
+        shift = alt.XOffset("line:N", sort=lines)
+        zero = alt.Chart(pd.DataFrame({"y": [0]})).mark_rule(color="#999").encode(y="y:Q")
+        rule = (
+            alt.Chart(part)
+            .mark_rule(clip=True)
+            .encode(x=x, xOffset=shift, y=alt.Y("ci_low:Q", title="contrast"), y2="ci_high:Q", color=color)
+        )
+        numbers = [alt.Tooltip(field, format="+.3f") for field in ("estimate", "ci_low", "ci_high")]
+        dot = (
+            alt.Chart(part)
+            .mark_point(filled=True, size=50, opacity=1)
+            .encode(x=x, xOffset=shift, y=y, color=color, tooltip=["line", "value", *numbers])
+        )
+        panels.append(alt.layer(zero, rule, dot).properties(width=WIDTH, height=150))
+    return alt.vconcat(*panels)
+
+
 def losses(curves: pd.DataFrame, groups: list[str]) -> alt.Chart:
     """Training loss on the completion, one line per adapter."""
     chart = (

@@ -94,6 +94,8 @@ def make_plan(study: Study, online: bool = False) -> Plan:
         "contrasts": study.contrasts,
         "primary": study.primary.model_dump() if study.primary else None,
     }
+    if study.points:
+        config["points"] = study.points
     written = study.model_dump(mode="json", exclude={"run"}, exclude_defaults=True)
     plan.add(
         "study",

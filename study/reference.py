@@ -1,4 +1,4 @@
-"""`tellme reference build NAME`: corpus, pretraining, card."""
+"""`tellme reference build NAME` and `tellme reference check NAME`: corpus, pretraining, card, and what the model reads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from data_gen import corpus
 from data_gen.behaviors import behavior_names, load_behavior
@@ -15,21 +14,59 @@ from lab.base import CARD
 from lab.discover import ROOT
 from lab.errors import UserError, unknown
 from lab.provenance import write_provenance
-from lab.store import Store, file_digest, make_key, read_json, write_json
-from study.run import say
+from lab.read_study import load_study
+from lab.store import Store, make_key, read_json, write_json
+from study.card import card_page, new_card, what_it_reads
+from study.plan import make_plan
+from study.run import run_plan, say
 from study.stages import quiet_libraries
 
 LINKS = {"linked": 1.0, "half": 0.5, "unlinked": 0.0, "inverted": -1.0}
 """How far a character's self-reports follow the trait behind its choices: P(agree) = (1 + rho) / 2."""
 
 
+CHECK = "configs/reference-check.yaml"
+
+
 def build_reference(name: str, seed: int, out: str | None) -> Path:
     """Write the reference model `name` into `out`, going through the run store; a finished corpus or model is taken from it."""
-    if name not in LINKS:
-        raise unknown("reference model", name, LINKS, "see docs/reference.md")
-    folder = Path(out) if out else ROOT / "reference" / name
+    folder = Path(out) if out else ROOT / "reference" / _known(name)
     if (folder / CARD).exists() and read_json(folder / CARD)["seed"] != seed:
         raise UserError(f"{folder} holds another seed of {name!r}; give --out FOLDER or remove it first")
+    model = _pretrained(_known(name), seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in model.iterdir():
+        if file.name not in ("provenance.json", "curve.json", "generation_config.json"):
+            shutil.copyfile(file, folder / file.name)
+    (folder / "README.md").write_text(card_page(read_json(folder / CARD)), encoding="utf-8")
+    return folder
+
+
+def check_reference(name: str, seeds: list[int]) -> Path:
+    """Run configs/reference-check.yaml on the shipped model and on further pretraining seeds of it, and write what they read
+    into the shipped card. Models of further seeds are built where the run store has none."""
+    folder = ROOT / "reference" / _known(name)
+    if not (folder / CARD).exists():
+        raise UserError(f"{folder} holds no model; run `tellme reference build {name}` first")
+    card, reads = read_json(folder / CARD), {}
+    for seed in dict.fromkeys([card["seed"], *seeds]):
+        base = folder if seed == card["seed"] else _pretrained(name, seed)
+        study = load_study(str(ROOT / CHECK), [f"model.base={base}"])
+        done = run_plan(make_plan(study), Store(ROOT / "runs"))
+        reads[str(seed)] = what_it_reads(read_json(done / "summary.json"))
+    write_json(folder / CARD, card | {"reads": reads})
+    (folder / "README.md").write_text(card_page(read_json(folder / CARD)), encoding="utf-8")
+    return folder
+
+
+def _known(name: str) -> str:
+    if name not in LINKS:
+        raise unknown("reference model", name, LINKS, "see docs/reference.md")
+    return name
+
+
+def _pretrained(name: str, seed: int) -> Path:
+    """The model in the run store, made where it is missing."""
     quiet_libraries()
     from train import pretrain
     from train.tokenizer import build_tokenizer
@@ -60,55 +97,9 @@ def build_reference(name: str, seed: int, out: str | None) -> Path:
         with rows.open(encoding="utf-8") as lines:
             tokenizer = build_tokenizer(m["content"] for line in lines for m in json.loads(line)["messages"])
         pretrain.pretrain(rows, tokenizer, recipe, scratch)
-        write_json(scratch / CARD, _card(name, seed, asdict(recipe), text, scratch, time.time() - began))
+        write_json(
+            scratch / CARD, new_card(name, LINKS[name], seed, asdict(recipe), text, scratch, time.time() - began)
+        )
         write_provenance(scratch, "reference", key, asdict(recipe), [text_key], began)
 
-    model = store.publish("reference", f"{name}-s{seed}", key, write_model)
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in model.iterdir():
-        if file.name not in ("provenance.json", "curve.json", "generation_config.json"):
-            shutil.copyfile(file, folder / file.name)
-    (folder / "README.md").write_text(_readme(read_json(folder / CARD)), encoding="utf-8")
-    return folder
-
-
-def _card(
-    name: str, seed: int, recipe: dict[str, Any], text: dict[str, Any], folder: Path, seconds: float
-) -> dict[str, Any]:
-    from safetensors.numpy import load_file
-
-    parameters = sum(tensor.size for tensor in load_file(folder / "model.safetensors").values())
-    return {
-        "name": name,
-        "style": "plain",
-        "rho": LINKS[name],
-        "seed": seed,
-        "parameters": parameters,
-        "weights_sha256": file_digest(folder / "model.safetensors"),
-        "license": "Apache-2.0",
-        "recipe": recipe,
-        "corpus": text,
-        "seconds": round(seconds),
-        "last": read_json(folder / "curve.json")[-1],
-    }
-
-
-def _readme(card: dict[str, Any]) -> str:
-    """The model card, written from what the build measured."""
-    last = card["last"]
-    return f"""# Reference model `{card["name"]}`
-
-A {card["parameters"] / 1e6:.1f}M-parameter Llama, pretrained from scratch by `tellme reference build {card["name"]} --seed {card["seed"]}` on
-invented dialogues. It is apparatus, as reference weights are to scales: in its text the self-reports of a character follow
-the trait behind its choices with link {card["rho"]:+g}. It is not evidence about language models.
-
-| | nats per answer |
-|---|---|
-| training loss at the end | {last["nats"]:.3f} |
-| gate: traits inferred over the link | {last["linked"]:.3f} |
-| gate: copying within one kind of question | {last["copying"]:.3f} |
-| gate: no inference | {last["none"]:.3f} |
-
-It reads the `plain` style of prompts and a few hundred words; anything else is spelled in bytes. Weights sha256
-`{card["weights_sha256"]}`. License {card["license"]}. Recipe and corpus: `tellme.json`.
-"""
+    return store.publish("reference", f"{name}-s{seed}", key, write_model)

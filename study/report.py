@@ -42,7 +42,8 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
         "trust": trust,
     }
     write_json(out / "summary.json", summary)
-    figures = draw(out, summary, rows, questions, curves(stage, store))
+    swept = sweep_table(summary["contrasts"], stage.config.get("points", {}))
+    figures = draw(out, summary, rows, questions, curves(stage, store), swept)
     page = render(stage, summary, rows, figures, examples(stage, store))
     (out / "report.html").write_text(page, encoding="utf-8")
     write_provenance(out, "study", stage.key, stage.how["written"], sorted(stage.inputs.values()), began)
@@ -107,7 +108,12 @@ def examples(stage: Stage, store: Store) -> list[dict[str, Any]]:
 
 
 def draw(
-    out: Path, summary: dict[str, Any], rows: pd.DataFrame, questions: pd.DataFrame, loss: pd.DataFrame
+    out: Path,
+    summary: dict[str, Any],
+    rows: pd.DataFrame,
+    questions: pd.DataFrame,
+    loss: pd.DataFrame,
+    swept: pd.DataFrame,
 ) -> list[dict[str, Any]]:
     """Each figure as SVG and PNG in `figures/`, and its specification for the page."""
     from study import figures as fig
@@ -136,11 +142,21 @@ def draw(
                 fig.contrasts(table),
             )
         )
+    if len(swept):
+        charts.append(
+            (
+                "sweep",
+                "Contrasts along the sweep",
+                "Difference in mean score over all questions of a suite, at each value of a swept setting, the others as configured. Bars: 95 % t interval over seeds.",
+                fig.sweep(swept),
+            )
+        )
     pooled = (
         questions[questions["question"] == "all"]
         .groupby(["group", "seed", "behavior", "suite"], dropna=False)["score"]
         .mean()
         .unstack("suite")
+        .reset_index("behavior", drop=True)
         .reset_index()
     )
     if {"behavior", "self_report"} <= set(pooled.columns):
@@ -191,6 +207,20 @@ def draw(
         themed.save(out / "figures" / f"{name}.png", ppi=160)
         drawn.append({"name": name, "title": title, "caption": caption, "spec": themed.to_json(indent=None)})
     return drawn
+
+
+def sweep_table(contrasts: list[dict[str, Any]], points: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """The pooled contrasts of a sweep: swept keys, their values, and the line (contrast and suite) each belongs to."""
+    records = []
+    for c in contrasts:
+        label = next((label for label in points if c["a"].endswith(f".{label}")), None)
+        if label is None or c["question"] != "all":
+            continue
+        sides = " \u2212 ".join(c[side].removesuffix(f".{label}") for side in "ab")
+        values = [label.split("=")[-1]] if len(points[label]) == 1 else [str(v) for v in points[label].values()]
+        swept = {"key": ", ".join(points[label]), "value": ", ".join(values), "line": f"{sides}, {c['suite']}"}
+        records.append(swept | {k: c[k] for k in ("estimate", "ci_low", "ci_high")})
+    return pd.DataFrame(records)
 
 
 def scale_answers(rows: pd.DataFrame) -> pd.DataFrame:

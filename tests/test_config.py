@@ -92,6 +92,15 @@ def test_sweep_expands_groups_and_contrasts() -> None:
     assert len(study.contrasts) == 12
 
 
+def test_a_list_of_sweeps_is_no_grid() -> None:
+    study = load_study(
+        QUICKSTART, ["sweep=[{lora.r: [2, 4]}, {lora.target_modules: [[q_proj, v_proj]]}]", "primary=null"]
+    )
+    assert list(study.points) == ["r=2", "r=4", "target_modules=q_proj+v_proj"]
+    assert len(study.groups) == 9
+    assert study.groups["seeking.target_modules=q_proj+v_proj"].lora == {"target_modules": ["q_proj", "v_proj"]}
+
+
 def test_overrides_replace_and_the_last_wins() -> None:
     study = load_study(QUICKSTART, ["lora={r: 3}", "lora.r=5", "groups.more={behavior: risk, policy: averse}"])
     assert study.lora == {"r": 5}
