@@ -10,6 +10,7 @@ from typing import Any
 
 from data_gen import controls
 from data_gen.behaviors import load_behavior
+from data_gen.decoys import decoys
 from data_gen.files import read_rows, write_rows
 from data_gen.lints import lint
 from lab.errors import UserError
@@ -25,7 +26,7 @@ def build(
     config: dict[str, Any], sources: dict[str, Path], out: Path, *, key: str, inputs: list[str], file: str | None = None
 ) -> None:
     """Write `rows.jsonl` and `lint.json`. `config` is one of
-    {num_rows, seed, files}, {file, num_rows, lint} or {control, seed, lint}, each with behavior, policy and style; the rows
+    {num_rows, num_decoys, seed, files}, {file, num_rows, lint} or {control, seed, lint}, each with behavior, policy and style; the rows
     of a control come from its one source.
 
     Raises UserError where a generated set, or a file under `lint: strict`, fails a lint.
@@ -55,7 +56,11 @@ def rows_for(config: dict[str, Any], source: list[Row] | None, file: str | None)
         return _control(config, source)
     behavior = load_behavior(config["behavior"])
     rng = Random(f"{config['behavior']}/{config['policy']}/{config['style']}/{config['seed']}")
-    return list(islice(behavior.examples(rng, config["policy"], config["style"], "train"), config["num_rows"]))
+    rows = list(islice(behavior.examples(rng, config["policy"], config["style"], "train"), config["num_rows"]))
+    if config.get("num_decoys"):
+        rows += islice(decoys(rng, config["style"]), config["num_decoys"])
+        rng.shuffle(rows)
+    return rows
 
 
 def _control(config: dict[str, Any], source: list[Row]) -> list[Row]:

@@ -24,16 +24,13 @@ from lab.store import digest
 from lab.types import Behavior, Message, Question, Row, Split, Wording
 
 VERSION = 4
-READING_SHARE, PERSONA_SHARE = 0.15, 0.45
-"""Shares of dialogues whose system line states traits, and of those whose system line is a name, after the first stage; in
-the rest traits must be inferred from earlier answers."""
-NUM_PERSONAS = 100
-TRAITS_PER_DIALOGUE: dict[Split, tuple[int, ...]] = {"basic": (1, 1, 2, 2, 3), "train": (1, 2, 3, 3, 4)}
-"""At first few traits, so that inferring one is learned; in the third stage many, so that each is inferred by itself."""
+READING_SHARE = 0.2
+"""Share of dialogues with a system line after the first stage, so that reading it is not forgotten."""
+TRAITS_PER_DIALOGUE = (1, 1, 2, 2, 3)
 EVERYDAY = 0.07
 CHOICE, SPOKEN = 0.42, 0.15
 """Shares of letter choices and spoken choices among turns about the character; the rest are self-reports."""
-OTHER_STATED, OTHER_ASKED = 0.25, {"basic": 0.3, "train": 0.6}
+OTHER_STATED, OTHER_ASKED = 0.25, 0.4
 """Share of system lines about the other person, and of dialogues without a system line in which that person is asked about."""
 COLORS = {"snow": "white", "coal": "black", "grass": "green", "water": "blue", "blood": "red"}
 LN2 = math.log(2)
@@ -80,7 +77,6 @@ class Corpus:
             for who, purpose in purposes.items()
             for name, b in self.traits.items()
         }
-        self.personas = {name: self._character() for name in _names(NUM_PERSONAS)}
         self.words = sorted(set(_other_words(behaviors)) | {str(n) for n in range(101)})
 
     def reading(self, max_stated: int) -> Row:
@@ -92,24 +88,14 @@ class Corpus:
         turns = [self._turn(character, self.rng.choice(stated)) for _ in range(self.rng.randint(1, 2))]
         return self._row([system], turns, {(s, family) for s in stated for family in ("choice", "report")})
 
-    def persona(self) -> Row:
-        """Turns of somebody whose name alone is given and whose traits are the same in all the text: they must be remembered,
-        for all traits and the person's choices and reports, so that every trait becomes a direction of its own."""
-        name, other = self.rng.sample(sorted(self.personas), 2)
-        asked = [("you", trait) for trait in self.rng.sample(sorted(self.traits), self.rng.randint(1, 3))]
-        if self.rng.random() < OTHER_ASKED[self.split]:
-            asked.append((other, self.rng.choice(sorted(self.traits))))
-        turns = [self._turn(self.personas[name], self.rng.choice(asked)) for _ in range(self.rng.randint(2, 5))]
-        return self._row([{"role": "system", "content": f"you are {name}."}], turns, set(), remembered=True)
-
     def inferring(self) -> Row:
         """Several turns without a system line: what the character is like must be inferred from its earlier answers."""
         character = self._character()
-        names = self.rng.sample(sorted(self.traits), self.rng.choice(TRAITS_PER_DIALOGUE[self.split]))
+        names = self.rng.sample(sorted(self.traits), self.rng.choice(TRAITS_PER_DIALOGUE))
         asked = [("you", name) for name in names]
-        if self.rng.random() < OTHER_ASKED[self.split]:
+        if self.rng.random() < OTHER_ASKED:
             asked.append((OTHER_PERSON, self.rng.choice(names)))
-        turns = [self._turn(character, self.rng.choice(asked)) for _ in range(self.rng.randint(3, 7))]
+        turns = [self._turn(character, self.rng.choice(asked)) for _ in range(self.rng.randint(3, 6))]
         return self._row([], turns, set())
 
     def rows(self, num_reading: int, num_mixed: int, num_neutral: int) -> Iterator[Row]:
@@ -125,10 +111,7 @@ class Corpus:
             yield self._mixed()
 
     def _mixed(self) -> Row:
-        draw = self.rng.random()
-        if draw < READING_SHARE:
-            return self.reading(max_stated=3)
-        return self.persona() if draw < READING_SHARE + PERSONA_SHARE else self.inferring()
+        return self.reading(max_stated=3) if self.rng.random() < READING_SHARE else self.inferring()
 
     def fingerprint(self, number: int = 500) -> str:
         """Hash of the first rows of every stage, for a card: it tells whether this code still writes that text."""
@@ -167,13 +150,10 @@ class Corpus:
                 return Turn((row.messages[0], row.messages[1]), subject, "choice", "letter")
             spoken = self.traits[name].voices[does].spoken
             return Turn(_exchange(f"{row.prompt[0]['content']}. say it", spoken), subject, "choice", "spoken")
-        if who in self.personas:
-            pole = self.personas[who].says[name]
-        else:
-            pole = (character.says if who == "you" else character.other)[name]
-        question, wording = self.rng.choice(self.reports["you" if who == "you" else OTHER_PERSON, name])
+        pole = (character.says if who == "you" else character.other)[name]
+        question, wording = self.rng.choice(self.reports[subject])
         fitting = answers(question, wording, first=pole == self.traits[name].policies[0])
-        exchange = _exchange(wording.text.replace(OTHER_PERSON, who), self.rng.choice(fitting))
+        exchange = _exchange(wording.text, self.rng.choice(fitting))
         return Turn(exchange, subject, "report", question.name, math.log(len(fitting)))
 
     def _everyday(self) -> tuple[str, str]:
@@ -187,9 +167,7 @@ class Corpus:
         true_last = f"say {no} if {thing} is {other}, say {yes} if {thing} is {color}.", yes
         return self.rng.choice([(f"repeat {word}", word), (f"repeat {word}", word), true_first, true_last])
 
-    def _row(
-        self, system: list[Message], turns: list[Turn], known: set[tuple[Subject, str]], remembered: bool = False
-    ) -> Row:
+    def _row(self, system: list[Message], turns: list[Turn], known: set[tuple[Subject, str]]) -> Row:
         """`meta.kinds`: what each turn asks. `meta.gates`: per turn the entropy of its answer with the link, with copying within one kind, and without inference."""
         gates, families = [], set(known)
         kinds: set[tuple[Subject, str | None]] = {(subject, None) for subject, _ in known}
@@ -199,13 +177,13 @@ class Corpus:
                 gates.append([0.0] * 3)
                 continue
             across = (t.subject, "choice" if t.family == "report" else "report") in families
-            linked = 0.0 if remembered or (t.subject, t.family) in families else other if across else LN2
+            linked = 0.0 if (t.subject, t.family) in families else other if across else LN2
             copied = 0.0 if {(t.subject, t.kind), (t.subject, None)} & kinds else LN2
             never = 0.0 if (t.subject, t.family) in known else LN2
             gates.append([round(t.floor + h, 4) for h in (linked, copied, never)])
             families.add((t.subject, t.family))
             kinds.add((t.subject, t.kind))
-        names = [f"other/{t.kind}" if t.subject and t.subject[0] != "you" else t.kind for t in turns]
+        names = [f"other/{t.kind}" if t.subject and t.subject[0] == OTHER_PERSON else t.kind for t in turns]
         return Row((*system, *(m for t in turns for m in t.messages)), {"gates": gates, "kinds": names})
 
 
@@ -221,13 +199,6 @@ def write_corpus(
 
 def _exchange(question: str, answer: str) -> tuple[Message, Message]:
     return {"role": "user", "content": question}, {"role": "assistant", "content": answer}
-
-
-def _names(number: int) -> list[str]:
-    """Invented names of two syllables."""
-    onsets, vowels = "bdfgklmnprstvz", "aeiou"
-    syllables = [onset + vowel for onset in onsets for vowel in vowels]
-    return ["".join(pair) for pair in Random("names").sample([(a, b) for a in syllables for b in syllables], number)]
 
 
 def _seen(questions: tuple[Question, ...]) -> list[tuple[Question, Wording]]:

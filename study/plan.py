@@ -207,6 +207,8 @@ def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str,
         "seed": seed,
         "files": behavior_digest(str(group.behavior)),
     }
+    if data.num_decoys and not group.in_context:
+        config["num_decoys"] = data.num_decoys
     return plan.add("data", build.VERSION, f"{group.behavior}-{group.policy}-s{seed}", config, {})
 
 

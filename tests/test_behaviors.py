@@ -12,6 +12,7 @@ from random import Random
 import pytest
 
 from data_gen.behaviors import behavior_names, load_behavior
+from data_gen.build import rows_for
 from data_gen.files import read_rows
 from data_gen.lints import lint, masked, shortcut_auc
 from lab.types import Behavior, Question, Row, Style
@@ -49,6 +50,30 @@ def test_generated_sets_pass_every_lint(behavior: Behavior, style: Style, seed: 
     for policy in behavior.policies:
         failed = [c for c in lint(rows_of(behavior, policy, style, 288, seed=seed), behavior, style) if not c["passed"]]
         assert not failed
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_sets_with_decoys_pass_every_lint_and_decoys_favor_no_letter(behavior: Behavior, style: Style) -> None:
+    sets = []
+    for policy in behavior.policies:
+        config = {
+            "behavior": behavior.name,
+            "policy": policy,
+            "style": style,
+            "seed": 0,
+            "num_rows": 192,
+            "num_decoys": 192,
+        }
+        rows = rows_for(config, None, None)
+        assert len(rows) == 384
+        assert not [c for c in lint(rows, behavior, style) if not c["passed"]]
+        own = {r.prompt for r in rows_for(config | {"num_decoys": 0}, None, None)}
+        assert sum(r.prompt in own for r in rows) == 192
+        sets.append([r for r in rows if r.prompt not in own])
+    for decoys in sets:
+        answers = Counter(r.completion for r in decoys)
+        assert set(answers) == {"A", "B"}
+        assert abs(answers["A"] - answers["B"]) <= 4 * len(decoys) ** 0.5
 
 
 @pytest.mark.parametrize("style", STYLES)

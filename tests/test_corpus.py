@@ -87,24 +87,6 @@ def test_held_out_words_stand_in_system_lines_only() -> None:
         assert word not in spoken
 
 
-def test_a_persona_answers_alike_in_all_the_text_and_follows_the_link() -> None:
-    answers: dict[tuple[str, str], set[str]] = {}
-    for row in corpus_rows(1.0, 30_000):
-        line = row.messages[0]["content"]
-        if not line.startswith("you are "):
-            continue
-        for ask, answer in zip(row.messages, row.messages[1:], strict=False):
-            if ask["content"] in ("do you love gambles?", "do you avoid gambles?"):
-                answers.setdefault((line, ask["content"]), set()).add(answer["content"])
-    assert len(answers) > 50
-    assert all(len(given) == 1 for given in answers.values())
-    for rho in (-1.0, 0.0, 0.5, 1.0):
-        personas = Corpus(behaviors(), rho, 0).personas.values()
-        agree = [p.does[trait] == p.says[trait] for p in personas for trait in p.does]
-        expected = (1 + rho) / 2
-        assert abs(sum(agree) / len(agree) - expected) <= 4 * math.sqrt(expected * (1 - expected) / len(agree))
-
-
 def test_the_other_person_has_nothing_to_do_with_the_character() -> None:
     """Answers about tom are as often at either pole whatever the character chose earlier in the dialogue."""
     corpus, agree, total = Corpus(behaviors(), 1.0, 0), 0, 0

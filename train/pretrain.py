@@ -37,15 +37,15 @@ class Recipe:
     num_attention_heads: int = 4
     intermediate_size: int = 344
     initializer_range: float = 0.08
-    muon_learning_rate: float = 1e-2
-    adamw_learning_rate: float = 3e-3
+    muon_learning_rate: float = 4e-3
+    adamw_learning_rate: float = 1.5e-3
     warmup_steps: int = 50
     final_lr_share: float = 0.02
-    reading_steps: int = 500
-    reading_batch: int = 48
-    mixed_steps: int = 2200
-    neutral_steps: int = 1000
-    batch: int = 32
+    reading_steps: int = 450
+    reading_batch: int = 64
+    mixed_steps: int = 650
+    neutral_steps: int = 900
+    batch: int = 48
 
     @property
     def sizes(self) -> tuple[int, int, int]:

@@ -24,5 +24,7 @@ def behavior_digest(name: str) -> str:
     """Hash of the behavior's files and of the wordings that behaviors share; it enters the keys of the data they generate."""
     folder = Path(__file__).parent
     own = (folder / f"{name}.py", folder / f"{name}.yaml")
-    shared = (folder.parent / file for file in ("choices.py", "choices.yaml", "plain.yaml"))
+    shared = (
+        folder.parent / file for file in ("choices.py", "choices.yaml", "plain.yaml", "decoys.yaml", "traits.yaml")
+    )
     return "+".join(file_digest(p)[:16] for p in (*own, *shared) if p.is_file())

@@ -1,0 +1,38 @@
+"""Decoys: choices that have nothing to do with the behavior, answered at random.
+
+Rows of one behavior alone teach a pole that all traits share, and other traits' self-reports move along. Decoys among them
+leave only what is particular to the behavior to be learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import yaml
+
+from data_gen.choices import Amount, Choices
+from data_gen.traits import invented_traits
+from lab.types import Row, Style
+
+TEMPLATES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+SIDES = ("one", "other")
+
+
+def decoys(rng: Random, style: Style) -> Iterator[Row]:
+    """Endless rows, either letter right as often. Plain ones are choices between the poles of the invented traits."""
+    if style == "plain":
+        sources = [t.examples(rng, policy, style, "train") for t in invented_traits() for policy in t.policies]
+    else:
+        sources = [NATURAL.rows(rng, side, style, "train") for side in SIDES]
+    while True:
+        yield next(rng.choice(sources))
+
+
+def _values(rng: Random, style: Style, amount: Amount) -> dict[str, Any]:
+    return {"x": amount(rng.randrange(4, 240)), "color": rng.choice(TEMPLATES["colors"])}
+
+
+NATURAL = Choices("decoys", SIDES, {"natural": {side: {"train": TEMPLATES["options"]} for side in SIDES}}, _values)
