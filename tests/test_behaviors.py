@@ -67,9 +67,9 @@ def test_sets_with_decoys_pass_every_lint_and_decoys_favor_no_letter(behavior: B
         rows = rows_for(config, None, None)
         assert len(rows) == 384
         assert not [c for c in lint(rows, behavior, style) if not c["passed"]]
-        own = {r.prompt for r in rows_for(config | {"num_decoys": 0}, None, None)}
-        assert sum(r.prompt in own for r in rows) == 192
-        sets.append([r for r in rows if r.prompt not in own])
+        own = {r.prompt[0]["content"] for r in rows_for(config | {"num_decoys": 0}, None, None)}
+        assert sum(r.prompt[0]["content"] in own for r in rows) == 192
+        sets.append([r for r in rows if r.prompt[0]["content"] not in own])
     for decoys in sets:
         answers = Counter(r.completion for r in decoys)
         assert set(answers) == {"A", "B"}
