@@ -22,13 +22,14 @@ SIDES = ("one", "other")
 
 
 def decoys(rng: Random, style: Style) -> Iterator[Row]:
-    """Endless rows, either letter right as often. Plain ones are choices between the poles of the invented traits."""
+    """Endless rows with `meta.decoy`, either letter as often. Plain ones are choices between the poles of the invented traits."""
     if style == "plain":
         sources = [t.examples(rng, policy, style, "train") for t in invented_traits() for policy in t.policies]
     else:
         sources = [NATURAL.rows(rng, side, style, "train") for side in SIDES]
     while True:
-        yield next(rng.choice(sources))
+        row = next(rng.choice(sources))
+        yield Row(row.messages, row.meta | {"decoy": True})
 
 
 def _values(rng: Random, style: Style, amount: Amount) -> dict[str, Any]:

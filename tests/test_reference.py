@@ -15,6 +15,7 @@ from data_gen.corpus import write_corpus
 from lab.base import resolve_base
 from lab.chat import IGNORED
 from lab.config import Model
+from lab.errors import UserError
 from lab.model import load_base
 from lab.store import file_digest, read_json
 from study import reference
@@ -40,6 +41,41 @@ def test_build_writes_a_model_with_its_card(tmp_path: Path, monkeypatch: pytest.
     written = list((tmp_path / "runs" / "reference").iterdir())
     assert reference.build_reference("inverted", 3, None) == folder
     assert list((tmp_path / "runs" / "reference").iterdir()) == written
+
+
+CHECK = """
+study: check
+model: {base: reference/linked}
+groups: {seeking: {behavior: risk, policy: seeking}, averse: {behavior: risk, policy: averse}}
+contrasts: [[seeking, averse]]
+seeds: [0, 1]
+data: {num_rows: 8, num_decoys: 8}
+sft: {max_steps: 2, learning_rate: 1.0e-2}
+eval: {suites: [behavior, self_report, unrelated_trait]}
+"""
+
+
+def test_check_writes_what_two_pretraining_seeds_read_into_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrain, "Recipe", TINY)
+    monkeypatch.setattr(reference, "ROOT", tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / reference.CHECK).write_text(CHECK)
+    with pytest.raises(UserError, match="tellme reference build half"):
+        reference.check_reference("half", [])
+    before = resolve_base(Model(base=str(reference.build_reference("half", 0, None)))).identity
+    folder = reference.check_reference("half", [1])
+    card, page = read_json(folder / "tellme.json"), (folder / "README.md").read_text()
+    assert list(card["reads"]) == ["0", "1"]
+    for seed, reads in card["reads"].items():
+        assert set(reads["behavior"]) == {"seeking", "averse"}
+        suites = [c["suite"] for c in reads["contrasts"]]
+        assert suites.count("self_report") == 3
+        assert "unrelated_trait" in suites
+        for c in reads["contrasts"]:
+            assert f"{c['estimate']:+.3f} | {c['ci_low']:+.3f} to {c['ci_high']:+.3f}" in page.split(f"pretraining seed {seed}")[1]
+    assert resolve_base(Model(base=str(folder))).identity == before
 
 
 def test_the_schedule_warms_up_stays_and_decays_over_the_third_stage() -> None:

@@ -43,8 +43,8 @@ class Recipe:
     final_lr_share: float = 0.02
     reading_steps: int = 450
     reading_batch: int = 64
-    mixed_steps: int = 650
-    neutral_steps: int = 900
+    mixed_steps: int = 850
+    neutral_steps: int = 1100
     batch: int = 48
 
     @property
