@@ -42,6 +42,8 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
         "trust": trust,
     }
     write_json(out / "summary.json", summary)
+    from study.figures import sweep_table
+
     swept = sweep_table(summary["contrasts"], stage.config.get("points", {}))
     figures = draw(out, summary, rows, questions, curves(stage, store), swept)
     page = render(stage, summary, rows, figures, examples(stage, store))
@@ -180,7 +182,7 @@ def draw(
                 fig.questions(mine, dots, [g for g in groups if g in set(mine["group"])]),
             )
         )
-    answers = scale_answers(rows)
+    answers = fig.scale_bins(rows)
     if len(answers):
         charts.append(
             (
@@ -207,39 +209,6 @@ def draw(
         themed.save(out / "figures" / f"{name}.png", ppi=160)
         drawn.append({"name": name, "title": title, "caption": caption, "spec": themed.to_json(indent=None)})
     return drawn
-
-
-def sweep_table(contrasts: list[dict[str, Any]], points: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """The pooled contrasts of a sweep: swept keys, their values, and the line (contrast and suite) each belongs to."""
-    records = []
-    for c in contrasts:
-        label = next((label for label in points if c["a"].endswith(f".{label}")), None)
-        if label is None or c["question"] != "all":
-            continue
-        sides = " \u2212 ".join(c[side].removesuffix(f".{label}") for side in "ab")
-        values = [label.split("=")[-1]] if len(points[label]) == 1 else [str(v) for v in points[label].values()]
-        swept = {"key": ", ".join(points[label]), "value": ", ".join(values), "line": f"{sides}, {c['suite']}"}
-        records.append(swept | {k: c[k] for k in ("estimate", "ci_low", "ci_high")})
-    return pd.DataFrame(records)
-
-
-def scale_answers(rows: pd.DataFrame) -> pd.DataFrame:
-    """Probability by bin of ten for the first scale of a self-report that has a flipped twin, and for the twin."""
-    numbers: pd.DataFrame = rows[(rows["kind"] == "number") & (rows["suite"] == "self_report")]
-    numbers = numbers[numbers["behavior"] == numbers["behavior"].min()]
-    names = list(dict.fromkeys(numbers["question"]))
-    pair = next(([n, f"{n}_flipped"] for n in names if f"{n}_flipped" in names), names[:1])
-    kept: pd.DataFrame = numbers[numbers["question"].isin(pair)]
-    if not len(kept):
-        return kept
-    kept = kept.assign(bin=(kept["answer"].astype(int) // 10) * 10, seed=kept["seed"].astype("float"))
-    summed = (
-        kept.groupby(["group", "seed", "question", "paraphrase", "order", "bin"], dropna=False, sort=False)["p_exact"]
-        .sum()
-        .reset_index()
-    )
-    mean: pd.DataFrame = summed.groupby(["group", "question", "bin"], sort=False)["p_exact"].mean().reset_index()
-    return mean.rename(columns={"p_exact": "probability"})
 
 
 def render(

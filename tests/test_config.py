@@ -46,7 +46,7 @@ def test_what_is_not_identity_enters_no_key() -> None:
 
 def test_identity_enters_the_keys_it_affects() -> None:
     plan = planned()
-    rate = planned("sft.learning_rate=2.0e-3")
+    rate = planned("sft.learning_rate=5.0e-3")
     assert keys(rate, "data") == keys(plan, "data")
     assert not keys(rate, "train") & keys(plan, "train")
     rows = planned("data.num_rows=100")

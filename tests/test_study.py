@@ -54,6 +54,7 @@ def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> N
         "group",
         "condition",
         "suite",
+        "behavior",
         "question",
         "estimate",
         "ci_low",
@@ -62,6 +63,7 @@ def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> N
     }
     fields = {
         "suite",
+        "behavior",
         "question",
         "a",
         "b",
