@@ -42,10 +42,7 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
         "trust": trust,
     }
     write_json(out / "summary.json", summary)
-    from study.figures import sweep_table
-
-    swept = sweep_table(summary["contrasts"], stage.config.get("points", {}))
-    figures = draw(out, summary, rows, questions, curves(stage, store), swept)
+    figures = draw(out, summary, rows, questions, curves(stage, store), stage.config.get("points", {}))
     page = render(stage, summary, rows, figures, examples(stage, store))
     (out / "report.html").write_text(page, encoding="utf-8")
     write_provenance(out, "study", stage.key, stage.how["written"], sorted(stage.inputs.values()), began)
@@ -115,7 +112,7 @@ def draw(
     rows: pd.DataFrame,
     questions: pd.DataFrame,
     loss: pd.DataFrame,
-    swept: pd.DataFrame,
+    points: dict[str, dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """Each figure as SVG and PNG in `figures/`, and its specification for the page."""
     from study import figures as fig
@@ -144,6 +141,7 @@ def draw(
                 fig.contrasts(table),
             )
         )
+    swept = fig.sweep_table(summary["contrasts"], points)
     if len(swept):
         charts.append(
             (
