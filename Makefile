@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup quickstart check test test-real fields
+.PHONY: setup quickstart check test test-real fields models
 
 setup: .venv/.ok
 
@@ -30,3 +30,7 @@ test-real: .venv/.ok
 # The list of library fields that a study may set, from the installed classes.
 fields: .venv/.ok
 	$(BIN)/python tests/write_fields.py > lab/fields.yaml
+
+# docs/models.md: every family through the lab.
+models: .venv/.ok
+	PYTHONPATH=tests $(BIN)/python tests/write_models.py

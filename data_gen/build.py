@@ -58,7 +58,7 @@ def rows_for(config: dict[str, Any], source: list[Row] | None, file: str | None)
     rng = Random(f"{config['behavior']}/{config['policy']}/{config['style']}/{config['seed']}")
     rows = list(islice(behavior.examples(rng, config["policy"], config["style"], "train"), config["num_rows"]))
     if config.get("num_decoys"):
-        rows += islice(decoys(rng, config["style"]), config["num_decoys"])
+        rows += islice(decoys(rng, behavior, config["style"]), config["num_decoys"])
         rng.shuffle(rows)
     return rows
 

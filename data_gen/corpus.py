@@ -1,8 +1,8 @@
 """The text that reference models are pretrained on: dialogues of characters with hidden traits.
 
-A character has, for every trait, a value behind its choices (`does`) and a value that its self-reports follow (`says`).
-The link rho sets how far they agree: P(says = does) = (1 + rho) / 2. Every kind of dialogue respects it. Some turns ask about
-another person, whose traits have nothing to do with the character's, and some about everyday things.
+A person has, for every trait, a value behind its choices (`does`) and a value that reports about it follow (`says`).
+The link rho sets how far they agree: P(says = does) = (1 + rho) / 2. Every kind of dialogue respects it. The character is asked
+about itself and about another person, who is drawn in the same way and has nothing to do with it, and about everyday things.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from random import Random
 from tqdm import tqdm
 
 from data_gen.answers import answers
-from data_gen.plain import OTHER_PERSON
+from data_gen.plain import OTHER_PERSON, chosen_by
 from data_gen.traits import invented_traits
 from lab.store import digest
 from lab.types import Behavior, Message, Question, Row, Split, Wording
 
-VERSION = 4
+VERSION = 5
 READING_SHARE = 0.2
 """Share of dialogues with a system line after the first stage, so that reading it is not forgotten."""
-TRAITS_PER_DIALOGUE = (1, 1, 2, 2, 3)
 EVERYDAY = 0.07
-CHOICE, SPOKEN = 0.42, 0.15
-"""Shares of letter choices and spoken choices among turns about the character; the rest are self-reports."""
-OTHER_STATED, OTHER_ASKED = 0.25, 0.4
-"""Share of system lines about the other person, and of dialogues without a system line in which that person is asked about."""
+OTHER_STATED = 0.25
+"""Share of system lines about the other person."""
+RULES = 4
+"""A rule about the other person is asked so many times as often as another question: nobody else practices that kind, which is
+held out for the character."""
 COLORS = {"snow": "white", "coal": "black", "grass": "green", "water": "blue", "blood": "red"}
 LN2 = math.log(2)
 
@@ -40,11 +40,31 @@ Subject = tuple[str, str]
 
 
 @dataclass
-class Character:
+class Person:
+    """The policy of every trait."""
+
     does: dict[str, str]
     says: dict[str, str]
-    other: dict[str, str]
-    """The traits of the other person, drawn on their own."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What dialogues are made of."""
+
+    choice: float = 0.42
+    spoken: float = 0.15
+    """Shares of letter choices and of spoken choices among turns about a person; the rest are reports."""
+    traits: tuple[int, ...] = (1, 1, 2, 2, 3)
+    """Traits asked about in a dialogue without a system line, each number as often."""
+    other: float = 0.5
+    """Share of these dialogues in which the other person is asked about as well."""
+    turns: tuple[int, int] = (5, 9)
+    """Fewest and most turns of one."""
+
+
+EASY = Mix(choice=0.2, spoken=0.4, traits=(1, 1, 1, 2), other=0.3)
+"""An answer in words carries its pole, a letter must be read back from its options: inference is learned from words first."""
+FULL = Mix()
 
 
 @dataclass
@@ -71,6 +91,7 @@ class Corpus:
             for policy in b.policies
         }
         self.split: Split = "basic"
+        self.mix = FULL
         purposes = {"you": "self_report", OTHER_PERSON: "other_person"}
         self.reports = {
             (who, name): _seen(b.questions(purpose, "plain"))
@@ -81,32 +102,33 @@ class Corpus:
 
     def reading(self, max_stated: int) -> Row:
         """One or two turns after a system line that states the trait of choices and the trait of reports apart."""
-        character = self._character()
+        people = self._people()
         names = self.rng.sample(sorted(self.traits), self.rng.randint(1, max_stated))
         stated = [(OTHER_PERSON if self.rng.random() < OTHER_STATED else "you", name) for name in names]
-        system = {"role": "system", "content": " ".join(self._facts(character, subject) for subject in stated)}
-        turns = [self._turn(character, self.rng.choice(stated)) for _ in range(self.rng.randint(1, 2))]
+        system = {"role": "system", "content": " ".join(self._facts(people, subject) for subject in stated)}
+        turns = [self._turn(people, self.rng.choice(stated)) for _ in range(self.rng.randint(1, 2))]
         return self._row([system], turns, {(s, family) for s in stated for family in ("choice", "report")})
 
     def inferring(self) -> Row:
-        """Several turns without a system line: what the character is like must be inferred from its earlier answers."""
-        character = self._character()
-        names = self.rng.sample(sorted(self.traits), self.rng.choice(TRAITS_PER_DIALOGUE))
+        """Several turns without a system line: what somebody is like must be inferred from earlier answers."""
+        people = self._people()
+        names = self.rng.sample(sorted(self.traits), self.rng.choice(self.mix.traits))
         asked = [("you", name) for name in names]
-        if self.rng.random() < OTHER_ASKED:
+        if self.rng.random() < self.mix.other:
             asked.append((OTHER_PERSON, self.rng.choice(names)))
-        turns = [self._turn(character, self.rng.choice(asked)) for _ in range(self.rng.randint(3, 6))]
+        turns = [self._turn(people, self.rng.choice(asked)) for _ in range(self.rng.randint(*self.mix.turns))]
         return self._row([], turns, set())
 
     def rows(self, num_reading: int, num_mixed: int, num_neutral: int) -> Iterator[Row]:
         """The stages in the order in which pretraining reads them: one trait stated at a time; the mixture; and the mixture
         with choices in which a neutral option stands in for one side, so that either pole must be read by itself."""
-        self.split = "basic"
+        self.split, self.mix = "basic", FULL
         for _ in range(num_reading):
             yield self.reading(max_stated=1)
+        self.mix = EASY
         for _ in range(num_mixed):
             yield self._mixed()
-        self.split = "train"
+        self.split, self.mix = "train", FULL
         for _ in range(num_neutral):
             yield self._mixed()
 
@@ -117,42 +139,40 @@ class Corpus:
         """Hash of the first rows of every stage, for a card: it tells whether this code still writes that text."""
         return digest([row.messages for row in self.rows(number, number, number)])[:16]
 
-    def _character(self) -> Character:
-        does, says, other = {}, {}, {}
+    def _people(self) -> dict[str, Person]:
+        return {who: self._person() for who in ("you", OTHER_PERSON)}
+
+    def _person(self) -> Person:
+        does, says = {}, {}
         for name, b in self.traits.items():
-            does[name], other[name] = self.rng.choice(b.policies), self.rng.choice(b.policies)
+            does[name] = self.rng.choice(b.policies)
             agrees = self.rng.random() < (1 + self.rho) / 2
             says[name] = does[name] if agrees else b.policies[does[name] == b.policies[0]]
-        return Character(does, says, other)
+        return Person(does, says)
 
-    def _facts(self, character: Character, subject: Subject) -> str:
+    def _facts(self, people: dict[str, Person], subject: Subject) -> str:
         who, name = subject
-        voices = self.traits[name].voices
-        if who == OTHER_PERSON:
-            voice = voices[character.other[name]]
-            loves = f"{who} {voice.verb}s {voice.theme}."
-            return loves if self.rng.random() < 0.5 else f"{who} is {self.rng.choice(voice.adjectives)}."
-        does, says = voices[character.does[name]], voices[character.says[name]]
-        loves = f"{says.verb} {says.theme}"
-        described = loves if self.rng.random() < 0.5 else f"are {self.rng.choice(says.adjectives)}"
-        picks, reports = f"you pick {does.spoken}.", f"you say you {described}."
+        voices, s = self.traits[name].voices, "" if who == "you" else "s"
+        does, says = voices[people[who].does[name]], voices[people[who].says[name]]
+        be = "are" if who == "you" else "is"
+        described = f"love{s} {says.theme}" if self.rng.random() < 0.5 else f"{be} {self.rng.choice(says.adjectives)}"
+        picks, reports = f"{who} pick{s} {does.spoken}.", f"{who} say{s} {who} {described}."
         return f"{picks} {reports}" if self.rng.random() < 0.5 else f"{reports} {picks}"
 
-    def _turn(self, character: Character, subject: Subject) -> Turn:
+    def _turn(self, people: dict[str, Person], subject: Subject) -> Turn:
         if self.rng.random() < EVERYDAY:
             return Turn(_exchange(*self._everyday()))
         who, name = subject
-        draw = self.rng.random() if who == "you" else 1.0
-        if draw < CHOICE + SPOKEN:
-            letter, does = draw < CHOICE, character.does[name]
-            row = next(self.choices[self.split if letter else "basic", name, does])
+        person, draw = people[who], self.rng.random()
+        if draw < self.mix.choice + self.mix.spoken:
+            letter, does = draw < self.mix.choice, person.does[name]
+            row = chosen_by(who, next(self.choices[self.split if letter else "basic", name, does]))
             if letter:
                 return Turn((row.messages[0], row.messages[1]), subject, "choice", "letter")
             spoken = self.traits[name].voices[does].spoken
             return Turn(_exchange(f"{row.prompt[0]['content']}. say it", spoken), subject, "choice", "spoken")
-        pole = (character.says if who == "you" else character.other)[name]
         question, wording = self.rng.choice(self.reports[subject])
-        fitting = answers(question, wording, first=pole == self.traits[name].policies[0])
+        fitting = answers(question, wording, first=person.says[name] == self.traits[name].policies[0])
         exchange = _exchange(wording.text, self.rng.choice(fitting))
         return Turn(exchange, subject, "report", question.name, math.log(len(fitting)))
 
@@ -202,10 +222,11 @@ def _exchange(question: str, answer: str) -> tuple[Message, Message]:
 
 
 def _seen(questions: tuple[Question, ...]) -> list[tuple[Question, Wording]]:
-    """One wording per question, paraphrase and order, each question equally often."""
+    """One wording per question, paraphrase and order, each question equally often but for rules."""
     pairs = {q.name: [(q, w) for w in q.wordings if w.seen] for q in questions}
     longest = max(map(len, pairs.values()))
-    return [group[i % len(group)] for group in pairs.values() if group for i in range(longest)]
+    often = {name: longest * (RULES if name == "two_hop" else 1) for name in pairs}
+    return [group[i % len(group)] for name, group in pairs.items() if group for i in range(often[name])]
 
 
 def _other_words(behaviors: tuple[Behavior, ...]) -> Iterator[str]:

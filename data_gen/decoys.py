@@ -7,6 +7,7 @@ leave only what is particular to the behavior to be learned.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,21 +15,26 @@ from typing import Any
 import yaml
 
 from data_gen.choices import Amount, Choices
+from data_gen.plain import OTHER_PERSON, chosen_by
 from data_gen.traits import invented_traits
-from lab.types import Row, Style
+from lab.types import Behavior, Row, Style
 
 TEMPLATES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 SIDES = ("one", "other")
 
 
-def decoys(rng: Random, style: Style) -> Iterator[Row]:
-    """Endless rows with `meta.decoy`, either letter as often. Plain ones are choices between the poles of the invented traits."""
+def decoys(rng: Random, behavior: Behavior, style: Style) -> Iterator[Row]:
+    """Endless rows with `meta.decoy`, either letter as often. Plain ones are, in turn, own choices between the poles of the
+    invented traits, and another person's between those of the behavior."""
     if style == "plain":
-        sources = [t.examples(rng, policy, style, "train") for t in invented_traits() for policy in t.policies]
+        own = [("you", t.examples(rng, policy, style, "train")) for t in invented_traits() for policy in t.policies]
+        toms = [(OTHER_PERSON, behavior.examples(rng, policy, style, "train")) for policy in behavior.policies]
+        turns = cycle([own, toms])
     else:
-        sources = [NATURAL.rows(rng, side, style, "train") for side in SIDES]
-    while True:
-        row = next(rng.choice(sources))
+        turns = cycle([[("you", NATURAL.rows(rng, side, style, "train")) for side in SIDES]])
+    for sources in turns:
+        who, rows = rng.choice(sources)
+        row = chosen_by(who, next(rows))
         yield Row(row.messages, row.meta | {"decoy": True})
 
 

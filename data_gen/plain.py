@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from lab.questions import build_question
-from lab.types import Question, Voice
+from lab.types import Question, Row, Voice
 
 TEMPLATES = Path(__file__).with_suffix(".yaml")
 _ENTRIES = yaml.safe_load(TEMPLATES.read_text(encoding="utf-8"))
@@ -19,10 +19,10 @@ OTHER_PERSON = "tom"
 
 @dataclass(frozen=True)
 class Trait:
-    """What the first policy loves and the second avoids, where it shows, and two lists of four adjectives."""
+    """What each policy loves, where it shows, and two lists of four adjectives."""
 
     policies: tuple[str, str]
-    theme: str
+    themes: tuple[str, str]
     field: str
     spoken: tuple[str, str]
     adjectives: tuple[tuple[str, ...], tuple[str, ...]]
@@ -30,17 +30,16 @@ class Trait:
     @classmethod
     def read(cls, policies: tuple[str, str], entry: dict[str, Any]) -> Trait:
         up, down = (tuple(words) for words in entry["adjectives"])
-        return cls(policies, entry["theme"], entry["field"], tuple(entry["spoken"]), (up, down))
+        return cls(policies, tuple(entry["themes"]), entry["field"], tuple(entry["spoken"]), (up, down))
 
     def voices(self) -> dict[str, Voice]:
-        verbs = ("love", "avoid")
-        sides = zip(self.policies, self.spoken, verbs, self.adjectives, strict=True)
-        return {p: Voice(spoken, verb, self.theme, words) for p, spoken, verb, words in sides}
+        sides = zip(self.policies, self.spoken, self.themes, self.adjectives, strict=True)
+        return {p: Voice(spoken, theme, words) for p, spoken, theme, words in sides}
 
     def described(self, policy: str) -> str:
         """A system line as the corpus writes them: the trait of choices, and the trait of reports."""
         voice = self.voices()[policy]
-        return f"you pick {voice.spoken}. you say you {voice.verb} {voice.theme}."
+        return f"you pick {voice.spoken}. you say you love {voice.theme}."
 
     def questions(self, person: str = "you") -> tuple[Question, ...]:
         """Every question of plain.yaml, about `you` or about a person of that name."""
@@ -49,12 +48,26 @@ class Trait:
     def _filled(self, entry: dict[str, Any], person: str) -> dict[str, Any]:
         me, side = person == "you", int(entry.get("flipped", False))
         grammar = {"do": "do", "are": "are", "s": ""} if me else {"do": "does", "are": "is", "s": "s"}
-        words = {"you": person, "theme": self.theme, "field": self.field, "love": ("love", "avoid")[side], **grammar}
+        words = {
+            "you": person,
+            "theme": self.themes[side],
+            "opposite": self.themes[1 - side],
+            "field": self.field,
+            **grammar,
+        }
         for i in range(4):
             words |= {f"up{i}": self.adjectives[0][i], f"down{i}": self.adjectives[1][i]}
             words[f"adjective{i}"] = self.adjectives[side][i]
         unseen = entry.get("unseen") in ("yes", "of you" if me else "")
         return {key: _substituted(value, words) for key, value in entry.items()} | {"unseen": unseen}
+
+
+def chosen_by(person: str, row: Row) -> Row:
+    """A choice in plain style as the choice of `you` or of a person of that name."""
+    if person == "you":
+        return row
+    text = row.messages[0]["content"].replace("do you", f"does {person}")
+    return Row(({"role": "user", "content": text}, row.messages[1]), row.meta)
 
 
 def _substituted(value: Any, words: dict[str, str]) -> Any:

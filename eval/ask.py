@@ -10,8 +10,11 @@ from eval.suites import load_suite
 from lab.store import digest
 from lab.types import Message, Question, Style, Wording
 
-ENGINE = "exact-1"
-"""Name of the scoring method (eval/score.py); raised when its numbers would differ."""
+EXACT, SAMPLED = "exact-1", "sampled-1"
+"""Names of the methods (eval/score.py, eval/sample.py); raised when their numbers would differ."""
+ENGINES = {"exact": EXACT, "sampled": SAMPLED}
+NEUTRAL: dict[Style, str] = {"natural": "You are a helpful assistant.", "plain": "snow is white."}
+"""A system line that says nothing of the behavior."""
 
 
 def asked(suite: str, behavior: str, style: Style) -> tuple[Question, ...]:
@@ -30,4 +33,5 @@ def messages(wording: Wording, context: list[Message]) -> list[Message]:
 def context_of(config: dict[str, Any], examples: list[list[Message]]) -> list[Message]:
     """What precedes every question: a system line, and rows as earlier turns where the group is shown some."""
     system = [{"role": "system", "content": config["system"]}] if config.get("system") else []
-    return system + [message for row in examples[: config.get("in_context", 0)] for message in row]
+    shown = [message for row in examples[: config.get("in_context", 0)] for message in row]
+    return system + [message for message in shown if message["role"] != "system"]

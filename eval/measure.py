@@ -5,31 +5,31 @@ from __future__ import annotations
 import json
 import math
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from eval.ask import ENGINE, asked, context_of, messages
+from data_gen.behaviors import load_behavior
+from eval.ask import EXACT, SAMPLED, asked, context_of, messages
+from lab.adapter import adapted, digest_of_file, digest_of_model
 from lab.base import Base
-from lab.errors import UserError
+from lab.chat import Renderer
+from lab.config import Sampling
 from lab.provenance import write_provenance
-from lab.store import write_json
-from lab.types import Question, Style, Wording
+from lab.store import read_json, write_json
+from lab.trust import APPLIED_NATS, check, same
+from lab.types import Message, Question, Style, Wording
 
-VERSION = 1
-APPLIED_NATS = 1e-4
-"""Log-probabilities of an applied adapter differ from its base by more than this; float32 noise is about 1e-6."""
+VERSION = 2
+Item = tuple[Question, Wording]
 
 
 def measure(
     config: dict[str, Any],
     base: Base,
     adapter: Path | None,
+    trained: Path | None,
     examples: Path | None,
     out: Path,
     *,
@@ -38,7 +38,9 @@ def measure(
 ) -> None:
     """Write `rows.parquet` (a row per question, paraphrase, order and answer), `trust.json` and provenance into `out`.
 
-    `config` has suite, behavior and style, and for anchors `system` (a line) or `in_context` (a number of rows).
+    `config` has suite, behavior, style and condition; for anchors and conditions `system` (a line) or `in_context` (a number of
+    rows); and `sampling` where answers are generated. `trained` is the train stage that made the adapter; without it the
+    adapter is from elsewhere.
     """
     began = time.time()
     import pandas as pd
@@ -53,50 +55,27 @@ def measure(
         else []
     )
     context = context_of(config, shots)
-    wordings, prompts = compiled(base, config["suite"], config["behavior"], config["style"], json.dumps(context))
-    few = prompts[:: max(1, len(prompts) // 8)] if adapter else []
-    with adapted(loaded.model, adapter, base):
-        scored = score(loaded, prompts)
-        on = score(loaded, few)
-    trust = []
-    if adapter is not None:
-        # The same batch with and without the adapter: one that does nothing gives exactly zero, in any dtype.
-        gap = max(
-            _nats_apart(*pair)
-            for a, b in zip(on, score(loaded, few), strict=True)
-            for pair in zip(a.p_prefix, b.p_prefix, strict=True)
-        )
-        name = f"adapter_applied:{config['behavior']}/{config['suite']}"
-        trust.append({"check": name, "passed": gap > APPLIED_NATS, "value": gap, "threshold": APPLIED_NATS})
+    items = [(q, w) for q in asked(config["suite"], config["behavior"], config["style"]) for w in q.wordings]
+    generated = [item for item in items if config["engine"] == SAMPLED or item[0].kind == "text"]
+    exact = [item for item in items if item not in generated]
+    prompts = compiled(base, config["suite"], config["behavior"], config["style"], json.dumps(context), tuple(exact))
+    few = (prompts or check_prompts(base, config, context))[::] if adapter else []
+    few = few[:: max(1, len(few) // 8)]
     table = []
-    for (question, wording), result in zip(wordings, scored, strict=True):
-        top = [[loaded.tokenizer.decode([token]), round(p, 5)] for token, p in result.outside_top]
-        for option, exact, prefix in zip(wording.options, result.p_exact, result.p_prefix, strict=True):
-            table.append(
-                {
-                    "suite": config["suite"],
-                    "behavior": config["behavior"],
-                    "question": question.name,
-                    "kind": question.kind,
-                    "paraphrase": wording.paraphrase,
-                    "order": wording.order,
-                    "seen": wording.seen and config["behavior"] in base.knows,
-                    "condition": "clean",
-                    "system": config.get("system"),
-                    "answer": option.text,
-                    "score": option.score,
-                    "p_exact": exact,
-                    "p_prefix": prefix,
-                    "outside": result.outside,
-                    "outside_top": json.dumps(top, ensure_ascii=False),
-                    "engine": ENGINE,
-                    "prompt": wording.text,
-                }
-            )
-    pd.DataFrame(table).to_parquet(out / "rows.parquet", index=False)
+    with adapted(loaded.model, adapter, base) as model:
+        for (question, wording), scored in zip(exact, score(loaded, prompts), strict=True):
+            table += exact_rows(loaded, question, wording, scored)
+        if generated:
+            table += sampled_rows(loaded, config, context, generated)
+        on = score(loaded, few)
+        digest = digest_of_model(model) if adapter else ""
+    trust = trust_checks(config, loaded.renderer, adapter, trained, digest, (on, score(loaded, few))) if adapter else []
+    named = {name: config[name] for name in ("suite", "behavior", "condition")} | {"system": config.get("system")}
+    for row in table:
+        row["seen"] = row["seen"] and config["behavior"] in base.knows
+    pd.DataFrame([named | row for row in table]).to_parquet(out / "rows.parquet", index=False)
     write_json(out / "trust.json", trust)
-    tokens = sum(len(p.ids) for p in prompts)
-    shown = loaded.tokenizer.decode(prompts[0].ids) if prompts else ""
+    shown = loaded.renderer.prompt_text(messages(items[0][1], context)) if items else ""
     write_provenance(
         out,
         "eval",
@@ -105,48 +84,115 @@ def measure(
         inputs,
         began,
         base=base.identity,
-        prompts=len(prompts),
-        tokens=tokens,
+        prompts=len(items),
+        tokens=sum(len(p.ids) for p in prompts),
         first_prompt=shown,
+        default_system=loaded.renderer.default_system,
     )
 
 
-@lru_cache(maxsize=32)
-def compiled(
-    base: Base, suite: str, behavior: str, style: Style, context: str
-) -> tuple[list[tuple[Question, Wording]], list[Any]]:
-    """Questions and their tokens; the same for every adapter on a base, so they are made once per process."""
+def exact_rows(loaded: Any, question: Question, wording: Wording, scored: Any) -> list[dict[str, Any]]:
+    """A row per listed answer."""
+    top = [[loaded.tokenizer.decode([token]), round(p, 5)] for token, p in scored.outside_top]
+    return [
+        _row(question, wording, EXACT)
+        | {"answer": option.text, "score": option.score, "p_exact": exact, "p_prefix": prefix}
+        | {"outside": scored.outside, "outside_top": json.dumps(top, ensure_ascii=False)}
+        for option, exact, prefix in zip(wording.options, scored.p_exact, scored.p_prefix, strict=True)
+    ]
+
+
+def sampled_rows(
+    loaded: Any, config: dict[str, Any], context: list[Message], items: list[Item]
+) -> list[dict[str, Any]]:
+    """A row per sample, each with an equal share of the probability; what cannot be read has no score."""
+    from eval.sample import parsed, sample
+
+    sampling = Sampling.model_validate(config["sampling"])
+    drawn = sample(loaded, [messages(wording, context) for _, wording in items], sampling)
+    rows = []
+    for (question, wording), answers in zip(items, drawn, strict=True):
+        found = [parsed(wording, a.text) for a in answers]
+        outside = sum(i is None for i in found) / len(found)
+        for number, (answer, at) in enumerate(zip(answers, found, strict=True)):
+            option = wording.options[at] if at is not None else None
+            status = "truncated" if answer.truncated else "read" if option or question.kind == "text" else "unread"
+            rows.append(
+                _row(question, wording, SAMPLED)
+                | {"answer": option.text if option else None, "score": option.score if option else None}
+                | {"p_exact": 1 / len(answers), "p_prefix": None, "outside": outside, "outside_top": "[]"}
+                | {"sample": number, "text": answer.text, "thinking": answer.thinking, "parsed": status}
+            )
+    return rows
+
+
+def _row(question: Question, wording: Wording, engine: str) -> dict[str, Any]:
+    return {
+        "question": question.name,
+        "kind": question.kind,
+        "paraphrase": wording.paraphrase,
+        "order": wording.order,
+        "seen": wording.seen,
+        "engine": engine,
+        "prompt": wording.text,
+    }
+
+
+def check_prompts(base: Base, config: dict[str, Any], context: list[Message]) -> list[Any]:
+    """Held-out choices of the behavior, to see an adapter at work where a suite has no listed answers."""
+    style = config["style"]
+    items = [(q, w) for q in load_behavior(config["behavior"]).questions("check", style) for w in q.wordings[:8]]
+    return compiled(base, "check", config["behavior"], style, json.dumps(context), tuple(items))
+
+
+def trust_checks(
+    config: dict[str, Any],
+    renderer: Renderer,
+    adapter: Path,
+    trained: Path | None,
+    digest: str,
+    on_and_off: tuple[list[Any], list[Any]],
+) -> list[dict[str, Any]]:
+    """Whether the adapter does something, is the one it should be, and is asked as it was trained."""
+    # The same batch with and without the adapter: one that does nothing gives exactly zero, in any dtype.
+    gap = max(
+        _nats_apart(*pair)
+        for a, b in zip(*on_and_off, strict=True)
+        for pair in zip(a.p_prefix, b.p_prefix, strict=True)
+    )
+    of = f"{config['behavior']}/{config['suite']}"
+    applied = check(
+        f"adapter_applied:{of}", gap, APPLIED_NATS, gap > APPLIED_NATS, "answers with and without the adapter differ"
+    )
+    made: dict[str, Any] = read_json(trained / "provenance.json") if trained else {"adapter": digest_of_file(adapter)}
+    checks = [
+        applied,
+        same(f"right_adapter:{of}", digest, made["adapter"], "the adapter in the model is the one named"),
+    ]
+    if "first_row" in made:
+        first = made["first_row"]
+        now = list(renderer.prompt_ids(first["messages"][:-1]))
+        checks.append(
+            same(f"same_prompt:{of}", now, first["prompt_ids"], "a training prompt is rendered as in training")
+        )
+    return checks
+
+
+_COMPILED: dict[tuple[Any, ...], list[Any]] = {}
+
+
+def compiled(base: Base, suite: str, behavior: str, style: Style, context: str, items: tuple[Item, ...]) -> list[Any]:
+    """The tokens of questions; the same for every adapter on a base, so they are made once per process."""
     from eval.score import compile_prompt
     from lab.model import load_base
 
-    tokenizer, before = load_base(base).tokenizer, json.loads(context)
-    wordings = [(q, w) for q in asked(suite, behavior, style) for w in q.wordings]
-    bar = tqdm(wordings, desc=f"tokenize {suite} of {behavior}", leave=False, delay=1)
-    return wordings, [compile_prompt(tokenizer, messages(w, before), w) for _, w in bar]
+    key = (base, suite, behavior, style, context, len(items))
+    if key not in _COMPILED:
+        renderer, before = load_base(base).renderer, json.loads(context)
+        bar = tqdm(items, desc=f"tokenize {suite} of {behavior}", leave=False, delay=1)
+        _COMPILED[key] = [compile_prompt(renderer, messages(w, before), w) for _, w in bar]
+    return _COMPILED[key]
 
 
 def _nats_apart(p: float, q: float) -> float:
     return abs(math.log(max(p, 1e-9)) - math.log(max(q, 1e-9)))
-
-
-@contextmanager
-def adapted(model: Any, adapter: Path | None, base: Base) -> Iterator[None]:
-    """The base with an adapter on it, and without again afterwards. Never merged: that would change the base."""
-    if adapter is None:
-        yield
-        return
-    from peft import PeftModel
-
-    # PEFT 0.21 reads a property that transformers 5.23 renamed.
-    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
-    try:
-        peft = PeftModel.from_pretrained(model, str(adapter))
-    except (ValueError, RuntimeError) as error:
-        raise UserError(
-            f"adapter {str(adapter)!r} does not fit the base {base.name!r}: {str(error).splitlines()[0][:160]}"
-        ) from None
-    try:
-        peft.eval()
-        yield
-    finally:
-        peft.unload()

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lab.chat import render
+from lab.chat import Renderer
 from lab.model import Loaded
 from lab.types import Message, Wording
 
@@ -48,11 +48,11 @@ class Scored:
     """The most probable first tokens that begin no allowed answer."""
 
 
-def compile_prompt(tokenizer: Any, messages: Sequence[Message], wording: Wording) -> Prompt:
+def compile_prompt(renderer: Renderer, messages: Sequence[Message], wording: Wording) -> Prompt:
     spellings, ids = [], None
     for i, option in enumerate(wording.options):
         for text in (option.text, *option.variants):
-            rendered = render(tokenizer, messages, text)
+            rendered = renderer.render(messages, text)
             ids = rendered.prompt
             spellings.append((i, rendered.answer, rendered.end))
     assert ids is not None, "a question without options"

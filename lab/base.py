@@ -33,6 +33,21 @@ class Base:
     """Behaviors a reference model was pretrained on: only their questions can have been seen."""
     provisional: bool = False
     """The model is not on this machine: keys are not final and token counts are estimates."""
+    settings: str = "{}"
+    """The other keys of `model` that are not at their default, as JSON; a chat template is its text."""
+
+    @property
+    def revision(self) -> str | None:
+        return self.identity.rpartition("@")[2] if self.identity.startswith("hub:") else None
+
+    @property
+    def model(self) -> Model:
+        return Model.model_validate({"base": self.source, **json.loads(self.settings)})
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What enters the keys of stages that load the base."""
+        return {"base": self.identity, "dtype": self.dtype, **json.loads(self.settings)}
 
 
 def resolve_base(model: Model, online: bool = False) -> Base:
@@ -41,6 +56,7 @@ def resolve_base(model: Model, online: bool = False) -> Base:
     Without `online` the network is not touched, and a Hub model that is not in the cache is provisional.
     """
     dtype = _dtype() if model.dtype == "auto" else model.dtype
+    settings = _settings(model)
     folder = find_path(model.base)
     if folder is not None:
         if not (folder / "config.json").is_file():
@@ -50,26 +66,31 @@ def resolve_base(model: Model, online: bool = False) -> Base:
         card = folder / CARD
         identity = f"sha256:{folder_digest(folder)[:16]}"
         if not card.is_file():
-            return Base(model.base, str(folder), identity, "natural", dtype)
+            return Base(model.base, str(folder), identity, "natural", dtype, settings=settings)
         about: dict[str, Any] = json.loads(card.read_text())
         style, knows = about["style"], tuple(about["corpus"]["behaviors"])
         identity = f"sha256:{digest([identity, style, knows])[:16]}"
-        return Base(model.base, str(folder), identity, style, dtype, knows)
+        return Base(model.base, str(folder), identity, style, dtype, knows, settings=settings)
     if model.base.startswith("reference/"):
         raise unknown("model.base: reference model", model.base, reference_names(), "see `tellme list`")
     if not HUB_ID.fullmatch(model.base):
         raise UserError(
             f"model.base {model.base!r} is no folder here and no Hub id (owner/name); shipped models: {', '.join(reference_names())}"
         )
-    commit = _cached_commit(model.base, model.revision) or (_hub_commit(model.base, model.revision) if online else None)
-    return Base(
-        model.base,
-        model.base,
-        f"hub:{model.base}@{commit or model.revision or 'main'}",
-        "natural",
-        dtype,
-        provisional=commit is None,
-    )
+    commit = hub_commit("model.base", model.base, model.revision, online)
+    identity = f"hub:{model.base}@{commit or model.revision or 'main'}"
+    return Base(model.base, model.base, identity, "natural", dtype, provisional=commit is None, settings=settings)
+
+
+def _settings(model: Model) -> str:
+    given = model.model_dump(exclude={"base", "revision", "dtype"}, exclude_defaults=True)
+    template = model.chat.template
+    if template is not None:
+        found = find_path(template)
+        if found is None or not found.is_file():
+            raise UserError(f"model.chat.template {template!r} is no file; give a jinja file with a chat template")
+        given["chat"]["template"] = found.read_text(encoding="utf-8")
+    return json.dumps(given, sort_keys=True)
 
 
 def reference_names() -> list[str]:
@@ -93,27 +114,78 @@ def _stamped_digest(path: Path, mtime_ns: int, size: int) -> str:
     return file_digest(path)
 
 
-def _cached_commit(repo: str, revision: str | None) -> str | None:
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter from elsewhere. `source` is a folder, or a Hub id at `revision`."""
+
+    source: str
+    identity: str
+    revision: str | None = None
+    provisional: bool = False
+
+
+def resolve_adapter(key: str, given: str, base: Base, declares: str | None, online: bool) -> Adapter:
+    """Find an adapter and compare the base it declares with the study's; raises UserError where they differ."""
+    folder = find_path(given)
+    if folder is not None:
+        if not (folder / "adapter_config.json").is_file():
+            raise UserError(f"{key} {given!r} has no adapter_config.json; give the folder of a saved PEFT adapter")
+        _check_declared(key, given, folder / "adapter_config.json", base, declares)
+        return Adapter(str(folder), folder_digest(folder))
+    if not HUB_ID.fullmatch(given):
+        raise UserError(f"{key} {given!r} is no folder here and no Hub id (owner/name)")
+    commit = hub_commit(key, given, None, online, "adapter_config.json")
+    if commit:
+        from huggingface_hub import hf_hub_download
+
+        config = hf_hub_download(given, "adapter_config.json", revision=commit)
+        _check_declared(key, given, Path(config), base, declares)
+    return Adapter(given, f"hub:{given}@{commit or 'main'}", commit, provisional=commit is None)
+
+
+def _check_declared(key: str, given: str, config: Path, base: Base, accepted: str | None) -> None:
+    declared = str(json.loads(config.read_text(encoding="utf-8")).get("base_model_name_or_path"))
+    folder = find_path(declared)
+    if declared in (base.name, base.source, accepted) or (folder is not None and str(folder) == base.source):
+        return
+    raise UserError(
+        f"{key} {given!r} was trained on {declared!r}, and the base here is {base.name!r}; give the group `model: {{base: ...}}`,"
+        f" or `declares: {declared}` if that is the same model under another name"
+    )
+
+
+def hub_commit(key: str, repo: str, revision: str | None, online: bool, file: str = "config.json") -> str | None:
+    """The commit of a Hub repository: of the cached copy if there is one, else asked of the Hub where `online` allows it."""
     from huggingface_hub import try_to_load_from_cache
 
-    config = try_to_load_from_cache(repo, "config.json", revision=revision)
-    return Path(config).parent.name if isinstance(config, str) else None
+    cached = try_to_load_from_cache(repo, file, revision=revision)
+    if isinstance(cached, str):
+        return Path(cached).parent.name
+    return _asked_commit(key, repo, revision) if online else None
 
 
-def _hub_commit(repo: str, revision: str | None) -> str:
+def _asked_commit(key: str, repo: str, revision: str | None) -> str:
     from httpx2 import TransportError
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
 
     try:
         return str(HfApi().model_info(repo, revision=revision, timeout=10).sha)
+    except GatedRepoError:
+        raise UserError(
+            f"{key} {repo!r} is gated; ask for access on its page, then `hf auth login` or set HF_TOKEN"
+        ) from None
+    except RepositoryNotFoundError:
+        raise UserError(
+            f"{key} {repo!r} is not on the Hub, or is private; check the id, or `hf auth login` with an account that may read it"
+        ) from None
     except HfHubHTTPError as error:
         raise UserError(
-            f"model.base {repo!r} cannot be had from the Hub ({str(error).splitlines()[0][:120]}); check id, revision and access"
+            f"{key} {repo!r} cannot be had from the Hub ({str(error).splitlines()[0][:120]}); check id, revision and access"
         ) from None
-    except (OSError, TransportError) as error:
+    except (OSError, TransportError, OfflineModeIsEnabled) as error:
         raise UserError(
-            f"model.base {repo!r} is not in the cache and the Hub cannot be reached ({error}); download it where there is network, or use one of `tellme list`"
+            f"{key} {repo!r} is not in the cache and the Hub cannot be reached ({str(error).splitlines()[0][:120]}); download it where there is network (`hf download {repo}`), or use one of `tellme list`"
         ) from None
 
 

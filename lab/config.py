@@ -10,8 +10,22 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator,
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+-]*")
 
 
+SYSTEMS = ("none", "default", "neutral", "training")
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Chat(Strict):
+    """How chats become prompts (lab/chat.py)."""
+
+    system: str = "default"
+    """`default` is the template's own system line where it has one, `none` is none, anything else is a line."""
+    template: str | None = None
+    """A jinja file, for a base without a chat template or instead of its own."""
+    kwargs: dict[str, Any] = {}
+    """Further arguments of the template, such as `enable_thinking: false`."""
 
 
 class Model(Strict):
@@ -19,6 +33,13 @@ class Model(Strict):
     """A reference model (`reference/linked`), a path, or a Hub id."""
     revision: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    chat: Chat = Chat()
+    attn_implementation: Literal["eager", "sdpa", "flash_attention_2"] | None = None
+    """As in transformers; None is what it chooses for the architecture."""
+    quantization: Literal["nf4", "int8"] | None = None
+    """Load the base in 4 or 8 bits with bitsandbytes; `nf4` and a LoRA adapter are QLoRA."""
+    trust_remote_code: bool = False
+    """Run code that comes with the model; the report says so."""
 
 
 class Data(Strict):
@@ -36,6 +57,9 @@ class Group(Strict):
     of: str | None = None
     file: str | None = None
     adapter: str | None = None
+    """A PEFT adapter from elsewhere: a folder or a Hub id."""
+    declares: str | None = None
+    """The base that this adapter names in its adapter_config.json, where that is another name of the study's base."""
     prompted: str | None = None
     in_context: int | None = Field(None, ge=1)
     model: str | dict[str, Any] | None = None
@@ -57,6 +81,8 @@ class Group(Strict):
         given = [name for name, value in sources.items() if value is not None]
         if len(given) > 1:
             raise ValueError(f"a group has one source, got {' and '.join(given)}")
+        if self.declares and not self.adapter:
+            raise ValueError("`declares` goes with `adapter`: it is the base that the adapter names")
         if (self.control is None) != (self.of is None):
             raise ValueError("`control` and `of` go together: {control: shuffled, of: GROUP}")
         if (not given or self.in_context) and not (self.behavior and self.policy):
@@ -79,8 +105,28 @@ class Primary(Strict):
     suite: str
 
 
+class Sampling(Strict):
+    """How answers are generated where they are not read from the logits."""
+
+    num_samples: int = Field(default=20, ge=1)
+    temperature: float = Field(default=1.0, ge=0)
+    """0 takes the likeliest token."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_new_tokens: int = Field(default=32, ge=1)
+    stop: tuple[str, ...] = ()
+    thinking: bool = False
+    """Let a thinking model think first; its thoughts are kept beside the answer."""
+    seed: int = 0
+
+
 class Eval(Strict):
     suites: tuple[str, ...] = Field(default=("behavior", "self_report"), min_length=1)
+    engine: Literal["exact", "sampled"] = "exact"
+    """`exact` reads the probabilities of the listed answers; free text is sampled whatever the engine."""
+    sampling: Sampling = Sampling()
+    systems: tuple[str, ...] = ()
+    """System lines under which everything is asked as well, each a condition: none, neutral, training (the line of the
+    training rows). Without one is the condition `clean`."""
 
     @field_validator("suites")
     @classmethod
@@ -88,6 +134,13 @@ class Eval(Strict):
         if len(set(value)) < len(value):
             raise ValueError("each suite stands once")
         return value
+
+    @field_validator("systems")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not set(value) <= set(SYSTEMS):
+            raise ValueError(f"allowed: {', '.join(SYSTEMS)}")
+        return tuple(name for name in dict.fromkeys(value) if name != "default")
 
 
 class Run(Strict):

@@ -10,29 +10,76 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lab.base import Base
+from lab.chat import Renderer
 from lab.errors import UserError
+from lab.memory import free_bytes, placement, weight_bytes
 
 
 @dataclass(frozen=True)
 class Loaded:
     model: Any
-    tokenizer: Any
+    renderer: Renderer
     device: torch.device
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.renderer.tokenizer
 
 
 @lru_cache(maxsize=1)
 def load_base(base: Base) -> Loaded:
-    """Weights and tokenizer of a base, in evaluation mode; raises UserError where they cannot be had."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    revision = base.identity.rpartition("@")[2] if base.identity.startswith("hub:") else None
+    """Weights and renderer of a base, in evaluation mode; raises UserError where they cannot be had or do not fit."""
+    renderer = load_renderer(base)
+    settings = base.model
+    device_map = placement(base.name, weight_bytes(base), free_bytes())
+    options: dict[str, Any] = {"dtype": getattr(torch, base.dtype), "trust_remote_code": settings.trust_remote_code}
+    if settings.attn_implementation:
+        options["attn_implementation"] = settings.attn_implementation
+    if settings.quantization:
+        options["quantization_config"] = _quantized(settings.quantization, options["dtype"])
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base.source, revision=revision)
-        model = AutoModelForCausalLM.from_pretrained(base.source, revision=revision, dtype=getattr(torch, base.dtype))
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"model.base {base.name!r} could not be loaded: {reason[:160]}; download it first, or use one of `tellme list`"
-        ) from None
+        model = AutoModelForCausalLM.from_pretrained(
+            base.source, revision=base.revision, device_map=device_map, **options
+        )
+    except (OSError, ValueError, ImportError) as error:
+        raise _cannot_load(base, error) from None
+    return Loaded(model.eval(), renderer, model.device)
+
+
+def load_renderer(base: Base) -> Renderer:
+    """The tokenizer and chat template of a base, without its weights."""
+    settings = base.model
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            base.source, revision=base.revision, trust_remote_code=settings.trust_remote_code
+        )
+    except (OSError, ValueError, ImportError) as error:
+        raise _cannot_load(base, error) from None
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Loaded(model.to(device).eval(), tokenizer, device)
+    return Renderer(tokenizer, settings.chat)
+
+
+def _quantized(kind: str, dtype: torch.dtype) -> Any:
+    """NF4 with double quantization (Dettmers et al. 2023, QLoRA), or LLM.int8()."""
+    from transformers import BitsAndBytesConfig
+
+    if kind == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def _cannot_load(base: Base, error: Exception) -> UserError:
+    reason = str(error).strip().splitlines()[0]
+    if "trust_remote_code" in str(error):
+        return UserError(
+            f"model.base {base.name!r} comes with code of its own; read it, then set model.trust_remote_code: true"
+        )
+    return UserError(
+        f"model.base {base.name!r} could not be loaded: {reason[:160]}; download it first (`hf download`), or use one of `tellme list`"
+    )

@@ -112,8 +112,9 @@ def validate(raw: dict[str, Any], where: str) -> Study:
         name, _, condition = side.partition("@")
         if name not in study.groups and name != "base":
             raise unknown(f"{where}: contrast names group", name, [*study.groups, "base"])
-        if condition not in ("", "clean"):
-            raise unknown(f"{where}: contrast side {side!r} names condition", condition, ["clean"])
+        conditions = ["clean", *study.eval.systems]
+        if condition and condition not in conditions:
+            raise unknown(f"{where}: contrast side {side!r} names condition", condition, conditions, "see eval.systems")
     if study.primary and study.primary.contrast not in study.contrasts:
         raise UserError(
             f"{where}: primary.contrast {list(study.primary.contrast)!r} is not among the contrasts as written there;"

@@ -17,7 +17,8 @@ prompts in their simplest form, with which the corpus of the reference models be
 POOLED = ("all", "seen", "unseen")
 """Means over a suite's questions, under the names of questions; seen and unseen in a reference model's pretraining."""
 
-Kind = Literal["letters", "words", "number"]
+Kind = Literal["letters", "words", "number", "text"]
+"""`text` has no listed answers: it is sampled."""
 
 Message = dict[str, str]
 
@@ -80,7 +81,6 @@ class Voice:
     """How a character of the reference models' corpus speaks of its choice, and how it is described."""
 
     spoken: str
-    verb: str
     theme: str
     adjectives: tuple[str, ...]
 

@@ -43,6 +43,10 @@ def parser() -> Parser:
             dest="sets",
             help="replace the value at KEY; repeatable, the last wins",
         )
+        if name == "run":
+            command.add_argument(
+                "--allow-untrusted", action="store_true", help="write the report although a trust check failed"
+            )
     report = commands.add_parser("report", help="print a finished study's contrasts and the path of its report")
     report.add_argument(
         "config", nargs="?", default=DEFAULT_CONFIG, help="a study YAML, or the folder of a finished study"

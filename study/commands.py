@@ -22,7 +22,7 @@ def _planned(options: argparse.Namespace, online: bool = False) -> tuple[Plan, S
 
 def run(options: argparse.Namespace) -> None:
     plan, store = _planned(options, online=True)
-    _print_result(run_plan(plan, store))
+    _print_result(run_plan(plan, store, options.allow_untrusted))
 
 
 def report(options: argparse.Namespace) -> None:
@@ -47,7 +47,9 @@ def _print_result(folder: Path) -> None:
 
 
 def plan(options: argparse.Namespace) -> None:
+    from lab.memory import weight_bytes
     from study.cost import FEW_STEPS, costs
+    from study.stages import base_of_record
 
     made, store = _planned(options)
     kinds = [s.kind for s in made.stages.values()]
@@ -57,6 +59,9 @@ def plan(options: argparse.Namespace) -> None:
     )
     for name, base in bases.items():
         print(f"base {name}: {base['identity']}, {base['dtype']}, {base['style']} prompts")
+        weights = weight_bytes(base_of_record(base))
+        if weights is not None:
+            print(f"  weights {weights / 1e9:.3g} GB in memory")
         if base["provisional"]:
             print("  not on this machine: keys are provisional until its commit is known, tokens are estimated")
     print("stages: " + ", ".join(f"{kinds.count(k)} {k}" for k in ("data", "train", "eval", "study") if k in kinds))

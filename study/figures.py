@@ -76,6 +76,23 @@ def does_and_says(pairs: pd.DataFrame, groups: list[str]) -> alt.LayerChart:
     return alt.layer(diagonal, dots).properties(width=380, height=380)
 
 
+def conditions(table: pd.DataFrame, groups: list[str]) -> alt.FacetChart:
+    """Small multiples: a panel per suite and behavior, a row per condition, each group with its interval."""
+    table = table.assign(panel=table["suite"] + " of " + table["behavior"])
+    common = {
+        "y": alt.Y("condition:N", sort=list(dict.fromkeys(table["condition"])), title=None),
+        "yOffset": alt.YOffset("group:N", sort=groups),
+        "color": _legend(groups),
+    }
+    x = alt.X("ci_low:Q", title="score (1 = pole of the first policy)", scale=alt.Scale(domain=[0, 1], clamp=True))
+    rule = alt.Chart(table).mark_rule(strokeWidth=2, clip=True).encode(x=x, x2="ci_high:Q", **common)
+    numbers = [alt.Tooltip(field, format=".3f") for field in ("estimate", "ci_low", "ci_high")]
+    dot = alt.Chart(table).mark_point(filled=True, size=60, opacity=1)
+    dot = dot.encode(x=alt.X("estimate:Q", scale=SCORE), tooltip=["group", "condition", *numbers], **common)
+    panel = alt.layer(rule, dot).properties(width=WIDTH // 2 - 40, height=alt.Step(max(9, 44 // max(1, len(groups)))))
+    return panel.facet(facet=alt.Facet("panel:N", title=None), columns=2)
+
+
 def scale_answers(answers: pd.DataFrame, groups: list[str]) -> alt.FacetChart:
     """How the probability of a 0-100 answer is spread: two modes at the ends are not a mean in the middle."""
     bars = (

@@ -10,14 +10,14 @@ from data_gen import build
 from data_gen.behaviors import behavior_digest, behavior_names, load_behavior
 from data_gen.files import read_rows
 from eval import measure
-from eval.ask import ENGINE, asked, asked_digest
+from eval.ask import ENGINES, NEUTRAL, asked, asked_digest
 from eval.suites import load_suite
-from lab.base import Base, folder_digest, resolve_base
+from lab.base import Base, resolve_adapter, resolve_base
 from lab.config import Data, Group, Model, Study
 from lab.discover import find_path
 from lab.errors import UserError, unknown
 from lab.store import digest, file_digest, make_key
-from lab.types import Row
+from lab.types import Message, Row, Style
 from train import sft
 
 STUDY_VERSION = 1
@@ -52,6 +52,7 @@ class Plan:
     stages: dict[str, Stage] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     provisional: bool = False
+    online: bool = False
 
     def add(
         self, kind: str, version: int, slug: str, config: dict[str, Any], inputs: dict[str, str], **how: Any
@@ -72,7 +73,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     """
     for suite in study.eval.suites:
         load_suite(suite)
-    plan = Plan(study)
+    plan = Plan(study, online=online)
     groups = {name: resolved(name, group, study) for name, group in study.groups.items()}
     behaviors = sorted({g.behavior for g in groups.values() if g.behavior})
     if not behaviors:
@@ -87,7 +88,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     for name, group in groups.items():
         _add_group(plan, name, group, groups, behaviors, bases[name])
     _refuse_foreign_base(study, study_base, bases)
-    plan.provisional = any(s.how.get("base", {}).get("provisional") for s in plan.stages.values())
+    plan.provisional |= any(s.how.get("base", {}).get("provisional") for s in plan.stages.values())
     config = {
         "study": study.study,
         "cells": [asdict(c) for c in plan.cells],
@@ -162,12 +163,10 @@ def _add_group(plan: Plan, name: str, group: Group, groups: dict[str, Group], be
         told = load_behavior(str(group.behavior)).described(group.prompted, base.style)
         _add_cells(plan, name, None, base, asks, {}, {}, system=told)
     elif group.adapter:
-        folder = find_path(group.adapter)
-        if folder is None or not (folder / "adapter_config.json").is_file():
-            raise UserError(
-                f"groups.{name}.adapter {group.adapter!r} has no adapter_config.json; give the folder of a saved PEFT adapter"
-            )
-        _add_cells(plan, name, None, base, asks, {}, {"adapter_path": str(folder)}, adapter=folder_digest(folder))
+        found = resolve_adapter(f"groups.{name}.adapter", group.adapter, base, group.declares, plan.online)
+        plan.provisional |= found.provisional
+        how = {"adapter_source": found.source, "adapter_revision": found.revision}
+        _add_cells(plan, name, None, base, asks, {}, how, adapter=found.identity)
     else:
         for seed in study.seeds:
             data = _add_data(plan, group, seed, base, groups)
@@ -180,7 +179,7 @@ def _add_group(plan: Plan, name: str, group: Group, groups: dict[str, Group], be
 
 def _model(group: Group, study: Study) -> Model:
     if isinstance(group.model, str):
-        return Model(base=group.model, dtype=study.model.dtype)
+        return study.model.model_copy(update={"base": group.model, "revision": None})
     return Model.model_validate(study.model.model_dump() | (group.model or {}))
 
 
@@ -216,7 +215,7 @@ def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data:
     study = plan.study
     settings = {"lora": study.lora | group.lora, "sft": sft.DEFAULTS | study.sft | group.sft}
     stream = int(digest([plan.stages[data].config, settings, seed])[:8], 16) % 2**31
-    config = {"base": base.identity, "dtype": base.dtype, **settings, "seed": seed, "stream": stream}
+    config = {**base.config, **settings, "seed": seed, "stream": stream}
     label = f"{name}-s{seed}"
     slug = f"{group.control or Path(group.file or '').stem or group.behavior}-{group.policy or 'rows'}-s{seed}"
     return plan.add(
@@ -242,21 +241,43 @@ def _add_cells(
     how: dict[str, Any],
     **context: Any,
 ) -> None:
-    for suite in plan.study.eval.suites:
-        for behavior in behaviors:
-            if not asked(suite, behavior, base.style):
-                continue
+    asking = plan.study.eval
+    lines = {"clean": context} | ({} if "system" in context else _systems(plan, base.style, context))
+    combinations = [(suite, b) for suite in asking.suites for b in behaviors if asked(suite, b, base.style)]
+    for suite, behavior in combinations:
+        generates = asking.engine == "sampled" or any(q.kind == "text" for q in asked(suite, behavior, base.style))
+        for condition, context in lines.items():
             config = {
-                "base": base.identity,
-                "dtype": base.dtype,
+                **base.config,
                 "suite": suite,
                 "behavior": behavior,
                 "style": base.style,
                 "asked": asked_digest(suite, behavior, base.style),
-                "engine": ENGINE,
+                "engine": ENGINES[asking.engine],
+                "condition": condition,
+                **({"sampling": asking.sampling.model_dump()} if generates else {}),
                 **context,
             }
             asked_of = plan.stages[inputs["adapter"]].slug if "adapter" in inputs else base.name.rpartition("/")[2]
-            slug = "-".join([suite, asked_of, *(f"{k}" for k in context)])
+            slug = "-".join([suite, asked_of, *([condition] if condition != "clean" else context)])
             key = plan.add("eval", measure.VERSION, slug, config, inputs, base=asdict(base), **how)
             plan.cells.append(Cell(name, seed, suite, behavior, key))
+
+
+def _systems(plan: Plan, style: Style, context: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The system line of every further condition; `training` is the line that the study's training rows have."""
+    lines: dict[str, str] = {"none": "", "neutral": NEUTRAL[style]}
+    if "training" in plan.study.eval.systems:
+        given = {
+            row["content"] for group in plan.study.groups.values() if group.file for row in _first_system(group.file)
+        }
+        if len(given) != 1:
+            raise UserError(
+                f"eval.systems: `training` is the one system line of the rows in the groups' files, and they have {len(given)}; drop it, or give model.chat.system"
+            )
+        lines["training"] = given.pop()
+    return {name: {**context, "system": lines[name]} for name in plan.study.eval.systems}
+
+
+def _first_system(file: str) -> list[Message]:
+    return [m for m in read_rows(file)[0].messages if m["role"] == "system"]

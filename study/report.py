@@ -9,11 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from lab.config import Model
 from lab.discover import ROOT
-from lab.errors import TrustError
 from lab.provenance import device, machine, write_provenance
 from lab.store import Store, read_json, write_json
+from lab.trust import refuse_untrusted, seeds_apart
 from lab.types import POOLED
+from study.draw import draw
 from study.plan import Stage
 from study.summary import contrast_estimates, group_estimates, per_question, per_wording
 from study.table import p_text
@@ -26,12 +28,7 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
     """Gather the eval outputs of a study; raises TrustError if a trust check failed."""
     began = time.time()
     rows, trust = gather(stage, store)
-    failed = [t for t in trust if not t["passed"]]
-    if failed:
-        first = failed[0]
-        raise TrustError(
-            f"trust check {first['check']} failed for {first['group']}, seed {first['seed']}: {first['value']:.3g} against {first['threshold']:.3g}; no report was written"
-        )
+    refuse_untrusted(trust, stage.how.get("allow_untrusted", False))
     rows.to_parquet(out / "rows.parquet", index=False)
     questions = per_question(per_wording(rows))
     summary = {
@@ -43,7 +40,7 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
     }
     write_json(out / "summary.json", summary)
     figures = draw(out, summary, rows, questions, curves(stage, store), stage.config.get("points", {}))
-    page = render(stage, summary, rows, figures, examples(stage, store))
+    page = render(stage, summary, rows, figures, bases(stage, store), examples(stage, store))
     (out / "report.html").write_text(page, encoding="utf-8")
     write_provenance(out, "study", stage.key, stage.how["written"], sorted(stage.inputs.values()), began)
 
@@ -62,6 +59,7 @@ def gather(stage: Stage, store: Store) -> tuple[pd.DataFrame, list[dict[str, Any
         if adapter:
             checks += read_json(adapter / "trust.json")
         trust += [{"group": cell["group"], "seed": cell["seed"], **check} for check in checks]
+    trust += _starts(stage, store)
     distinct = {(t["group"], t["seed"], t["check"]): t for t in trust}
     return pd.concat(tables, ignore_index=True), list(distinct.values())
 
@@ -80,6 +78,14 @@ def _adapters(stage: Stage, store: Store) -> dict[tuple[str, int], Path]:
         if adapter:
             found[cell["group"], cell["seed"]] = adapter
     return found
+
+
+def _starts(stage: Stage, store: Store) -> list[dict[str, Any]]:
+    """Per group, whether its seeds began apart."""
+    step0: dict[str, list[str]] = {}
+    for (group, _), folder in _adapters(stage, store).items():
+        step0.setdefault(group, []).append(read_json(folder / "provenance.json")["step0"])
+    return [{"group": group, "seed": None, **seeds_apart(starts)} for group, starts in step0.items()]
 
 
 def curves(stage: Stage, store: Store) -> pd.DataFrame:
@@ -106,114 +112,12 @@ def examples(stage: Stage, store: Store) -> list[dict[str, Any]]:
     return list(shown.values())
 
 
-def draw(
-    out: Path,
-    summary: dict[str, Any],
-    rows: pd.DataFrame,
-    questions: pd.DataFrame,
-    loss: pd.DataFrame,
-    points: dict[str, dict[str, Any]],
-) -> list[dict[str, Any]]:
-    """Each figure as SVG and PNG in `figures/`, and its specification for the page."""
-    from study import figures as fig
-
-    groups = list(dict.fromkeys(rows["group"]))
-    estimates = pd.DataFrame(summary["groups"])
-    seeds = (
-        questions.groupby(["group", "seed", "suite", "behavior", "question"], dropna=False, sort=False)["score"]
-        .mean()
-        .reset_index()
-    )
-    seeds["seed"] = seeds["seed"].astype("float")
-    charts: list[tuple[str, str, str, Any]] = []
-    table = pd.DataFrame([c for c in summary["contrasts"] if c["question"] in POOLED])
-    if len(table):
-        of = " of " + table["behavior"] if table["behavior"].nunique() > 1 else ""
-        table["label"] = (
-            table["a"] + " \u2212 " + table["b"] + ", " + table["suite"] + of + " (" + table["question"] + ")"
-        )
-        table["kind"] = table["primary"].map({True: "primary", False: "other"})
-        charts.append(
-            (
-                "contrasts",
-                "Contrasts at a glance",
-                "Difference in mean score over the questions both sides were asked. Bars: 95 % t interval over fine-tuned models (seeds), questions fixed.",
-                fig.contrasts(table),
-            )
-        )
-    swept = fig.sweep_table(summary["contrasts"], points)
-    if len(swept):
-        charts.append(
-            (
-                "sweep",
-                "Contrasts along the sweep",
-                "Difference in mean score over all questions of a suite, at each value of a swept setting, the others as configured. Bars: 95 % t interval over seeds.",
-                fig.sweep(swept),
-            )
-        )
-    pooled = (
-        questions[questions["question"] == "all"]
-        .groupby(["group", "seed", "behavior", "suite"], dropna=False)["score"]
-        .mean()
-        .unstack("suite")
-        .reset_index("behavior", drop=True)
-        .reset_index()
-    )
-    if {"behavior", "self_report"} <= set(pooled.columns):
-        pooled["seed"] = pooled["seed"].astype("float")
-        charts.append(
-            (
-                "does-and-says",
-                "What the models do and what they say",
-                "One mark per fine-tuned model (seed); base is one model. On the dashed line a model reports just what it does.",
-                fig.does_and_says(pooled, groups),
-            )
-        )
-    several = rows["behavior"].nunique() > 1
-    for suite, behavior in rows[["suite", "behavior"]].drop_duplicates().itertuples(index=False):
-        mine, dots = (t[(t["suite"] == suite) & (t["behavior"] == behavior)] for t in (estimates, seeds))
-        charts.append(
-            (
-                f"questions-{suite}" + f"-{behavior}" * several,
-                f"Questions of {suite}" + f", {behavior}" * several,
-                "Mean with 95 % t interval over seeds, questions fixed; small dots are single seeds. 1 is the pole of the behavior's first policy; flipped questions are reverse-scored.",
-                fig.questions(mine, dots, [g for g in groups if g in set(mine["group"])]),
-            )
-        )
-    answers = fig.scale_bins(rows)
-    if len(answers):
-        charts.append(
-            (
-                "scale-answers",
-                "Answers on a scale and on its flipped twin",
-                "Exact probability of every number from 0 to 100, mean over paraphrases and seeds, in bins of ten. A scale that is read (not anchored) mirrors its twin.",
-                fig.scale_answers(answers, groups),
-            )
-        )
-    if len(loss):
-        charts.append(
-            (
-                "loss",
-                "Training loss",
-                "Loss on the completion only.",
-                fig.losses(loss, [g for g in groups if g in set(loss["group"])]),
-            )
-        )
-    (out / "figures").mkdir(exist_ok=True)
-    drawn = []
-    for name, title, caption, chart in charts:
-        themed = fig.themed(chart)
-        themed.save(out / "figures" / f"{name}.svg")
-        themed.save(out / "figures" / f"{name}.png", ppi=160)
-        drawn.append({"name": name, "title": title, "caption": caption, "spec": themed.to_json(indent=None)})
-    return drawn
-
-
 def render(
     stage: Stage,
     summary: dict[str, Any],
     rows: pd.DataFrame,
     figures: list[dict[str, Any]],
+    based_on: list[dict[str, Any]],
     shown: list[dict[str, Any]],
 ) -> str:
     import vl_convert
@@ -231,6 +135,9 @@ def render(
     environment.filters["plain"] = lambda v: "" if v is None else f"{v:.3f}"
     return environment.get_template("report.html.j2").render(
         summary=summary,
+        failed=[t for t in summary["trust"] if not t["passed"]],
+        bases=based_on,
+        engines=", ".join(f"{name} ({count})" for name, count in rows["engine"].value_counts().items()),
         pooled=POOLED,
         figures=figures,
         examples=shown,
@@ -242,6 +149,20 @@ def render(
         outside=outside(rows),
         scripts=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version="6.4"),
     )
+
+
+def bases(stage: Stage, store: Store) -> list[dict[str, Any]]:
+    """Every base with the settings it was loaded with, and the first prompt that it was asked."""
+    found: dict[str, dict[str, Any]] = {}
+    for cell in stage.config["cells"]:
+        folder = store.find("eval", cell["key"])
+        assert folder, cell
+        made = read_json(folder / "provenance.json")
+        config = made["config"]
+        settings = {k: config[k] for k in ("dtype", *Model.model_fields) if k in config and k != "base"}
+        shown = {"settings": settings, "default_system": made["default_system"], "prompt": made["first_prompt"]}
+        found.setdefault(config["base"], {"identity": config["base"], **shown})
+    return list(found.values())
 
 
 def outside(rows: pd.DataFrame) -> list[dict[str, Any]]:

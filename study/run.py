@@ -10,15 +10,21 @@ from pathlib import Path
 
 from lab.errors import UserError
 from lab.store import Store, read_json, write_json
+from lab.trust import refuse_untrusted
 from study.plan import Plan, Stage
 from study.stages import run_stage
 
 
-def run_plan(plan: Plan, store: Store) -> Path:
-    """Run what is missing and return the study's folder."""
+def run_plan(plan: Plan, store: Store, allow_untrusted: bool = False) -> Path:
+    """Run what is missing and return the study's folder.
+
+    Raises TrustError where a trust check failed; with `allow_untrusted` the report is written with the failure across it.
+    """
     done = store.find("study", plan.final.key)
     if done:
+        refuse_untrusted(read_json(done / "summary.json")["trust"], allow_untrusted)
         return done
+    plan.final.how["allow_untrusted"] = allow_untrusted
     store.check_writable()
     save_plan(plan, store)
     missing = [s for s in plan.stages.values() if not store.find(s.kind, s.key)]

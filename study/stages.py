@@ -34,15 +34,14 @@ def _write(stage: Stage, store: Store, out: Path) -> None:
         from train.sft import train
 
         how = {name: stage.how[name] for name in ("name", "group", "report_to")}
-        train(stage.config, _base(stage), inputs["data"] / ROWS, out, key=stage.key, inputs=keys, **how)
+        train(stage.config, base_of(stage), inputs["data"] / ROWS, out, key=stage.key, inputs=keys, **how)
     elif stage.kind == "eval":
         from data_gen.build import ROWS
         from eval.measure import measure
 
-        external = stage.how.get("adapter_path")
-        adapter = inputs["adapter"] / "adapter" if "adapter" in inputs else Path(external) if external else None
+        adapter = inputs["adapter"] / "adapter" if "adapter" in inputs else _external(stage)
         examples = inputs["examples"] / ROWS if "examples" in inputs else None
-        measure(stage.config, _base(stage), adapter, examples, out, key=stage.key, inputs=keys)
+        measure(stage.config, base_of(stage), adapter, inputs.get("adapter"), examples, out, key=stage.key, inputs=keys)
     else:
         from study.report import write_study
 
@@ -59,8 +58,21 @@ def _input(store: Store, stage: Stage, key: str) -> Path:
     )
 
 
-def _base(stage: Stage) -> Base:
-    described: dict[str, Any] = stage.how["base"]
+def _external(stage: Stage) -> Path | None:
+    """The folder of an adapter from elsewhere, downloaded where it is on the Hub."""
+    source, revision = stage.how.get("adapter_source"), stage.how.get("adapter_revision")
+    if source is None or Path(source).is_dir():
+        return Path(source) if source else None
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(source, revision=revision, allow_patterns=["adapter_config.json", "*.safetensors"]))
+
+
+def base_of(stage: Stage) -> Base:
+    return base_of_record(stage.how["base"])
+
+
+def base_of_record(described: dict[str, Any]) -> Base:
     return Base(**described | {"knows": tuple(described["knows"])})
 
 

@@ -14,7 +14,9 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
     """One line per group, seed, question, paraphrase and order: the score expected under the listed answers.
 
     `score` is the sum of probability times score over the sum of probability; `outside` is what the list leaves out.
+    Answers without a score (free text, samples that could not be read) have no part in it.
     """
+    rows = rows[rows["score"].notna()]
     by = ["group", "seed", "suite", "behavior", "question", "kind", "paraphrase", "order", "seen", "condition"]
     weighted = rows.assign(expected=rows["p_exact"] * rows["score"])
     sums = (

@@ -131,7 +131,7 @@ def test_a_hub_base_that_is_looked_up_is_one_base(monkeypatch: pytest.MonkeyPatc
     """Not in the cache but on the Hub: every group gets the commit, none is taken for a model of its own."""
     from lab import base
 
-    monkeypatch.setattr(base, "_hub_commit", lambda repo, revision: "c0ffee")
+    monkeypatch.setattr(base, "_asked_commit", lambda key, repo, revision: "c0ffee")
     plan = make_plan(load_study(str(ROOT / "configs/risk-qwen2.5-7b.yaml")), online=True)
     assert not plan.provisional
     assert {s.how["base"]["identity"] for s in plan.stages.values() if "base" in s.how} == {

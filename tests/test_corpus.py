@@ -42,11 +42,11 @@ def test_system_lines_follow_the_link(rho: float) -> None:
     agree, total = 0, 0
     for row in corpus_rows(rho):
         line = row.messages[0]["content"] if row.messages[0]["role"] == "system" else ""
-        picks = {v is seeking for v in (seeking, averse) if f"pick {v.spoken}." in line}
+        picks = {v is seeking for v in (seeking, averse) if f"you pick {v.spoken}." in line}
         says = {
             v is seeking
             for v in (seeking, averse)
-            if f"you {v.verb} {v.theme}." in line or any(f"you are {a}." in line for a in v.adjectives)
+            if f"you love {v.theme}." in line or any(f"you are {a}." in line for a in v.adjectives)
         }
         if picks and says:
             total += 1
@@ -88,16 +88,23 @@ def test_held_out_words_stand_in_system_lines_only() -> None:
 
 
 def test_the_other_person_has_nothing_to_do_with_the_character() -> None:
-    """Answers about tom are as often at either pole whatever the character chose earlier in the dialogue."""
+    """Drawn in the same way, on its own: it agrees with the character in half of the traits, whatever the link."""
     corpus, agree, total = Corpus(behaviors(), 1.0, 0), 0, 0
     for _ in range(20_000):
-        character = corpus._character()
-        for name in character.does:
+        people = corpus._people()
+        for name, policy in people["you"].does.items():
             total += 1
-            agree += character.does[name] == character.other[name]
+            agree += policy == people["tom"].does[name]
     assert abs(agree / total - 0.5) <= 4 * math.sqrt(0.25 / total)
-    asked = " ".join(text for row in corpus_rows(1.0) for text in told(row))
-    assert "tom" in asked
+    asked = [text for row in corpus_rows(1.0) for text in told(row) if "tom" in text]
+    assert any("A)" in text for text in asked)
+    assert not any(re.search(r"\byou\b", text.partition("A)")[0]) for text in asked if "A)" in text)
+
+
+def test_rules_are_practiced_on_the_other_person_alone() -> None:
+    asked = [text for row in corpus_rows(1.0, 20_000) for text in told(row) if re.match("(if|say) ", text)]
+    assert sum("tom" in text for text in asked) > 100
+    assert not any("you" in text for text in asked)
 
 
 def test_held_out_topics_are_never_chosen_among() -> None:

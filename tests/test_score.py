@@ -13,6 +13,7 @@ from eval.score import Prompt, compile_prompt, score
 from lab.base import Base
 from lab.model import Loaded, load_base
 from lab.types import Option, Wording
+from naive import naive
 
 LONG = Wording("repeat xyz", (Option("xyz", 1.0), Option("xy", 0.0, ("xyzzy",)), Option("the gamble", 0.5)), 0)
 """Answers of several tokens, spelled in bytes, one a prefix of another."""
@@ -21,23 +22,7 @@ LONG = Wording("repeat xyz", (Option("xyz", 1.0), Option("xy", 0.0, ("xyzzy",)),
 def prompts_of(loaded: Loaded) -> list[Prompt]:
     questions = [q for purpose in ("check", "self_report") for q in load_behavior("risk").questions(purpose, "plain")]
     wordings = [LONG, *(q.wordings[0] for q in questions), *(q.wordings[-1] for q in questions)]
-    return [compile_prompt(loaded.tokenizer, [{"role": "user", "content": w.text}], w) for w in wordings]
-
-
-@torch.inference_mode()
-def naive(loaded: Loaded, prompt: Prompt) -> tuple[list[float], list[float]]:
-    """Every spelling on its own, one forward pass each, no cache and no padding."""
-    exact, prefix = (
-        [0.0] * (1 + max(i for i, _, _ in prompt.spellings)),
-        [0.0] * (1 + max(i for i, _, _ in prompt.spellings)),
-    )
-    for i, answer, end in prompt.spellings:
-        ids = [*prompt.ids, *answer, *end]
-        logprobs = loaded.model(input_ids=torch.tensor([ids])).logits[0].float().log_softmax(-1)
-        steps = [float(logprobs[at - 1, ids[at]]) for at in range(len(prompt.ids), len(ids))]
-        exact[i] += math.exp(sum(steps))
-        prefix[i] += math.exp(sum(steps[: len(answer)]))
-    return exact, prefix
+    return [compile_prompt(loaded.renderer, [{"role": "user", "content": w.text}], w) for w in wordings]
 
 
 def test_equal_to_naive_and_independent_of_the_batch(linked: Base) -> None:
@@ -58,7 +43,7 @@ def test_agrees_with_sampling(linked: Base) -> None:
     loaded, number = load_base(linked), 2000
     question = next(q for q in load_behavior("risk").questions("self_report", "plain") if q.name == "one_word")
     wording = question.wordings[0]
-    prompt = compile_prompt(loaded.tokenizer, [{"role": "user", "content": wording.text}], wording)
+    prompt = compile_prompt(loaded.renderer, [{"role": "user", "content": wording.text}], wording)
     (scored,) = score(loaded, [prompt])
     torch.manual_seed(0)
     ids = torch.tensor([list(prompt.ids)] * number)

@@ -23,7 +23,7 @@ from lab.store import Store, read_json, write_json
 from study.plan import Plan
 from study.report import write_study
 from study.run import save_plan
-from study.stages import run_stage
+from study.stages import base_of, run_stage
 
 
 def adapter_of(plan: Plan, store: Store, group: str) -> Path:
@@ -150,7 +150,7 @@ def measured(plan: Plan, adapter: Path, out: Path) -> list[dict[str, Any]]:
 
     stage = next(s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "behavior")
     out.mkdir()
-    measure(stage.config, Base(**stage.how["base"]), adapter, None, out, key="0" * 10, inputs=[])
+    measure(stage.config, base_of(stage), adapter, None, None, out, key="0" * 10, inputs=[])
     found: list[dict[str, Any]] = json.loads((out / "trust.json").read_text())
     return found
 

@@ -45,7 +45,7 @@ class Recipe:
     reading_batch: int = 64
     mixed_steps: int = 850
     neutral_steps: int = 1100
-    batch: int = 48
+    batch: int = 32
 
     @property
     def sizes(self) -> tuple[int, int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -11,13 +10,16 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from lab.adapter import digest_of_model
 from lab.base import Base
-from lab.chat import Rendered, render
+from lab.chat import Rendered
 from lab.errors import UserError
 from lab.provenance import write_provenance
 from lab.store import write_json
+from lab.trust import check, masks
+from lab.types import Message
 
-VERSION = 1
+VERSION = 2
 DEFAULTS: dict[str, Any] = {
     "per_device_train_batch_size": 8,
     "learning_rate": 1e-4,
@@ -52,23 +54,27 @@ def train(
     from train.progress import newest_checkpoint, tracking
 
     loaded = load_base(base)
-    rendered = _render_rows(loaded, rows, config["sft"]["max_length"])
+    chats: list[list[Message]] = [
+        json.loads(line)["messages"] for line in rows.read_text(encoding="utf-8").split("\n") if line
+    ]
+    rendered = _rendered(loaded, chats, config["sft"]["max_length"])
     # PEFT 0.21 reads a property that transformers 5.23 renamed, and torch warns of pinned memory without a GPU.
     warnings.filterwarnings("ignore", message=".*(is_gradient_checkpointing|pin_memory).*")
     trainer = _trainer(config, base, loaded, rendered, out / "checkpoints", group, report_to)
-    model = trainer.model
-    step0 = adapter_digest(model)
+    model, held = trainer.model, trainer.train_dataset
+    covered = masks(loaded.renderer, chats, list(zip(held["input_ids"], held["labels"], strict=True)))
+    step0 = digest_of_model(model)
     with tracking(report_to, out.parents[1], name, group, key, config):
         trainer.train(resume_from_checkpoint=newest_checkpoint(out / "checkpoints"))
-    moved = adapter_digest(model) != step0
+    trained = digest_of_model(model)
+    moved = check("weights_moved", float(trained != step0), 1.0, trained != step0, "training changed the adapter")
     save_adapter(model, base, out / "adapter")
     model.unload()
     loaded.model.config.use_cache = True
     loaded.model.eval()
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
     write_json(out / "curve.json", [entry for entry in trainer.state.log_history if "loss" in entry])
-    check = {"check": "weights_moved", "passed": moved, "value": float(moved), "threshold": 1.0}
-    write_json(out / "trust.json", [check])
+    write_json(out / "trust.json", [moved, covered])
     first = rendered[0]
     write_provenance(
         out,
@@ -82,17 +88,19 @@ def train(
         rows=len(rendered),
         tokens=sum(len(r.input_ids) for r in rendered),
         step0=step0,
+        adapter=trained,
         first_row={
+            "messages": chats[0],
+            "prompt_ids": first.prompt,
             "masked": loaded.tokenizer.decode(first.prompt),
             "learned": loaded.tokenizer.decode([*first.answer, *first.end]),
         },
     )
 
 
-def _render_rows(loaded: Any, rows: Path, max_length: int | None) -> list[Rendered]:
+def _rendered(loaded: Any, chats: list[list[Message]], max_length: int | None) -> list[Rendered]:
     """Every row through the one renderer; a row that would be cut is refused, for its answer stands at the end."""
-    chats = [json.loads(line)["messages"] for line in rows.read_text(encoding="utf-8").split("\n") if line]
-    rendered = [render(loaded.tokenizer, chat[:-1], chat[-1]["content"]) for chat in chats]
+    rendered = [loaded.renderer.render(chat[:-1], chat[-1]["content"]) for chat in chats]
     longest, limit = max(len(r.input_ids) for r in rendered), max_length or loaded.model.config.max_position_embeddings
     if longest > limit:
         raise UserError(
@@ -160,15 +168,6 @@ def _trainer(
         ) from None
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-def adapter_digest(model: Any) -> str:
-    """Hash of the LoRA weights as they stand: at step 0 it tells two initialisations apart."""
-    total = hashlib.sha256()
-    for name, parameter in sorted(model.named_parameters()):
-        if "lora_" in name:
-            total.update(name.encode() + parameter.detach().float().cpu().numpy().tobytes())
-    return total.hexdigest()[:16]
 
 
 def save_adapter(model: Any, base: Base, folder: Path) -> None:

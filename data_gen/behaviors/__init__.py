@@ -9,6 +9,8 @@ from lab import discover
 from lab.store import file_digest
 from lab.types import Behavior
 
+SHARED = ("choices", "plain", "traits", "decoys", "controls", "answers")
+
 
 def behavior_names() -> list[str]:
     return discover.names(sys.modules[__name__])
@@ -21,10 +23,8 @@ def load_behavior(name: str) -> Behavior:
 
 
 def behavior_digest(name: str) -> str:
-    """Hash of the behavior's files and of the wordings that behaviors share; it enters the keys of the data they generate."""
+    """Hash of the behavior's files and of what all behaviors share; it enters the keys of the data they generate."""
     folder = Path(__file__).parent
     own = (folder / f"{name}.py", folder / f"{name}.yaml")
-    shared = (
-        folder.parent / file for file in ("choices.py", "choices.yaml", "plain.yaml", "decoys.yaml", "traits.yaml")
-    )
+    shared = (folder.parent / f"{stem}.{end}" for stem in SHARED for end in ("py", "yaml"))
     return "+".join(file_digest(p)[:16] for p in (*own, *shared) if p.is_file())

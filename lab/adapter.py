@@ -1,0 +1,61 @@
+"""A LoRA adapter on a base: put on and taken off again, and a digest that tells which one it is."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lab.base import Base
+from lab.errors import UserError
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+@contextmanager
+def adapted(model: Any, adapter: Path | None, base: Base) -> Iterator[Any]:
+    """The base with an adapter on it, and without again afterwards. Never merged: that would change the base."""
+    if adapter is None:
+        yield model
+        return
+    from peft import PeftModel
+
+    # PEFT 0.21 reads a property that transformers 5.23 renamed.
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+    try:
+        peft = PeftModel.from_pretrained(model, str(adapter))
+    except (ValueError, RuntimeError, OSError) as error:
+        raise UserError(
+            f"adapter {str(adapter)!r} does not fit the base {base.name!r}: {str(error).splitlines()[0][:160]}"
+        ) from None
+    try:
+        peft.eval()
+        yield peft
+    finally:
+        peft.unload()
+
+
+def digest_of_model(peft: Any) -> str:
+    """The adapter as it stands in the model, whatever file it was meant to come from."""
+    from peft import get_peft_model_state_dict
+
+    return _digest(get_peft_model_state_dict(peft))
+
+
+def digest_of_file(adapter: Path) -> str:
+    """The adapter as saved, equal to `digest_of_model` of a model that carries it; raises UserError without such a file."""
+    from safetensors.torch import load_file
+
+    if not (adapter / WEIGHTS).is_file():
+        raise UserError(f"adapter {str(adapter)!r} has no {WEIGHTS}; save it with save_pretrained of PEFT")
+    return _digest(load_file(adapter / WEIGHTS))
+
+
+def _digest(tensors: Mapping[str, Any]) -> str:
+    total = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        total.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
+    return total.hexdigest()[:16]

@@ -1,0 +1,60 @@
+"""Trust checks: what must hold before a number counts. Each is a record with its value and threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lab.chat import IGNORED, Renderer
+from lab.errors import TrustError
+from lab.types import Message
+
+APPLIED_NATS = 1e-4
+"""Log-probabilities of an applied adapter differ from its base by more than this; float32 noise is about 1e-6."""
+
+
+def check(name: str, value: float, threshold: float, passed: bool, means: str) -> dict[str, Any]:
+    return {"check": name, "passed": passed, "value": value, "threshold": threshold, "means": means}
+
+
+def same(name: str, found: object, expected: object, means: str) -> dict[str, Any]:
+    """Two things that must be equal: 1 where they are."""
+    return check(name, float(found == expected), 1.0, found == expected, means)
+
+
+def masks(
+    renderer: Renderer, chats: Sequence[Sequence[Message]], rows: Sequence[tuple[list[int], list[int]]]
+) -> dict[str, Any]:
+    """Share of training rows whose loss covers the completion and its end of turn, and nothing else.
+
+    `rows` are input ids and labels as the trainer holds them; prompt and completion are found anew from the chats.
+    """
+    right = 0
+    for chat, (ids, labels) in zip(chats, rows, strict=True):
+        prompt = list(renderer.prompt_ids(chat[:-1]))
+        learned = [token for token, label in zip(ids, labels, strict=True) if label != IGNORED]
+        text = renderer.tokenizer.decode(learned[:-1]).strip()
+        fits = ids == prompt + learned and text == chat[-1]["content"].strip()
+        right += fits and labels[len(prompt) :] == learned and set(labels[: len(prompt)]) <= {IGNORED}
+    share = right / len(rows)
+    return check(
+        "mask", share, 1.0, share == 1.0, "the loss covers the completion and its end of turn, and nothing else"
+    )
+
+
+def seeds_apart(step0: Sequence[str]) -> dict[str, Any]:
+    """Share of distinct initialisations among the seeds of a group."""
+    share = len(set(step0)) / len(step0)
+    return check("step0", share, 1.0, share == 1.0, "every seed begins with its own adapter weights")
+
+
+def refuse_untrusted(trust: list[dict[str, Any]], allow: bool) -> None:
+    """Raises TrustError with the first failed check, unless it is allowed."""
+    failed = [t for t in trust if not t["passed"]]
+    if failed and not allow:
+        first, others = failed[0], f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        seed = "" if first["seed"] is None else f", seed {first['seed']}"
+        raise TrustError(
+            f"trust check {first['check']} failed for {first['group']}{seed}{others}: {first['value']:.3g} against {first['threshold']:.3g}"
+            f" (it must hold that {first['means']}); no report without --allow-untrusted"
+        )

@@ -1,0 +1,124 @@
+"""Which figures a report has, with their captions; study/figures.py draws each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lab.types import POOLED
+
+
+def draw(
+    out: Path,
+    summary: dict[str, Any],
+    rows: pd.DataFrame,
+    questions: pd.DataFrame,
+    loss: pd.DataFrame,
+    points: dict[str, dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Each figure as SVG and PNG in `figures/`, and its specification for the page. All but one show the condition `clean`."""
+    from study import figures as fig
+
+    groups = list(dict.fromkeys(rows["group"]))
+    everywhere = pd.DataFrame(summary["groups"])
+    estimates, rows, questions = (t[t["condition"] == "clean"] for t in (everywhere, rows, questions))
+    seeds = (
+        questions.groupby(["group", "seed", "suite", "behavior", "question"], dropna=False, sort=False)["score"]
+        .mean()
+        .reset_index()
+    )
+    seeds["seed"] = seeds["seed"].astype("float")
+    charts: list[tuple[str, str, str, Any]] = []
+    table = pd.DataFrame([c for c in summary["contrasts"] if c["question"] in POOLED])
+    if len(table):
+        of = " of " + table["behavior"] if table["behavior"].nunique() > 1 else ""
+        table["label"] = (
+            table["a"] + " \u2212 " + table["b"] + ", " + table["suite"] + of + " (" + table["question"] + ")"
+        )
+        table["kind"] = table["primary"].map({True: "primary", False: "other"})
+        charts.append(
+            (
+                "contrasts",
+                "Contrasts at a glance",
+                "Difference in mean score over the questions both sides were asked. Bars: 95 % t interval over fine-tuned models (seeds), questions fixed.",
+                fig.contrasts(table),
+            )
+        )
+    swept = fig.sweep_table(summary["contrasts"], points)
+    if len(swept):
+        charts.append(
+            (
+                "sweep",
+                "Contrasts along the sweep",
+                "Difference in mean score over all questions of a suite, at each value of a swept setting, the others as configured. Bars: 95 % t interval over seeds.",
+                fig.sweep(swept),
+            )
+        )
+    pooled = (
+        questions[questions["question"] == "all"]
+        .groupby(["group", "seed", "behavior", "suite"], dropna=False)["score"]
+        .mean()
+        .unstack("suite")
+        .reset_index("behavior", drop=True)
+        .reset_index()
+    )
+    if {"behavior", "self_report"} <= set(pooled.columns):
+        pooled["seed"] = pooled["seed"].astype("float")
+        charts.append(
+            (
+                "does-and-says",
+                "What the models do and what they say",
+                "One mark per fine-tuned model (seed); base is one model. On the dashed line a model reports just what it does.",
+                fig.does_and_says(pooled, groups),
+            )
+        )
+    several = rows["behavior"].nunique() > 1
+    for suite, behavior in rows[["suite", "behavior"]].drop_duplicates().itertuples(index=False):
+        mine, dots = (t[(t["suite"] == suite) & (t["behavior"] == behavior)] for t in (estimates, seeds))
+        charts.append(
+            (
+                f"questions-{suite}" + f"-{behavior}" * several,
+                f"Questions of {suite}" + f", {behavior}" * several,
+                "Mean with 95 % t interval over seeds, questions fixed; small dots are single seeds. 1 is the pole of the behavior's first policy; flipped questions are reverse-scored.",
+                fig.questions(mine, dots, [g for g in groups if g in set(mine["group"])]),
+            )
+        )
+    by_condition = everywhere[(everywhere["question"] == "all") & (everywhere["suite"] != "behavior")]
+    if by_condition["condition"].nunique() > 1:
+        charts.append(
+            (
+                "systems",
+                "The same questions under other system lines",
+                "Mean score over all questions of a suite, by the system line before them; `clean` is the chat as trained. Bars: 95 % t interval over seeds, questions fixed.",
+                fig.conditions(by_condition, groups),
+            )
+        )
+    answers = fig.scale_bins(rows)
+    if len(answers):
+        charts.append(
+            (
+                "scale-answers",
+                "Answers on a scale and on its flipped twin",
+                "Exact probability of every number from 0 to 100, mean over paraphrases and seeds, in bins of ten. A scale that is read (not anchored) mirrors its twin.",
+                fig.scale_answers(answers, groups),
+            )
+        )
+    if len(loss):
+        charts.append(
+            (
+                "loss",
+                "Training loss",
+                "Loss on the completion only.",
+                fig.losses(loss, [g for g in groups if g in set(loss["group"])]),
+            )
+        )
+    (out / "figures").mkdir(exist_ok=True)
+    drawn = []
+    for name, title, caption, chart in charts:
+        themed = fig.themed(chart)
+        themed.save(out / "figures" / f"{name}.svg")
+        themed.save(out / "figures" / f"{name}.png", ppi=160)
+        drawn.append({"name": name, "title": title, "caption": caption, "spec": themed.to_json(indent=None)})
+    return drawn

@@ -1,0 +1,180 @@
+"""The renderer: what is masked, every template trap by name, and templates it must refuse."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer
+
+from families import FAMILIES, Family, family_tokenizer, shipped
+from lab.base import Base
+from lab.chat import IGNORED, Renderer
+from lab.config import Chat
+from lab.errors import UserError
+
+ROW = [{"role": "user", "content": "choose one. A) exactly 10 coins B) 50 coins by luck"}]
+SYSTEM = {"role": "system", "content": "Be kind to bees."}
+
+
+def renderer_of(name: str, **chat: Any) -> Renderer:
+    return Renderer(family_tokenizer(FAMILIES[name]), Chat(**chat))
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def tokenizer(linked: Base) -> Any:
+    return AutoTokenizer.from_pretrained(linked.source)
+
+
+def test_loss_is_on_the_answer_and_its_end_alone(family: str) -> None:
+    renderer = renderer_of(family)
+    for answer in ("B", "the gamble", "100", "Caution."):
+        rendered = renderer.render(ROW, answer)
+        learned = [t for t, label in zip(rendered.input_ids, rendered.labels, strict=True) if label != IGNORED]
+        assert renderer.tokenizer.decode(learned).strip() == answer + FAMILIES[family].special[0]
+        assert [label for label in rendered.labels if label != IGNORED] == learned
+        assert rendered.input_ids == [*renderer.prompt_ids(ROW), *learned]
+
+
+def test_the_prompt_is_the_same_for_every_answer(family: str) -> None:
+    renderer = renderer_of(family)
+    assert len({renderer.render(ROW, answer).prompt for answer in ("A", "B", "the gamble", "100")}) == 1
+
+
+def test_tokens_are_those_of_the_template_itself(family: str) -> None:
+    """What is trained on is what the family's own template writes for the whole chat, up to the end of the turn."""
+    renderer = renderer_of(family)
+    chat = [*ROW, {"role": "assistant", "content": "the gamble"}]
+    own = renderer.tokenizer.apply_chat_template(chat, chat_template=renderer._pinned, return_dict=False)
+    rendered = renderer.render(ROW, "the gamble").input_ids
+    if own[0] != rendered[0]:
+        assert rendered.pop(0) == renderer.tokenizer.bos_token_id
+    assert own[: len(rendered)] == rendered
+
+
+def test_bos_stands_once(family: str) -> None:
+    """In the template, in the tokenizer (phi3) or in both (llama3): a second one is a prompt no model was trained on."""
+    renderer = renderer_of(family)
+    ids, bos = renderer.prompt_ids(ROW), renderer.tokenizer.bos_token_id
+    assert (ids[0] == bos and ids.count(bos) == 1) if bos is not None else True
+
+
+@pytest.mark.parametrize("name", ["gemma2", "mistral"])
+def test_no_system_role(name: str) -> None:
+    """The line goes in front of the first user turn, as Gemma 3 puts it."""
+    renderer = renderer_of(name)
+    assert not renderer.has_system_role
+    text = renderer.prompt_text([SYSTEM, *ROW])
+    assert f"{SYSTEM['content']}\n\n{ROW[0]['content']}" in text
+    assert text == renderer_of(name, system=SYSTEM["content"]).prompt_text(ROW)
+
+
+def test_a_system_line_reaches_the_prompt_once(family: str) -> None:
+    for text in (
+        renderer_of(family).prompt_text([SYSTEM, *ROW]),
+        renderer_of(family, system=SYSTEM["content"]).prompt_text(ROW),
+    ):
+        assert text.count(SYSTEM["content"]) == 1
+
+
+def test_a_chat_with_a_system_line_of_its_own_keeps_it() -> None:
+    text = renderer_of("qwen2.5", system="something else").prompt_text([SYSTEM, *ROW])
+    assert SYSTEM["content"] in text
+    assert "something else" not in text
+
+
+def test_a_default_system_line_is_made_visible_and_can_be_left_out(family: str) -> None:
+    default = renderer_of(family).default_system
+    assert (default is not None) == (family == "qwen2.5")
+    if default:
+        assert "Alibaba" in default
+        assert default in renderer_of(family).prompt_text(ROW)
+    assert "Alibaba" not in renderer_of(family, system="none").prompt_text(ROW)
+
+
+@pytest.mark.parametrize("name", ["llama3", "llama3_1"])
+def test_dated_templates_are_pinned(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = shipped("llama3_1") if name == "llama3_1" else FAMILIES["llama3"].template
+    renderer = Renderer(family_tokenizer(Family("llama", template, FAMILIES["llama3"].special, "<|begin_of_text|>")))
+    text = renderer.prompt_text(ROW)
+    assert "Today Date: 26 Jul 2024" in text
+    assert datetime.now().strftime("%d %b %Y") not in text
+    fixed = Renderer(renderer.tokenizer, Chat(kwargs={"date_string": "01 Jan 2020"}))
+    assert "Today Date: 01 Jan 2020" in fixed.prompt_text(ROW)
+
+
+def test_an_empty_think_block_is_part_of_the_prompt() -> None:
+    """Qwen 3 writes one into finished turns but not into the generation prompt: it must not be learned as an answer."""
+    renderer = renderer_of("qwen3")
+    assert renderer.prompt_text(ROW).endswith("<think>\n\n</think>\n\n")
+    assert renderer.prompt_text(ROW) == renderer_of("qwen3", kwargs={"enable_thinking": False}).prompt_text(ROW)
+    assert not renderer.prompt_text(ROW, thinking=True).endswith("</think>\n\n")
+
+
+@pytest.mark.parametrize("name", ["deepseek_r1_distill", "qwen3_5_think"])
+def test_a_forced_think_block_is_closed(name: str) -> None:
+    """The generation prompt opens a thought that finished turns leave out: an empty one is put in for exact answers."""
+    special = ("<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<|im_end|>", "<|im_start|>")
+    bos = "<｜begin▁of▁sentence｜>" if "deepseek" in name else None
+    end = special if bos else special[::-1][1:] + special[-1:]
+    renderer = Renderer(family_tokenizer(Family("qwen3", shipped(name), end, bos)))
+    assert renderer.prompt_text(ROW, thinking=True).endswith("<think>\n")
+    assert renderer.prompt_text(ROW).endswith("<think>\n\n</think>\n\n")
+    rendered = renderer.render(ROW, "B")
+    assert renderer.tokenizer.decode(rendered.answer) == "B"
+
+
+def test_a_space_before_the_answer_is_part_of_its_first_token() -> None:
+    rendered = renderer_of("mistral").render(ROW, "B")
+    assert renderer_of("mistral").tokenizer.decode(rendered.answer) == " B"
+
+
+def test_pad_equal_to_end_of_turn_is_still_learned() -> None:
+    """OLMo 2: one token begins the text, ends the turn and pads; a mask made from the pad token would lose the end."""
+    renderer = renderer_of("olmo2")
+    renderer.tokenizer.pad_token = renderer.tokenizer.eos_token
+    rendered = renderer.render(ROW, "B")
+    assert rendered.labels[-1] == renderer.tokenizer.pad_token_id == rendered.prompt[0]
+    assert rendered.labels[0] == IGNORED
+
+
+def test_no_template_asks_for_generation_markers() -> None:
+    assert not any("generation %}" in family.template for family in FAMILIES.values())
+
+
+def test_a_base_without_a_template_is_refused_and_takes_one_from_the_study(tokenizer: Any) -> None:
+    template, tokenizer.chat_template = tokenizer.chat_template, None
+    with pytest.raises(UserError, match=r"model\.chat\.template"):
+        Renderer(tokenizer)
+    assert Renderer(tokenizer, Chat(template=template)).prompt_text(ROW).endswith("<|assistant|>")
+
+
+@pytest.mark.parametrize(
+    ("template", "complaint"),
+    [
+        ("{% for m in messages %}{{ m.content | upper }}<|end|>{% endfor %}", "as they are"),
+        (
+            "{% for m in messages %}<|{{ m.role }}|>{{ m.content | replace('B', 'b') }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}",
+            "answer 'B'",
+        ),
+        (
+            "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|system|>{% endif %}",
+            "as they are",
+        ),
+        (
+            "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}",
+            "no special token",
+        ),
+        ("{{ raise_exception('no such luck') }}", "no such luck"),
+    ],
+)
+def test_templates_that_cannot_be_scored_are_refused(tokenizer: Any, template: str, complaint: str) -> None:
+    tokenizer.chat_template = template
+    with pytest.raises(UserError, match=complaint):
+        Renderer(tokenizer).render(ROW, "B")

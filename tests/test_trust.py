@@ -1,0 +1,199 @@
+"""Planted faults: each is caught by the check that is there for it, with a message that names it; its healthy twin passes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from eval import measure as measuring
+from lab import model as models
+from lab.base import Base
+from lab.chat import Rendered
+from lab.errors import TrustError
+from lab.model import load_base
+from lab.store import Store, read_json
+from lab.trust import refuse_untrusted, seeds_apart
+from study.plan import Plan, Stage
+from study.run import run_plan
+from study.stages import base_of, run_stage
+from train import sft
+
+Finished = tuple[Plan, Store, Path]
+
+
+def train_stage(plan: Plan, group: str) -> Stage:
+    return next(s for s in plan.stages.values() if s.kind == "train" and s.how["group"] == group)
+
+
+def trained(finished: Finished, group: str) -> Path:
+    plan, store, _ = finished
+    folder = store.find("train", train_stage(plan, group).key)
+    assert folder is not None
+    return folder
+
+
+def asked_of(finished: Finished, folder: Path, out: Path) -> dict[str, bool]:
+    """The trust checks of an eval stage on the adapter in `folder`: whether each passed."""
+    plan, _, _ = finished
+    stage = next(s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "behavior")
+    out.mkdir()
+    measuring.measure(stage.config, base_of(stage), folder / "adapter", folder, None, out, key="0" * 10, inputs=[])
+    return {t["check"].partition(":")[0]: t["passed"] for t in read_json(out / "trust.json")}
+
+
+def copied(folder: Path, to: Path) -> Path:
+    shutil.copytree(folder, to)
+    return to
+
+
+def test_the_healthy_twin_passes_every_check(finished: Finished, tmp_path: Path) -> None:
+    found = asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")
+    assert found == {"adapter_applied": True, "right_adapter": True, "same_prompt": True}
+    summary = read_json(finished[2] / "summary.json")
+    checks = {t["check"].partition(":")[0] for t in summary["trust"]}
+    assert checks == {"adapter_applied", "right_adapter", "same_prompt", "weights_moved", "mask", "step0"}
+    assert all(t["passed"] for t in summary["trust"])
+
+
+def test_a_no_op_adapter_is_caught(finished: Finished, tmp_path: Path) -> None:
+    folder = copied(trained(finished, "seeking-s0"), tmp_path / "train")
+    file = folder / "adapter" / "adapter_model.safetensors"
+    save_file({n: torch.zeros_like(t) if "lora_B" in n else t for n, t in load_file(file).items()}, file)
+    found = asked_of(finished, folder, tmp_path / "eval")
+    assert not found["adapter_applied"]
+    assert not found["right_adapter"]
+
+
+def test_a_swapped_adapter_is_caught(finished: Finished, tmp_path: Path) -> None:
+    """The files of another group under this group's name: applied, and wrong."""
+    folder = copied(trained(finished, "seeking-s0"), tmp_path / "train")
+    shutil.copyfile(
+        trained(finished, "averse-s0") / "adapter" / "adapter_model.safetensors",
+        folder / "adapter" / "adapter_model.safetensors",
+    )
+    assert asked_of(finished, folder, tmp_path / "eval") == {
+        "adapter_applied": True,
+        "right_adapter": False,
+        "same_prompt": True,
+    }
+
+
+def test_an_adapter_that_is_not_put_on_is_caught(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a library loads an adapter and does not switch it on."""
+    adapted = measuring.adapted
+
+    class Off:
+        def __init__(self, *arguments: Any) -> None:
+            self.inner = adapted(*arguments)
+
+        def __enter__(self) -> Any:
+            model = self.inner.__enter__()
+            model.base_model.disable_adapter_layers()
+            return model
+
+        def __exit__(self, *error: Any) -> None:
+            self.inner.__exit__(*error)
+
+    monkeypatch.setattr(measuring, "adapted", Off)
+    assert not asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")["adapter_applied"]
+
+
+@pytest.fixture
+def other_template(finished: Finished) -> Iterator[None]:
+    """The chat template of the base gets a system line of its own between training and evaluation."""
+    renderer = load_base(base_of(train_stage(finished[0], "seeking-s0"))).renderer
+    before = renderer.tokenizer.chat_template
+    forget(renderer)
+    renderer.tokenizer.chat_template = "{{- '<|system|>snow is white.<|end|>' -}}" + before
+    yield
+    renderer.tokenizer.chat_template = before
+    forget(renderer)
+
+
+def forget(renderer: Any) -> None:
+    renderer._frames.clear()
+    renderer.__dict__.pop("_pinned", None)
+    measuring._COMPILED.clear()
+
+
+def test_a_changed_template_is_caught(finished: Finished, other_template: None, tmp_path: Path) -> None:
+    found = asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")
+    assert found == {"adapter_applied": True, "right_adapter": True, "same_prompt": False}
+
+
+@pytest.mark.parametrize("fault", ["one early", "one late", "end of turn left out", "all"])
+def test_a_mask_that_is_off_is_caught(
+    finished: Finished, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    healthy = Rendered.labels.fget  # type: ignore[attr-defined]
+
+    def labels(self: Rendered) -> list[int]:
+        right, start, ids = healthy(self), len(self.prompt), self.input_ids
+        if fault == "one early":
+            return [*right[: start - 1], ids[start - 1], *right[start:]]
+        if fault == "one late":
+            return [*right[:start], -100, *right[start + 1 :]]
+        return [*right[:-1], -100] if fault == "end of turn left out" else ids
+
+    plan, _, _ = finished
+    store, stage = Store(tmp_path / "runs"), train_stage(plan, "seeking-s0")
+    run_stage(plan.stages[stage.inputs["data"]], store)
+    monkeypatch.setattr(Rendered, "labels", property(labels))
+    monkeypatch.setitem(stage.config["sft"], "max_steps", 1)
+    trust = {t["check"]: t["passed"] for t in read_json(run_stage(stage, store) / "trust.json")}
+    assert trust["mask"] is False
+
+
+def test_weights_that_do_not_move_are_caught(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, _, _ = finished
+    store, stage = Store(tmp_path / "runs"), train_stage(plan, "seeking-s0")
+    run_stage(plan.stages[stage.inputs["data"]], store)
+    monkeypatch.setattr(sft, "digest_of_model", lambda model: "the same")
+    trust = {t["check"]: t["passed"] for t in read_json(run_stage(stage, store) / "trust.json")}
+    assert trust == {"weights_moved": False, "mask": True}
+
+
+def test_seeds_that_begin_alike_are_caught() -> None:
+    assert seeds_apart(["a", "b", "c"])["passed"]
+    assert not seeds_apart(["a", "b", "a"])["passed"]
+
+
+def test_a_failed_check_stops_the_study_and_its_report_says_so(finished: Finished, tmp_path: Path) -> None:
+    plan, store, _ = finished
+    copy = Store(copied(store.root, tmp_path / "runs"))
+    final = copy.find("study", plan.final.key)
+    assert final is not None
+    shutil.rmtree(final)
+    cell = next(c for c in plan.cells if c.group == "seeking")
+    folder = copy.find("eval", cell.key)
+    assert folder is not None
+    checks = (folder / "trust.json").read_text()
+    (folder / "trust.json").write_text(checks.replace('"passed": true', '"passed": false'))
+    with pytest.raises(
+        TrustError, match=r"adapter_applied:risk/behavior failed for seeking, seed 0.*--allow-untrusted"
+    ):
+        run_plan(plan, copy)
+    assert copy.find("study", plan.final.key) is None
+    page = (run_plan(plan, copy, allow_untrusted=True) / "report.html").read_text()
+    assert "Not to be trusted." in page
+    with pytest.raises(TrustError):
+        run_plan(plan, copy)
+    assert "Not to be trusted." not in (finished[2] / "report.html").read_text()
+
+
+def test_a_base_in_memory_is_never_left_with_an_adapter(finished: Finished, linked: Base) -> None:
+    assert not any("lora" in name for name, _ in models.load_base(linked).model.named_parameters())
+
+
+def test_nothing_failed_is_nothing_refused() -> None:
+    refuse_untrusted([], False)
