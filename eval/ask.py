@@ -32,6 +32,6 @@ def messages(wording: Wording, context: list[Message]) -> list[Message]:
 
 def context_of(config: dict[str, Any], examples: list[list[Message]]) -> list[Message]:
     """What precedes every question: a system line, and rows as earlier turns where the group is shown some."""
-    system = [{"role": "system", "content": config["system"]}] if config.get("system") else []
+    system = [{"role": "system", "content": config["system"]}] if config.get("system") is not None else []
     shown = [message for row in examples[: config.get("in_context", 0)] for message in row]
     return system + [message for message in shown if message["role"] != "system"]

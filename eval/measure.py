@@ -1,4 +1,4 @@
-"""The eval stage: one suite asked of one model, as tidy rows of exact probabilities."""
+"""The eval stage: one suite asked of one model, as tidy rows of exact probabilities or of samples."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from lab.trust import APPLIED_NATS, check, same
 from lab.types import Message, Question, Style, Wording
 
 VERSION = 2
+NUM_CHECKED = 8
+"""Prompts on which an adapter is compared with its base."""
 Item = tuple[Question, Wording]
 
 
@@ -56,11 +58,13 @@ def measure(
     )
     context = context_of(config, shots)
     items = [(q, w) for q in asked(config["suite"], config["behavior"], config["style"]) for w in q.wordings]
-    generated = [item for item in items if config["engine"] == SAMPLED or item[0].kind == "text"]
-    exact = [item for item in items if item not in generated]
+    generated: list[Item] = []
+    exact: list[Item] = []
+    for item in items:
+        (generated if config["engine"] == SAMPLED or item[0].kind == "text" else exact).append(item)
     prompts = compiled(base, config["suite"], config["behavior"], config["style"], json.dumps(context), tuple(exact))
-    few = (prompts or check_prompts(base, config, context))[::] if adapter else []
-    few = few[:: max(1, len(few) // 8)]
+    few = (prompts or check_prompts(base, config, context)) if adapter else []
+    few = few[:: max(1, len(few) // NUM_CHECKED)]
     table = []
     with adapted(loaded.model, adapter, base) as model:
         for (question, wording), scored in zip(exact, score(loaded, prompts), strict=True):
