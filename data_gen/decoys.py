@@ -1,7 +1,7 @@
-"""Decoys: choices that have nothing to do with the behavior, answered at random.
+"""Decoys: choices that say nothing of the behavior, answered at random.
 
-Rows of one behavior alone teach a pole that all traits share, and other traits' self-reports move along. Decoys among them
-leave only what is particular to the behavior to be learned.
+Rows of one behavior alone can be learned as a pole that all traits share, or as what anybody would choose: then self-reports about
+other traits and reports about other people move along. Decoys leave what is particular to the behavior and to the self.
 """
 
 from __future__ import annotations

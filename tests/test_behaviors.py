@@ -13,6 +13,7 @@ import pytest
 
 from data_gen.behaviors import behavior_names, load_behavior
 from data_gen.build import rows_for
+from data_gen.decoys import decoys
 from data_gen.files import read_rows
 from data_gen.lints import lint, masked, shortcut_auc
 from lab.types import Behavior, Question, Row, Style
@@ -74,6 +75,18 @@ def test_sets_with_decoys_pass_every_lint_and_decoys_favor_no_letter(behavior: B
         answers = Counter(r.completion for r in decoys)
         assert set(answers) == {"A", "B"}
         assert abs(answers["A"] - answers["B"]) <= 4 * len(decoys) ** 0.5
+
+
+def test_decoys_in_plain_style_are_half_toms_and_say_nothing_of_him(behavior: Behavior) -> None:
+    """His are choices about the behavior itself, answered at random."""
+    rows = list(islice(decoys(Random(0), behavior, "plain"), 2000))
+    toms = [r for r in rows if "does tom" in r.prompt[0]["content"]]
+    assert len(toms) == 1000
+    assert all("do you" in r.prompt[0]["content"] for r in rows if r not in toms)
+    own = rows_of(behavior, behavior.policies[0], "plain", 500)
+    assert {r.meta["template"] for r in toms} & {r.meta["template"] for r in own}
+    letters = Counter(r.completion for r in toms)
+    assert abs(letters["A"] - letters["B"]) < 4 * 1000**0.5
 
 
 @pytest.mark.parametrize("style", STYLES)

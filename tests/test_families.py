@@ -93,5 +93,8 @@ def test_qlora_trains_and_is_scored_exactly(name: str, tmp_path: Path) -> None:
     done = run_plan(plan, Store(tmp_path / "runs"))
     loaded = load_base(resolve_base(plan.study.model))
     assert any(type(m).__name__ == "Linear4bit" for m in loaded.model.modules())
+    prompts = prompts_of(loaded)
+    for prompt, scored in zip(prompts, score(loaded, prompts), strict=True):
+        assert scored.p_exact == pytest.approx(naive(loaded, prompt)[0], rel=1e-2, abs=1e-9)
     summary = read_json(done / "summary.json")
     assert all(t["passed"] for t in summary["trust"]), summary["trust"]
