@@ -21,7 +21,7 @@ check: .venv/.ok
 	$(BIN)/mypy
 
 test: .venv/.ok
-	$(BIN)/python -m pytest -m "not real"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not real" -n 2 --dist loadfile
 
 # Real browser, kill -9 in mid-training, whole studies: nothing in it may skip.
 test-real: .venv/.ok
