@@ -165,20 +165,16 @@ def trust_checks(
         for pair in zip(a.p_prefix, b.p_prefix, strict=True)
     )
     of = f"{config['behavior']}/{config['suite']}"
-    applied = check(
-        f"adapter_applied:{of}", gap, APPLIED_NATS, gap > APPLIED_NATS, "answers with and without the adapter differ"
-    )
+    applied = check(f"adapter_applied:{of}", gap, APPLIED_NATS, gap > APPLIED_NATS)
     made: dict[str, Any] = read_json(trained / "provenance.json") if trained else {"adapter": digest_of_file(adapter)}
     checks = [
         applied,
-        same(f"right_adapter:{of}", digest, made["adapter"], "the adapter in the model is the one named"),
+        same(f"right_adapter:{of}", digest, made["adapter"]),
     ]
     if "first_row" in made:
         first = made["first_row"]
         now = list(renderer.prompt_ids(first["messages"][:-1]))
-        checks.append(
-            same(f"same_prompt:{of}", now, first["prompt_ids"], "a training prompt is rendered as in training")
-        )
+        checks.append(same(f"same_prompt:{of}", now, first["prompt_ids"]))
     return checks
 
 

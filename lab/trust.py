@@ -13,13 +13,30 @@ APPLIED_NATS = 1e-4
 """Log-probabilities of an applied adapter differ from its base by more than this; float32 noise is about 1e-6."""
 
 
-def check(name: str, value: float, threshold: float, passed: bool, means: str) -> dict[str, Any]:
-    return {"check": name, "passed": passed, "value": value, "threshold": threshold, "means": means}
+MEANS = {
+    "mask": "the loss covers the completion and its end of turn, and nothing else",
+    "weights_moved": "training changed the adapter",
+    "step0": "every seed begins with its own adapter weights",
+    "adapter_applied": "answers with and without the adapter differ",
+    "right_adapter": "the adapter in the model is the one named",
+    "same_prompt": "a training prompt is rendered as in training",
+}
+"""What each check says when it passes."""
 
 
-def same(name: str, found: object, expected: object, means: str) -> dict[str, Any]:
+def check(name: str, value: float, threshold: float, passed: bool) -> dict[str, Any]:
+    """`name` is a key of MEANS, and after a colon what it was tried on."""
+    assert name.partition(":")[0] in MEANS, name
+    return {"check": name, "passed": passed, "value": value, "threshold": threshold}
+
+
+def same(name: str, found: object, expected: object) -> dict[str, Any]:
     """Two things that must be equal: 1 where they are."""
-    return check(name, float(found == expected), 1.0, found == expected, means)
+    return check(name, float(found == expected), 1.0, found == expected)
+
+
+def means(record: dict[str, Any]) -> str:
+    return MEANS[record["check"].partition(":")[0]]
 
 
 def masks(
@@ -37,15 +54,13 @@ def masks(
         fits = ids == prompt + learned and text == chat[-1]["content"].strip()
         right += fits and labels[len(prompt) :] == learned and set(labels[: len(prompt)]) <= {IGNORED}
     share = right / len(rows)
-    return check(
-        "mask", share, 1.0, share == 1.0, "the loss covers the completion and its end of turn, and nothing else"
-    )
+    return check("mask", share, 1.0, share == 1.0)
 
 
 def seeds_apart(step0: Sequence[str]) -> dict[str, Any]:
     """Share of distinct initialisations among the seeds of a group."""
     share = len(set(step0)) / len(step0)
-    return check("step0", share, 1.0, share == 1.0, "every seed begins with its own adapter weights")
+    return check("step0", share, 1.0, share == 1.0)
 
 
 def refuse_untrusted(trust: list[dict[str, Any]], allow: bool) -> None:
@@ -56,5 +71,5 @@ def refuse_untrusted(trust: list[dict[str, Any]], allow: bool) -> None:
         seed = "" if first["seed"] is None else f", seed {first['seed']}"
         raise TrustError(
             f"trust check {first['check']} failed for {first['group']}{seed}{others}: {first['value']:.3g} against {first['threshold']:.3g}"
-            f" (it must hold that {first['means']}); no report without --allow-untrusted"
+            f" (it must hold that {means(first)}); no report without --allow-untrusted"
         )

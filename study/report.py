@@ -13,7 +13,7 @@ from lab.config import Model
 from lab.discover import ROOT
 from lab.provenance import device, machine, write_provenance
 from lab.store import Store, read_json, write_json
-from lab.trust import refuse_untrusted, seeds_apart
+from lab.trust import means, refuse_untrusted, seeds_apart
 from lab.types import POOLED
 from study.draw import draw
 from study.plan import Stage
@@ -132,6 +132,7 @@ def render(
     )
     environment.filters["signed"] = lambda v: "" if v is None else f"{v:+.3f}"
     environment.filters["p"] = p_text
+    environment.filters["means"] = means
     environment.filters["plain"] = lambda v: "" if v is None else f"{v:.3f}"
     return environment.get_template("report.html.j2").render(
         summary=summary,

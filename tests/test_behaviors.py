@@ -71,10 +71,10 @@ def test_sets_with_decoys_pass_every_lint_and_decoys_favor_no_letter(behavior: B
         own = {r.prompt[0]["content"] for r in rows_for(config | {"num_decoys": 0}, None, None)}
         assert sum(r.prompt[0]["content"] in own for r in rows) == 192
         sets.append([r for r in rows if r.prompt[0]["content"] not in own])
-    for decoys in sets:
-        answers = Counter(r.completion for r in decoys)
+    for drawn in sets:
+        answers = Counter(r.completion for r in drawn)
         assert set(answers) == {"A", "B"}
-        assert abs(answers["A"] - answers["B"]) <= 4 * len(decoys) ** 0.5
+        assert abs(answers["A"] - answers["B"]) <= 4 * len(drawn) ** 0.5
 
 
 def test_decoys_in_plain_style_are_half_toms_and_say_nothing_of_him(behavior: Behavior) -> None:

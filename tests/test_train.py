@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -17,13 +16,11 @@ from safetensors.torch import load_file
 
 from lab.base import Base
 from lab.discover import ROOT
-from lab.errors import TrustError
 from lab.model import load_base
-from lab.store import Store, read_json, write_json
+from lab.store import Store, read_json
 from study.plan import Plan
-from study.report import write_study
 from study.run import save_plan
-from study.stages import base_of, run_stage
+from study.stages import run_stage
 
 
 def adapter_of(plan: Plan, store: Store, group: str) -> Path:
@@ -124,49 +121,3 @@ def test_killed_in_mid_training_it_resumes_to_the_same_adapter(tmp_path: Path) -
         subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
         adapters.append(weights(adapter_of(plan, store, "seeking-s0")))
     assert all(torch.equal(adapters[0][name], adapters[1][name]) for name in adapters[0])
-
-
-def test_an_adapter_that_does_nothing_blocks_the_report(finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
-    """Planted fault: an eval of a no-op adapter fails its trust check, and the study stage refuses with it."""
-    from safetensors.torch import save_file
-
-    plan, store, _ = finished
-    adapter = tmp_path / "noop"
-    adapter.mkdir()
-    healthy = adapter_of(plan, store, "seeking-s0") / "adapter"
-    (adapter / "adapter_config.json").write_text((healthy / "adapter_config.json").read_text())
-    tensors = load_file(healthy / "adapter_model.safetensors")
-    save_file(
-        {n: torch.zeros_like(t) if "lora_B" in n else t for n, t in tensors.items()},
-        adapter / "adapter_model.safetensors",
-    )
-    for folder, passes in ((healthy, True), (adapter, False)):
-        trust = measured(plan, folder, tmp_path / f"eval-{passes}")
-        assert [t["passed"] for t in trust] == [passes]
-
-
-def measured(plan: Plan, adapter: Path, out: Path) -> list[dict[str, Any]]:
-    from eval.measure import measure
-
-    stage = next(s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "behavior")
-    out.mkdir()
-    measure(stage.config, base_of(stage), adapter, None, None, out, key="0" * 10, inputs=[])
-    found: list[dict[str, Any]] = json.loads((out / "trust.json").read_text())
-    return found
-
-
-def test_a_failed_trust_check_stops_the_study(finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
-    plan, store, _ = finished
-    cell = next(c for c in plan.cells if c.group == "seeking")
-    trust = store.root / "eval"
-    folder = store.find("eval", cell.key)
-    assert folder is not None
-    assert trust in folder.parents
-    before = read_json(folder / "trust.json")
-    write_json(folder / "trust.json", [{**before[0], "passed": False}])
-    try:
-        with pytest.raises(TrustError, match="adapter_applied"):
-            write_study(plan.final, store, tmp_path)
-    finally:
-        write_json(folder / "trust.json", before)
-    assert not (tmp_path / "report.html").exists()
