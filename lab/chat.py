@@ -162,7 +162,9 @@ class Renderer:
         if answer not in self._kept:
             chat = [{"role": "user", "content": SECOND}, {"role": "assistant", "content": answer}]
             if answer not in self._template(chat, False).rpartition(SECOND)[2]:
-                raise UserError(f"the chat template does not keep the answer {answer[:40]!r} as it is")
+                raise UserError(
+                    f"the chat template does not keep the answer {answer[:40]!r} as it is; rows must not begin or end with white space"
+                )
             self._kept.add(answer)
 
     @cached_property
