@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from lab.config import Data, Eval, Group, Model, Primary, Run, Strict, Study
+from lab.config import Chat, Data, Eval, Group, Model, Primary, Run, Sampling, Strict, Study
 from lab.discover import ROOT, find_path
 from lab.errors import UserError, unknown
 from lab.fields import check_fields
@@ -192,7 +192,9 @@ def _keys_beside(place: list[str]) -> list[str]:
         "eval": Eval,
         "run": Run,
         "primary": Primary,
+        "model.chat": Chat,
+        "eval.sampling": Sampling,
     }
-    owner = models.get(place[0], Study) if len(place) > 1 else Study
     prefix = ".".join(place[:-1])
+    owner = models.get(prefix) or (models.get(place[0], Study) if len(place) > 1 else Study)
     return [f"{prefix}.{name}" if prefix else name for name in owner.model_fields]

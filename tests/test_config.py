@@ -51,6 +51,12 @@ def test_identity_enters_the_keys_it_affects() -> None:
     assert not keys(rate, "train") & keys(plan, "train")
     rows = planned("data.num_rows=100")
     assert not keys(rows, "data") & keys(plan, "data")
+    for other in ("model.dtype=bfloat16", "model.chat={system: snow is white.}", "model.attn_implementation=eager"):
+        assert not keys(planned(other), "train", "eval") & keys(plan, "train", "eval")
+        assert keys(planned(other), "data") == keys(plan, "data")
+    asked = planned("eval.engine=sampled")
+    assert keys(asked, "train") == keys(plan, "train")
+    assert not keys(asked, "eval") & keys(plan, "eval")
     suites = planned("eval.suites=[behavior, self_report, transfer]")
     assert keys(plan, "eval") < keys(suites, "eval")
 
@@ -157,6 +163,13 @@ BAD_FILES = {
 }
 MISTAKES = {
     "sfft={}": "did you mean 'sft'",
+    "model.chat={sytem: none}": "did you mean 'model.chat.system'",
+    "model.chat={template: nope.jinja}": "'nope.jinja' is no file",
+    "model.quantization=nf8": "'nf4' or 'int8'",
+    "eval.engine=guess": "'exact' or 'sampled'",
+    "eval.sampling={tempreature: 1}": "did you mean 'eval.sampling.temperature'",
+    "groups.x={behavior: risk, policy: seeking, declares: y}": "goes with `adapter`",
+    "groups.x={adapter: no/such/one/here, behavior: risk}": "no folder here and no Hub id",
     "groups.seeking.polcy=seeking": "did you mean 'groups.seeking.policy'",
     "groups.seeking.behavior=rsk": "did you mean 'risk'",
     "groups.seeking.policy=seekng": "did you mean 'seeking'",
