@@ -116,7 +116,7 @@ def sampled_rows(
     drawn = sample(loaded, [messages(wording, context) for _, wording in items], sampling)
     rows = []
     for (question, wording), answers in zip(items, drawn, strict=True):
-        found = [parsed(wording, a.text) for a in answers]
+        found = [None if a.truncated else parsed(wording, a.text) for a in answers]
         outside = sum(i is None for i in found) / len(found)
         for number, (answer, at) in enumerate(zip(answers, found, strict=True)):
             option = wording.options[at] if at is not None else None

@@ -137,14 +137,30 @@ def resolve_adapter(key: str, given: str, base: Base, declares: str | None, onli
     commit = hub_commit(key, given, None, online, "adapter_config.json")
     if commit:
         from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError
 
-        config = hf_hub_download(given, "adapter_config.json", revision=commit)
+        try:
+            config = hf_hub_download(given, "adapter_config.json", revision=commit)
+        except (HfHubHTTPError, OSError) as error:
+            raise UserError(
+                f"{key} {given!r}: adapter_config.json cannot be had ({str(error).splitlines()[0][:120]}); give a PEFT adapter that you may read"
+            ) from None
         _check_declared(key, given, Path(config), base, declares)
     return Adapter(given, f"hub:{given}@{commit or 'main'}", commit, provisional=commit is None)
 
 
 def _check_declared(key: str, given: str, config: Path, base: Base, accepted: str | None) -> None:
-    declared = str(json.loads(config.read_text(encoding="utf-8")).get("base_model_name_or_path"))
+    about = json.loads(config.read_text(encoding="utf-8"))
+    more = {
+        "modules_to_save": about.get("modules_to_save"),
+        "trainable_token_indices": about.get("trainable_token_indices"),
+    }
+    if about.get("peft_type") != "LORA" or about.get("bias", "none") != "none" or any(more.values()):
+        raise UserError(
+            f"{key} {given!r} is more than LoRA on a frozen base (peft_type {about.get('peft_type')}, bias {about.get('bias')}, modules_to_save"
+            f" {about.get('modules_to_save')}): it would stay in the base under other adapters; merge it and give the group `model: FOLDER`"
+        )
+    declared = str(about.get("base_model_name_or_path"))
     folder = find_path(declared)
     if declared in (base.name, base.source, accepted) or (folder is not None and str(folder) == base.source):
         return

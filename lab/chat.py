@@ -18,6 +18,9 @@ IGNORED = -100
 TODAY = datetime(2024, 7, 26)
 """What every template is told today's date is: one that prints the real date makes a new prompt every day."""
 CLOCK = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
+RESERVED = frozenset(
+    "conversation chat_template tokenize add_generation_prompt continue_final_message return_dict".split()
+)
 THINK_OPEN, THINK_CLOSED = re.compile(r"<think>\s*$"), re.compile(r"\s*<think>\s*</think>\s*")
 FIRST, SECOND, THIRD = "xqz first", "xqz second", "xqz third"
 
@@ -59,6 +62,12 @@ class Renderer:
         if not tokenizer.chat_template:
             raise UserError(
                 "the base has no chat template; use an instruction-tuned model, or give a jinja file as model.chat.template"
+            )
+        tokenizer.chat_template = tokenizer.get_chat_template()
+        reserved = RESERVED & set(self.chat.kwargs)
+        if reserved:
+            raise UserError(
+                f"model.chat.kwargs names {sorted(reserved)[0]!r}, which the lab sets; give arguments of the template only"
             )
         self._frames: dict[str, Frame] = {}
 

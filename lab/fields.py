@@ -17,6 +17,7 @@ USE_INSTEAD = {
     "tellme run, which resumes by itself": "resume_from_checkpoint do_train do_eval do_predict",
     "sft.save_steps": "save_strategy save_total_limit disable_tqdm",
     "model.dtype": "use_cpu bf16 fp16 model_init_kwargs trust_remote_code",
+    "sft.activation_checkpointing": "gradient_checkpointing gradient_checkpointing_kwargs",
     "the lab's one renderer": "chat_template_path eos_token assistant_only_loss completion_only_loss dataset_text_field",
     "model": "task_type inference_mode base_model_name_or_path revision peft_type auto_mapping peft_version",
 }
@@ -28,6 +29,7 @@ ONLY: dict[str, list[Any]] = {
     "trainable_token_indices": [None],
     "save_only_model": [False],
     "packing": [False],
+    "shuffle_dataset": [False],
     "eval_strategy": ["no"],
 }
 """Fields of which some values would change the base under the other adapters of a process, break the resume, or need a set

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 from lab.base import Base
@@ -28,11 +29,13 @@ def weight_bytes(base: Base) -> int | None:
 
 
 def free_bytes() -> dict[str, int]:
-    """Free memory by device: every visible GPU, or main memory where there is none."""
+    """Free memory by device: every visible GPU, or main memory where there is none; no limit where the system does not say."""
     import torch
 
     if torch.cuda.is_available():
         return {f"cuda:{i}": torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count())}
+    if not Path("/proc/meminfo").exists():
+        return {"cpu": sys.maxsize}
     lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines() if ":" in line)
     return {"cpu": int(lines["MemAvailable"].split()[0]) * 1024}
 

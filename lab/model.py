@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from lab.base import Base
 from lab.chat import Renderer
@@ -26,9 +26,24 @@ class Loaded:
         return self.renderer.tokenizer
 
 
-@lru_cache(maxsize=1)
+_LOADED: dict[Base, Loaded] = {}
+
+
 def load_base(base: Base) -> Loaded:
-    """Weights and renderer of a base, in evaluation mode; raises UserError where they cannot be had or do not fit."""
+    """Weights and renderer of a base, in evaluation mode; raises UserError where they cannot be had or do not fit.
+
+    One base is kept; it makes room before another is loaded.
+    """
+    if base not in _LOADED:
+        _LOADED.clear()
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        _LOADED[base] = _load(base)
+    return _LOADED[base]
+
+
+def _load(base: Base) -> Loaded:
     renderer = load_renderer(base)
     settings = base.model
     device_map = placement(base.name, weight_bytes(base), free_bytes())
@@ -43,6 +58,8 @@ def load_base(base: Base) -> Loaded:
         )
     except (OSError, ValueError, ImportError) as error:
         raise _cannot_load(base, error) from None
+    # Penalties and filters that come with a model would make sampled answers differ from its probabilities.
+    model.generation_config = GenerationConfig()
     return Loaded(model.eval(), renderer, model.device)
 
 
@@ -75,7 +92,11 @@ def _quantized(kind: str, dtype: torch.dtype) -> Any:
 
 
 def _cannot_load(base: Base, error: Exception) -> UserError:
-    reason = str(error).strip().splitlines()[0]
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    if isinstance(error, ImportError):
+        return UserError(
+            f"model.base {base.name!r} needs a package that is not here: {reason[:160]}; install it, or change model.quantization or model.attn_implementation"
+        )
     if "trust_remote_code" in str(error):
         return UserError(
             f"model.base {base.name!r} comes with code of its own; read it, then set model.trust_remote_code: true"

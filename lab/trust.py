@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from unicodedata import normalize
 
 from lab.chat import IGNORED, Renderer
 from lab.errors import TrustError
@@ -51,7 +52,9 @@ def masks(
         prompt = list(renderer.prompt_ids(chat[:-1]))
         learned = [token for token, label in zip(ids, labels, strict=True) if label != IGNORED]
         text = renderer.tokenizer.decode(learned[:-1]).strip()
-        fits = ids == prompt + learned and text == chat[-1]["content"].strip()
+        # Tokenizers may write composed letters: both sides are compared in one normal form.
+        said, meant = (normalize("NFC", t) for t in (text, chat[-1]["content"].strip()))
+        fits = ids == prompt + learned and said == meant
         right += fits and labels[len(prompt) :] == learned and set(labels[: len(prompt)]) <= {IGNORED}
     share = right / len(rows)
     return check("mask", share, 1.0, share == 1.0)

@@ -10,6 +10,7 @@ from lab.discover import find_path
 from lab.errors import UserError
 from lab.read_study import load_study
 from lab.store import Store, read_json
+from lab.trust import means
 from study.plan import Plan, make_plan
 from study.run import load_stage, run_plan
 from study.table import contrast_table
@@ -42,6 +43,10 @@ def report(options: argparse.Namespace) -> None:
 
 
 def _print_result(folder: Path) -> None:
+    for failed in (t for t in read_json(folder / "summary.json")["trust"] if not t["passed"]):
+        print(
+            f"NOT TO BE TRUSTED: {failed['check']} failed for {failed['group']}, seed {failed['seed']}: it must hold that {means(failed)}"
+        )
     print(contrast_table(read_json(folder / "summary.json")))
     print(f"report: {folder / 'report.html'}")
 

@@ -205,7 +205,7 @@ def scale_bins(rows: pd.DataFrame) -> pd.DataFrame:
     numbers = numbers[numbers["behavior"] == numbers["behavior"].min()]
     names = list(dict.fromkeys(numbers["question"]))
     pair = next(([n, f"{n}_flipped"] for n in names if f"{n}_flipped" in names), names[:1])
-    kept: pd.DataFrame = numbers[numbers["question"].isin(pair)]
+    kept: pd.DataFrame = numbers[numbers["question"].isin(pair) & numbers["answer"].notna()]
     if not len(kept):
         return kept
     kept = kept.assign(bin=(kept["answer"].astype(int) // 10) * 10, seed=kept["seed"].astype("float"))

@@ -21,6 +21,8 @@ from lab.types import Message, Row, Style
 from train import sft
 
 STUDY_VERSION = 1
+ITS_OWN = {"revision": None, "trust_remote_code": False}
+"""Keys of `model` that were said of the study's base and hold for no other."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _refuse_foreign_base(study: Study, base: Base, bases: dict[str, Base]) -> No
     for pair in study.contrasts:
         sides = {s.partition("@")[0] for side in pair for s in ([side] if isinstance(side, str) else side)}
         for name in sides - {"base"} if "base" in sides else set():
-            if not isinstance(study.groups[name].model, str) and bases[name].identity != base.identity:
+            if not isinstance(study.groups[name].model, str) and bases[name].config != base.config:
                 raise UserError(
                     f"contrast {pair!r}: group {name!r} has a base of its own, so `base` ({base.name}) is no control"
                     " for it; add a group {model: ID} for its base and name that"
@@ -179,8 +181,9 @@ def _add_group(plan: Plan, name: str, group: Group, groups: dict[str, Group], be
 
 def _model(group: Group, study: Study) -> Model:
     if isinstance(group.model, str):
-        return study.model.model_copy(update={"base": group.model, "revision": None})
-    return Model.model_validate(study.model.model_dump() | (group.model or {}))
+        return study.model.model_copy(update=ITS_OWN | {"base": group.model})
+    given = group.model or {}
+    return Model.model_validate(study.model.model_dump() | (ITS_OWN if "base" in given else {}) | given)
 
 
 def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str, Group]) -> str:

@@ -162,7 +162,7 @@ def bases(stage: Stage, store: Store) -> list[dict[str, Any]]:
         config = made["config"]
         settings = {k: config[k] for k in ("dtype", *Model.model_fields) if k in config and k != "base"}
         shown = {"settings": settings, "default_system": made["default_system"], "prompt": made["first_prompt"]}
-        found.setdefault(config["base"], {"identity": config["base"], **shown})
+        found.setdefault(json.dumps([config["base"], settings]), {"identity": config["base"], **shown})
     return list(found.values())
 
 
@@ -193,6 +193,7 @@ def answers_shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
     records = []
     for (suite, behavior, question), part in rows.groupby(["suite", "behavior", "question"], sort=False):
         first = part[(part["paraphrase"] == part["paraphrase"].min()) & (part["order"] == 0)]
+        first = first[first["condition"] == "clean"]
         by_group = {}
         for group, mine in first.groupby("group", sort=False):
             mine = mine[mine["seed"].isna() | (mine["seed"] == mine["seed"].min())].nlargest(2, "p_exact")

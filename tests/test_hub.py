@@ -131,6 +131,17 @@ def test_an_adapter_of_another_base_is_refused_until_it_is_said_to_be_the_same(
     assert resolve_adapter("k", str(adapter_of(finished)), linked, None, False).source == str(adapter_of(finished))
 
 
+@pytest.mark.parametrize("more", [{"modules_to_save": ["lm_head"]}, {"bias": "all"}, {"peft_type": "PROMPT_TUNING"}])
+def test_an_adapter_that_would_stay_in_the_base_is_refused(
+    finished: tuple[Plan, Store, Path], more: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(adapter_of(finished), tmp_path / "theirs"))
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(config | more))
+    with pytest.raises(UserError, match="more than LoRA on a frozen base"):
+        make_plan(validate(elsewhere(str(folder)), "here"))
+
+
 def test_memory_is_known_before_loading() -> None:
     gb = 10**9
     assert placement("m", 10 * gb, {"cuda:0": 24 * gb, "cuda:1": 24 * gb}) == "cuda:0"

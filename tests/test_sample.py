@@ -13,9 +13,11 @@ from families import save_family
 from lab.base import Base, resolve_base
 from lab.config import Model, Sampling
 from lab.model import load_base
+from lab.read_study import validate
 from lab.store import Store
 from lab.types import Option, Question, Wording
-from study.plan import Plan
+from study.plan import Plan, make_plan
+from study.run import run_plan
 from study.stages import base_of
 
 CHATS = [[{"role": "user", "content": text}] for text in ("one word?", "do you love gambles?", "what color is snow?")]
@@ -63,6 +65,29 @@ def test_thinking_is_kept_apart_and_an_unfinished_thought_is_no_answer(tmp_path:
     assert cut.thinking.startswith("w")
     (drawn,) = sample(loaded, [CHATS[0]], Sampling(num_samples=2, thinking=True, max_new_tokens=3))
     assert all(answer.truncated and not answer.text for answer in drawn)
+
+
+def test_a_whole_sampled_study(tmp_path: Path) -> None:
+    """Through the report, with answers that cannot be read among them."""
+    study = {
+        "study": "sampled",
+        "model": {"base": "reference/linked"},
+        "groups": {"told": {"prompted": "seeking", "behavior": "risk"}},
+        "contrasts": [["told", "base"]],
+        "eval": {"suites": ["self_report"], "engine": "sampled", "sampling": {"num_samples": 2, "max_new_tokens": 6}},
+    }
+    done = run_plan(make_plan(validate(study, "here")), Store(tmp_path))
+    rows = pd.read_parquet(done / "rows.parquet")
+    assert set(rows["engine"]) == {"sampled-1"}
+    assert (done / "report.html").exists()
+    assert rows.loc[rows["parsed"] != "read", "score"].isna().all()
+
+
+def test_penalties_that_come_with_a_model_do_not_apply(tmp_path: Path) -> None:
+    folder = save_family("llama3", tmp_path)
+    (folder / "generation_config.json").write_text('{"repetition_penalty": 1.5, "top_k": 1}')
+    config = load_base(resolve_base(Model(base=str(folder), dtype="float32"))).model.generation_config
+    assert config.repetition_penalty in (None, 1.0)
 
 
 def test_answers_are_read_as_listed() -> None:

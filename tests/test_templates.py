@@ -144,10 +144,6 @@ def test_pad_equal_to_end_of_turn_is_still_learned() -> None:
     assert rendered.labels[0] == IGNORED
 
 
-def test_no_template_asks_for_generation_markers() -> None:
-    assert not any("generation %}" in family.template for family in FAMILIES.values())
-
-
 def test_a_base_without_a_template_is_refused_and_takes_one_from_the_study(tokenizer: Any) -> None:
     template, tokenizer.chat_template = tokenizer.chat_template, None
     with pytest.raises(UserError, match=r"model\.chat\.template"):

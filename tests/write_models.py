@@ -47,14 +47,14 @@ prompts, the lab refuses it and says where. A base without a template needs `mod
 | `chat: {system: ...}` | `default` (the template's own line where it has one), `none`, or a line. Without a system role it goes in front of the first user turn |
 | `chat: {kwargs: ...}` | arguments of the template, such as `enable_thinking: false` |
 | `chat: {template: FILE}` | a jinja file instead of the base's own template |
-| `dtype`, `quantization`, `attn_implementation` | `quantization: nf4` or `int8` needs bitsandbytes |
+| `dtype`, `quantization`, `attn_implementation` | `quantization: nf4` (tested) or `int8` (not tested here), with bitsandbytes |
 | `revision` | branch, tag or commit on the Hub; resolved to a commit before anything is hashed, read from the cache without network |
 | `trust_remote_code` | off; where it is on, the report says so |
 
 Templates that print today's date are told 26 July 2024, so that a rerun sees the same prompt. Think blocks are closed empty for
-exact answers; `eval: {engine: sampled, sampling: {thinking: true}}` lets a model think and keeps its thoughts beside the answer.
+exact answers; `eval: {engine: sampled, sampling: {thinking: true, max_new_tokens: 2048}}` lets a model think and keeps its thoughts beside the answer.
 Weights are counted from the file headers before loading: a base that does not fit is refused with what is needed and what is free,
-one that fits on several GPUs together is spread over them.
+one that fits on several GPUs together is spread over them (decided by a tested rule, never run by us).
 """
 
 

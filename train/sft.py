@@ -101,7 +101,10 @@ def train(
 def _rendered(loaded: Any, chats: list[list[Message]], max_length: int | None) -> list[Rendered]:
     """Every row through the one renderer; a row that would be cut is refused, for its answer stands at the end."""
     rendered = [loaded.renderer.render(chat[:-1], chat[-1]["content"]) for chat in chats]
-    longest, limit = max(len(r.input_ids) for r in rendered), max_length or loaded.model.config.max_position_embeddings
+    longest, limit = (
+        max(len(r.input_ids) for r in rendered),
+        max_length or loaded.model.config.get_text_config().max_position_embeddings,
+    )
     if longest > limit:
         raise UserError(
             f"the longest training row has {longest} tokens, more than sft.max_length or the base allows ({limit});"
@@ -148,6 +151,8 @@ def _trainer(
         raise UserError(
             f"lora or sft settings were refused by PEFT or TRL: {str(error).splitlines()[0][:200]}"
         ) from None
+    # One process trains on one device: torch's DataParallel would multiply the batch by the GPUs it sees.
+    arguments._n_gpu = min(1, arguments.n_gpu)
     set_seed(config["stream"])
     try:
         trainer = SFTTrainer(
