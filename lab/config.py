@@ -45,7 +45,7 @@ class Model(Strict):
 class Data(Strict):
     num_rows: int = Field(default=288, ge=1)
     num_decoys: int = Field(default=0, ge=0)
-    """Further rows: choices that have nothing to do with the behavior, answered at random."""
+    """Further rows: choices that say nothing of the behavior, answered at random."""
     lint: Literal["report", "strict"] = "report"
     """What a failed lint does to a user's file. Generated sets always refuse."""
 
