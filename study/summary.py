@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lab.config import Side
-from lab.stats import Interval, contrast_interval, holm, mean_interval
+from lab.stats import MARGIN, Interval, contrast_interval, equivalent_within, holm, mean_interval, wide_interval
 
 
 def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
@@ -66,21 +66,16 @@ def contrast_estimates(
                 found = _contrast(asked[asked["question"] == question], terms)
                 if found is None:
                     continue
-                interval, num_questions = found
                 is_primary = (
                     primary is not None
                     and question == "all"
                     and suite == primary["suite"]
                     and _same(primary["contrast"], (a, b))
                 )
-                numbers = _numbers(interval) | {
-                    "p_value": interval.p_value,
-                    "p_holm": interval.p_value if is_primary else None,
-                }
                 records.append(
                     {"suite": suite, "behavior": behavior, "question": question, "a": _written(a), "b": _written(b)}
-                    | numbers
-                    | {"primary": is_primary, "num_questions": num_questions}
+                    | found
+                    | {"primary": is_primary, "p_holm": found["p_value"] if is_primary else None}
                 )
     rest = {str(i): r["p_value"] for i, r in enumerate(records) if not r["primary"] and r["p_value"] is not None}
     for i, p in holm(rest).items():
@@ -88,24 +83,54 @@ def contrast_estimates(
     return records
 
 
-def _contrast(part: pd.DataFrame, terms: list[tuple[float, str]]) -> tuple[Interval, int] | None:
+def _contrast(part: pd.DataFrame, terms: list[tuple[float, str]]) -> dict[str, Any] | None:
     """One question (or pooled set) over all sides; a group on both sides enters by its difference within seeds."""
     key = "over" if part["over"].notna().any() else "question"
     sides = {}
     for _, side in terms:
         group, _, condition = side.partition("@")
-        mine = part[(part["group"] == group) & (part["condition"] == (condition or "clean"))]
-        sides[side] = mine
-    common = set.intersection(*(set(side[key]) for side in sides.values()))
+        sides[side] = part[(part["group"] == group) & (part["condition"] == (condition or "clean"))]
+    common = sorted(set.intersection(*(set(side[key]) for side in sides.values())))
     if not common:
         return None
-    by_group: dict[str, dict[Any, float]] = {}
+    tables: dict[str, pd.DataFrame] = {}
     for weight, side in terms:
-        kept = sides[side][sides[side][key].isin(common)]
-        seeds = by_group.setdefault(side.partition("@")[0], {})
-        for seed, value in kept.groupby("seed", dropna=False)["score"].mean().items():
-            seeds[seed] = seeds.get(seed, 0.0) + weight * float(value)
-    return contrast_interval([(1.0, list(seeds.values())) for seeds in by_group.values()]), len(common)
+        mine = sides[side].assign(seed=sides[side]["seed"].astype("object").fillna("only"))
+        table = weight * mine.pivot_table(index="seed", columns=key, values="score")[common]
+        group = side.partition("@")[0]
+        tables[group] = tables[group] + table if group in tables else table
+    return _described(list(tables.values()))
+
+
+def _described(tables: list[pd.DataFrame]) -> dict[str, Any]:
+    """The contrast of weighted tables [seeds, questions], one a group, with what a sceptic asks of it.
+
+    `equivalent_within` is the margin of a null; `wide_*` the claim about other questions, None where it cannot be had;
+    `seeds_showing` counts the seeds of the first group that differ from the rest by the margin in the direction of the
+    estimate; `drop_*` are the least and the largest estimate without one of the questions, and the question whose loss
+    changes it most.
+    """
+    by_seed = [(1.0, [float(v) for v in table.mean(axis=1)]) for table in tables]
+    interval = contrast_interval(by_seed)
+    wide = wide_interval([table.to_numpy().tolist() for table in tables])
+    rest = sum(float(table.to_numpy().mean()) for table in tables[1:])
+    sign = 1.0 if interval.estimate >= 0 else -1.0
+    of_questions = sum(table.mean(axis=0) for table in tables)
+    assert not isinstance(of_questions, int)
+    without = (of_questions.sum() - of_questions) / max(1, len(of_questions) - 1)
+    several = len(of_questions) > 1
+    return _numbers(interval) | {
+        "p_value": interval.p_value,
+        "equivalent_within": equivalent_within(by_seed),
+        "wide_low": wide.low if wide else None,
+        "wide_high": wide.high if wide else None,
+        "seeds_showing": sum(sign * (value + rest) >= MARGIN for value in by_seed[0][1]),
+        "seeds_asked": len(by_seed[0][1]),
+        "drop_low": float(without.min()) if several else None,
+        "drop_high": float(without.max()) if several else None,
+        "drop_question": str((without - interval.estimate).abs().idxmax()) if several else None,
+        "num_questions": len(of_questions),
+    }
 
 
 def _terms(side: Side, weight: float) -> list[tuple[float, str]]:
