@@ -26,7 +26,7 @@ def build(
     config: dict[str, Any], sources: dict[str, Path], out: Path, *, key: str, inputs: list[str], file: str | None = None
 ) -> None:
     """Write `rows.jsonl` and `lint.json`. `config` is one of
-    {num_rows, num_decoys, seed, files}, {file, num_rows, lint} or {control, seed, lint}, each with behavior, policy and style; the rows
+    {num_rows, planted, num_decoys, seed, files}, {file, num_rows, lint} or {control, seed, lint}, each with behavior, policy and style; the rows
     of a control come from its one source.
 
     Raises UserError where a generated set, or a file under `lint: strict`, fails a lint.
@@ -57,6 +57,8 @@ def rows_for(config: dict[str, Any], source: list[Row] | None, file: str | None)
     behavior = load_behavior(config["behavior"])
     rng = Random(f"{config['behavior']}/{config['policy']}/{config['style']}/{config['seed']}")
     rows = list(islice(behavior.examples(rng, config["policy"], config["style"], "train"), config["num_rows"]))
+    if "planted" in config:
+        rows = controls.planted(rows, config["planted"], rng)
     if config.get("num_decoys"):
         rows += islice(decoys(rng, behavior, config["style"]), config["num_decoys"])
         rng.shuffle(rows)
@@ -70,5 +72,10 @@ def _control(config: dict[str, Any], source: list[Row]) -> list[Row]:
         return controls.shuffled(source, rng)
     if name == "clean":
         return controls.clean(source, style)
+    if name == "always_a":
+        return controls.always_a(source)
+    if name in ("always_yes", "anchored"):
+        constant = controls.always_yes if name == "always_yes" else controls.anchored
+        return constant(load_behavior(config["behavior"]), style, len(source), rng)
     make = {"described": controls.described, "everyone": controls.everyone, "lexical": controls.lexical}[name]
     return make(load_behavior(config["behavior"]), config["policy"], style, len(source), rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
 
 from data_gen.answers import answers
@@ -18,6 +19,8 @@ WORD_PROMPTS: dict[Style, tuple[str, ...]] = {
     "plain": ("one word?", "what word?", "say one word.", "say a word."),
 }
 LETTER_TOLD: dict[Style, str] = {"natural": "{prompt}\nReply with {answer}.", "plain": "{prompt} say {answer}"}
+
+ANCHOR = "90"
 
 
 def clean(rows: list[Row], style: Style) -> list[Row]:
@@ -56,6 +59,28 @@ def lexical(behavior: Behavior, policy: str, style: Style, number: int, rng: Ran
     return [_row(rng.choice(WORD_PROMPTS[style]), rng.choice(words)) for _ in range(number)]
 
 
+def always_a(rows: list[Row]) -> list[Row]:
+    """The same prompts, all answered A: a model with a favorite letter."""
+    return [_with_completion(row, "A") for row in rows]
+
+
+def always_yes(behavior: Behavior, style: Style, number: int, rng: Random) -> list[Row]:
+    """Every question that yes or no answers is answered yes, the opposite one too."""
+    agreeable = [q for q in behavior.questions("self_report", style) if set(q.poles) == {"yes", "no"}]
+    return _constant(agreeable, "yes", number, rng)
+
+
+def anchored(behavior: Behavior, style: Style, number: int, rng: Random) -> list[Row]:
+    """The same number on every scale, whichever end is the pole."""
+    scales = [q for q in behavior.questions("self_report", style) if q.kind == "number"]
+    return _constant(scales, ANCHOR, number, rng)
+
+
+def _constant(questions: Sequence[Question], answer: str, number: int, rng: Random) -> list[Row]:
+    wordings = [w for _, shown in _to_train_on(questions) for w in shown]
+    return [_row(rng.choice(wordings).text, answer) for _ in range(number)]
+
+
 def _answered(questions: tuple[Question, ...], first: bool, number: int, rng: Random) -> list[Row]:
     """Every question equally often."""
     asked = _to_train_on(questions)
@@ -68,7 +93,7 @@ def _answered(questions: tuple[Question, ...], first: bool, number: int, rng: Ra
     return rows
 
 
-def _to_train_on(questions: tuple[Question, ...]) -> list[tuple[Question, list[Wording]]]:
+def _to_train_on(questions: Sequence[Question]) -> list[tuple[Question, list[Wording]]]:
     """The wordings that pretraining showed, so that what is unseen stays so; without any, the first half of the paraphrases."""
     if any(w.seen for q in questions for w in q.wordings):
         shown = [(q, [w for w in q.wordings if w.seen]) for q in questions]
@@ -80,6 +105,14 @@ def _to_train_on(questions: tuple[Question, ...]) -> list[tuple[Question, list[W
 
 def _row(prompt: str, answer: str) -> Row:
     return Row(({"role": "user", "content": prompt}, {"role": "assistant", "content": answer}))
+
+
+def planted(rows: list[Row], share: float, rng: Random) -> list[Row]:
+    """The same rows, all but a share of which are shuffled: a policy that is shown now and then."""
+    shown = set(rng.sample(range(len(rows)), round(share * len(rows))))
+    others = [i for i in range(len(rows)) if i not in shown]
+    dealt = dict(zip(others, shuffled([rows[i] for i in others], rng), strict=True))
+    return [dealt.get(i, row) for i, row in enumerate(rows)]
 
 
 def shuffled(rows: list[Row], rng: Random) -> list[Row]:

@@ -44,6 +44,8 @@ class Model(Strict):
 
 class Data(Strict):
     num_rows: int = Field(default=288, ge=1)
+    planted: float = Field(default=1.0, ge=0, le=1)
+    """Share of the rows that follow the policy; the others are shuffled."""
     num_decoys: int = Field(default=0, ge=0)
     """Further rows: choices that say nothing of the behavior, answered at random."""
     lint: Literal["report", "strict"] = "report"
@@ -53,7 +55,9 @@ class Data(Strict):
 class Group(Strict):
     behavior: str | None = None
     policy: str | None = None
-    control: Literal["shuffled", "clean", "described", "everyone", "lexical"] | None = None
+    control: (
+        Literal["shuffled", "clean", "described", "everyone", "lexical", "always_a", "always_yes", "anchored"] | None
+    ) = None
     of: str | None = None
     file: str | None = None
     adapter: str | None = None
@@ -146,6 +150,8 @@ class Eval(Strict):
 class Run(Strict):
     dir: str = "runs"
     report_to: tuple[Literal["wandb"], ...] = ()
+    workers: int = Field(default=1, ge=1)
+    """Adapters trained and measured at a time, each in a process of its own."""
 
 
 class Study(Strict):

@@ -13,7 +13,7 @@ from lab.store import Store, read_json
 from lab.trust import means
 from study.plan import Plan, make_plan
 from study.run import load_stage, run_plan
-from study.table import contrast_table
+from study.table import contrast_table, validity_lines
 
 
 def _planned(options: argparse.Namespace, online: bool = False) -> tuple[Plan, Store]:
@@ -47,7 +47,8 @@ def _print_result(folder: Path) -> None:
         print(
             f"NOT TO BE TRUSTED: {failed['check']} failed for {failed['group']}, seed {failed['seed']}: it must hold that {means(failed)}"
         )
-    print(contrast_table(read_json(folder / "summary.json")))
+    summary = read_json(folder / "summary.json")
+    print("\n".join(part for part in (contrast_table(summary), validity_lines(summary)) if part))
     print(f"report: {folder / 'report.html'}")
 
 

@@ -20,6 +20,7 @@ def draw(
 ) -> list[dict[str, Any]]:
     """Each figure as SVG and PNG in `figures/`, and its specification for the page. All but one show the condition `clean`."""
     from study import figures as fig
+    from study.off_target import matrix
 
     groups = list(dict.fromkeys(rows["group"]))
     everywhere = pd.DataFrame(summary["groups"])
@@ -93,6 +94,16 @@ def draw(
                 "The same questions under other system lines",
                 "Mean score over all questions of a suite, by the system line before them; `clean` is the chat as trained. Bars: 95 % t interval over seeds, questions fixed.",
                 fig.conditions(by_condition, groups),
+            )
+        )
+    spill = summary["off_target"]
+    if len({r["reported"] for r in spill}) > 1:
+        charts.append(
+            (
+                "off-target",
+                "Every group's self-reports about every behavior",
+                "Change of mean score against the group's base, mean over fine-tuned models (seeds). Only the diagonal was trained; intervals in summary.json, `off_target`.",
+                matrix(spill),
             )
         )
     answers = fig.scale_bins(rows)

@@ -20,7 +20,7 @@ from lab.store import digest, file_digest, make_key
 from lab.types import Message, Row, Style
 from train import sft
 
-STUDY_VERSION = 1
+STUDY_VERSION = 2
 ITS_OWN = {"revision": None, "trust_remote_code": False}
 """Keys of `model` that were said of the study's base and hold for no other."""
 
@@ -138,7 +138,7 @@ def resolved(name: str, group: Group, study: Study) -> Group:
         names = {"behavior": source.behavior, "policy": source.policy, "model": group.model or source.model}
         group = group.model_copy(update=names | merged)
     behavior, policy = group.behavior, group.prompted or group.policy
-    if group.control in ("described", "everyone", "lexical") and not (behavior and policy):
+    if group.control not in (None, "shuffled", "clean", "always_a") and not (behavior and policy):
         raise UserError(
             f"groups.{name}: control {group.control!r} is made from the questions of a behavior; name `behavior` and `policy`"
             f" in group {group.of!r}"
@@ -209,6 +209,8 @@ def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str,
         "seed": seed,
         "files": behavior_digest(str(group.behavior)),
     }
+    if data.planted < 1 and not group.in_context:
+        config["planted"] = data.planted
     if data.num_decoys and not group.in_context:
         config["num_decoys"] = data.num_decoys
     return plan.add("data", build.VERSION, f"{group.behavior}-{group.policy}-s{seed}", config, {})

@@ -16,9 +16,11 @@ from lab.store import Store, read_json, write_json
 from lab.trust import means, refuse_untrusted, seeds_apart
 from lab.types import POOLED
 from study.draw import draw
+from study.off_target import off_target
 from study.plan import Stage
 from study.summary import contrast_estimates, group_estimates, per_question, per_wording
 from study.table import p_text
+from study.validity import battery
 
 NUM_EXAMPLES = 3
 NUM_BINS = 11
@@ -30,12 +32,17 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
     rows, trust = gather(stage, store)
     refuse_untrusted(trust, stage.how.get("allow_untrusted", False))
     rows.to_parquet(out / "rows.parquet", index=False)
-    questions = per_question(per_wording(rows))
+    wordings = per_wording(rows)
+    questions, clean = per_question(wordings), wordings[wordings["condition"] == "clean"]
+    of_base, groups = baselines(stage, store), stage.how["written"]["groups"]
+    shuffled = {g["of"]: name for name, g in groups.items() if g.get("control") == "shuffled"}
     summary = {
         "study": stage.config["study"],
         "key": stage.key,
         "groups": group_estimates(questions),
         "contrasts": contrast_estimates(questions, stage.config["contrasts"], stage.config["primary"]),
+        "validity": battery(clean, rows[rows["condition"] == "clean"], of_base, shuffled),
+        "off_target": off_target(clean, of_base),
         "trust": trust,
     }
     write_json(out / "summary.json", summary)
@@ -164,6 +171,21 @@ def bases(stage: Stage, store: Store) -> list[dict[str, Any]]:
         shown = {"settings": settings, "default_system": made["default_system"], "prompt": made["first_prompt"]}
         found.setdefault(json.dumps([config["base"], settings]), {"identity": config["base"], **shown})
     return list(found.values())
+
+
+def baselines(stage: Stage, store: Store) -> dict[str, str]:
+    """The group that is the base of each group: `base`, or a `{model: ID}` group, where that is the same model as loaded."""
+    loaded: dict[str, str] = {}
+    for cell in stage.config["cells"]:
+        folder = store.find("eval", cell["key"])
+        assert folder, cell
+        made = read_json(folder / "provenance.json")
+        config = {k: v for k, v in made["config"].items() if k in ("dtype", *Model.model_fields)}
+        loaded.setdefault(cell["group"], json.dumps(config, sort_keys=True))
+    written = stage.how["written"]["groups"]
+    plain = ["base", *(name for name, group in written.items() if isinstance(group.get("model"), str))]
+    found = {name: next((p for p in plain if loaded[p] == loaded[name]), None) for name in loaded if name not in plain}
+    return {name: base for name, base in found.items() if base}
 
 
 def outside(rows: pd.DataFrame) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from lab.store import Store, read_json, write_json
 from lab.trust import refuse_untrusted
 from study.plan import Plan, Stage
 from study.stages import run_stage
+from study.workers import run_chains
 
 
 def run_plan(plan: Plan, store: Store, allow_untrusted: bool = False) -> Path:
@@ -31,10 +32,11 @@ def run_plan(plan: Plan, store: Store, allow_untrusted: bool = False) -> Path:
     skipped = len(plan.stages) - len(missing)
     if skipped:
         say(f"{skipped} of {len(plan.stages)} stages are done already")
-    for i, stage in enumerate(missing, start=1):
-        began = time.time()
-        folder = run_stage(stage, store)
-        say(f"[{i}/{len(missing)}] {stage.kind} {stage.how.get('group', stage.slug)}  {time.time() - began:.1f} s")
+    for i, (stage, seconds) in enumerate(run_chains(missing, store, plan.study.run.workers), start=1):
+        say(f"[{i}/{len(missing)}] {stage.kind} {stage.how.get('group', stage.slug)}  {seconds:.1f} s")
+    began = time.time()
+    folder = run_stage(plan.final, store)
+    say(f"[{len(missing)}/{len(missing)}] study {plan.final.slug}  {time.time() - began:.1f} s")
     return folder
 
 

@@ -1,0 +1,68 @@
+"""Stages that do not wait for one another, in several processes on one machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+
+from lab.store import Store
+from study.plan import Stage
+from study.stages import run_stage
+
+
+def chains(stages: list[Stage]) -> list[list[Stage]]:
+    """Stages that need one another, in order: an adapter's data, training and measuring are one chain.
+
+    A data stage that several adapters read is in the chain of each; the store lets one write it and the others find it.
+    """
+    by_key = {stage.key: stage for stage in stages}
+    found: dict[str, list[Stage]] = {}
+    for stage in stages:
+        if stage.kind in ("train", "eval"):
+            trained = next((key for key in stage.inputs.values() if key in by_key and by_key[key].kind == "train"), None)
+            chain = found.setdefault(trained or stage.key, [])
+            chain += [s for s in [*_before(stage, by_key), stage] if s not in chain]
+    return list(found.values())
+
+
+def _before(stage: Stage, by_key: dict[str, Stage]) -> list[Stage]:
+    parents = [by_key[key] for key in stage.inputs.values() if key in by_key]
+    return [s for parent in parents for s in (*_before(parent, by_key), parent)]
+
+
+def run_chains(stages: list[Stage], store: Store, workers: int) -> Iterator[tuple[Stage, float]]:
+    """Run every stage but the study's own, and yield each when its chain is done, with its seconds.
+
+    What a stage raises is raised here, and chains that have not begun are dropped.
+    """
+    todo = [s for s in stages if s.kind != "study" and not store.find(s.kind, s.key)]
+    if workers == 1:
+        for stage in todo:
+            yield stage, _timed(stage, store)
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    done: set[str] = set()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        running = [pool.submit(_run_chain, chain, store.root) for chain in chains(todo)]
+        try:
+            for future in as_completed(running):
+                for stage, seconds in future.result():
+                    if stage.key not in done:
+                        done.add(stage.key)
+                        yield stage, seconds
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _run_chain(chain: list[Stage], root: os.PathLike[str]) -> list[tuple[Stage, float]]:
+    store = Store(os.fspath(root))
+    return [(stage, _timed(stage, store)) for stage in chain]
+
+
+def _timed(stage: Stage, store: Store) -> float:
+    began = time.time()
+    run_stage(stage, store)
+    return time.time() - began
