@@ -128,9 +128,7 @@ def detectable(deviation: float, num_seeds: int, num_other: int | None) -> float
     if num_other is None:
         size = TTestPower().solve_power(nobs=num_seeds, alpha=1 - LEVEL, power=POWER)
     else:
-        size = TTestIndPower().solve_power(
-            nobs1=num_seeds, ratio=num_other / num_seeds, alpha=1 - LEVEL, power=POWER
-        )
+        size = TTestIndPower().solve_power(nobs1=num_seeds, ratio=num_other / num_seeds, alpha=1 - LEVEL, power=POWER)
     return deviation * float(size)
 
 

@@ -55,6 +55,13 @@ def parser() -> Parser:
     stage = commands.add_parser("stage", help="run one stage of a saved plan (what a cluster job runs)")
     stage.add_argument("plan")
     stage.add_argument("key")
+    calibrate = commands.add_parser("calibrate", help="measure the lab itself on reference models and planted faults")
+    calibrate.add_argument(
+        "--quick", action="store_true", help="fewer seeds and doses: minutes instead of half an hour"
+    )
+    calibrate.add_argument(
+        "--set", action="append", default=[], metavar="KEY=YAML", dest="sets", help="for every study of it"
+    )
     commands.add_parser("list", help="list behaviors, suites and reference models")
     reference = commands.add_parser("reference", help="build a reference model, or check what it reads")
     actions = reference.add_subparsers(dest="action", metavar="build|check", required=True, parser_class=Parser)
@@ -74,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _refuse_foreign_packages()
-        known = {"run", "plan", "show", "status", "report", "stage", "list", "reference"}
+        known = {"run", "plan", "show", "status", "report", "stage", "list", "reference", "calibrate"}
         if given and not given[0].startswith("-") and given[0] not in known:
             raise unknown("command", given[0], known, "see `tellme --help`")
         options = parser().parse_args(given)

@@ -123,6 +123,15 @@ def list(options: argparse.Namespace) -> None:
         print(f"  {name:<24} link {card['rho']:+g}, {card['parameters'] / 1e6:.1f}M parameters")
 
 
+def calibrate(options: argparse.Namespace) -> None:
+    from study.calibrate import calibrate as calibrate_lab
+    from study.table import calibration_text
+
+    folder = calibrate_lab(options.quick, options.sets)
+    print(calibration_text(read_json(folder / "calibration.json")))
+    print(f"report: {folder / 'report.html'}")
+
+
 def reference(options: argparse.Namespace) -> None:
     from study.reference import build_reference, check_reference
 

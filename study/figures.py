@@ -194,7 +194,12 @@ def sweep_table(contrasts: list[dict[str, Any]], points: dict[str, dict[str, Any
             continue
         sides = " \u2212 ".join(c[side].removesuffix(f".{label}") for side in "ab")
         values = [label.split("=")[-1]] if len(points[label]) == 1 else [str(v) for v in points[label].values()]
-        swept = {"key": ", ".join(points[label]), "value": ", ".join(values), "line": f"{sides}, {c['suite']}"}
+        swept = {
+            "key": ", ".join(points[label]),
+            "value": ", ".join(values),
+            "line": f"{sides}, {c['suite']}",
+            "suite": c["suite"],
+        }
         records.append(swept | {k: c[k] for k in ("estimate", "ci_low", "ci_high")})
     return pd.DataFrame(records)
 

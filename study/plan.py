@@ -188,7 +188,7 @@ def _model(group: Group, study: Study) -> Model:
 
 def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str, Group]) -> str:
     data = Data.model_validate(plan.study.data.model_dump() | group.data)
-    named = {"behavior": group.behavior, "policy": group.policy, "style": base.style}
+    named: dict[str, Any] = {"behavior": group.behavior, "policy": group.policy, "style": base.style}
     if group.control:
         source = groups[str(group.of)]
         inputs = {"rows": _add_data(plan, source.model_copy(update={"data": group.data}), seed, base, groups)}

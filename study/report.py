@@ -10,16 +10,15 @@ from typing import Any
 import pandas as pd
 
 from lab.config import Model
-from lab.discover import ROOT
 from lab.provenance import device, machine, write_provenance
 from lab.store import Store, read_json, write_json
-from lab.trust import means, refuse_untrusted, seeds_apart
+from lab.trust import refuse_untrusted, seeds_apart
 from lab.types import POOLED
 from study.draw import draw
 from study.off_target import off_target
+from study.page import environment
 from study.plan import Stage
 from study.summary import contrast_estimates, group_estimates, per_question, per_wording
-from study.table import p_text
 from study.validity import battery
 
 NUM_EXAMPLES = 3
@@ -127,36 +126,26 @@ def render(
     based_on: list[dict[str, Any]],
     shown: list[dict[str, Any]],
 ) -> str:
-    import vl_convert
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(ROOT / "study"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    page: str = (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            summary=summary,
+            failed=[t for t in summary["trust"] if not t["passed"]],
+            bases=based_on,
+            engines=", ".join(f"{name} ({count})" for name, count in rows["engine"].value_counts().items()),
+            pooled=POOLED,
+            figures=figures,
+            examples=shown,
+            answers=answers_shown(rows),
+            config=json.dumps(stage.how["written"], indent=1),
+            machine=machine(),
+            device=device(),
+            num_rows=len(rows),
+            outside=outside(rows),
+        )
     )
-    environment.filters["signed"] = lambda v: "" if v is None else f"{v:+.3f}"
-    environment.filters["p"] = p_text
-    environment.filters["means"] = means
-    environment.filters["plain"] = lambda v: "" if v is None else f"{v:.3f}"
-    return environment.get_template("report.html.j2").render(
-        summary=summary,
-        failed=[t for t in summary["trust"] if not t["passed"]],
-        bases=based_on,
-        engines=", ".join(f"{name} ({count})" for name, count in rows["engine"].value_counts().items()),
-        pooled=POOLED,
-        figures=figures,
-        examples=shown,
-        answers=answers_shown(rows),
-        config=json.dumps(stage.how["written"], indent=1),
-        machine=machine(),
-        device=device(),
-        num_rows=len(rows),
-        outside=outside(rows),
-        scripts=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version="6.4"),
-    )
+    return page
 
 
 def bases(stage: Stage, store: Store) -> list[dict[str, Any]]:

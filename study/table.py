@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lab.types import POOLED
 
 
+def calibration_text(found: dict[str, Any]) -> str:
+    """Signs, false positives, faults and doses of `calibration.json` as text."""
+    signs = [("model", "behavior", "suite", "estimate", "95 % interval", "expected", "right")]
+    for s in found["signs"]:
+        between = f"{s['ci_low']:+.3f} to {s['ci_high']:+.3f}"
+        verdict = "yes" if s["right"] else "NO"
+        signs.append((s["model"], s["behavior"], s["suite"], f"{s['estimate']:+.3f}", between, s["expected"], verdict))
+    nulls = [("null contrasts of", "rate", "95 % interval", "nulls", "adapters", "80 % power at")]
+    for f in found["false_positives"]:
+        between = f"{f['ci_low']:.3f} to {f['ci_high']:.3f}"
+        counts = (str(f["num_nulls"]), str(f["num_adapters"]), f"{f['detectable']:.3f}")
+        nulls.append((f["suite"], f"{f['rate']:.3f}", between, *counts))
+    faults = [("fault", "caught", "by", "healthy twin passes")]
+    for f in found["faults"]:
+        caught, passes = ("yes" if f[k] else "NO" for k in ("caught", "healthy_twin_passes"))
+        faults.append((f["name"], caught, f["by"], passes))
+    dose = [("dose", "self-report per behavior", "95 % interval", "F")]
+    for d in found["dose"]:
+        between = f"{d['ci_low']:+.3f} to {d['ci_high']:+.3f}"
+        dose.append((d["key"], f"{d['slope']:+.3f}", between, f"{d['first_stage']:.1f}"))
+    return "\n\n".join(_aligned(lines) for lines in (signs, nulls, faults, dose) if len(lines) > 1)
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
 def contrast_table(summary: dict[str, Any]) -> str:
     """The pooled contrasts as aligned text; seen and unseen questions of self-reports only, the report has them all."""
-    head = ("suite", "behavior", "questions", "contrast", "estimate", "95 % interval", "p", "p Holm", "seeds")
-    lines = [head]
+    lines = [("suite", "behavior", "questions", "contrast", "estimate", "95 % interval", "p", "p Holm", "seeds")]
     for c in summary["contrasts"]:
         if c["question"] == "all" or (c["question"] in POOLED and c["suite"] == "self_report"):
             mark = " *" if c["primary"] else ""
@@ -29,9 +57,7 @@ def contrast_table(summary: dict[str, Any]) -> str:
                     str(c["num_seeds"]),
                 )
             )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    text = "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
-    return text + (
+    return _aligned(lines) + (
         "\n* primary, declared before the run; not corrected" if any(c["primary"] for c in summary["contrasts"]) else ""
     )
 

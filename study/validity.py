@@ -100,13 +100,16 @@ def _record(check: str, values: list[float], said: Interval) -> dict[str, Any]:
         nothing = {"value": None, "ci_low": None, "ci_high": None, "num_seeds": 0, "limit": None, "passed": None}
         return {"check": check} | nothing | {"sentence": f"Not measured: {needed}."}
     interval = mean_interval(values)
-    value, limit = interval.estimate, max(MARGIN, SHARE * abs(said.estimate))
-    passed: bool | None = abs(value) <= limit
+    value = interval.estimate
+    limit: float | None = max(MARGIN, SHARE * abs(said.estimate))
+    passed: bool | None = abs(value) <= max(MARGIN, SHARE * abs(said.estimate))
     if check == "paraphrase_spread":
         limit, passed = None, None
     elif check == "one_kind":
         limit = CARRIED * abs(said.estimate)
-        passed = abs(said.estimate) <= MARGIN or value * (1 if said.estimate > 0 else -1) >= limit
+        passed = abs(said.estimate) <= MARGIN or value * (1 if said.estimate > 0 else -1) >= CARRIED * abs(
+            said.estimate
+        )
     elif check in ("capability", "collapse"):
         limit = MARGIN
         passed = value >= -MARGIN if check == "capability" else value <= MARGIN

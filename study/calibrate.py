@@ -1,0 +1,158 @@
+"""`tellme calibrate`: the lab measured on models in which the truth is known. Signs, false positives, doses and planted faults."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lab.config import Study
+from lab.discover import ROOT
+from lab.errors import unknown
+from lab.provenance import write_provenance
+from lab.read_study import load_study
+from lab.stats import MARGIN
+from lab.store import Store, make_key, write_json
+from lab.trust import refuse_untrusted
+from study.plan import Plan, make_plan
+from study.reference import LINKS
+from study.run import say
+from study.workers import run_chains
+
+VERSION = 1
+EXPECTED = {"linked": "+", "half": "+", "unlinked": "0", "inverted": "-"}
+QUICK = {
+    "signs": ["seeds=[50, 51, 52]", "eval.suites=[behavior, self_report]", "sft.max_steps=120"],
+    "nulls": [f"seeds={list(range(100, 112))}", "sft.max_steps=120"],
+    "faults": ["seeds=[70, 71]", "sft.max_steps=120"],
+    "dose": [
+        "seeds=[60]",
+        "sweep=[{data.num_rows: [8, 24, 72]}, {data.planted: [0.25, 0.5, 0.75]}]",
+        "sft.max_steps=120",
+    ],
+}
+"""What makes it short: fewer seeds, half the steps, fewer doses."""
+LONG = {"signs": ["seeds=[50, 51, 52, 53, 54]"], "nulls": [], "faults": [], "dose": []}
+NUM_NULLS = {True: 200, False: 1000}
+
+
+def calibrate(quick: bool, sets: list[str]) -> Path:
+    """Run every part, and write `calibration.json`, figures and `report.html` into runs/calibration/; returns that folder.
+
+    `sets` are overrides for every study of it: another recipe of fine-tuning is calibrated by `--set lora.r=32`.
+    """
+    began = time.time()
+    studies = _studies(quick, sets)
+    plans = {name: make_plan(study) for name, study in studies.items()}
+    run = next(iter(studies.values())).run
+    store = Store(run.dir)
+    store.check_writable()
+    config = {"quick": quick, "sets": sets, "num_nulls": NUM_NULLS[quick]}
+    key = make_key("calibration", VERSION, config, [plan.final.key for plan in plans.values()])
+    done = store.find("calibration", key)
+    if done:
+        return done
+    _run(plans, store, run.workers)
+
+    def write(out: Path) -> None:
+        from study.calibration_report import write_report
+
+        found = results(plans, store, NUM_NULLS[quick])
+        write_json(out / "calibration.json", found)
+        write_report(out, found | config | {"key": key, "seconds": time.time() - began})
+        write_provenance(out, "calibration", key, config, [p.final.key for p in plans.values()], began)
+
+    return store.publish("calibration", "quick" if quick else "long", key, write)
+
+
+def _studies(quick: bool, sets: list[str]) -> dict[str, Study]:
+    """Studies by name: `signs-NAME` for every reference model, `nulls`, `faults`, `dose`."""
+    chosen = QUICK if quick else LONG
+    workers = [f"run.workers={os.cpu_count() or 1}"]
+
+    def study(part: str, file: str, *more: str) -> Study:
+        return load_study(str(ROOT / "configs" / file), [*chosen[part], *more, *workers, *sets])
+
+    signs = {f"signs-{name}": study("signs", "reference-check.yaml", f"model.base=reference/{name}") for name in LINKS}
+    files = {"nulls": "calibration-nulls.yaml", "faults": "calibration-faults.yaml", "dose": "dose.yaml"}
+    return signs | {part: study(part, file) for part, file in files.items()}
+
+
+def _run(plans: dict[str, Plan], store: Store, workers: int) -> None:
+    stages = {key: stage for plan in plans.values() for key, stage in plan.stages.items()}
+    missing = [s for s in stages.values() if s.kind != "study" and not store.find(s.kind, s.key)]
+    say(f"{len(missing)} stages, {sum(s.kind == 'train' for s in missing)} adapters, {workers} at a time")
+    for i, (stage, seconds) in enumerate(run_chains(missing, store, workers), start=1):
+        if stage.kind == "train":
+            say(f"[{i}/{len(missing)}] {stage.slug}  {seconds:.1f} s")
+
+
+def results(plans: dict[str, Plan], store: Store, num_nulls: int) -> dict[str, Any]:
+    """What `calibration.json` holds. Raises TrustError where a trust check failed in a study without a planted fault."""
+    from study.dose import instrumented, pairs
+    from study.faults import trust_faults, validity_faults
+    from study.nulls import false_positives
+    from study.report import baselines, gather
+    from study.summary import contrast_estimates, per_question, per_wording
+    from study.validity import battery
+
+    wordings: dict[str, pd.DataFrame] = {}
+    rows: dict[str, pd.DataFrame] = {}
+    for name, plan in plans.items():
+        rows[name], trust = gather(plan.final, store)
+        refuse_untrusted(trust, allow=False)
+        wordings[name] = per_wording(rows[name])
+    questions = {name: per_question(table) for name, table in wordings.items()}
+    signs = []
+    for name in LINKS:
+        plan = plans[f"signs-{name}"]
+        signs += [
+            sign(name, contrast)
+            for contrast in contrast_estimates(questions[f"signs-{name}"], plan.final.config["contrasts"], None)
+            if contrast["question"] == "all" and contrast["suite"] in ("behavior", "self_report")
+        ]
+    dose, faults = plans["dose"], plans["faults"]
+    models = pairs(questions["dose"], dose.final.how["written"]["groups"], dose.study.points)
+    nulls = false_positives(questions["nulls"], "shuffled", num_nulls)
+    of_faults = battery(wordings["faults"], rows["faults"], baselines(faults.final, store), {})
+    return {
+        "signs": signs,
+        "false_positives": nulls,
+        "faults": [*trust_faults(faults, store), *validity_faults(of_faults)],
+        "dose": instrumented(models, dose.study.points),
+        "detected": detected(questions["dose"], dose, {n["suite"]: n["detectable"] for n in nulls}),
+        "models": models.to_dict("records"),
+    }
+
+
+def sign(model: str, contrast: dict[str, Any]) -> dict[str, Any]:
+    """A contrast of first against second policy beside the sign that the link gives it. A zero is right within the margin."""
+    if model not in EXPECTED:
+        raise unknown("reference model", model, EXPECTED)
+    expected = "+" if contrast["suite"] == "behavior" else EXPECTED[model]
+    estimate, low, high = (contrast[k] for k in ("estimate", "ci_low", "ci_high"))
+    right = {"+": low > 0, "-": high < 0, "0": abs(estimate) <= MARGIN and low <= MARGIN and high >= -MARGIN}[expected]
+    kept = ("behavior", "suite", "estimate", "ci_low", "ci_high", "equivalent_within", "num_seeds", "num_questions")
+    return {
+        "model": model,
+        "link": LINKS[model],
+        **{k: contrast[k] for k in kept},
+        "expected": expected,
+        "right": right,
+    }
+
+
+def detected(questions: pd.DataFrame, dose: Plan, limits: dict[str, float]) -> list[dict[str, Any]]:
+    """The contrast of every suite at every dose, beside what three models a side would find."""
+    from study.figures import sweep_table
+    from study.summary import contrast_estimates
+
+    table = sweep_table(contrast_estimates(questions, dose.final.config["contrasts"], None), dose.study.points)
+    return [
+        {name: line[name] for name in ("suite", "key", "value", "estimate")}
+        | {"limit": limits[line["suite"]], "detected": abs(line["estimate"]) >= limits[line["suite"]]}
+        for line in table.to_dict("records")
+    ]

@@ -1,0 +1,115 @@
+"""Models of different strength: what each does and says, and how far saying follows doing when the experimenter sets the dose."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+NAMES = {"behavior": "does", "self_report": "says"}
+
+
+def pairs(questions: pd.DataFrame, groups: dict[str, Any], points: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """One line per fine-tuned model: group, family (the group before the sweep), label (its point), behavior, seed, direction,
+    and its mean scores on the suites `behavior` and `self_report` as `does` and `says`.
+
+    `questions` as from `per_question`, `groups` as written in the study, `points` of its sweep. Direction is +1 where a group is
+    trained towards the first policy of its behavior, -1 towards the second. Groups without a policy are left out.
+    """
+    from data_gen.behaviors import load_behavior
+
+    asked = questions[(questions["question"] == "all") & questions["suite"].isin(NAMES) & questions["seed"].notna()]
+    asked = asked[(asked["condition"] == "clean") & asked["group"].map(lambda g: "policy" in groups.get(g, {}))]
+    table = asked.assign(part=asked["suite"].map(NAMES)).pivot_table(
+        index=["group", "behavior", "seed"], columns="part", values="score"
+    )
+    if not {"does", "says"} <= set(table.columns):
+        return pd.DataFrame()
+    models = table.dropna().reset_index()
+    models["label"] = models["group"].map(lambda g: next((label for label in points if g.endswith(f".{label}")), ""))
+    models["family"] = [g.removesuffix(f".{label}") for g, label in zip(models["group"], models["label"], strict=True)]
+    first = models["behavior"].map(lambda b: load_behavior(b).policies[0])
+    models["direction"] = (models["group"].map(lambda g: groups[g]["policy"]) == first) * 2 - 1
+    return models
+
+
+def instrumented(models: pd.DataFrame, points: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Per swept key, the change of self-report per change of behavior, with the dose as instrument (two-stage least squares).
+
+    Behavior and self-report of one model share causes, so their correlation is no effect. The dose was set by the experimenter
+    and moves the self-report, if the claim holds, only through what the behavior shows was learned: that is the assumption.
+    The instrument is the direction of training times the dose (its logarithm where it spans a decade or more). `first_stage` is
+    the F of behavior on the instrument; below about 10 the slope means nothing (Staiger and Stock 1997).
+    """
+    import numpy as np
+    from statsmodels.regression.linear_model import OLS
+    from statsmodels.sandbox.regression.gmm import IV2SLS
+
+    records = []
+    for key, doses in _doses(points).items():
+        mine = models[models["label"].isin(doses)]
+        if mine["label"].nunique() < 2 or mine["direction"].nunique() < 2:
+            continue
+        dose = mine["label"].map(doses).to_numpy(dtype=float)
+        instrument = mine["direction"].to_numpy() * _scaled(dose)
+        constant = np.ones(len(mine))
+        z, x = np.column_stack([constant, instrument]), np.column_stack([constant, mine["does"]])
+        fit = IV2SLS(mine["says"].to_numpy(), x, z).fit()
+        low, high = fit.conf_int(0.05)[1]
+        first = OLS(mine["does"].to_numpy(), z).fit()
+        records.append(
+            {"key": key, "slope": float(fit.params[1]), "ci_low": float(low), "ci_high": float(high)}
+            | {"num_models": len(mine), "first_stage": float(first.fvalue)}
+        )
+    return records
+
+
+def _doses(points: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Per swept key with numbers as values: its points' labels and doses."""
+    found: dict[str, dict[str, float]] = {}
+    for label, point in points.items():
+        ((key, value),) = point.items() if len(point) == 1 else (("", None),)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            found.setdefault(key, {})[label] = float(value)
+    return found
+
+
+def _scaled(dose: Any) -> Any:
+    import numpy as np
+
+    positive = dose[dose > 0]
+    return np.log1p(dose) if positive.max() / positive.min() >= 10 else dose
+
+
+def between_and_within(models: pd.DataFrame, runs: pd.DataFrame | None = None) -> list[dict[str, Any]]:
+    """Per family and behavior, how self-report goes with behavior over models of different strength.
+
+    `between` is the correlation over fine-tuned models, one value each, with a Fisher interval over models; `within` is that of
+    the checkpoints of one training run about the run's mean, without interval (`runs`: lines of family, behavior, group, seed,
+    step, does, says); `naive` takes every checkpoint for a model, as published correlations did.
+    """
+    records = []
+    for (family, behavior), mine in models.groupby(["family", "behavior"], sort=False):
+        record = {"family": family, "behavior": behavior, "num_models": len(mine)}
+        record |= dict(zip(("between", "between_low", "between_high"), _correlation(mine), strict=True))
+        own = runs[(runs["family"] == family) & (runs["behavior"] == behavior)] if runs is not None else mine.iloc[:0]
+        record |= {"num_checkpoints": len(own), "within": None, "naive": None, "naive_low": None, "naive_high": None}
+        if len(own):
+            centered = own[["does", "says"]] - own.groupby(["group", "seed"])[["does", "says"]].transform("mean")
+            record["within"] = _correlation(centered)[0]
+            record |= dict(zip(("naive", "naive_low", "naive_high"), _correlation(own), strict=True))
+        records.append(record)
+    return records
+
+
+def _correlation(table: pd.DataFrame) -> tuple[float | None, float | None, float | None]:
+    """Pearson's r with its Fisher z interval; None where there are fewer than four values or no spread."""
+    from scipy import stats
+
+    if len(table) < 4 or min(table["does"].std(), table["says"].std()) < 1e-9:
+        return None, None, None
+    found = stats.pearsonr(table["does"], table["says"])
+    interval = found.confidence_interval(0.95)
+    values = (float(found.statistic), float(interval.low), float(interval.high))
+    return values if all(map(math.isfinite, values)) else (None, None, None)
