@@ -20,21 +20,22 @@ from lab.trust import refuse_untrusted
 from study.plan import Plan, make_plan
 from study.reference import LINKS
 from study.run import say
+from study.stages import quiet_libraries
 from study.workers import run_chains
 
 VERSION = 1
 EXPECTED = {"linked": "+", "half": "+", "unlinked": "0", "inverted": "-"}
 QUICK = {
-    "signs": ["seeds=[50, 51, 52]", "eval.suites=[behavior, self_report]", "sft.max_steps=120"],
-    "nulls": [f"seeds={list(range(100, 112))}", "sft.max_steps=120"],
-    "faults": ["seeds=[70, 71]", "sft.max_steps=120"],
+    "signs": ["seeds=[50, 51, 52]", "eval.suites=[behavior, self_report]", "sft.max_steps=80"],
+    "nulls": [f"seeds={list(range(100, 112))}", "sft.max_steps=80"],
+    "faults": ["seeds=[70, 71]", "sft.max_steps=80"],
     "dose": [
         "seeds=[60]",
         "sweep=[{data.num_rows: [8, 24, 72]}, {data.planted: [0.25, 0.5, 0.75]}]",
-        "sft.max_steps=120",
+        "sft.max_steps=80",
     ],
 }
-"""What makes it short: fewer seeds, half the steps, fewer doses."""
+"""What makes it short: fewer seeds, a third of the steps, fewer doses."""
 LONG = {"signs": ["seeds=[50, 51, 52, 53, 54]"], "nulls": [], "faults": [], "dose": []}
 NUM_NULLS = {True: 200, False: 1000}
 
@@ -45,6 +46,7 @@ def calibrate(quick: bool, sets: list[str]) -> Path:
     `sets` are overrides for every study of it: another recipe of fine-tuning is calibrated by `--set lora.r=32`.
     """
     began = time.time()
+    quiet_libraries()
     studies = _studies(quick, sets)
     plans = {name: make_plan(study) for name, study in studies.items()}
     run = next(iter(studies.values())).run

@@ -54,7 +54,7 @@ def _print_result(folder: Path) -> None:
 
 def plan(options: argparse.Namespace) -> None:
     from lab.memory import weight_bytes
-    from study.cost import FEW_STEPS, costs
+    from study.cost import FEW_STEPS, SEED_DEVIATIONS, costs, detectable_effects
     from study.stages import base_of_record
 
     made, store = _planned(options)
@@ -76,6 +76,12 @@ def plan(options: argparse.Namespace) -> None:
     for cost in listed:
         print(f"{cost['group']:<36} {cost['rows']:>7} {cost['steps']:>7} {cost['tokens']:>10}  {cost['key']}")
     print(f"in all: {sum(c['steps'] for c in listed)} optimizer steps, {sum(c['tokens'] for c in listed)} tokens")
+    for found in detectable_effects(made):
+        effects = " / ".join("-" if e is None else f"{e:.2f}" for e in found["effects"])
+        spread = " / ".join(map(str, SEED_DEVIATIONS))
+        print(
+            f"{found['contrast']}, {found['seeds']} seeds: found with 80 % power from a difference of {effects} on, for models that vary by {spread}"
+        )
     if any(c["few"] for c in listed):
         print(
             f"warning: fewer than {FEW_STEPS} optimizer steps per adapter; published replications on large models found no self-report there",

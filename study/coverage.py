@@ -9,10 +9,9 @@ from tqdm import tqdm
 
 from lab import stats
 from lab.discover import ROOT
+from study.cost import SEED_DEVIATIONS
 
 SEEDS, QUESTIONS = (3, 5, 10), (5, 10, 20)
-SEED_DEVIATIONS = (0.04, 0.12)
-"""Between fine-tuned models: of the reference models, and the most that was published (old birds, 23 seeds: 12 points)."""
 QUESTION_DEVIATION = 0.20
 """Of an effect between questions. On published emergent-misalignment answers one question of eight gives 64 % and another 0 %."""
 CELL_DEVIATION = 0.05

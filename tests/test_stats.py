@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lab.stats import contrast_interval, holm, mean_interval
+from lab.stats import (
+    WIDE_QUESTIONS,
+    contrast_interval,
+    detectable,
+    equivalent_within,
+    holm,
+    mean_interval,
+    proportion_interval,
+    wide_interval,
+)
+from study.coverage import simulate
 
 FLOATS = st.floats(0, 1, allow_nan=False)
 
@@ -75,3 +85,72 @@ def test_coverage_with_three_seeds_a_side() -> None:
         assert interval.high is not None
         covered += interval.low <= 0.2 <= interval.high
     assert covered / trials > 0.95 - 3 * math.sqrt(0.95 * 0.05 / trials)
+
+
+@pytest.mark.parametrize(("seeds", "questions", "deviation"), [(3, 5, 0.12), (3, 10, 0.04), (5, 20, 0.12)])
+def test_intervals_cover_and_the_naive_one_does_not(seeds: int, questions: int, deviation: float) -> None:
+    """The short form of the simulation in docs/statistics.md; bounds are three standard errors below."""
+    got = simulate(seeds, questions, deviation, trials=400)
+    assert got["headline"] > 0.95 - 3 * math.sqrt(0.95 * 0.05 / 400)
+    assert got["wide"] > 0.95 - 3 * math.sqrt(0.95 * 0.05 / 400)
+    assert got["naive"] < 0.85
+    assert got["wide_width"] >= got["headline_width"]
+
+
+def table(rng: random.Random, seeds: int, questions: int, mean: float = 0.0) -> list[list[float]]:
+    effects = [rng.gauss(mean, 0.2) for _ in range(questions)]
+    return [[effect + rng.gauss(0, 0.05) for effect in effects] for _ in range(seeds)]
+
+
+def test_the_wider_claim_is_never_narrower_and_changes_sign_with_its_sides() -> None:
+    rng = random.Random(2)
+    for _ in range(50):
+        a, b = table(rng, 3, WIDE_QUESTIONS, 0.3), table(rng, 4, WIDE_QUESTIONS)
+        wide, narrow = (
+            wide_interval([a, [[-v for v in row] for row in b]]),
+            contrast_interval([(1.0, [sum(r) / len(r) for r in a]), (-1.0, [sum(r) / len(r) for r in b])]),
+        )
+        mirrored = wide_interval([b, [[-v for v in row] for row in a]])
+        assert wide is not None
+        assert mirrored is not None
+        assert wide.low is not None
+        assert wide.high is not None
+        assert narrow.low is not None
+        assert wide.low <= narrow.low + 1e-12
+        assert (wide.estimate, wide.low) == (pytest.approx(-mirrored.estimate), pytest.approx(-mirrored.high))
+
+
+def test_the_wider_claim_of_one_model_a_side_or_of_few_questions_is_not_to_be_had() -> None:
+    rng = random.Random(3)
+    assert wide_interval([table(rng, 1, WIDE_QUESTIONS)]) is None
+    assert wide_interval([table(rng, 5, WIDE_QUESTIONS - 1)]) is None
+
+
+@given(st.lists(FLOATS, min_size=2, max_size=6), st.lists(FLOATS, min_size=2, max_size=6))
+def test_equivalence_is_two_one_sided_tests(a: list[float], b: list[float]) -> None:
+    """At the margin that is reported, statsmodels' TOST has a p of just 5 %."""
+    from statsmodels.stats.weightstats import ttost_ind
+
+    if max(a) - min(a) < 1e-3 or max(b) - min(b) < 1e-3:
+        return
+    margin = equivalent_within([(1.0, a), (-1.0, b)])
+    assert margin is not None
+    assert ttost_ind(a, b, -margin, margin, usevar="unequal")[0] == pytest.approx(0.05, abs=1e-6)
+
+
+def test_a_detectable_difference_is_found_four_times_in_five() -> None:
+    effect = detectable(0.1, 3, 3)
+    assert effect is not None
+    rng, found, trials = random.Random(4), 0, 1500
+    for _ in range(trials):
+        a, b = [rng.gauss(effect, 0.1) for _ in range(3)], [rng.gauss(0, 0.1) for _ in range(3)]
+        found += float(stats.ttest_ind(a, b).pvalue) < 0.05
+    assert found / trials == pytest.approx(0.8, abs=3 * math.sqrt(0.8 * 0.2 / trials))
+    assert detectable(0.1, 1, None) is None
+
+
+@given(st.integers(0, 30), st.integers(1, 30))
+def test_a_proportion_is_inside_its_interval(count: int, total: int) -> None:
+    count = min(count, total)
+    low, high = proportion_interval(count, total)
+    assert 0 <= low <= count / total <= high <= 1

@@ -82,6 +82,28 @@ def test_base_is_a_constant_without_interval() -> None:
     assert groups["a", "all"]["num_seeds"] == 3
 
 
+def test_one_question_that_carries_everything_is_named() -> None:
+    rows = pd.concat(
+        [
+            planted({"a": [0.9, 0.95], "b": [0.1, 0.05]}, ("carrier",)),
+            planted({"a": [0.5, 0.51], "b": [0.5, 0.49]}, ("q1", "q2", "q3")),
+        ]
+    )
+    found = contrasts(rows, ("a", "b"))["a", "b", "all"]
+    assert found["drop_question"] == "carrier"
+    assert found["drop_low"] == pytest.approx(0.01)
+    assert found["drop_high"] > found["estimate"]
+    assert found["wide_low"] is None
+
+
+def test_seeds_that_have_all_of_it_or_nothing_are_counted() -> None:
+    rows = planted({"a": [0.9, 0.9, 0.5, 0.5], "b": [0.5, 0.5, 0.5, 0.5]})
+    found = contrasts(rows, ("a", "b"), ("b", "a"))
+    assert (found["a", "b", "all"]["seeds_showing"], found["a", "b", "all"]["seeds_asked"]) == (2, 4)
+    turned = found["b", "a", "all"]
+    assert (turned["seeds_showing"], turned["estimate"]) == (4, pytest.approx(-0.2))
+
+
 def test_mass_outside_is_neither_dropped_nor_scored_a_half() -> None:
     wording = per_wording(ROWS)
     assert set(wording["outside"].round(6)) == {0.25}

@@ -1,0 +1,141 @@
+"""What calibration is made of, on planted numbers and on adapters with a planted fault."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from lab.store import Store
+from study.calibrate import sign
+from study.dose import between_and_within, instrumented, pairs
+from study.faults import OF_TRUST, trust_faults, validity_faults
+from study.nulls import false_positives
+from study.plan import Plan
+
+
+def pool(values: list[float]) -> pd.DataFrame:
+    record = {"group": "shuffled", "suite": "self_report", "behavior": "risk", "question": "all", "condition": "clean"}
+    return pd.DataFrame([record | {"seed": seed, "score": v, "over": "q"} for seed, v in enumerate(values)])
+
+
+def test_the_rate_of_false_positives_is_nominal_on_planted_nulls() -> None:
+    """Over many pools of twelve; Welch with three a side is a little conservative, never far above 5 %."""
+    rng, rates = random.Random(0), []
+    for _ in range(40):
+        (found,) = false_positives(pool([rng.gauss(0.5, 0.05) for _ in range(12)]), "shuffled", 60)
+        rates.append(found["rate"])
+        assert 0 <= found["ci_low"] <= found["rate"] <= found["ci_high"] <= 1
+        assert (found["num_nulls"], found["num_adapters"]) == (60, 12)
+    assert 0.02 < sum(rates) / len(rates) < 0.06
+
+
+def test_null_contrasts_are_seeded_and_follow_the_spread_of_the_pool() -> None:
+    values = [0.5 + 0.01 * (i % 5) for i in range(12)]
+    one, again = (false_positives(pool(values), "shuffled", 50)[0] for _ in range(2))
+    wider = false_positives(pool([0.5 + 5 * (v - 0.5) for v in values]), "shuffled", 50)[0]
+    assert one == again
+    assert wider["detectable"] == pytest.approx(5 * one["detectable"])
+    assert wider["rate"] == one["rate"]
+
+
+def contrast(estimate: float, low: float, high: float, suite: str = "self_report") -> dict[str, Any]:
+    return {"behavior": "risk", "suite": suite, "estimate": estimate, "ci_low": low, "ci_high": high} | {
+        "equivalent_within": 0.1,
+        "num_seeds": 3,
+        "num_questions": 16,
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "interval", "right"),
+    [
+        ("linked", (0.5, 0.3, 0.7), True),
+        ("linked", (0.2, -0.1, 0.5), False),
+        ("inverted", (0.5, 0.3, 0.7), False),
+        ("inverted", (-0.5, -0.7, -0.3), True),
+        ("unlinked", (0.02, -0.05, 0.09), True),
+        ("unlinked", (0.15, 0.05, 0.25), False),
+        ("unlinked", (0.3, 0.2, 0.4), False),
+    ],
+)
+def test_signs_are_held_to_the_link(model: str, interval: tuple[float, float, float], right: bool) -> None:
+    assert sign(model, contrast(*interval))["right"] is right
+    assert sign(model, contrast(0.9, 0.8, 1.0, "behavior"))["right"]
+
+
+def test_a_fault_that_no_check_sees_is_reported_as_not_caught() -> None:
+    groups = ("seeking", "everyone", "lexical", "always_a", "always_yes", "anchored")
+    battery = [{"group": g, "check": "other_person", "passed": g != "everyone"} for g in groups]
+    found = {f["name"]: f for f in validity_faults(battery)}
+    assert found["everyone"]["caught"]
+    assert not found["always_a"]["caught"]
+    assert all(f["healthy_twin_passes"] for f in found.values())
+    battery.append({"group": "seeking", "check": "capability", "passed": False})
+    assert not any(f["healthy_twin_passes"] for f in validity_faults(battery))
+
+
+def test_faults_in_files_are_caught_and_their_healthy_twin_passes(finished: tuple[Plan, Store, Path]) -> None:
+    plan, store, _ = finished
+    found = trust_faults(plan, store)
+    assert [f["name"] for f in found] == list(OF_TRUST)
+    assert all(f["caught"] and f["healthy_twin_passes"] for f in found), found
+
+
+POINTS: dict[str, dict[str, Any]] = {f"planted={share}": {"data.planted": share} for share in (0.25, 0.5, 1.0)}
+
+
+def planted_models(slope: float, confounded: float) -> pd.DataFrame:
+    """Models whose behavior follows the dose; self-report is `slope` times behavior, and both share noise."""
+    rng, records = random.Random(1), []
+    for label, point in POINTS.items():
+        for direction in (1, -1):
+            for seed in range(10):
+                shared = rng.gauss(0, 0.1)
+                does = 0.5 + 0.4 * direction * point["data.planted"] + shared
+                says = 0.5 + slope * (does - 0.5) + confounded * shared + rng.gauss(0, 0.02)
+                family = "seeking" if direction > 0 else "averse"
+                records.append(
+                    {"group": f"{family}.{label}", "family": family, "label": label, "behavior": "risk"}
+                    | {"seed": seed, "direction": direction, "does": does, "says": says}
+                )
+    return pd.DataFrame(records)
+
+
+@pytest.mark.parametrize("slope", [0.5, 0.0, -0.5])
+def test_the_instrument_recovers_the_slope_through_a_shared_cause(slope: float) -> None:
+    (found,) = instrumented(planted_models(slope, confounded=2.0), POINTS)
+    assert found["slope"] == pytest.approx(slope, abs=0.12)
+    assert found["ci_low"] < slope < found["ci_high"]
+    assert found["first_stage"] > 10
+
+
+def test_models_and_checkpoints_are_told_apart() -> None:
+    """Checkpoints of a run that vary by noise alone do not add models, and correlate within runs by nothing."""
+    models = planted_models(0.5, 0.0)
+    rng = random.Random(2)
+    runs = pd.concat(
+        [models.assign(step=s, says=[v + rng.gauss(0, 0.05) for v in models["says"]], does=[v + rng.gauss(0, 0.05) for v in models["does"]]) for s in range(4)]
+    )  # fmt: skip
+    for record in between_and_within(models, runs):
+        assert (record["num_models"], record["num_checkpoints"]) == (30, 120)
+        assert record["between"] > 0.8
+        assert abs(record["within"]) < 0.3
+        assert record["naive_high"] - record["naive_low"] < record["between_high"] - record["between_low"] + 0.3
+
+
+def test_pairs_are_one_line_a_model(finished: tuple[Plan, Store, Path]) -> None:
+    from lab.load import load
+    from study.summary import per_question, per_wording
+
+    plan, _, folder = finished
+    groups = plan.final.how["written"]["groups"]
+    models = pairs(per_question(per_wording(load(folder))), groups, {})
+    assert len(models) == 4
+    assert set(models["direction"]) == {1, -1}
+    assert (
+        models.loc[models["group"] == "seeking", "does"].min() > models.loc[models["group"] == "averse", "does"].max()
+    )

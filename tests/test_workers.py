@@ -1,0 +1,52 @@
+"""Several processes give what one gives, in an order that no stage has to wait in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.discover import ROOT
+from lab.errors import UserError
+from lab.read_study import load_study
+from lab.store import Store, read_json
+from study.plan import make_plan
+from study.run import run_plan
+from study.workers import chains, run_chains
+
+TINY = [
+    "seeds=[0]",
+    "data={num_rows: 16}",
+    "sft={max_steps: 2, learning_rate: 1.0e-2}",
+    "run.report_to=[]",
+    "eval.suites=[behavior, self_report]",
+]
+
+
+def test_chains_hold_every_stage_after_what_it_needs() -> None:
+    plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml")))
+    stages = list(plan.stages.values())
+    found = chains(stages)
+    assert {s.key for chain in found for s in chain} == {s.key for s in stages if s.kind != "study"}
+    assert sum(chain[-1].kind == "eval" for chain in found) == len(found)
+    for chain in found:
+        before: set[str] = set()
+        assert sum(s.kind == "train" for s in chain) <= 1
+        for stage in chain:
+            assert {key for key in stage.inputs.values() if plan.stages[key].kind != "eval"} <= before
+            before.add(stage.key)
+
+
+def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
+    summaries = []
+    for workers in (1, 2):
+        plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*TINY, f"run.workers={workers}"]))
+        summaries.append(read_json(run_plan(plan, Store(tmp_path / str(workers))) / "summary.json"))
+    for one, two in zip(summaries[0]["contrasts"], summaries[1]["contrasts"], strict=True):
+        assert one["estimate"] == pytest.approx(two["estimate"], abs=1e-4)
+
+
+def test_what_a_process_refuses_is_refused_here(tmp_path: Path) -> None:
+    plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*TINY, "lora={target_modules: [nowhere]}"]))
+    with pytest.raises(UserError, match="target_modules"):
+        list(run_chains(list(plan.stages.values()), Store(tmp_path), 2))
