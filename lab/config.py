@@ -132,6 +132,14 @@ class Eval(Strict):
     """System lines under which everything is asked as well, each a condition: none, neutral, training (the line of the
     training rows). Without one is the condition `clean`."""
 
+    steps: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Optimizer steps after which every adapter is measured as well as at the end of its training."""
+
+    @field_validator("steps")
+    @classmethod
+    def _in_order(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(value)))
+
     @field_validator("suites")
     @classmethod
     def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:

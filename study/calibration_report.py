@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from lab.provenance import device, machine
-from study.figures import WIDTH, themed
+from study.figures import WIDTH, does_and_says, themed
 from study.page import environment
 
 
@@ -50,7 +50,7 @@ def _figures(results: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
                 "dose",
                 "Self-report against behavior at every dose",
                 "One mark per fine-tuned model: mean self-report against behavior on held-out choices.",
-                says_and_does(pd.DataFrame(results["models"])),
+                _doses(pd.DataFrame(results["models"])),
             )
         )
     return drawn
@@ -75,21 +75,19 @@ def rates(table: pd.DataFrame) -> alt.LayerChart:
     """The rate of false positives by suite, beside the nominal 5 %."""
     y = alt.Y("suite:N", title=None, sort=list(table["suite"]))
     nominal = alt.Chart(pd.DataFrame({"x": [0.05]})).mark_rule(strokeDash=[4, 3], color="#e45756").encode(x="x:Q")
-    low = alt.X("ci_low:Q", title="share called a difference", scale=alt.Scale(domain=[0, 0.25], clamp=True))
+    low = alt.X(
+        "ci_low:Q",
+        title="share called a difference",
+        scale=alt.Scale(domain=[0, 0.25], clamp=True),
+        axis=alt.Axis(values=[0, 0.05, 0.1, 0.15, 0.2, 0.25]),
+    )
     rule = alt.Chart(table).mark_rule(strokeWidth=2, clip=True).encode(x=low, x2="ci_high:Q", y=y)
     dot = alt.Chart(table).mark_point(filled=True, size=80, opacity=1).encode(x="rate:Q", y=y)
     return alt.layer(nominal, rule, dot).properties(width=WIDTH - 160, height=alt.Step(30))
 
 
-def says_and_does(models: pd.DataFrame) -> alt.Chart:
-    return (
-        alt.Chart(models)
-        .mark_point(filled=True, size=90, opacity=0.8)
-        .encode(
-            x=alt.X("does:Q", title="does: behavior on held-out prompts", scale=alt.Scale(domain=[0, 1])),
-            y=alt.Y("says:Q", title="says: mean of all self-report questions", scale=alt.Scale(domain=[0, 1])),
-            color=alt.Color("family:N", legend=alt.Legend(title=None, orient="top")),
-            tooltip=["group", "seed", alt.Tooltip("does", format=".3f"), alt.Tooltip("says", format=".3f")],
-        )
-        .properties(width=380, height=380)
+def _doses(models: pd.DataFrame) -> alt.LayerChart:
+    named = models.drop(columns=["group", "behavior"]).rename(
+        columns={"does": "behavior", "says": "self_report", "family": "group"}
     )
+    return does_and_says(named, sorted(set(named["group"]), reverse=True))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 from lab.stats import detectable
 from lab.types import Row
 from study.plan import Plan, Stage, planned_rows
+from train.sft import num_steps
 
 FEW_STEPS = 200
 """Below about this many optimizer steps published replications found nothing."""
@@ -43,9 +43,7 @@ def detectable_effects(plan: Plan) -> list[dict[str, Any]]:
 def _cost(stage: Stage, plan: Plan) -> dict[str, Any]:
     rows, sft = planned_rows(plan, stage.inputs["data"]), stage.config["sft"]
     per_step = sft["per_device_train_batch_size"] * sft.get("gradient_accumulation_steps", 1)
-    steps = math.ceil(math.ceil(len(rows) / per_step) * sft["num_train_epochs"])
-    if sft.get("max_steps", -1) > 0:
-        steps = sft["max_steps"]
+    steps = num_steps(len(rows), sft)
     sample = rows[:SAMPLE]
     per_row = sum(_num_tokens(row, stage.how["base"]["source"]) for row in sample) / len(sample)
     tokens = round(per_row * per_step * steps)

@@ -27,11 +27,19 @@ def pairs(questions: pd.DataFrame, groups: dict[str, Any], points: dict[str, dic
     if not {"does", "says"} <= set(table.columns):
         return pd.DataFrame()
     models = table.dropna().reset_index()
-    models["label"] = models["group"].map(lambda g: next((label for label in points if g.endswith(f".{label}")), ""))
-    models["family"] = [g.removesuffix(f".{label}") for g, label in zip(models["group"], models["label"], strict=True)]
+    models["family"] = models["group"].map(lambda name: family(name, points))
+    models["label"] = [
+        name.removeprefix(f"{own}.") if name != own else ""
+        for name, own in zip(models["group"], models["family"], strict=True)
+    ]
     first = models["behavior"].map(lambda b: load_behavior(b).policies[0])
     models["direction"] = (models["group"].map(lambda g: groups[g]["policy"]) == first) * 2 - 1
     return models
+
+
+def family(group: str, points: dict[str, dict[str, Any]]) -> str:
+    """A group's name before the sweep."""
+    return next((group.removesuffix(f".{label}") for label in points if group.endswith(f".{label}")), group)
 
 
 def instrumented(models: pd.DataFrame, points: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lab.types import POOLED
+from study.dose import family
 
 
 def draw(
@@ -20,6 +21,7 @@ def draw(
 ) -> list[dict[str, Any]]:
     """Each figure as SVG and PNG in `figures/`, and its specification for the page. All but one show the condition `clean`."""
     from study import figures as fig
+    from study.checkpoints import over_training
     from study.off_target import matrix
 
     groups = list(dict.fromkeys(rows["group"]))
@@ -67,12 +69,14 @@ def draw(
     )
     if {"behavior", "self_report"} <= set(pooled.columns):
         pooled["seed"] = pooled["seed"].astype("float")
+        pooled["group"] = pooled["group"].map(lambda name: family(name, points))
+        swept_too = " at every point of the sweep" if points else ""
         charts.append(
             (
                 "does-and-says",
                 "What the models do and what they say",
-                "One mark per fine-tuned model (seed); base is one model. On the dashed line a model reports just what it does.",
-                fig.does_and_says(pooled, groups),
+                f"One mark per fine-tuned model (seed){swept_too}; base is one model. On the dashed line a model reports just what it does.",
+                fig.does_and_says(pooled, list(dict.fromkeys(family(name, points) for name in groups))),
             )
         )
     several = rows["behavior"].nunique() > 1
@@ -104,6 +108,16 @@ def draw(
                 "Every group's self-reports about every behavior",
                 "Change of mean score against the group's base, mean over fine-tuned models (seeds). Only the diagonal was trained; intervals in summary.json, `off_target`.",
                 matrix(spill),
+            )
+        )
+    if summary.get("curves"):
+        trained = [g for g in groups if g != "base"]
+        charts.append(
+            (
+                "over-training",
+                "Over training",
+                "Mean score over the questions of a suite after so many optimizer steps; step 0 is the base. Bands: 95 % t interval over fine-tuned models (seeds), questions fixed.",
+                over_training(summary["curves"], fig.legend(trained)),
             )
         )
     answers = fig.scale_bins(rows)

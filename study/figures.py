@@ -21,7 +21,7 @@ def _palette(groups: list[str]) -> alt.Scale:
     return alt.Scale(domain=groups, range=colors)
 
 
-def _legend(groups: list[str]) -> alt.Color:
+def legend(groups: list[str]) -> alt.Color:
     return alt.Color("group:N", scale=_palette(groups), legend=alt.Legend(title=None, orient="top", symbolOpacity=1))
 
 
@@ -36,7 +36,7 @@ def questions(mine: pd.DataFrame, dots: pd.DataFrame, groups: list[str]) -> alt.
     common = {
         "y": alt.Y("question:N", sort=order, title=None, axis=alt.Axis(labelLimit=240, grid=True)),
         "yOffset": alt.YOffset("group:N", sort=groups),
-        "color": _legend(groups),
+        "color": legend(groups),
     }
     low = alt.X("ci_low:Q", title=title, scale=alt.Scale(domain=[0, 1], clamp=True))
     rule = alt.Chart(mine).mark_rule(strokeWidth=2, clip=True).encode(x=low, x2="ci_high:Q", **common)
@@ -69,7 +69,7 @@ def does_and_says(pairs: pd.DataFrame, groups: list[str]) -> alt.LayerChart:
         .encode(
             x=alt.X("behavior:Q", scale=SCORE, title="does: behavior on held-out prompts"),
             y=alt.Y("self_report:Q", scale=SCORE, title="says: mean of all self-report questions"),
-            color=_legend(groups),
+            color=legend(groups),
             tooltip=["group", "seed", alt.Tooltip("behavior", format=".3f"), alt.Tooltip("self_report", format=".3f")],
         )
     )
@@ -82,7 +82,7 @@ def conditions(table: pd.DataFrame, groups: list[str]) -> alt.FacetChart:
     common = {
         "y": alt.Y("condition:N", sort=list(dict.fromkeys(table["condition"])), title=None),
         "yOffset": alt.YOffset("group:N", sort=groups),
-        "color": _legend(groups),
+        "color": legend(groups),
     }
     x = alt.X("ci_low:Q", title="score (1 = pole of the first policy)", scale=alt.Scale(domain=[0, 1], clamp=True))
     rule = alt.Chart(table).mark_rule(strokeWidth=2, clip=True).encode(x=x, x2="ci_high:Q", **common)
@@ -177,7 +177,7 @@ def losses(curves: pd.DataFrame, groups: list[str]) -> alt.Chart:
         .encode(
             x=alt.X("step:Q", title="optimizer step"),
             y=alt.Y("loss:Q", title="loss on the completion (nats per token)"),
-            color=_legend(groups),
+            color=legend(groups),
             detail="seed:N",
             tooltip=["group", "seed", "step", alt.Tooltip("loss", format=".3f")],
         )

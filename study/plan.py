@@ -46,6 +46,8 @@ class Cell:
     suite: str
     behavior: str
     key: str
+    step: int | None = None
+    """Optimizer step at which the adapter is measured; None is the end of training."""
 
 
 @dataclass
@@ -105,7 +107,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
         STUDY_VERSION,
         study.study,
         config,
-        {f"{c.group}/{c.seed}/{c.suite}/{c.behavior}": c.key for c in plan.cells},
+        {f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}": c.key for c in plan.cells},
         written=written,
     )
     return plan
@@ -177,6 +179,8 @@ def _add_group(plan: Plan, name: str, group: Group, groups: dict[str, Group], be
                 continue
             adapter = _add_train(plan, name, group, seed, base, data)
             _add_cells(plan, name, seed, base, asks, {"adapter": adapter}, {})
+            for step in study.eval.steps:
+                _add_cells(plan, name, seed, base, asks, {"adapter": adapter}, {}, step=step)
 
 
 def _model(group: Group, study: Study) -> Model:
@@ -221,6 +225,13 @@ def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data:
     settings = {"lora": study.lora | group.lora, "sft": sft.DEFAULTS | study.sft | group.sft}
     stream = int(digest([plan.stages[data].config, settings, seed])[:8], 16) % 2**31
     config = {**base.config, **settings, "seed": seed, "stream": stream}
+    if study.eval.steps:
+        config["steps"] = list(study.eval.steps)
+        last = sft.num_steps(len(planned_rows(plan, data)), settings["sft"])
+        if study.eval.steps[-1] > last:
+            raise UserError(
+                f"eval.steps has {study.eval.steps[-1]}, and training of group {name!r} ends after {last} steps; drop it or train longer"
+            )
     label = f"{name}-s{seed}"
     slug = f"{group.control or Path(group.file or '').stem or group.behavior}-{group.policy or 'rows'}-s{seed}"
     return plan.add(
@@ -266,7 +277,7 @@ def _add_cells(
             asked_of = plan.stages[inputs["adapter"]].slug if "adapter" in inputs else base.name.rpartition("/")[2]
             slug = "-".join([suite, asked_of, *([condition] if condition != "clean" else context)])
             key = plan.add("eval", measure.VERSION, slug, config, inputs, base=asdict(base), **how)
-            plan.cells.append(Cell(name, seed, suite, behavior, key))
+            plan.cells.append(Cell(name, seed, suite, behavior, key, context.get("step")))
 
 
 def _systems(plan: Plan, style: Style, context: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,8 @@ from lab.provenance import device, machine, write_provenance
 from lab.store import Store, read_json, write_json
 from lab.trust import refuse_untrusted, seeds_apart
 from lab.types import POOLED
+from study.checkpoints import curve_estimates, questions_by_step
+from study.dose import between_and_within, instrumented, pairs
 from study.draw import draw
 from study.off_target import off_target
 from study.page import environment
@@ -31,6 +33,7 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
     rows, trust = gather(stage, store)
     refuse_untrusted(trust, stage.how.get("allow_untrusted", False))
     rows.to_parquet(out / "rows.parquet", index=False)
+    everything, rows = rows, rows[rows["step"].isna()]
     wordings = per_wording(rows)
     questions, clean = per_question(wordings), wordings[wordings["condition"] == "clean"]
     of_base, groups = baselines(stage, store), stage.how["written"]["groups"]
@@ -44,8 +47,17 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
         "off_target": off_target(clean, of_base),
         "trust": trust,
     }
+    points = stage.config.get("points", {})
+    by_step = questions_by_step(everything, last_steps(stage, store)) if everything["step"].notna().any() else {}
+    if by_step:
+        summary["curves"] = curve_estimates(by_step)
+    if points:
+        models = pairs(questions, groups, points)
+        runs = [pairs(table, groups, points).assign(step=step) for step, table in by_step.items() if step]
+        within = pd.concat(runs, ignore_index=True) if runs else None
+        summary |= {"dose": instrumented(models, points), "faithfulness": between_and_within(models, within)}
     write_json(out / "summary.json", summary)
-    figures = draw(out, summary, rows, questions, curves(stage, store), stage.config.get("points", {}))
+    figures = draw(out, summary, rows, questions, curves(stage, store), points)
     page = render(stage, summary, rows, figures, bases(stage, store), examples(stage, store))
     (out / "report.html").write_text(page, encoding="utf-8")
     write_provenance(out, "study", stage.key, stage.how["written"], sorted(stage.inputs.values()), began)
@@ -57,6 +69,7 @@ def gather(stage: Stage, store: Store) -> tuple[pd.DataFrame, list[dict[str, Any
         folder = store.find("eval", cell["key"])
         assert folder, cell
         table = pd.read_parquet(folder / "rows.parquet")
+        table.insert(0, "step", pd.Series([cell["step"]] * len(table), dtype="Int64"))
         table.insert(0, "seed", pd.Series([cell["seed"]] * len(table), dtype="Int64"))
         table.insert(0, "group", cell["group"])
         tables.append(table.assign(eval_key=cell["key"]))
@@ -92,6 +105,11 @@ def _starts(stage: Stage, store: Store) -> list[dict[str, Any]]:
     for (group, _), folder in _adapters(stage, store).items():
         step0.setdefault(group, []).append(read_json(folder / "provenance.json")["step0"])
     return [{"group": group, "seed": None, **seeds_apart(starts)} for group, starts in step0.items()]
+
+
+def last_steps(stage: Stage, store: Store) -> dict[tuple[str, int], int]:
+    """The number of optimizer steps behind every final adapter."""
+    return {at: read_json(folder / "provenance.json")["steps"] for at, folder in _adapters(stage, store).items()}
 
 
 def curves(stage: Stage, store: Store) -> pd.DataFrame:

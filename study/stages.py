@@ -39,7 +39,8 @@ def _write(stage: Stage, store: Store, out: Path) -> None:
         from data_gen.build import ROWS
         from eval.measure import measure
 
-        adapter = inputs["adapter"] / "adapter" if "adapter" in inputs else _external(stage)
+        kept = f"steps/{stage.config['step']}" if "step" in stage.config else "adapter"
+        adapter = inputs["adapter"] / kept if "adapter" in inputs else _external(stage)
         examples = inputs["examples"] / ROWS if "examples" in inputs else None
         measure(stage.config, base_of(stage), adapter, inputs.get("adapter"), examples, out, key=stage.key, inputs=keys)
     else:

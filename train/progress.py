@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,17 @@ class Progress(TrainerCallback):  # type: ignore[misc]
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.bar.close()
+
+
+class Keep(TrainerCallback):  # type: ignore[misc]
+    """Saves the adapter as it is after given optimizer steps."""
+
+    def __init__(self, save: dict[int, Callable[[], None]]) -> None:
+        self.save = save
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step in self.save:
+            self.save[state.global_step]()
 
 
 def newest_checkpoint(folder: Path) -> str | None:

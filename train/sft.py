@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab.adapter import digest_of_model
+from lab.adapter import digest_of_file, digest_of_model
 from lab.base import Base
 from lab.chat import Rendered
 from lab.errors import UserError
@@ -32,6 +34,13 @@ DEFAULTS: dict[str, Any] = {
 """Where they differ from TRL's own: nothing is truncated, and memory is not traded for time unless asked."""
 
 
+def num_steps(num_rows: int, settings: dict[str, Any]) -> int:
+    """Optimizer steps of a training on one device."""
+    given: int = settings.get("max_steps", -1)
+    per_step = settings["per_device_train_batch_size"] * settings.get("gradient_accumulation_steps", 1)
+    return given if given > 0 else math.ceil(math.ceil(num_rows / per_step) * settings["num_train_epochs"])
+
+
 def train(
     config: dict[str, Any],
     base: Base,
@@ -46,12 +55,12 @@ def train(
 ) -> None:
     """Train on the rows of a data stage and leave `adapter/`, `curve.json`, `trust.json` and provenance in `out`.
 
-    `config` has lora, sft and stream (the seed of initialisation, row order and dropout). `out` may hold the checkpoints
-    of an attempt that was killed. Raises UserError where the settings do not fit the base.
+    `config` has lora, sft, stream (the seed of initialisation, row order and dropout) and, where adapters are measured on the way,
+    `steps`, after which `steps/K/` is left. `out` may hold the checkpoints of an attempt that was killed. Raises UserError where the settings do not fit the base.
     """
     began = time.time()
     from lab.model import load_base
-    from train.progress import newest_checkpoint, tracking
+    from train.progress import Keep, newest_checkpoint, tracking
 
     loaded = load_base(base)
     chats: list[list[Message]] = [
@@ -64,6 +73,8 @@ def train(
     model, held = trainer.model, trainer.train_dataset
     covered = masks(loaded.renderer, chats, list(zip(held["input_ids"], held["labels"], strict=True)))
     step0 = digest_of_model(model)
+    kept = {step: out / "steps" / str(step) for step in config.get("steps", [])}
+    trainer.add_callback(Keep({step: partial(save_adapter, model, base, folder) for step, folder in kept.items()}))
     with tracking(report_to, out.parents[1], name, group, key, config):
         trainer.train(resume_from_checkpoint=newest_checkpoint(out / "checkpoints"))
     trained = digest_of_model(model)
@@ -89,6 +100,7 @@ def train(
         tokens=sum(len(r.input_ids) for r in rendered),
         step0=step0,
         adapter=trained,
+        kept={str(step): digest_of_file(folder) for step, folder in kept.items()},
         first_row={
             "messages": chats[0],
             "prompt_ids": first.prompt,
