@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from lab.stats import mean_interval
+from study.figures import WIDTH
 from study.summary import per_question, per_wording
 
 
@@ -55,5 +56,7 @@ def over_training(curves: list[dict[str, Any]], color: alt.Color) -> alt.FacetCh
     )
     tips = ["group", "step", *(alt.Tooltip(f, format=".3f") for f in ("estimate", "ci_low", "ci_high"))]
     line = chart.mark_line(point=True).encode(x=x, y="estimate:Q", color=color, tooltip=tips)
-    panel = alt.layer(band, line).properties(width=280, height=220)
-    return panel.facet(facet=alt.Facet("panel:N", title=None, sort=list(dict.fromkeys(table["panel"]))), columns=2)
+    panels = list(dict.fromkeys(table["panel"]))
+    columns = min(3, len(panels))
+    panel = alt.layer(band, line).properties(width=WIDTH // columns, height=220)
+    return panel.facet(facet=alt.Facet("panel:N", title=None, sort=panels), columns=columns)
