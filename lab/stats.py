@@ -29,6 +29,8 @@ class Interval:
     high: float | None
     p_value: float | None
     num_seeds: int
+    error: float | None = None
+    """Standard error of the estimate."""
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
@@ -86,12 +88,12 @@ def _student(estimate: float, parts: Sequence[tuple[float, int]], num_seeds: int
 
     variance = max(sum(part for part, _ in parts), max(part for part, _ in parts) if len(parts) > 1 else 0.0)
     if variance < NO_SPREAD:
-        return Interval(estimate, estimate, estimate, 1.0 if abs(estimate) < NO_SPREAD**0.5 else 0.0, num_seeds)
+        return Interval(estimate, estimate, estimate, 1.0 if abs(estimate) < NO_SPREAD**0.5 else 0.0, num_seeds, 0.0)
     freedom = variance**2 / sum(part**2 / df for part, df in parts)
     error = math.sqrt(variance)
     margin = float(stats.t.ppf(0.5 + level / 2, freedom)) * error
     p_value = 2 * float(stats.t.sf(abs(estimate) / error, freedom))
-    return Interval(estimate, estimate - margin, estimate + margin, p_value, num_seeds)
+    return Interval(estimate, estimate - margin, estimate + margin, p_value, num_seeds, error)
 
 
 def _variance(values: Sequence[float]) -> float:

@@ -47,9 +47,11 @@ def parser() -> Parser:
             command.add_argument(
                 "--allow-untrusted", action="store_true", help="write the report although a trust check failed"
             )
-    report = commands.add_parser("report", help="print a finished study's contrasts and the path of its report")
+    report = commands.add_parser(
+        "report", help="print a finished study's contrasts and its report's path; compare several"
+    )
     report.add_argument(
-        "config", nargs="?", default=DEFAULT_CONFIG, help="a study YAML, or the folder of a finished study"
+        "configs", nargs="*", default=[DEFAULT_CONFIG], help="study YAMLs, or folders of finished studies"
     )
     report.add_argument("--set", action="append", default=[], metavar="KEY=YAML", dest="sets")
     stage = commands.add_parser("stage", help="run one stage of a saved plan (what a cluster job runs)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.discover import find_path
@@ -27,19 +28,33 @@ def run(options: argparse.Namespace) -> None:
 
 
 def report(options: argparse.Namespace) -> None:
-    folder = find_path(options.config)
+    folders = [_finished(config, options.sets) for config in options.configs]
+    if len(folders) == 1:
+        _print_result(folders[0])
+        return
+    from study.compare import compare
+    from study.table import comparison_text
+
+    folder = compare(folders)
+    print(comparison_text(read_json(folder / "compare.json")))
+    print(f"report: {folder / 'compare.html'}")
+
+
+def _finished(config: str, sets: Sequence[str]) -> Path:
+    """The folder of a finished study, named by itself or by its YAML."""
+    folder = find_path(config)
     if folder is not None and folder.is_dir():
         if not (folder / "summary.json").is_file():
-            raise UserError(f"folder {options.config!r} has no summary.json; give runs/study/NAME-KEY, or a study YAML")
-        _print_result(folder)
-        return
-    plan, store = _planned(options)
+            raise UserError(f"folder {config!r} has no summary.json; give runs/study/NAME-KEY, or a study YAML")
+        return folder
+    study = load_study(config, [*sets])
+    plan, store = make_plan(study), Store(study.run.dir)
     done = store.find("study", plan.final.key)
     if done is None:
         raise UserError(
-            f"study {plan.study.study!r} with this configuration is not finished in {store.root}; run `tellme run {options.config}`"
+            f"study {study.study!r} with this configuration is not finished in {store.root}; run `tellme run {config}`"
         )
-    _print_result(done)
+    return done
 
 
 def _print_result(folder: Path) -> None:

@@ -223,7 +223,8 @@ def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str,
 def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data: str) -> str:
     study = plan.study
     settings = {"lora": study.lora | group.lora, "sft": sft.DEFAULTS | study.sft | group.sft}
-    stream = int(digest([plan.stages[data].config, settings, seed])[:8], 16) % 2**31
+    drawn = {name: value for name, value in plan.stages[data].config.items() if name != "files"}
+    stream = int(digest([drawn, settings, seed])[:8], 16) % 2**31
     config = {**base.config, **settings, "seed": seed, "stream": stream}
     if study.eval.steps:
         config["steps"] = list(study.eval.steps)

@@ -121,6 +121,7 @@ def _described(tables: list[pd.DataFrame]) -> dict[str, Any]:
     several = len(of_questions) > 1
     return _numbers(interval) | {
         "p_value": interval.p_value,
+        "standard_error": interval.error,
         "equivalent_within": equivalent_within(by_seed),
         "wide_low": wide.low if wide else None,
         "wide_high": wide.high if wide else None,

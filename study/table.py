@@ -31,6 +31,24 @@ def calibration_text(found: dict[str, Any]) -> str:
     return "\n\n".join(_aligned(lines) for lines in (signs, nulls, faults, dose) if len(lines) > 1)
 
 
+def comparison_text(found: dict[str, Any]) -> str:
+    """The contrasts of behavior and self-report that several studies have, a line a study and one for all; the page has every one."""
+    lines = [("suite", "behavior", "contrast", "study", "base", "estimate", "95 % interval", "seeds")]
+    for c in found["contrasts"]:
+        if c["suite"] not in ("behavior", "self_report") and not any(s["primary"] for s in c["studies"]):
+            continue
+        named = (c["suite"], c["behavior"], f"{c['a']} - {c['b']}")
+        for s in c["studies"]:
+            between = "-" if s["ci_low"] is None else f"{s['ci_low']:+.3f} to {s['ci_high']:+.3f}"
+            lines.append((*named, s["label"], s["base"], f"{s['estimate']:+.3f}", between, str(s["num_seeds"])))
+        pooled = c["pooled"]
+        between = f"{pooled['num_bases']} bases: too few for an interval over bases"
+        if pooled["ci_low"] is not None:
+            between = f"{pooled['ci_low']:+.3f} to {pooled['ci_high']:+.3f}"
+        lines.append((*named, "all", f"{pooled['num_bases']} bases", f"{pooled['estimate']:+.3f}", between, ""))
+    return "\n".join([_aligned(lines), *found["warnings"]])
+
+
 def _aligned(lines: Sequence[Sequence[str]]) -> str:
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
