@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup quickstart check test test-real fields models
+.PHONY: setup quickstart check test test-real fields models coverage notebook
 
 setup: .venv/.ok
 
@@ -34,3 +34,11 @@ fields: .venv/.ok
 # docs/models.md: every family through the lab.
 models: .venv/.ok
 	PYTHONPATH=tests $(BIN)/python tests/write_models.py
+
+# The table of docs/statistics.md: coverage of every interval on planted data.
+coverage: .venv/.ok
+	$(BIN)/python -m study.coverage
+
+# docs/rows.ipynb, executed on a finished quickstart.
+notebook: .venv/.ok
+	$(BIN)/python tests/write_notebook.py

@@ -192,6 +192,6 @@ def forest(contrasts: list[dict[str, Any]]) -> alt.FacetChart:
     dot = chart.mark_point(filled=True, size=90, opacity=1).encode(
         x="estimate:Q", y=y, color=color, shape=shape, tooltip=tips
     )
-    panel = alt.layer(zero, rule, dot).properties(width=WIDTH - 200, height=alt.Step(24))
+    panel = alt.layer(zero, rule, dot).properties(width=WIDTH // 2 - 90, height=alt.Step(22))
     panels = list(dict.fromkeys(table["panel"]))
-    return panel.facet(facet=alt.Facet("panel:N", title=None, sort=panels), columns=1)
+    return panel.facet(facet=alt.Facet("panel:N", title=None, sort=panels), columns=2)

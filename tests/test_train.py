@@ -95,10 +95,10 @@ def test_killed_in_mid_training_it_resumes_to_the_same_adapter(tmp_path: Path) -
         "seeds=[0]",
         "run.report_to=[]",
     ]
-    sets += ["lora.lora_dropout=0.1", "sft.num_train_epochs=6", "sft.save_steps=20"]
+    sets += ["lora.lora_dropout=0.1", "sft.num_train_epochs=6", "sft.save_steps=20", "eval.steps=[10, 30]"]
     plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets))
     stage = next(s for s in plan.stages.values() if s.kind == "train")
-    adapters = []
+    adapters, kept = [], []
     for name, killed in (("whole", False), ("killed", True)):
         store = Store(tmp_path / name)
         saved = save_plan(plan, store)
@@ -120,4 +120,7 @@ def test_killed_in_mid_training_it_resumes_to_the_same_adapter(tmp_path: Path) -
             assert store.find("train", stage.key) is None
         subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
         adapters.append(weights(adapter_of(plan, store, "seeking-s0")))
+        kept.append(read_json(adapter_of(plan, store, "seeking-s0") / "provenance.json")["kept"])
     assert all(torch.equal(adapters[0][name], adapters[1][name]) for name in adapters[0])
+    assert kept[0] == kept[1]
+    assert set(kept[0]) == {"10", "30"}

@@ -1,0 +1,97 @@
+"""Studies side by side, on planted folders: the planted effect comes out, and a base counts once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from lab.errors import UserError
+from lab.store import read_json, write_json
+from study.cli import main
+from study.compare import compare, pooled
+
+
+def folder(
+    root: Path, name: str, base: str, estimate: float, rank: int = 8, key: str = "model", a: str = "seeking"
+) -> Path:
+    out = root / "study" / f"{name}-0"
+    out.mkdir(parents=True)
+    contrast = {"suite": "self_report", "behavior": "risk", "question": "all", "a": a, "b": "averse"} | {
+        "estimate": estimate, "ci_low": estimate - 0.1, "ci_high": estimate + 0.1, "standard_error": 0.03,
+        "num_seeds": 3, "num_questions": 16, "primary": True,
+    }  # fmt: skip
+    write_json(out / "summary.json", {"study": name, "key": "0", "contrasts": [contrast]})
+    written = {"study": name, "model": {"base": base}, "lora": {"r": rank}, "groups": {}}
+    write_json(out / "provenance.json", {"config": written})
+    pd.DataFrame({"group": ["base", "seeking"], "eval_key": ["base", key + name]}).to_parquet(out / "rows.parquet")
+    return out
+
+
+def line(base: str, estimate: float, error: float | None = 0.03) -> dict[str, Any]:
+    return {"base": base, "estimate": estimate, "standard_error": error}
+
+
+def test_the_planted_effect_is_inside_and_the_order_is_nothing() -> None:
+    lines = [line("a", 0.28), line("b", 0.33), line("c", 0.29), line("d", 0.31)]
+    found, turned = pooled(lines), pooled(lines[::-1])
+    assert found["ci_low"] < 0.3 < found["ci_high"]
+    assert found["estimate"] == pytest.approx(turned["estimate"])
+    assert found["prediction_low"] <= found["ci_low"]
+
+
+def test_a_base_counts_once() -> None:
+    """Ten studies on one base are one cluster: the interval over three bases does not narrow with them."""
+    few = pooled([line("a", 0.1), line("b", 0.3), line("c", 0.5)])
+    many = pooled([line("a", 0.1), line("b", 0.3), *(line("c", 0.5) for _ in range(10))])
+    assert many["num_bases"] == few["num_bases"] == 3
+    assert many["estimate"] == pytest.approx(few["estimate"], abs=0.02)
+    assert many["ci_high"] - many["ci_low"] == pytest.approx(few["ci_high"] - few["ci_low"], rel=0.1)
+
+
+def test_agreeing_studies_claim_no_more_than_their_errors_allow() -> None:
+    found = pooled([line(base, 0.3, 0.3) for base in "abcd"])
+    assert found["ci_high"] - found["ci_low"] > 2 * 0.3 / 2
+
+
+def test_two_bases_or_no_error_give_no_interval() -> None:
+    for lines in ([line("a", 0.2), line("b", 0.4)], [line("a", 0.2), line("b", 0.4), line("c", 0.3, None)]):
+        found = pooled(lines)
+        assert found["ci_low"] is None
+        assert found["estimate"] == pytest.approx(0.3)
+
+
+def test_folders_are_compared_and_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [folder(tmp_path, f"s{i}", base, e, rank) for i, (base, e, rank) in enumerate([("x/one", 0.2, 8), ("x/two", 0.4, 8), ("x/one", 0.3, 32)])]  # fmt: skip
+    assert main(["report", *map(str, folders)]) == 0
+    text = capsys.readouterr().out
+    assert "too few for an interval over bases" in text
+    out = Path(text.strip().rpartition("report: ")[2])
+    found = read_json(out.parent / "compare.json")
+    (contrast,) = found["contrasts"]
+    assert [s["estimate"] for s in contrast["studies"]] == [0.2, 0.3, 0.4]
+    assert {s["label"] for s in contrast["studies"] if s["base"] == "x/one"} == {"r 8, study s0", "r 32, study s2"}
+    assert contrast["pooled"]["estimate"] == pytest.approx((0.25 + 0.4) / 2)
+    assert (out.parent / "figures" / "forest.png").stat().st_size > 1000
+    assert main(["report", *map(str, reversed(folders))]) == 0
+    assert str(out) in capsys.readouterr().out
+
+
+def test_models_that_two_studies_share_are_named(tmp_path: Path) -> None:
+    one, two = folder(tmp_path, "s", "x/one", 0.2), folder(tmp_path / "again", "s", "x/two", 0.3)
+    summary = read_json(two / "summary.json")
+    write_json(two / "summary.json", summary | {"key": "1"})
+    assert "not independent" in read_json(compare([one, two]) / "compare.json")["warnings"][0]
+
+
+def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = folder(tmp_path, "one", "x/one", 0.2), folder(tmp_path, "two", "x/two", 0.3, a="other")
+    with pytest.raises(UserError, match="given 2 times"):
+        compare([one, one])
+    with pytest.raises(UserError, match="share no contrast"):
+        compare([one, two])
+    assert main(["report", str(one), str(tmp_path)]) == 2
+    assert "has no summary.json" in capsys.readouterr().err
+    assert not (tmp_path / "compare").exists()
