@@ -34,7 +34,7 @@ def test_every_shipped_config_plans_without_network(config: Path) -> None:
 
 def test_what_is_not_identity_enters_no_key() -> None:
     plan = planned()
-    for how in ("run.dir=elsewhere", "run.report_to=[]"):
+    for how in ("run.dir=elsewhere", "run.report_to=[]", "run.workers=2"):
         assert list(planned(how).stages) == list(plan.stages)
     renamed = planned("study=other")
     assert keys(renamed, "data", "train", "eval") == keys(plan, "data", "train", "eval")
@@ -57,8 +57,10 @@ def test_identity_enters_the_keys_it_affects() -> None:
     asked = planned("eval.engine=sampled")
     assert keys(asked, "train") == keys(plan, "train")
     assert not keys(asked, "eval") & keys(plan, "eval")
-    suites = planned("eval.suites=[behavior, self_report, transfer]")
-    assert keys(plan, "eval") < keys(suites, "eval")
+    few, more = (
+        planned(f"eval.suites=[{names}]") for names in ("behavior, self_report", "behavior, self_report, transfer")
+    )
+    assert keys(few, "eval") < keys(more, "eval")
 
 
 def test_seeds_of_different_groups_are_independent() -> None:
@@ -178,7 +180,7 @@ MISTAKES = {
     "eval.suites=[self_reprt]": "did you mean 'self_report'",
     "contrasts=[[seekng, base]]": "did you mean 'seeking'",
     "contrasts=[[seeking@trigger, base]]": "allowed: clean",
-    "primary.suite=transfer": "allowed: behavior, self_report",
+    "primary.suite=transfer": "allowed: behavior, capability, other_person, self_report",
     "seeds=[]": "at least one seed",
     "seeds=[1, 1]": "stands once",
     "sft.learning_rate=-1e-3": "greater than 0",

@@ -49,7 +49,7 @@ def test_a_number_in_the_summary_can_be_traced_to_its_rows(finished: tuple[Plan,
 
 def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> None:
     summary = read_json(finished[2] / "summary.json")
-    assert set(summary) == {"study", "key", "groups", "contrasts", "trust"}
+    assert set(summary) == {"study", "key", "groups", "contrasts", "validity", "off_target", "trust"}
     assert set(summary["groups"][0]) == {
         "group",
         "condition",
