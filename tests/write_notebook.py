@@ -9,7 +9,7 @@ from lab.discover import ROOT
 
 CELLS = [
     ("markdown", "# From `rows.parquet` to a number\n\nWhat a study leaves for everybody else is one table. This page reads the quickstart's (`make quickstart` makes it)."),
-    ("code", "import json\nfrom pathlib import Path\n\nimport altair as alt\nimport pandas as pd\nfrom scipy import stats\n\nimport lab\n\n_ = alt.renderers.enable(\"png\", ppi=110)"),
+    ("code", "import json\nfrom pathlib import Path\n\nimport altair as alt\nimport pandas as pd\nfrom scipy import stats\n\nimport lab\n\n_ = alt.renderers.enable(\"png\", ppi=72)"),
     ("code", "study = sorted(Path(\"runs/study\").glob(\"quickstart-*\"), key=lambda p: p.stat().st_mtime)[-1]\nrows = lab.load(study)\nrows[[\"group\", \"seed\", \"suite\", \"question\", \"paraphrase\", \"order\", \"answer\", \"score\", \"p_exact\", \"outside\"]].head()"),
     ("markdown", "A prompt's score is what its listed answers score on average; a question is the mean of its prompts within a fine-tuned model, and a model is one value: the mean of its questions."),
     ("code", "asked = rows[(rows.suite == \"self_report\") & (rows.condition == \"clean\") & rows.step.isna()]\nsums = asked.assign(s=asked.p_exact * asked.score)\nprompts = sums.groupby([\"group\", \"seed\", \"question\", \"paraphrase\", \"order\"], dropna=False)[[\"s\", \"p_exact\"]].sum()\nquestions = (prompts.s / prompts.p_exact).groupby([\"group\", \"seed\", \"question\"], dropna=False).mean()\nmodels = questions.groupby([\"group\", \"seed\"], dropna=False).mean()\nmodels.unstack(\"group\").round(3)"),
