@@ -45,7 +45,7 @@ def draw(
             (
                 "contrasts",
                 "Contrasts at a glance",
-                "Difference in mean score over the questions both sides were asked. Bars: 95 % t interval over fine-tuned models (seeds), questions fixed.",
+                "Difference in mean score over the questions both sides were asked. Bars: 95 % t interval over fine-tuned models (seeds), questions fixed, not corrected for their number (the table above has Holm's p). Red: primary, declared before the run.",
                 fig.contrasts(table),
             )
         )
@@ -140,10 +140,22 @@ def draw(
             )
         )
     (out / "figures").mkdir(exist_ok=True)
+    counted = counts(questions)
     drawn = []
     for name, title, caption, chart in charts:
         themed = fig.themed(chart)
         themed.save(out / "figures" / f"{name}.svg")
         themed.save(out / "figures" / f"{name}.png", ppi=160)
-        drawn.append({"name": name, "title": title, "caption": caption, "spec": themed.to_json(indent=None)})
+        drawn.append(
+            {"name": name, "title": title, "caption": f"{caption} {counted}", "spec": themed.to_json(indent=None)}
+        )
     return drawn
+
+
+def counts(questions: pd.DataFrame) -> str:
+    """How many models and questions stand behind the figures."""
+    models = sorted(set(questions.groupby("group")["seed"].nunique()) - {0})
+    asked = questions[questions["question"] == "all"].groupby("suite", sort=False)["over"].nunique()
+    of_suites = ", ".join(f"{name} {number}" for name, number in asked.items())
+    seeds = " to ".join(str(n) for n in dict.fromkeys([models[0], models[-1]])) if models else "no"
+    return f"Seeds a group: {seeds}. Questions: {of_suites}."
