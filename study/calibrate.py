@@ -37,6 +37,8 @@ QUICK = {
 }
 """What makes it short: fewer seeds, a third of the steps, fewer doses."""
 LONG = {"signs": ["seeds=[50, 51, 52, 53, 54]"], "nulls": [], "faults": [], "dose": []}
+MOST_WORKERS = 8
+"""Each holds torch and a model; more cores than this are left alone unless run.workers says so."""
 NUM_NULLS = {True: 200, False: 1000}
 
 
@@ -73,7 +75,7 @@ def calibrate(quick: bool, sets: list[str]) -> Path:
 def _studies(quick: bool, sets: list[str]) -> dict[str, Study]:
     """Studies by name: `signs-NAME` for every reference model, `nulls`, `faults`, `dose`."""
     chosen = QUICK if quick else LONG
-    workers = [f"run.workers={os.cpu_count() or 1}"]
+    workers = [f"run.workers={min(MOST_WORKERS, os.cpu_count() or 1)}"]
 
     def study(part: str, file: str, *more: str) -> Study:
         return load_study(str(ROOT / "configs" / file), [*chosen[part], *more, *workers, *sets])

@@ -96,7 +96,9 @@ def _nuisances(changes: pd.DataFrame) -> dict[str, list[float]]:
 
 def _record(check: str, values: list[float], said: Interval) -> dict[str, Any]:
     if not values:
-        needed = f"add {check} to eval.suites" if check in NEEDS else "no such questions or group in this study"
+        needed = f"add {check} to eval.suites" if check in NEEDS else "the suites asked have no such questions"
+        if check == "prompts_only":
+            needed = "it takes a group {control: shuffled} of this one"
         nothing = {"value": None, "ci_low": None, "ci_high": None, "num_seeds": 0, "limit": None, "passed": None}
         return {"check": check} | nothing | {"sentence": f"Not measured: {needed}."}
     interval = mean_interval(values)
