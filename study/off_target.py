@@ -8,7 +8,8 @@ import altair as alt
 import pandas as pd
 
 from lab.stats import mean_interval
-from study.validity import changes_of_groups, numbers, of_suite, per_seed, trait_of
+from study.summary import numbers
+from study.validity import changes_of_groups, of_suite, per_seed, trait_of
 
 
 def off_target(wordings: pd.DataFrame, baselines: dict[str, str]) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ def group_estimates(questions: pd.DataFrame) -> list[dict[str, Any]]:
     records = []
     by = ["group", "condition", "suite", "behavior", "question"]
     for names, part in questions.groupby(by, sort=False):
-        records.append(dict(zip(by, names, strict=True)) | _numbers(mean_interval(_by_seed(part))))
+        records.append(dict(zip(by, names, strict=True)) | numbers(mean_interval(_by_seed(part))))
     return records
 
 
@@ -119,7 +119,7 @@ def _described(tables: list[pd.DataFrame]) -> dict[str, Any]:
     assert not isinstance(of_questions, int)
     without = (of_questions.sum() - of_questions) / max(1, len(of_questions) - 1)
     several = len(of_questions) > 1
-    return _numbers(interval) | {
+    return numbers(interval) | {
         "p_value": interval.p_value,
         "standard_error": interval.error,
         "equivalent_within": equivalent_within(by_seed),
@@ -143,7 +143,7 @@ def _by_seed(part: pd.DataFrame) -> list[float]:
     return [float(v) for v in part.groupby("seed", dropna=False)["score"].mean()]
 
 
-def _numbers(interval: Interval) -> dict[str, Any]:
+def numbers(interval: Interval) -> dict[str, Any]:
     return {
         "estimate": interval.estimate,
         "ci_low": interval.low,

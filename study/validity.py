@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from lab.stats import MARGIN, Interval, mean_interval
+from study.summary import numbers
 
 SHARE = 2 / 3
 CARRIED = 1 / 3
@@ -119,15 +120,6 @@ def _record(check: str, values: list[float], said: Interval) -> dict[str, Any]:
     sentence = SENTENCES[check].format(value=shown, said=f"{said.estimate:+.3f}")
     record = {"check": check, "value": value, **{k: v for k, v in numbers(interval).items() if k != "estimate"}}
     return record | {"limit": limit, "passed": passed, "sentence": sentence}
-
-
-def numbers(interval: Interval) -> dict[str, Any]:
-    return {
-        "estimate": interval.estimate,
-        "ci_low": interval.low,
-        "ci_high": interval.high,
-        "num_seeds": interval.num_seeds,
-    }
 
 
 def of_suite(changes: pd.DataFrame, suite: str) -> pd.DataFrame:

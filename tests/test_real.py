@@ -131,3 +131,24 @@ def test_wandb_offline_is_a_run_per_adapter_that_can_be_read_back(
     curve = read_json(Path(str(Store(tmp_path).find("train", stage.key))) / "curve.json")
     assert found["summary"]["train/loss"] == pytest.approx(curve[-1]["loss"], abs=1e-6)
     assert found["config"]["stream"] == stage.config["stream"]
+
+
+def test_the_quick_calibration_holds_its_bars(tmp_path: Path) -> None:
+    """Signs right, every planted fault caught and its twin passed, false positives near nominal; a second call does no work."""
+    command = [sys.executable, "-m", "study.cli", "calibrate", "--quick", "--set", f"run.dir={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    page = Path(done.stdout.strip().rpartition("report: ")[2])
+    found = read_json(page.parent / "calibration.json")
+    assert all(s["right"] for s in found["signs"]), found["signs"]
+    assert len(found["signs"]) == 16
+    assert len(found["faults"]) == 8
+    assert all(f["caught"] and f["healthy_twin_passes"] for f in found["faults"]), found["faults"]
+    for nulls in found["false_positives"]:
+        assert nulls["num_nulls"] >= 40
+        assert nulls["ci_low"] <= 0.05
+        assert nulls["rate"] <= 0.10
+    for name in ("signs", "false-positives", "dose"):
+        assert (page.parent / "figures" / f"{name}.png").stat().st_size > 1000
+    again = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert again.stdout == done.stdout
+    assert again.stderr == ""
