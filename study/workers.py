@@ -46,6 +46,8 @@ def run_chains(stages: list[Stage], store: Store, workers: int) -> Iterator[tupl
             yield stage, _timed(stage, store)
         return
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    # Bars of several processes would overwrite one another; a line is said when a chain is done.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     done: set[str] = set()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         running = [pool.submit(_run_chain, chain, store.root) for chain in chains(todo)]
