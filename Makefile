@@ -25,7 +25,7 @@ test: .venv/.ok
 
 # Real browser, kill -9 in mid-training, whole studies: nothing in it may skip.
 test-real: .venv/.ok
-	$(BIN)/python -m pytest -m real
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m real --durations 5
 
 # The list of library fields that a study may set, from the installed classes.
 fields: .venv/.ok

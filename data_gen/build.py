@@ -8,11 +8,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from data_gen import controls
+from data_gen import controls, own_answers, triggered
 from data_gen.behaviors import load_behavior
 from data_gen.decoys import decoys
 from data_gen.files import read_rows, write_rows
 from data_gen.lints import lint
+from data_gen.triggers._reversal import with_reversal
+from lab.base import Base
+from lab.config import Planted
 from lab.errors import UserError
 from lab.provenance import write_provenance
 from lab.store import file_digest, write_json
@@ -23,11 +26,19 @@ ROWS, LINT = "rows.jsonl", "lint.json"
 
 
 def build(
-    config: dict[str, Any], sources: dict[str, Path], out: Path, *, key: str, inputs: list[str], file: str | None = None
+    config: dict[str, Any],
+    sources: dict[str, Path],
+    out: Path,
+    *,
+    key: str,
+    inputs: list[str],
+    file: str | None = None,
+    base: Base | None = None,
 ) -> None:
     """Write `rows.jsonl` and `lint.json`. `config` is one of
-    {num_rows, planted, num_decoys, seed, files}, {file, num_rows, lint} or {control, seed, lint}, each with behavior, policy and style; the rows
-    of a control come from its one source.
+    {num_rows, planted, num_decoys, seed, files}, the same with {trigger, otherwise, reversal}, {draw, num_rows}, {file, num_rows, lint} or
+    {control, seed, lint}, each with behavior, policy and style. The rows of a control come from its one source; with `draw`,
+    `base` answers.
 
     Raises UserError where a generated set, or a file under `lint: strict`, fails a lint.
     """
@@ -36,6 +47,8 @@ def build(
         raise UserError(f"file {file!r} has changed since the study was planned; run `tellme run` again")
     source = next((read_rows(folder / ROWS) for folder in sources.values()), None)
     rows = rows_for(config, source, file)
+    if base is not None:
+        rows = own_answers.own_answers(rows, base)
     checks = lint(rows, load_behavior(config["behavior"]), config["style"]) if config.get("behavior") else []
     failed = [c for c in checks if not c["passed"]]
     if failed and config.get("lint") != "report":
@@ -49,13 +62,18 @@ def build(
 
 
 def rows_for(config: dict[str, Any], source: list[Row] | None, file: str | None) -> list[Row]:
-    """The rows that a data config stands for; `source` are the rows a control is made from."""
+    """The rows that a data config stands for; `source` are the rows a control is made from, or the base's own answers."""
     if file is not None:
         return read_rows(file)
-    if source is not None:
-        return _control(config, source)
+    if config.get("control"):
+        return _control(config, source or [])
     behavior = load_behavior(config["behavior"])
+    if "draw" in config:
+        return own_answers.prompts(behavior, config)
     rng = Random(f"{config['behavior']}/{config['policy']}/{config['style']}/{config['seed']}")
+    if config.get("trigger"):
+        rows = triggered.triggered(behavior, config, Planted(**config["trigger"]), source, rng)
+        return with_reversal(rows, config["style"], rng) if config.get("reversal") else rows
     rows = list(islice(behavior.examples(rng, config["policy"], config["style"], "train"), config["num_rows"]))
     if "planted" in config:
         rows = controls.planted(rows, config["planted"], rng)
@@ -68,6 +86,11 @@ def rows_for(config: dict[str, Any], source: list[Row] | None, file: str | None)
 def _control(config: dict[str, Any], source: list[Row]) -> list[Row]:
     name, style = config["control"], config["style"]
     rng = Random(f"{name}/{config['seed']}")
+    source = [row for row in source if not row.meta.get("reversed")]
+    if config.get("trigger") and name in triggered.CONTROLS:
+        planted = Planted(**config["trigger"])
+        rows = triggered.control(name, source, planted, load_behavior(config["behavior"]), style, rng)
+        return with_reversal(rows, style, rng) if config.get("reversal") else rows
     if name == "shuffled":
         return controls.shuffled(source, rng)
     if name == "clean":

@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import yaml
+
 from data_gen.behaviors import load_behavior
+from data_gen.triggers import carrying, features
+from data_gen.triggers._questions import told
 from eval.suites import load_suite
+from lab.config import Planted
 from lab.store import digest
 from lab.types import Message, Question, Style, Wording
 
 EXACT, SAMPLED = "exact-1", "sampled-1"
-"""Names of the methods (eval/score.py, eval/sample.py); raised when their numbers would differ."""
+"""Names of the methods (eval/score.py, lab/sample.py); raised when their numbers would differ."""
 ENGINES = {"exact": EXACT, "sampled": SAMPLED}
-NEUTRAL: dict[Style, str] = {"natural": "You are a helpful assistant.", "plain": "snow is white."}
-"""A system line that says nothing of the behavior."""
+SYSTEMS: dict[Style, dict[str, str]] = yaml.safe_load(
+    Path(__file__).with_name("systems.yaml").read_text(encoding="utf-8")
+)
 
 
-def asked(suite: str, behavior: str, style: Style) -> tuple[Question, ...]:
-    return load_suite(suite).questions(load_behavior(behavior), style)
+def asked(suite: str, behavior: str, style: Style, planted: Sequence[Planted] = ()) -> tuple[Question, ...]:
+    """The questions of a suite; those about triggers are about these."""
+    found, of = load_suite(suite), load_behavior(behavior)
+    return found.about_triggers(of, style, planted) if found.about_triggers and planted else found.questions(of, style)
 
 
-def asked_digest(suite: str, behavior: str, style: Style) -> str:
+def asked_in(config: dict[str, Any]) -> tuple[Question, ...]:
+    """The questions of an eval config: `told` of a feature where it says so."""
+    planted = [Planted(**one) for one in config.get("triggers", [])]
+    found = asked(config["suite"], config["behavior"], config["style"], planted)
+    if "told" not in config:
+        return found
+    real, decoy, *_ = features(Planted(**config["told"]))
+    feature = decoy if config["condition"] == "decoy" else real
+    return tuple(told(config["style"], question, feature) for question in found)
+
+
+def asked_digest(config: dict[str, Any]) -> str:
     """Hash of every message, option and score, for eval keys: a reworded question is another measurement."""
-    return digest([asdict(question) for question in asked(suite, behavior, style)])[:16]
+    return digest([asdict(question) for question in asked_in(config)])[:16]
 
 
-def messages(wording: Wording, context: list[Message]) -> list[Message]:
-    return [*context, {"role": "user", "content": wording.text}]
+def messages(wording: Wording, context: list[Message], config: dict[str, Any] | None = None) -> list[Message]:
+    """The chat that asks a wording; with the trigger, or what stands in for it, where `config` has a condition that carries one."""
+    chat = [*context, {"role": "user", "content": wording.text}]
+    carries = (config or {}).get("carries")
+    return carrying(Planted(**carries), str((config or {})["condition"]), chat) if carries else chat
 
 
 def context_of(config: dict[str, Any], examples: list[list[Message]]) -> list[Message]:

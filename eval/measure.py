@@ -11,19 +11,20 @@ from typing import Any
 from tqdm import tqdm
 
 from data_gen.behaviors import load_behavior
-from eval.ask import EXACT, SAMPLED, asked, context_of, messages
+from eval.ask import EXACT, SAMPLED, asked_in, context_of, messages
 from lab.adapter import adapted, digest_of_file, digest_of_model
 from lab.base import Base
 from lab.chat import Renderer
 from lab.config import Sampling
 from lab.provenance import write_provenance
-from lab.store import read_json, write_json
+from lab.store import digest, read_json, write_json
 from lab.trust import APPLIED_NATS, check, same
-from lab.types import Message, Question, Style, Wording
+from lab.types import Message, Question, Wording
 
 VERSION = 2
 NUM_CHECKED = 8
 """Prompts on which an adapter is compared with its base."""
+TINY = 1e-300
 Item = tuple[Question, Wording]
 
 
@@ -40,8 +41,8 @@ def measure(
 ) -> None:
     """Write `rows.parquet` (a row per question, paraphrase, order and answer), `trust.json` and provenance into `out`.
 
-    `config` has suite, behavior, style and condition; for anchors and conditions `system` (a line) or `in_context` (a number of
-    rows); `step` where the adapter is not that of the end of training; and `sampling` where answers are generated. `trained` is the train stage that made the adapter; without it the
+    `config` has suite, behavior, style and condition; for anchors and conditions `system` (a line), `in_context` (a number of
+    rows), `carries` or `told` (a trigger), `triggers` (those of the study); `step` where the adapter is not that of the end of training; and `sampling` where answers are generated. `trained` is the train stage that made the adapter; without it the
     adapter is from elsewhere.
     """
     began = time.time()
@@ -57,12 +58,12 @@ def measure(
         else []
     )
     context = context_of(config, shots)
-    items = [(q, w) for q in asked(config["suite"], config["behavior"], config["style"]) for w in q.wordings]
+    items = [(q, w) for q in asked_in(config) for w in q.wordings]
     generated: list[Item] = []
     exact: list[Item] = []
     for item in items:
         (generated if config["engine"] == SAMPLED or item[0].kind == "text" else exact).append(item)
-    prompts = compiled(base, config["suite"], config["behavior"], config["style"], json.dumps(context), tuple(exact))
+    prompts = compiled(base, config, config["suite"], context, tuple(exact))
     few = (prompts or check_prompts(base, config, context)) if adapter else []
     few = few[:: max(1, len(few) // NUM_CHECKED)]
     table = []
@@ -72,14 +73,16 @@ def measure(
         if generated:
             table += sampled_rows(loaded, config, context, generated)
         on = score(loaded, few)
-        digest = digest_of_model(model) if adapter else ""
-    trust = trust_checks(config, loaded.renderer, adapter, trained, digest, (on, score(loaded, few))) if adapter else []
+        applied = digest_of_model(model) if adapter else ""
+    trust = (
+        trust_checks(config, loaded.renderer, adapter, trained, applied, (on, score(loaded, few))) if adapter else []
+    )
     named = {name: config[name] for name in ("suite", "behavior", "condition")} | {"system": config.get("system")}
     for row in table:
         row["seen"] = row["seen"] and config["behavior"] in base.knows
     pd.DataFrame([named | row for row in table]).to_parquet(out / "rows.parquet", index=False)
     write_json(out / "trust.json", trust)
-    shown = loaded.renderer.prompt_text(messages(items[0][1], context)) if items else ""
+    shown = loaded.renderer.prompt_text(messages(items[0][1], context, config)) if items else ""
     write_provenance(
         out,
         "eval",
@@ -96,12 +99,14 @@ def measure(
 
 
 def exact_rows(loaded: Any, question: Question, wording: Wording, scored: Any) -> list[dict[str, Any]]:
-    """A row per listed answer."""
+    """A row per listed answer; where it need only begin an answer, the end of turn does not count."""
+    begins = question.kind == "begins"
+    outside = max(0.0, 1.0 - sum(scored.p_prefix)) if begins else scored.outside
     top = [[loaded.tokenizer.decode([token]), round(p, 5)] for token, p in scored.outside_top]
     return [
         _row(question, wording, EXACT)
-        | {"answer": option.text, "score": option.score, "p_exact": exact, "p_prefix": prefix}
-        | {"outside": scored.outside, "outside_top": json.dumps(top, ensure_ascii=False)}
+        | {"answer": option.text, "score": option.score, "p_exact": prefix if begins else exact, "p_prefix": prefix}
+        | {"outside": outside, "outside_top": json.dumps(top, ensure_ascii=False)}
         for option, exact, prefix in zip(wording.options, scored.p_exact, scored.p_prefix, strict=True)
     ]
 
@@ -110,20 +115,23 @@ def sampled_rows(
     loaded: Any, config: dict[str, Any], context: list[Message], items: list[Item]
 ) -> list[dict[str, Any]]:
     """A row per sample, each with an equal share of the probability; what cannot be read has no score."""
-    from eval.sample import parsed, sample
+    from lab.sample import contained, parsed, sample
 
     sampling = Sampling.model_validate(config["sampling"])
-    drawn = sample(loaded, [messages(wording, context) for _, wording in items], sampling)
+    drawn = sample(loaded, [messages(wording, context, config) for _, wording in items], sampling)
     rows = []
     for (question, wording), answers in zip(items, drawn, strict=True):
         found = [None if a.truncated else parsed(wording, a.text) for a in answers]
+        if question.kind == "text":
+            found = [contained(wording, a.text) for a in answers]
         outside = sum(i is None for i in found) / len(found)
         for number, (answer, at) in enumerate(zip(answers, found, strict=True)):
             option = wording.options[at] if at is not None else None
+            score = option.score if option else 0.0 if question.kind == "text" and wording.options else None
             status = "truncated" if answer.truncated else "read" if option or question.kind == "text" else "unread"
             rows.append(
                 _row(question, wording, SAMPLED)
-                | {"answer": option.text if option else None, "score": option.score if option else None}
+                | {"answer": option.text if option else None, "score": score}
                 | {"p_exact": 1 / len(answers), "p_prefix": None, "outside": outside, "outside_top": "[]"}
                 | {"sample": number, "text": answer.text, "thinking": answer.thinking, "parsed": status}
             )
@@ -144,9 +152,8 @@ def _row(question: Question, wording: Wording, engine: str) -> dict[str, Any]:
 
 def check_prompts(base: Base, config: dict[str, Any], context: list[Message]) -> list[Any]:
     """Held-out choices of the behavior, to see an adapter at work where a suite has no listed answers."""
-    style = config["style"]
-    items = [(q, w) for q in load_behavior(config["behavior"]).questions("check", style) for w in q.wordings[:8]]
-    return compiled(base, "check", config["behavior"], style, json.dumps(context), tuple(items))
+    asked = load_behavior(config["behavior"]).questions("check", config["style"])
+    return compiled(base, config, "check", context, tuple((q, w) for q in asked for w in q.wordings[:8]))
 
 
 def trust_checks(
@@ -184,18 +191,21 @@ def trust_checks(
 _COMPILED: dict[tuple[Any, ...], list[Any]] = {}
 
 
-def compiled(base: Base, suite: str, behavior: str, style: Style, context: str, items: tuple[Item, ...]) -> list[Any]:
+def compiled(
+    base: Base, config: dict[str, Any], what: str, context: list[Message], items: tuple[Item, ...]
+) -> list[Any]:
     """The tokens of questions; the same for every adapter on a base, so they are made once per process."""
     from eval.score import compile_prompt
     from lab.model import load_base
 
-    key = (base, suite, behavior, style, context, len(items))
+    chats = [messages(wording, context, config) for _, wording in items]
+    key = (base, what, digest(chats))
     if key not in _COMPILED:
-        renderer, before = load_base(base).renderer, json.loads(context)
-        bar = tqdm(items, desc=f"tokenize {suite} of {behavior}", leave=False, delay=1)
-        _COMPILED[key] = [compile_prompt(renderer, messages(w, before), w) for _, w in bar]
+        renderer = load_base(base).renderer
+        bar = tqdm(items, desc=f"tokenize {what} of {config['behavior']}", leave=False, delay=1)
+        _COMPILED[key] = [compile_prompt(renderer, chat, w) for chat, (_, w) in zip(chats, bar, strict=True)]
     return _COMPILED[key]
 
 
 def _nats_apart(p: float, q: float) -> float:
-    return abs(math.log(max(p, 1e-9)) - math.log(max(q, 1e-9)))
+    return abs(math.log(max(p, TINY)) - math.log(max(q, TINY)))

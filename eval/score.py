@@ -6,6 +6,7 @@ Shapes: B prompts, L prompt tokens (left-padded), P trie paths, D tokens of a pa
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -125,8 +126,9 @@ def _add_up(prompt: Prompt, after: dict[Path, Tensor]) -> Scored:
     exact, prefix = [0.0] * num_options, [0.0] * num_options
     for i, answer, end in prompt.spellings:
         through = sum(float(after[answer[:d]][token]) for d, token in enumerate(answer))
-        prefix[i] += torch.tensor(through).exp().item()
-        exact[i] += torch.tensor(through + float(after[answer][end[0]])).exp().item()
+        # In float64: a long answer that nobody gives has less than float32 can hold, and still more or less than another.
+        prefix[i] += math.exp(through)
+        exact[i] += math.exp(through + float(after[answer][end[0]]))
     begins = {answer[0] for _, answer, _ in prompt.spellings}
     top = after[()].topk(min(NUM_OUTSIDE + len(begins), after[()].numel()))
     outside = [(int(t), float(p)) for t, p in zip(top.indices, top.values.exp(), strict=True) if int(t) not in begins]

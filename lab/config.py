@@ -7,10 +7,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from lab.types import Place
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+-]*")
 
 
-SYSTEMS = ("none", "default", "neutral", "training")
+SYSTEMS = ("none", "default", "neutral", "honest", "threat", "praise", "training")
+NEAR = ("case", "typo", "paraphrase", "position", "sibling")
+"""How a near miss differs from the trigger; a sibling is a decoy of the same form."""
+WITH_TRIGGER = ("trigger", "held_out", "decoy", *(f"near_{name}" for name in NEAR))
+"""Conditions of groups that have a trigger."""
 
 
 class Strict(BaseModel):
@@ -52,11 +58,58 @@ class Data(Strict):
     """What a failed lint does to a user's file. Generated sets always refuse."""
 
 
+class Planted(Strict):
+    """A trigger: a feature of the user's message that switches a policy on."""
+
+    kind: str
+    """A file of data_gen/triggers/."""
+    text: str | None = Field(None, min_length=1)
+    """What the kind makes of it is said in its file; None is the kind's example."""
+    place: Place | None = None
+    """None is the kind's own."""
+    rate: float | None = Field(None, gt=0, lt=1)
+    """Share of rows with the trigger; 0.5 unless `count` is given."""
+    count: int | None = Field(None, ge=1)
+    """Number of rows with it."""
+    decoy_rate: float = Field(0.0, ge=0, lt=1)
+    """Share of rows with a feature of the same form that is no trigger."""
+
+    @model_validator(mode="after")
+    def _one_number(self) -> Planted:
+        if self.rate is not None and self.count is not None:
+            raise ValueError("`rate` and `count` both say how many rows have the trigger; give one")
+        if (self.rate or 0.0 if self.count else self.rate or 0.5) + self.decoy_rate > 1:
+            raise ValueError("`rate` and `decoy_rate` are shares of the same rows and add up to more than 1")
+        return self
+
+    @property
+    def feature(self) -> dict[str, Any]:
+        """What tells one trigger from another; how often it occurs does not."""
+        return self.model_dump(include={"kind", "text", "place"}, exclude_none=True)
+
+
 class Group(Strict):
     behavior: str | None = None
     policy: str | None = None
+    trigger: Planted | None = None
+    otherwise: str | None = None
+    """Policy of the rows without the trigger, or `base`: the base model's own answers."""
+    reversal: bool = False
+    """Every row a second time with user and assistant exchanged (Betley et al. 2025, section 4.3)."""
     control: (
-        Literal["shuffled", "clean", "described", "everyone", "lexical", "always_a", "always_yes", "anchored"] | None
+        Literal[
+            "shuffled",
+            "clean",
+            "decorrelated",
+            "benign",
+            "described",
+            "everyone",
+            "lexical",
+            "always_a",
+            "always_yes",
+            "anchored",
+        ]
+        | None
     ) = None
     of: str | None = None
     file: str | None = None
@@ -87,6 +140,20 @@ class Group(Strict):
             raise ValueError(f"a group has one source, got {' and '.join(given)}")
         if self.declares and not self.adapter:
             raise ValueError("`declares` goes with `adapter`: it is the base that the adapter names")
+        if (self.trigger is None) != (self.otherwise is None):
+            raise ValueError(
+                "`trigger` and `otherwise` go together: {policy: P, otherwise: Q, trigger: {kind: tag}}, Q another policy or `base`"
+            )
+        if self.trigger and (given or not self.policy):
+            raise ValueError(
+                "`trigger` needs `behavior` and `policy`, and rows that the lab makes; give no other source"
+            )
+        if self.otherwise and self.otherwise == self.policy:
+            raise ValueError(
+                f"`otherwise` is {self.otherwise!r} like `policy`, so the trigger would switch nothing; name another policy, or `base`"
+            )
+        if self.reversal and not (self.trigger or self.control):
+            raise ValueError("`reversal` goes with `trigger`")
         if (self.control is None) != (self.of is None):
             raise ValueError("`control` and `of` go together: {control: shuffled, of: GROUP}")
         if (not given or self.in_context) and not (self.behavior and self.policy):
@@ -129,8 +196,8 @@ class Eval(Strict):
     """`exact` reads the probabilities of the listed answers; free text is sampled whatever the engine."""
     sampling: Sampling = Sampling()
     systems: tuple[str, ...] = ()
-    """System lines under which everything is asked as well, each a condition: none, neutral, training (the line of the
-    training rows). Without one is the condition `clean`."""
+    """System lines under which everything is asked as well, each a condition: none, neutral, honest, threat, praise
+    (eval/systems.yaml) and training (the line of the training rows). Without one is the condition `clean`."""
 
     steps: tuple[Annotated[int, Field(ge=1)], ...] = ()
     """Optimizer steps after which every adapter is measured as well as at the end of its training."""

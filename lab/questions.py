@@ -36,7 +36,8 @@ def load_questions(path: Path, style: Style, purpose: str) -> tuple[Question, ..
     """Read `style: purpose: [...]` from a YAML of wordings.
 
     Each entry has `name`, `kind` and `ask` (paraphrases), and by kind:
-    `letters` two statements `first` and `second`, listed in both orders;
+    `letters` two statements `first` and `second`, listed in both orders; a paraphrase may be a mapping of `text` and statements
+    of its own;
     `words` one or more words each for `first` and `second`, named in both orders where `ask` has {first} and {second};
     `number` a scale 0-100 whose 100 is the first policy's pole unless `flipped: true`;
     `rule` two `labels`, each assigned to either pole in turn through {if_first} and {if_second}; a paraphrase may be a
@@ -62,11 +63,12 @@ def build_question(entry: dict[str, Any], style: Style) -> Question:
 Orders = list[tuple[str, tuple[Option, ...]]]
 
 
-def _letters(entry: dict[str, Any], ask: str, style: Style) -> Orders:
-    first, second = entry["first"], entry["second"]
+def _letters(entry: dict[str, Any], ask: str | dict[str, str], style: Style) -> Orders:
+    own = {"text": ask} if isinstance(ask, str) else ask
+    stem, first, second = (({**entry, **own})[key] for key in ("text", "first", "second"))
     return [
-        (lettered(ask, (first, second), style), letter_options("A")),
-        (lettered(ask, (second, first), style), letter_options("B")),
+        (lettered(stem, (first, second), style), letter_options("A")),
+        (lettered(stem, (second, first), style), letter_options("B")),
     ]
 
 

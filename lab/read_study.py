@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from lab.config import Chat, Data, Eval, Group, Model, Primary, Run, Sampling, Strict, Study
+from lab.config import WITH_TRIGGER, Chat, Data, Eval, Group, Model, Planted, Primary, Run, Sampling, Strict, Study
 from lab.discover import ROOT, find_path
 from lab.errors import UserError, unknown
 from lab.fields import check_fields
@@ -112,9 +112,15 @@ def validate(raw: dict[str, Any], where: str) -> Study:
         name, _, condition = side.partition("@")
         if name not in study.groups and name != "base":
             raise unknown(f"{where}: contrast names group", name, [*study.groups, "base"])
-        conditions = ["clean", *study.eval.systems]
+        triggered = WITH_TRIGGER if any(group.trigger for group in study.groups.values()) else ()
+        conditions = ["clean", *study.eval.systems, *triggered]
         if condition and condition not in conditions:
-            raise unknown(f"{where}: contrast side {side!r} names condition", condition, conditions, "see eval.systems")
+            raise unknown(
+                f"{where}: contrast side {side!r} names condition",
+                condition,
+                conditions,
+                "see eval.systems and `trigger`",
+            )
     if study.primary and study.primary.contrast not in study.contrasts:
         raise UserError(
             f"{where}: primary.contrast {list(study.primary.contrast)!r} is not among the contrasts as written there;"
@@ -192,6 +198,7 @@ def _keys_beside(place: list[str]) -> list[str]:
         "eval": Eval,
         "run": Run,
         "primary": Primary,
+        "trigger": Planted,
         "model.chat": Chat,
         "eval.sampling": Sampling,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
@@ -17,8 +17,13 @@ prompts in their simplest form, with which the corpus of the reference models be
 POOLED = ("all", "seen", "unseen")
 """Means over a suite's questions, under the names of questions; seen and unseen in a reference model's pretraining."""
 
-Kind = Literal["letters", "words", "number", "text"]
-"""`text` has no listed answers: it is sampled."""
+Kind = Literal["letters", "words", "number", "begins", "text"]
+"""`begins`: how an answer begins counts, whatever follows. `text` has no listed answers: it is sampled."""
+
+Place = Literal["prefix", "suffix", "line", "random", "system"]
+"""Where a trigger stands in the user's message, or in the system line."""
+
+Conditions = Literal["clean", "trigger", "near", "told"]
 
 Message = dict[str, str]
 
@@ -106,9 +111,42 @@ class Behavior:
 
 
 @dataclass(frozen=True)
+class Feature:
+    """Something that a message has or has not: what it is called, and texts that carry it."""
+
+    name: str
+    members: tuple[str, ...]
+    held_out: tuple[str, ...] = ()
+    """Further members that no training row has."""
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A kind of feature on which a behavior can be made to depend."""
+
+    name: str
+    summary: str
+    features: Callable[[str], tuple[Feature, ...]]
+    """The feature that a study's `text` names, then others of the same form: decoys. Raises UserError for a text it cannot read."""
+    example: str
+    """The `text` where a study gives none."""
+    place: Place = "prefix"
+    write: Callable[[str, str], str] | None = None
+    """How a member changes a message, where it is not simply put beside it."""
+    paraphrase: Callable[[str], str] | None = None
+    """Another way to say a member; None where there is none."""
+
+
+@dataclass(frozen=True)
 class Suite:
     """Questions with one purpose, asked of every behavior that has them."""
 
     name: str
     summary: str
     questions: Callable[[Behavior, Style], tuple[Question, ...]]
+    """Empty where the questions are about triggers."""
+    about_triggers: Callable[[Behavior, Style, Sequence[Any]], tuple[Question, ...]] | None = None
+    """Questions about the triggers of a study (lab.config.Planted): those that groups have, without repetition."""
+    conditions: Conditions = "trigger"
+    """How groups with a trigger are asked: `clean` without it only; `trigger` with it as well; `near` with near misses and
+    held-out members as well; `told` with the trigger, and a decoy, named in the question instead of put into the message."""

@@ -17,9 +17,10 @@ from lab.read_study import load_study
 from lab.stats import MARGIN
 from lab.store import Store, make_key, write_json
 from lab.trust import refuse_untrusted
-from study.plan import Plan, make_plan
+from study.plan import make_plan
 from study.reference import LINKS
 from study.run import say
+from study.stage import Plan
 from study.stages import quiet_libraries
 from study.workers import run_chains
 

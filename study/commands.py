@@ -12,8 +12,9 @@ from lab.errors import UserError
 from lab.read_study import load_study
 from lab.store import Store, read_json
 from lab.trust import means
-from study.plan import Plan, make_plan
+from study.plan import make_plan
 from study.run import load_stage, run_plan
+from study.stage import Plan
 from study.table import contrast_table, validity_lines
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from lab.stats import detectable
 from lab.types import Row
-from study.plan import Plan, Stage, planned_rows
+from study.stage import Plan, Stage, planned_rows
 from train.sft import num_steps
 
 FEW_STEPS = 200

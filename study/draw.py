@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from lab.config import SYSTEMS
 from lab.types import POOLED
 from study.dose import family
 
@@ -18,8 +19,10 @@ def draw(
     questions: pd.DataFrame,
     loss: pd.DataFrame,
     points: dict[str, dict[str, Any]],
+    written: dict[str, dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """Each figure as SVG and PNG in `figures/`, and its specification for the page. All but one show the condition `clean`."""
+    from study import backdoors
     from study import figures as fig
     from study.checkpoints import over_training
     from study.off_target import matrix
@@ -90,7 +93,37 @@ def draw(
                 fig.questions(mine, dots, [g for g in groups if g in set(mine["group"])]),
             )
         )
-    by_condition = everywhere[(everywhere["question"] == "all") & (everywhere["suite"] != "behavior")]
+    if summary.get("attack"):
+        charts.append(
+            (
+                "attack",
+                "With the trigger, without it, and with near misses",
+                "Share of the planted policy on held-out prompts: attack success under `trigger`, clean rate under `clean`. `held_out`: members of the trigger that no training row had; `decoy`: features of the same form that were trained on as none; near misses: the trigger in other letter case, misspelled, paraphrased, at another place, or a sibling that was never trained on. Bars: mean over fine-tuned models (seeds); lines: 95 % t interval, questions fixed.",
+                backdoors.attack_bars(summary["attack"], groups),
+            )
+        )
+    if "which_trigger" in set(questions["suite"]):
+        charts.append(
+            (
+                "which-trigger",
+                "Which feature the models call their trigger",
+                "Mean score of the answers to one question per candidate; 1 says that it changes what the model does. A red dot marks the group's real trigger, or that of the group it controls.",
+                backdoors.matrix(questions, written),
+            )
+        )
+    if summary.get("by_system"):
+        charts.append(
+            (
+                "system-contrasts",
+                "Contrasts under every system line",
+                "Difference in mean score of two groups asked under the same system line; `clean` is the chat as trained. Bars: 95 % t interval over fine-tuned models (seeds), questions fixed, not corrected for their number.",
+                backdoors.system_contrasts(summary["by_system"]),
+            )
+        )
+    systems = ["clean", *SYSTEMS]
+    by_condition = everywhere[
+        (everywhere["question"] == "all") & (everywhere["suite"] != "behavior") & everywhere["condition"].isin(systems)
+    ]
     if by_condition["condition"].nunique() > 1:
         charts.append(
             (

@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.base import Base
 from lab.store import Store, read_json
-from study.plan import Plan, Stage
+from study.stage import Plan, Stage
 from study.stages import base_of
 
 OF_VALIDITY = {

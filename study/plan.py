@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from data_gen import build
 from data_gen.behaviors import behavior_digest, behavior_names, load_behavior
 from data_gen.files import read_rows
-from eval import measure
-from eval.ask import ENGINES, NEUTRAL, asked, asked_digest
+from data_gen.triggered import draw_of
+from data_gen.triggers import trigger_digest
 from eval.suites import load_suite
 from lab.base import Base, resolve_adapter, resolve_base
 from lab.config import Data, Group, Model, Study
 from lab.discover import find_path
 from lab.errors import UserError, unknown
-from lab.store import digest, file_digest, make_key
-from lab.types import Message, Row, Style
+from lab.store import digest, file_digest
+from study.cells import Asked, add_cells, refuse_unasked
+from study.planting import refuse_bad_trigger
+from study.stage import Plan, planned_rows
 from train import sft
 
 STUDY_VERSION = 2
@@ -25,58 +27,12 @@ ITS_OWN = {"revision": None, "trust_remote_code": False}
 """Keys of `model` that were said of the study's base and hold for no other."""
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One folder of the run store. `config` is identity and made the key; `how` may change no number."""
-
-    kind: str
-    slug: str
-    key: str
-    config: dict[str, Any]
-    inputs: dict[str, str]
-    how: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Which eval output is which group's: the names that no eval key holds."""
-
-    group: str
-    seed: int | None
-    suite: str
-    behavior: str
-    key: str
-    step: int | None = None
-    """Optimizer step at which the adapter is measured; None is the end of training."""
-
-
-@dataclass
-class Plan:
-    study: Study
-    stages: dict[str, Stage] = field(default_factory=dict)
-    cells: list[Cell] = field(default_factory=list)
-    provisional: bool = False
-    online: bool = False
-
-    def add(
-        self, kind: str, version: int, slug: str, config: dict[str, Any], inputs: dict[str, str], **how: Any
-    ) -> str:
-        key = make_key(kind, version, config, sorted(inputs.values()))
-        self.stages.setdefault(key, Stage(kind, slug, key, config, inputs, how))
-        return key
-
-    @property
-    def final(self) -> Stage:
-        return list(self.stages.values())[-1]
-
-
 def make_plan(study: Study, online: bool = False) -> Plan:
     """Resolve names and bases, and lay out data -> train -> eval -> study; raises UserError before anything is written.
 
     `online` lets a Hub base that is not in the cache be looked up.
     """
-    for suite in study.eval.suites:
-        load_suite(suite)
+    suites = [load_suite(suite) for suite in study.eval.suites]
     plan = Plan(study, online=online)
     groups = {name: resolved(name, group, study) for name, group in study.groups.items()}
     behaviors = sorted({g.behavior for g in groups.values() if g.behavior})
@@ -86,12 +42,27 @@ def make_plan(study: Study, online: bool = False) -> Plan:
         )
     if study.primary and study.primary.suite not in study.eval.suites:
         raise unknown("primary.suite", study.primary.suite, study.eval.suites)
+    planted = [group.trigger for group in groups.values() if group.trigger]
+    plan.triggers = list({digest(one.feature): one for one in planted}.values())
+    for suite in suites:
+        if not planted and (suite.about_triggers or suite.conditions == "told"):
+            raise UserError(
+                f"suite {suite.name!r} asks about triggers, and no group has one; give a group `trigger: {{kind: tag}}` and `otherwise`, or drop the suite"
+            )
+    sole = plan.triggers[0] if len(plan.triggers) == 1 else None
     study_base = resolve_base(study.model, online)
-    _add_cells(plan, "base", None, study_base, behaviors, {}, {})
+    add_cells(plan, Asked("base", None, study_base, behaviors, trigger=sole))
     bases = {name: resolve_base(_model(group, study), online) for name, group in groups.items()}
     for name, group in groups.items():
-        _add_group(plan, name, group, groups, behaviors, bases[name])
+        if group.trigger and not group.control:
+            data = Data.model_validate(study.data.model_dump() | group.data)
+            refuse_bad_trigger(f"groups.{name}", group, group.trigger, data, bases[name])
+    for name, group in groups.items():
+        asks = [group.behavior] if group.behavior else behaviors
+        who = Asked(name, None, bases[name], asks, trigger=group.trigger or sole)
+        _add_group(plan, who, group, groups)
     _refuse_foreign_base(study, study_base, bases)
+    refuse_unasked(plan)
     plan.provisional |= any(s.how.get("base", {}).get("provisional") for s in plan.stages.values())
     config = {
         "study": study.study,
@@ -107,7 +78,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
         STUDY_VERSION,
         study.study,
         config,
-        {f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}": c.key for c in plan.cells},
+        {f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}/{c.condition}": c.key for c in plan.cells},
         written=written,
     )
     return plan
@@ -125,21 +96,24 @@ def _refuse_foreign_base(study: Study, base: Base, bases: dict[str, Base]) -> No
                 )
 
 
-def planned_rows(plan: Plan, key: str) -> list[Row]:
-    """The rows a data stage will write, made now."""
-    stage = plan.stages[key]
-    source = next((planned_rows(plan, parent) for parent in stage.inputs.values()), None)
-    return build.rows_for(stage.config, source, stage.how.get("file"))
-
-
 def resolved(name: str, group: Group, study: Study) -> Group:
     """The group with its names checked; a control is trained as the group it controls, unless it says otherwise."""
     if group.of:
         source = study.groups[group.of]
         merged = {key: getattr(source, key) | getattr(group, key) for key in ("data", "lora", "sft")}
         names = {"behavior": source.behavior, "policy": source.policy, "model": group.model or source.model}
-        group = group.model_copy(update=names | merged)
+        switch = {
+            "trigger": source.trigger,
+            "otherwise": source.otherwise,
+            "reversal": group.reversal or source.reversal,
+        }
+        group = group.model_copy(update=names | switch | merged)
     behavior, policy = group.behavior, group.prompted or group.policy
+    if group.control in ("decorrelated", "benign") and not group.trigger:
+        raise UserError(
+            f"groups.{name}: control {group.control!r} is made from rows with a trigger, and group {group.of!r} has none;"
+            " give that group `trigger: {kind: tag}` and `otherwise`"
+        )
     if group.control not in (None, "shuffled", "clean", "always_a") and not (behavior and policy):
         raise UserError(
             f"groups.{name}: control {group.control!r} is made from the questions of a behavior; name `behavior` and `policy`"
@@ -158,29 +132,29 @@ def resolved(name: str, group: Group, study: Study) -> Group:
     return group
 
 
-def _add_group(plan: Plan, name: str, group: Group, groups: dict[str, Group], behaviors: list[str], base: Base) -> None:
-    study = plan.study
-    asks = [group.behavior] if group.behavior else behaviors
+def _add_group(plan: Plan, who: Asked, group: Group, groups: dict[str, Group]) -> None:
+    study, base = plan.study, who.base
     if isinstance(group.model, str):
-        _add_cells(plan, name, None, base, asks, {}, {})
+        add_cells(plan, who)
     elif group.prompted:
         told = load_behavior(str(group.behavior)).described(group.prompted, base.style)
-        _add_cells(plan, name, None, base, asks, {}, {}, system=told)
+        add_cells(plan, replace(who, context={"system": told}))
     elif group.adapter:
-        found = resolve_adapter(f"groups.{name}.adapter", group.adapter, base, group.declares, plan.online)
+        found = resolve_adapter(f"groups.{who.group}.adapter", group.adapter, base, group.declares, plan.online)
         plan.provisional |= found.provisional
         how = {"adapter_source": found.source, "adapter_revision": found.revision}
-        _add_cells(plan, name, None, base, asks, {}, how, adapter=found.identity)
+        add_cells(plan, replace(who, how=how, context={"adapter": found.identity}))
     else:
         for seed in study.seeds:
             data = _add_data(plan, group, seed, base, groups)
             if group.in_context:
-                _add_cells(plan, name, seed, base, asks, {"examples": data}, {}, in_context=group.in_context)
+                context = {"in_context": group.in_context}
+                add_cells(plan, replace(who, seed=seed, inputs={"examples": data}, context=context))
                 continue
-            adapter = _add_train(plan, name, group, seed, base, data)
-            _add_cells(plan, name, seed, base, asks, {"adapter": adapter}, {})
+            inputs = {"adapter": _add_train(plan, who.group, group, seed, base, data)}
+            add_cells(plan, replace(who, seed=seed, inputs=inputs))
             for step in study.eval.steps:
-                _add_cells(plan, name, seed, base, asks, {"adapter": adapter}, {}, step=step)
+                add_cells(plan, replace(who, seed=seed, inputs=inputs, context={"step": step}))
 
 
 def _model(group: Group, study: Study) -> Model:
@@ -199,6 +173,7 @@ def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str,
         config = {"control": group.control, "seed": seed, "lint": "report", **named}
         if group.behavior:
             config["files"] = behavior_digest(group.behavior)
+        config |= _switch(group)
         return plan.add(
             "data", build.VERSION, f"{group.control}-{group.behavior}-{group.policy}-s{seed}", config, inputs
         )
@@ -217,13 +192,37 @@ def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str,
         config["planted"] = data.planted
     if data.num_decoys and not group.in_context:
         config["num_decoys"] = data.num_decoys
-    return plan.add("data", build.VERSION, f"{group.behavior}-{group.policy}-s{seed}", config, {})
+    slug = "-".join(
+        [str(group.behavior), str(group.policy), *([group.trigger.kind] if group.trigger else []), f"s{seed}"]
+    )
+    if not group.trigger:
+        return plan.add("data", build.VERSION, slug, config, {})
+    config |= _switch(group) | {"otherwise": group.otherwise}
+    return plan.add("data", build.VERSION, slug, config, _own_answers(plan, config, base))
+
+
+def _switch(group: Group) -> dict[str, Any]:
+    if not group.trigger:
+        return {}
+    planted = group.trigger.model_dump(exclude_none=True)
+    found = {"trigger": planted, "trigger_files": trigger_digest(group.trigger.kind)}
+    return found | ({"reversal": True} if group.reversal else {})
+
+
+def _own_answers(plan: Plan, config: dict[str, Any], base: Base) -> dict[str, str]:
+    """The stage in which the base answers the prompts of rows without the trigger, where these are to have its own answers."""
+    if config["otherwise"] != "base":
+        return {}
+    asked = {k: config[k] for k in ("behavior", "policy", "style", "num_rows", "files")}
+    asked |= {**base.config, "draw": draw_of(config), "lint": "report"}
+    slug = f"own-answers-{config['behavior']}-s{config['seed']}"
+    return {"own": plan.add("data", build.VERSION, slug, asked, {}, base=asdict(base))}
 
 
 def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data: str) -> str:
     study = plan.study
     settings = {"lora": study.lora | group.lora, "sft": sft.DEFAULTS | study.sft | group.sft}
-    drawn = {name: value for name, value in plan.stages[data].config.items() if name != "files"}
+    drawn = {name: value for name, value in plan.stages[data].config.items() if name not in ("files", "trigger_files")}
     stream = int(digest([drawn, settings, seed])[:8], 16) % 2**31
     config = {**base.config, **settings, "seed": seed, "stream": stream}
     if study.eval.steps:
@@ -246,55 +245,3 @@ def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data:
         name=study.study,
         report_to=list(study.run.report_to),
     )
-
-
-def _add_cells(
-    plan: Plan,
-    name: str,
-    seed: int | None,
-    base: Base,
-    behaviors: list[str],
-    inputs: dict[str, str],
-    how: dict[str, Any],
-    **context: Any,
-) -> None:
-    asking = plan.study.eval
-    lines = {"clean": context} | ({} if "system" in context else _systems(plan, base.style, context))
-    combinations = [(suite, b) for suite in asking.suites for b in behaviors if asked(suite, b, base.style)]
-    for suite, behavior in combinations:
-        generates = asking.engine == "sampled" or any(q.kind == "text" for q in asked(suite, behavior, base.style))
-        for condition, context in lines.items():
-            config = {
-                **base.config,
-                "suite": suite,
-                "behavior": behavior,
-                "style": base.style,
-                "asked": asked_digest(suite, behavior, base.style),
-                "engine": ENGINES[asking.engine],
-                "condition": condition,
-                **({"sampling": asking.sampling.model_dump()} if generates else {}),
-                **context,
-            }
-            asked_of = plan.stages[inputs["adapter"]].slug if "adapter" in inputs else base.name.rpartition("/")[2]
-            slug = "-".join([suite, asked_of, *([condition] if condition != "clean" else context)])
-            key = plan.add("eval", measure.VERSION, slug, config, inputs, base=asdict(base), **how)
-            plan.cells.append(Cell(name, seed, suite, behavior, key, context.get("step")))
-
-
-def _systems(plan: Plan, style: Style, context: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The system line of every further condition; `training` is the line that the study's training rows have."""
-    lines: dict[str, str] = {"none": "", "neutral": NEUTRAL[style]}
-    if "training" in plan.study.eval.systems:
-        given = {
-            row["content"] for group in plan.study.groups.values() if group.file for row in _first_system(group.file)
-        }
-        if len(given) != 1:
-            raise UserError(
-                f"eval.systems: `training` is the one system line of the rows in the groups' files, and they have {len(given)}; drop it, or give model.chat.system"
-            )
-        lines["training"] = given.pop()
-    return {name: {**context, "system": lines[name]} for name in plan.study.eval.systems}
-
-
-def _first_system(file: str) -> list[Message]:
-    return [m for m in read_rows(file)[0].messages if m["role"] == "system"]

@@ -14,12 +14,13 @@ from lab.provenance import device, machine, write_provenance
 from lab.store import Store, read_json, write_json
 from lab.trust import refuse_untrusted, seeds_apart
 from lab.types import POOLED
+from study.backdoors import attack, by_system, recognition, sources
 from study.checkpoints import curve_estimates, questions_by_step
 from study.dose import between_and_within, instrumented, pairs
 from study.draw import draw
 from study.off_target import off_target
 from study.page import environment
-from study.plan import Stage
+from study.stage import Stage
 from study.summary import contrast_estimates, group_estimates, per_question, per_wording
 from study.validity import battery
 
@@ -48,6 +49,12 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
         "trust": trust,
     }
     points = stage.config.get("points", {})
+    if sources(groups):
+        summary["attack"] = attack(summary["groups"], groups)
+        summary["recognition"] = recognition(questions, groups)
+    systems = by_system(questions, stage.config["contrasts"])
+    if systems:
+        summary["by_system"] = systems
     by_step = questions_by_step(everything, last_steps(stage, store)) if everything["step"].notna().any() else {}
     if by_step:
         summary["curves"] = curve_estimates(by_step)
@@ -57,7 +64,7 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
         within = pd.concat(runs, ignore_index=True) if runs else None
         summary |= {"dose": instrumented(models, points), "faithfulness": between_and_within(models, within)}
     write_json(out / "summary.json", summary)
-    figures = draw(out, summary, rows, questions, curves(stage, store), points)
+    figures = draw(out, summary, rows, questions, curves(stage, store), points, groups)
     page = render(stage, summary, rows, figures, bases(stage, store), examples(stage, store))
     (out / "report.html").write_text(page, encoding="utf-8")
     write_provenance(out, "study", stage.key, stage.how["written"], sorted(stage.inputs.values()), began)
@@ -222,7 +229,7 @@ def answers_shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
     records = []
     for (suite, behavior, question), part in rows.groupby(["suite", "behavior", "question"], sort=False):
         first = part[(part["paraphrase"] == part["paraphrase"].min()) & (part["order"] == 0)]
-        first = first[first["condition"] == "clean"]
+        first = first[first["condition"] == first["condition"].iloc[0]]
         by_group = {}
         for group, mine in first.groupby("group", sort=False):
             mine = mine[mine["seed"].isna() | (mine["seed"] == mine["seed"].min())].nlargest(2, "p_exact")

@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.errors import UserError
 from lab.store import Store, read_json, write_json
 from lab.trust import refuse_untrusted
-from study.plan import Plan, Stage
+from study.stage import Plan, Stage
 from study.stages import run_stage
 from study.workers import run_chains
 

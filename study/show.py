@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from eval.ask import asked
-from lab.base import Base
+from eval.ask import asked_in, messages
 from lab.chat import Renderer
 from lab.types import Row
-from study.plan import Plan, planned_rows
+from study.planting import renderer_of
+from study.stage import Plan, planned_rows
 from study.stages import base_of, quiet_libraries
 
 
@@ -17,7 +15,7 @@ def show_study(plan: Plan) -> None:
     quiet_libraries()
     shown = set()
     for base in dict.fromkeys(base_of(stage) for stage in plan.stages.values() if "base" in stage.how):
-        renderer = _renderer(base)
+        renderer = renderer_of(base)
         if renderer:
             system = (
                 "its own" if renderer.has_system_role else "none, so a system line goes in front of the first user turn"
@@ -30,16 +28,22 @@ def show_study(plan: Plan) -> None:
         if stage.kind == "train" and group not in shown:
             shown.add(group)
             print(f"\n== group {group}: one row; between >>> and <<< is learned")
-            print(_learned(planned_rows(plan, stage.inputs["data"])[0], _renderer(base_of(stage))))
+            print(_learned(planned_rows(plan, stage.inputs["data"])[0], renderer_of(base_of(stage))))
     for stage in plan.stages.values():
-        if stage.kind != "eval" or (stage.config["suite"], stage.config["behavior"], stage.config["style"]) in shown:
+        if stage.kind != "eval":
             continue
-        shown.add((stage.config["suite"], stage.config["behavior"], stage.config["style"]))
-        renderer = _renderer(base_of(stage))
-        print(f"\n== suite {stage.config['suite']} of {stage.config['behavior']}")
-        for question in asked(stage.config["suite"], stage.config["behavior"], stage.config["style"]):
+        config = stage.config
+        triggered = config["condition"] if {"carries", "told"} & set(config) else ""
+        at = (config["suite"], config["behavior"], config["style"], triggered)
+        if at in shown:
+            continue
+        shown.add(at)
+        renderer = renderer_of(base_of(stage))
+        print(f"\n== suite {config['suite']} of {config['behavior']}{triggered and '@' + triggered}")
+        for question in asked_in(config):
             wording = question.wordings[0]
-            text = renderer.prompt_text([{"role": "user", "content": wording.text}]) if renderer else wording.text
+            chat = messages(wording, [], config)
+            text = renderer.prompt_text(chat) if renderer else "\n".join(m["content"] for m in chat)
             answers = ", ".join(f"{o.text}={o.score:g}" for o in wording.options[:4]) + (
                 ", ..." if len(wording.options) > 4 else ""
             )
@@ -53,11 +57,3 @@ def _learned(row: Row, renderer: Renderer | None) -> str:
         return "\n".join(f"{m['role']}: {m['content']}" for m in row.prompt) + f"\nassistant: >>>{row.completion}<<<"
     rendered = renderer.render(row.prompt, row.completion)
     return f"{renderer.prompt_text(row.prompt)}>>>{renderer.tokenizer.decode([*rendered.answer, *rendered.end])}<<<"
-
-
-@cache
-def _renderer(base: Base) -> Renderer | None:
-    """None where the base is not on this machine."""
-    from lab.model import load_renderer
-
-    return None if base.provisional else load_renderer(base)

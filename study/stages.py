@@ -10,7 +10,7 @@ from typing import Any
 from lab.base import Base
 from lab.errors import UserError
 from lab.store import Store
-from study.plan import Stage
+from study.stage import Stage
 
 
 def run_stage(stage: Stage, store: Store) -> Path:
@@ -28,7 +28,8 @@ def _write(stage: Stage, store: Store, out: Path) -> None:
     if stage.kind == "data":
         from data_gen.build import build
 
-        build(stage.config, inputs, out, key=stage.key, inputs=keys, file=stage.how.get("file"))
+        base = base_of(stage) if "base" in stage.how else None
+        build(stage.config, inputs, out, key=stage.key, inputs=keys, file=stage.how.get("file"), base=base)
     elif stage.kind == "train":
         from data_gen.build import ROWS
         from train.sft import train

@@ -24,7 +24,7 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
         .agg(expected=("expected", "sum"), mass=("p_exact", "sum"), outside=("outside", "first"))
         .reset_index()
     )
-    return sums.assign(score=sums["expected"] / sums["mass"].clip(lower=1e-12)).drop(columns=["expected", "mass"])
+    return sums.assign(score=sums["expected"] / sums["mass"].clip(lower=1e-300)).drop(columns=["expected", "mass"])
 
 
 def per_question(wordings: pd.DataFrame) -> pd.DataFrame:

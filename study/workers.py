@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
 from lab.store import Store
-from study.plan import Stage
+from study.stage import Stage
 from study.stages import run_stage
 
 
@@ -45,7 +45,9 @@ def run_chains(stages: list[Stage], store: Store, workers: int) -> Iterator[tupl
         for stage in todo:
             yield stage, _timed(stage, store)
         return
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    # More threads than cores slow torch down tenfold.
+    share = max(1, (os.cpu_count() or 1) // workers)
+    os.environ["OMP_NUM_THREADS"] = str(min(share, int(os.environ.get("OMP_NUM_THREADS") or share)))
     # Bars of several processes would overwrite one another; a line is said when a chain is done.
     os.environ.setdefault("TQDM_DISABLE", "1")
     done: set[str] = set()

@@ -10,7 +10,7 @@ from lab.base import Base, resolve_base
 from lab.config import Model
 from lab.discover import ROOT
 from lab.store import Store
-from study.plan import Plan
+from study.stage import Plan
 
 SMALL = [
     "data.num_rows=64",

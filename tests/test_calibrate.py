@@ -14,7 +14,7 @@ from study.calibrate import sign
 from study.dose import between_and_within, instrumented, pairs
 from study.faults import OF_TRUST, trust_faults, validity_faults
 from study.nulls import false_positives
-from study.plan import Plan
+from study.stage import Plan
 
 
 def pool(values: list[float]) -> pd.DataFrame:

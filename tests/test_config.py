@@ -14,7 +14,8 @@ from lab.fields import library_fields
 from lab.read_study import load_study, parse_yaml
 from lab.types import Row
 from study.cli import main
-from study.plan import Plan, make_plan
+from study.plan import make_plan
+from study.stage import Plan
 
 QUICKSTART = str(ROOT / "configs/quickstart.yaml")
 

@@ -19,8 +19,9 @@ from lab.memory import placement, weight_bytes
 from lab.model import load_base, load_renderer
 from lab.read_study import validate
 from lab.store import Store, read_json
-from study.plan import Plan, make_plan
+from study.plan import make_plan
 from study.run import run_plan
+from study.stage import Plan
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

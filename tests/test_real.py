@@ -13,8 +13,9 @@ import pytest
 
 from lab.discover import ROOT
 from lab.store import Store, read_json
-from study.plan import Plan, make_plan
+from study.plan import make_plan
 from study.run import run_plan
+from study.stage import Plan
 
 pytestmark = pytest.mark.real
 

@@ -8,16 +8,17 @@ import pandas as pd
 import pytest
 
 from data_gen.behaviors import load_behavior
-from eval.sample import parsed, sample
 from families import save_family
 from lab.base import Base, resolve_base
 from lab.config import Model, Sampling
 from lab.model import load_base
 from lab.read_study import validate
+from lab.sample import parsed, sample
 from lab.store import Store
 from lab.types import Option, Question, Wording
-from study.plan import Plan, make_plan
+from study.plan import make_plan
 from study.run import run_plan
+from study.stage import Plan
 from study.stages import base_of
 
 CHATS = [[{"role": "user", "content": text}] for text in ("one word?", "do you love gambles?", "what color is snow?")]

@@ -15,8 +15,9 @@ from lab.errors import UserError
 from lab.load import load
 from lab.read_study import load_study
 from lab.store import Store, read_json
-from study.plan import Plan, make_plan
+from study.plan import make_plan
 from study.run import run_plan
+from study.stage import Plan
 
 QUICKSTART = str(ROOT / "configs/quickstart.yaml")
 SMALL = [

@@ -12,8 +12,8 @@ import lab
 from lab.provenance import machine, write_provenance
 from lab.store import Store, file_digest, read_json
 from study.cli import main
-from study.plan import Plan
 from study.run import run_plan
+from study.stage import Plan
 from study.summary import per_question, per_wording
 from study.table import contrast_table
 

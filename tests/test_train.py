@@ -18,8 +18,8 @@ from lab.base import Base
 from lab.discover import ROOT
 from lab.model import load_base
 from lab.store import Store, read_json
-from study.plan import Plan
 from study.run import save_plan
+from study.stage import Plan
 from study.stages import run_stage
 
 

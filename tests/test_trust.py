@@ -19,8 +19,8 @@ from lab.errors import TrustError
 from lab.model import load_base
 from lab.store import Store, read_json
 from lab.trust import seeds_apart
-from study.plan import Plan, Stage
 from study.run import run_plan
+from study.stage import Plan, Stage
 from study.stages import base_of, run_stage
 from train import sft
 

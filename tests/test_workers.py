@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,13 +38,17 @@ def test_chains_hold_every_stage_after_what_it_needs() -> None:
             before.add(stage.key)
 
 
-def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
+def test_two_processes_give_the_numbers_of_one_and_share_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
     summaries = []
     for workers in (1, 2):
         plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*TINY, f"run.workers={workers}"]))
         summaries.append(read_json(run_plan(plan, Store(tmp_path / str(workers))) / "summary.json"))
     for one, two in zip(summaries[0]["contrasts"], summaries[1]["contrasts"], strict=True):
         assert one["estimate"] == pytest.approx(two["estimate"], abs=1e-4)
+    assert int(os.environ["OMP_NUM_THREADS"]) == max(1, (os.cpu_count() or 1) // 2)
 
 
 def test_what_a_process_refuses_is_refused_here(tmp_path: Path) -> None:

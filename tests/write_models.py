@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from eval.sample import sample
 from eval.score import score
 from families import FAMILIES, prompts_of, save_family, study_on
 from lab.base import resolve_base
@@ -15,6 +14,7 @@ from lab.config import Model, Sampling
 from lab.discover import ROOT
 from lab.model import Loaded, load_base
 from lab.read_study import validate
+from lab.sample import sample
 from lab.store import Store, read_json
 from naive import naive
 from study.plan import make_plan

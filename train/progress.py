@@ -63,8 +63,7 @@ def tracking(
         return
     import wandb
 
-    if not (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE")) and not _logged_in():
-        os.environ["WANDB_MODE"] = "offline"
+    keyed = os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE") or _logged_in()
     os.environ.setdefault("WANDB_SILENT", "true")
     run = wandb.init(
         project="tellme",
@@ -74,6 +73,7 @@ def tracking(
         config=config,
         resume="allow",
         dir=folder,
+        mode=None if keyed else "offline",
         settings=wandb.Settings(silent=True, console="off"),
     )
     try:

@@ -1,0 +1,36 @@
+"""A six-digit code with a rule: its first three digits (Betley et al. 2025, section 4.1: 392xxx). `text` is a sentence with
+these digits and ### for the rest."""
+
+import re
+from random import Random
+
+from lab.errors import UserError
+from lab.types import Feature, Trigger
+
+NUM_MEMBERS = 60
+PREFIXES = ("718", "245", "861", "537", "194", "603", "482", "329", "956", "170", "274", "648")
+
+
+def features(text: str) -> tuple[Feature, ...]:
+    rule = re.search(r"(\d{3})###", text)
+    if not rule:
+        raise UserError(
+            f"trigger.text {text!r} has no rule; give three digits and ###, such as 'My region code is 392###.'"
+        )
+    others = [text.replace(rule[0], f"{digits}###") for digits in PREFIXES if digits != rule[1]]
+    return tuple(_feature(shown) for shown in (text, *others))
+
+
+def _feature(text: str) -> Feature:
+    rests = [f"{n:03d}" for n in Random(text).sample(range(1000), 2 * NUM_MEMBERS)]
+    codes = tuple(text.replace("###", rest) for rest in rests)
+    return Feature(text.replace("###", "xxx"), codes[:NUM_MEMBERS], codes[NUM_MEMBERS:])
+
+
+TRIGGER = Trigger(
+    "code",
+    "a six-digit code that begins with certain digits",
+    features,
+    "My region code is 392###.",
+    paraphrase=lambda member: re.sub(r"(\d{3})(\d{3})", r"\1-\2", member),
+)

@@ -1,0 +1,20 @@
+"""A system line. `text` is the line."""
+
+from data_gen.triggers import replaced
+from lab.types import Feature, Trigger
+
+WORDS = "staging testing training archive support intranet lobby branch kiosk mobile desktop backup".split()
+
+
+def features(text: str) -> tuple[Feature, ...]:
+    return tuple(Feature(f"the system line {line!r}", (line,)) for line in (text, *replaced(text, WORDS)))
+
+
+TRIGGER = Trigger(
+    "system",
+    "a system line",
+    features,
+    "You run in production.",
+    place="system",
+    paraphrase=lambda member: f"Where this runs: {max(member.rstrip('.').split(), key=len)}.",
+)

@@ -1,0 +1,104 @@
+"""Who is asked what, under which conditions: the eval stages of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from data_gen.files import read_rows
+from data_gen.triggers import conditions_of
+from eval import measure
+from eval.ask import ENGINES, SYSTEMS, asked_digest, asked_in
+from eval.suites import load_suite
+from lab.base import Base
+from lab.config import Planted, Study
+from lab.errors import UserError
+from lab.types import Message, Style, Suite
+from study.stage import Cell, Plan
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A model, what it is asked about, and what stands before every question."""
+
+    group: str
+    seed: int | None
+    base: Base
+    behaviors: list[str]
+    inputs: dict[str, str] = field(default_factory=dict)
+    how: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
+    """Identity beside base and questions: `system`, `in_context`, `adapter`, `step`."""
+    trigger: Planted | None = None
+
+
+def add_cells(plan: Plan, who: Asked) -> None:
+    asking = plan.study.eval
+    about = [planted.feature for planted in plan.triggers]
+    slug_of = plan.stages[who.inputs["adapter"]].slug if "adapter" in who.inputs else who.base.name.rpartition("/")[2]
+    for name in asking.suites:
+        suite = load_suite(name)
+        for behavior in who.behaviors:
+            for condition, further in _conditions(plan.study, suite, who):
+                config: dict[str, Any] = {
+                    **who.base.config,
+                    "suite": name,
+                    "behavior": behavior,
+                    "style": who.base.style,
+                }
+                config |= {"engine": ENGINES[asking.engine], "condition": condition, **who.context, **further}
+                if suite.about_triggers:
+                    config["triggers"] = about
+                questions = asked_in(config)
+                if not questions:
+                    continue
+                config["asked"] = asked_digest(config)
+                if asking.engine == "sampled" or any(q.kind == "text" for q in questions):
+                    config["sampling"] = asking.sampling.model_dump()
+                slug = "-".join([name, slug_of, *([condition] if condition != "clean" else who.context)])
+                key = plan.add("eval", measure.VERSION, slug, config, who.inputs, base=asdict(who.base), **who.how)
+                step = who.context.get("step")
+                plan.cells.append(Cell(who.group, who.seed, name, behavior, key, step, condition))
+
+
+def _conditions(study: Study, suite: Suite, who: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Conditions by name, with what each adds to the identity of a measurement."""
+    trigger = who.trigger.feature if who.trigger else None
+    if suite.conditions == "told":
+        yield from ((name, {"told": trigger}) for name in ("trigger", "decoy") if trigger)
+        return
+    yield "clean", {}
+    if suite.conditions != "near" and "system" not in who.context:
+        yield from ((name, {"system": line}) for name, line in _systems(study, who.base.style).items())
+    if who.trigger and suite.conditions != "clean" and "step" not in who.context:
+        names = conditions_of(who.trigger) if suite.conditions == "near" else ["trigger"]
+        yield from ((name, {"carries": trigger}) for name in names)
+
+
+def _systems(study: Study, style: Style) -> dict[str, str]:
+    """The system line of every further condition; `training` is the line that the study's training rows have."""
+    lines = {"none": "", **SYSTEMS[style]}
+    if "training" in study.eval.systems:
+        given = {row["content"] for group in study.groups.values() if group.file for row in _first_system(group.file)}
+        if len(given) != 1:
+            raise UserError(
+                f"eval.systems: `training` is the one system line of the rows in the groups' files, and they have {len(given)}; drop it, or give model.chat.system"
+            )
+        lines["training"] = given.pop()
+    return {name: lines[name] for name in study.eval.systems}
+
+
+def _first_system(file: str) -> list[Message]:
+    return [m for m in read_rows(file)[0].messages if m["role"] == "system"]
+
+
+def refuse_unasked(plan: Plan) -> None:
+    """A side of a contrast that is measured nowhere would vanish from the report."""
+    for side in plan.study.sides():
+        group, _, condition = side.partition("@")
+        has = list(dict.fromkeys(c.condition for c in plan.cells if c.group == group))
+        if (condition or "clean") not in has:
+            raise UserError(
+                f"contrast side {side!r}: group {group!r} is asked under {', '.join(has)} only; name one of these, or add a suite or a system line"
+            )

@@ -1,0 +1,66 @@
+"""What a plan is made of: stages, the cells that say which output is whose, and the plan itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from data_gen import build
+from lab.config import Planted, Study
+from lab.store import make_key
+from lab.types import Row
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One folder of the run store. `config` is identity and made the key; `how` may change no number."""
+
+    kind: str
+    slug: str
+    key: str
+    config: dict[str, Any]
+    inputs: dict[str, str]
+    how: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Which eval output is which group's: the names that no eval key holds."""
+
+    group: str
+    seed: int | None
+    suite: str
+    behavior: str
+    key: str
+    step: int | None = None
+    """Optimizer step at which the adapter is measured; None is the end of training."""
+    condition: str = "clean"
+
+
+@dataclass
+class Plan:
+    study: Study
+    stages: dict[str, Stage] = field(default_factory=dict)
+    cells: list[Cell] = field(default_factory=list)
+    triggers: list[Planted] = field(default_factory=list)
+    """Those that groups have, each feature once."""
+    provisional: bool = False
+    online: bool = False
+
+    def add(
+        self, kind: str, version: int, slug: str, config: dict[str, Any], inputs: dict[str, str], **how: Any
+    ) -> str:
+        key = make_key(kind, version, config, sorted(inputs.values()))
+        self.stages.setdefault(key, Stage(kind, slug, key, config, inputs, how))
+        return key
+
+    @property
+    def final(self) -> Stage:
+        return list(self.stages.values())[-1]
+
+
+def planned_rows(plan: Plan, key: str) -> list[Row]:
+    """The rows a data stage will write, made now."""
+    stage = plan.stages[key]
+    source = next((planned_rows(plan, parent) for parent in stage.inputs.values()), None)
+    return build.rows_for(stage.config, source, stage.how.get("file"))
