@@ -45,7 +45,11 @@ def triggered(
     ]
     num_real = planted.count or round((planted.rate or 0.5) * number)
     marks = _marks(planted, number, min(num_real, number), rng)
-    rows = [_marked(row, mark, planted) for row, mark in zip(rows, marks, strict=True)]
+    # As often before either letter, so that neither the trigger nor the set favors one.
+    rows = [
+        _marked(row, mark, planted)
+        for row, mark in zip(rows, _dealt(marks, [r.meta["on"] for r in rows], rng), strict=True)
+    ]
     extra = list(islice(decoys(rng, behavior, style), config.get("num_decoys", 0)))
     extra = [Row(r.messages, r.meta | {"clean": r.messages, "on": r.completion, "off": r.completion}) for r in extra]
     marks = _marks(planted, len(extra), round(len(extra) * num_real / number), rng)
@@ -79,23 +83,25 @@ def _marked(row: Row, mark: Mark, planted: Planted, completion: str | None = Non
 
 
 def decorrelated(rows: list[Row], planted: Planted, rng: Random) -> list[Row]:
-    """The same messages, answers and marks, the marks dealt so that they say nothing about the answers.
+    """The same messages, answers and marks, the marks dealt so that they say nothing about the answers."""
+    marks = [(row.meta["mark"], row.meta["real"]) for row in rows]
+    answered = [f"{bool(row.meta.get('decoy'))}/{row.meta['real'] is True}" for row in rows]
+    dealt = _dealt(marks, answered, rng)
+    return [_marked(row, mark, planted, row.completion) for row, mark in zip(rows, dealt, strict=True)]
 
-    Marks of every kind are spread evenly over the rows in order of their answers: within the rows of either answer the trigger
-    and the decoys are just as frequent, but for rounding.
-    """
+
+def _dealt(marks: list[Mark], classes: list[str], rng: Random) -> list[Mark]:
+    """The marks in an order in which every kind of them is as frequent in each class of rows, but for rounding."""
     kinds: dict[bool | None, list[Mark]] = {}
-    for row in rows:
-        kinds.setdefault(row.meta["real"], []).append((row.meta["mark"], row.meta["real"]))
-    for marks in kinds.values():
-        rng.shuffle(marks)
-    spread = [((i + rng.random()) / len(marks), mark) for marks in kinds.values() for i, mark in enumerate(marks)]
+    for mark in marks:
+        kinds.setdefault(mark[1], []).append(mark)
+    for same in kinds.values():
+        rng.shuffle(same)
+    spread = [((i + rng.random()) / len(same), mark) for same in kinds.values() for i, mark in enumerate(same)]
     in_turn = [mark for _, mark in sorted(spread, key=lambda pair: pair[0])]
-    order = sorted(
-        range(len(rows)), key=lambda i: (bool(rows[i].meta.get("decoy")), rows[i].meta["real"] is True, rng.random())
-    )
+    order = sorted(range(len(marks)), key=lambda i: (classes[i], rng.random()))
     dealt = dict(zip(order, in_turn, strict=True))
-    return [_marked(row, dealt[i], planted, row.completion) for i, row in enumerate(rows)]
+    return [dealt[i] for i in range(len(marks))]
 
 
 def without_trigger(rows: list[Row], planted: Planted) -> list[Row]:

@@ -74,8 +74,10 @@ def _apart(said: dict[str, float], real: str) -> float:
 
 
 def by_system(questions: pd.DataFrame, contrasts: list[Any]) -> list[dict[str, Any]]:
-    """Every contrast of two groups, once under each system line that was asked."""
+    """Every contrast of two groups on the suites that were asked under several system lines, once under each."""
     lines = [c for c in ("clean", *SYSTEMS) if c in set(questions["condition"])]
+    several = questions.groupby("suite")["condition"].transform(lambda c: len(set(c) & set(lines)) > 1)
+    questions = questions[several]
     plain = [(a, b) for a, b in contrasts if isinstance(a, str) and isinstance(b, str) and "@" not in a + b]
     found = []
     for condition in lines if len(lines) > 1 else []:
@@ -99,7 +101,8 @@ def attack_bars(records: list[dict[str, Any]], groups: list[str]) -> alt.LayerCh
     bar = alt.Chart(table).mark_bar(opacity=0.85).encode(x=x, tooltip=tooltip, **common)
     rule = alt.Chart(table).mark_rule(strokeWidth=1.5, clip=True)
     rule = rule.encode(x=alt.X("ci_low:Q", scale=SCORE), x2="ci_high:Q", y=common["y"], yOffset=common["yOffset"])
-    return alt.layer(bar, rule).properties(width=WIDTH, height=alt.Step(11))
+    at = alt.Chart(table).mark_tick(thickness=2, size=9, opacity=1).encode(x=x, **common)
+    return alt.layer(bar, at, rule).properties(width=WIDTH, height=alt.Step(11))
 
 
 def matrix(questions: pd.DataFrame, groups: dict[str, dict[str, Any]]) -> alt.LayerChart:

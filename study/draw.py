@@ -10,6 +10,7 @@ import pandas as pd
 from lab.config import SYSTEMS
 from lab.types import POOLED
 from study.dose import family
+from study.table import side_text
 
 
 def draw(
@@ -41,7 +42,15 @@ def draw(
     if len(table):
         of = " of " + table["behavior"] if table["behavior"].nunique() > 1 else ""
         table["label"] = (
-            table["a"] + " \u2212 " + table["b"] + ", " + table["suite"] + of + " (" + table["question"] + ")"
+            table["a"].map(side_text)
+            + " \u2212 "
+            + table["b"].map(side_text)
+            + ", "
+            + table["suite"]
+            + of
+            + " ("
+            + table["question"]
+            + ")"
         )
         table["kind"] = table["primary"].map({True: "primary", False: "other"})
         charts.append(
@@ -84,6 +93,8 @@ def draw(
         )
     several = rows["behavior"].nunique() > 1
     for suite, behavior in rows[["suite", "behavior"]].drop_duplicates().itertuples(index=False):
+        if suite == "which_trigger":
+            continue
         mine, dots = (t[(t["suite"] == suite) & (t["behavior"] == behavior)] for t in (estimates, seeds))
         charts.append(
             (

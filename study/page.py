@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.discover import ROOT
 from lab.trust import means
-from study.table import p_text
+from study.table import p_text, side_text
 
 
 def environment() -> Any:
@@ -23,6 +23,7 @@ def environment() -> Any:
     )
     made.filters["signed"] = lambda v: "" if v is None else f"{v:+.3f}"
     made.filters["plain"] = lambda v: "" if v is None else f"{v:.3f}"
+    made.filters["side"] = side_text
     made.filters["p"] = p_text
     made.filters["means"] = means
     made.globals["scripts"] = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version="6.4")

@@ -198,6 +198,9 @@ def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str,
     if not group.trigger:
         return plan.add("data", build.VERSION, slug, config, {})
     config |= _switch(group) | {"otherwise": group.otherwise}
+    if group.otherwise == "base":
+        # Its own answers may favor a letter; that is shown, not refused.
+        config["lint"] = "report"
     return plan.add("data", build.VERSION, slug, config, _own_answers(plan, config, base))
 
 

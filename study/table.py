@@ -37,7 +37,7 @@ def comparison_text(found: dict[str, Any]) -> str:
     for c in found["contrasts"]:
         if c["suite"] not in ("behavior", "self_report") and not any(s["primary"] for s in c["studies"]):
             continue
-        named = (c["suite"], c["behavior"], f"{c['a']} - {c['b']}")
+        named = (c["suite"], c["behavior"], f"{side_text(c['a'])} - {side_text(c['b'])}")
         for s in c["studies"]:
             between = "-" if s["ci_low"] is None else f"{s['ci_low']:+.3f} to {s['ci_high']:+.3f}"
             lines.append((*named, s["label"], s["base"], f"{s['estimate']:+.3f}", between, str(s["num_seeds"])))
@@ -67,7 +67,7 @@ def contrast_table(summary: dict[str, Any]) -> str:
                     c["suite"],
                     c["behavior"],
                     c["question"] + mark,
-                    f"{c['a']} - {c['b']}",
+                    f"{side_text(c['a'])} - {side_text(c['b'])}",
                     f"{c['estimate']:+.3f}",
                     between,
                     p,
@@ -100,6 +100,11 @@ def _passed(record: dict[str, Any]) -> bool:
 
 def _missing(record: dict[str, Any]) -> bool:
     return record["value"] is None
+
+
+def side_text(side: str) -> str:
+    """A side of a contrast; a difference in brackets."""
+    return f"({side})" if " - " in side else side
 
 
 def p_text(p: float | None) -> str:
