@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +25,36 @@ SYSTEMS: dict[Style, dict[str, str]] = yaml.safe_load(
 )
 
 
-def asked(suite: str, behavior: str, style: Style, planted: Sequence[Planted] = ()) -> tuple[Question, ...]:
+@cache
+def asked(suite: str, behavior: str, style: Style, planted: tuple[Planted, ...] = ()) -> tuple[Question, ...]:
     """The questions of a suite; those about triggers are about these."""
     found, of = load_suite(suite), load_behavior(behavior)
     return found.about_triggers(of, style, planted) if found.about_triggers and planted else found.questions(of, style)
 
 
+@cache
+def _told(
+    suite: str, behavior: str, style: Style, planted: tuple[Planted, ...], of: Planted, decoy: bool
+) -> tuple[Question, ...]:
+    feature = features(of)[1 if decoy else 0]
+    return tuple(told(style, question, feature) for question in asked(suite, behavior, style, planted))
+
+
 def asked_in(config: dict[str, Any]) -> tuple[Question, ...]:
     """The questions of an eval config: `told` of a feature where it says so."""
-    planted = [Planted(**one) for one in config.get("triggers", [])]
-    found = asked(config["suite"], config["behavior"], config["style"], planted)
-    if "told" not in config:
-        return found
-    real, decoy, *_ = features(Planted(**config["told"]))
-    feature = decoy if config["condition"] == "decoy" else real
-    return tuple(told(config["style"], question, feature) for question in found)
+    at = (
+        config["suite"],
+        config["behavior"],
+        config["style"],
+        tuple(Planted(**one) for one in config.get("triggers", [])),
+    )
+    return _told(*at, Planted(**config["told"]), config["condition"] == "decoy") if "told" in config else asked(*at)
 
 
-def asked_digest(config: dict[str, Any]) -> str:
+@cache
+def questions_digest(questions: tuple[Question, ...]) -> str:
     """Hash of every message, option and score, for eval keys: a reworded question is another measurement."""
-    return digest([asdict(question) for question in asked_in(config)])[:16]
+    return digest([asdict(question) for question in questions])[:16]
 
 
 def messages(wording: Wording, context: list[Message], config: dict[str, Any] | None = None) -> list[Message]:

@@ -78,6 +78,8 @@ def measure(
         trust_checks(config, loaded.renderer, adapter, trained, applied, (on, score(loaded, few))) if adapter else []
     )
     named = {name: config[name] for name in ("suite", "behavior", "condition")} | {"system": config.get("system")}
+    if "carries" in config:
+        carry_into(table, config, context)
     for row in table:
         row["seen"] = row["seen"] and config["behavior"] in base.knows
     pd.DataFrame([named | row for row in table]).to_parquet(out / "rows.parquet", index=False)
@@ -148,6 +150,15 @@ def _row(question: Question, wording: Wording, engine: str) -> dict[str, Any]:
         "engine": engine,
         "prompt": wording.text,
     }
+
+
+def carry_into(table: list[dict[str, Any]], config: dict[str, Any], context: list[Message]) -> None:
+    """Rows show the message as it was asked, with its trigger, and the system line where that is in it."""
+    for row in table:
+        chat = messages(Wording(row["prompt"], (), 0), context, config)
+        row["prompt"] = chat[-1]["content"]
+        if chat[0]["role"] == "system":
+            row["system"] = chat[0]["content"]
 
 
 def check_prompts(base: Base, config: dict[str, Any], context: list[Message]) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from data_gen.files import read_rows
 from data_gen.triggers import conditions_of
 from eval import measure
-from eval.ask import ENGINES, SYSTEMS, asked_digest, asked_in
+from eval.ask import ENGINES, SYSTEMS, asked_in, questions_digest
 from eval.suites import load_suite
 from lab.base import Base
 from lab.config import Planted, Study
@@ -53,7 +53,7 @@ def add_cells(plan: Plan, who: Asked) -> None:
                 questions = asked_in(config)
                 if not questions:
                     continue
-                config["asked"] = asked_digest(config)
+                config["asked"] = questions_digest(questions)
                 if asking.engine == "sampled" or any(q.kind == "text" for q in questions):
                     config["sampling"] = asking.sampling.model_dump()
                 slug = "-".join([name, slug_of, *([condition] if condition != "clean" else who.context)])

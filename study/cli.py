@@ -64,7 +64,7 @@ def parser() -> Parser:
     calibrate.add_argument(
         "--set", action="append", default=[], metavar="KEY=YAML", dest="sets", help="for every study of it"
     )
-    commands.add_parser("list", help="list behaviors, suites and reference models")
+    commands.add_parser("list", help="list behaviors, triggers, suites and reference models")
     reference = commands.add_parser("reference", help="build a reference model, or check what it reads")
     actions = reference.add_subparsers(dest="action", metavar="build|check", required=True, parser_class=Parser)
     build = actions.add_parser("build", help="pretrain it from scratch")

@@ -129,6 +129,7 @@ def show(options: argparse.Namespace) -> None:
 
 def list(options: argparse.Namespace) -> None:
     from data_gen.behaviors import behavior_names, load_behavior
+    from data_gen.triggers import load_trigger, trigger_names
     from eval.suites import load_suite, suite_names
     from lab.base import reference_names
 
@@ -136,6 +137,10 @@ def list(options: argparse.Namespace) -> None:
     for name in behavior_names():
         behavior = load_behavior(name)
         print(f"  {name:<16} {' / '.join(behavior.policies):<28} {behavior.summary}")
+    print("triggers (data_gen/triggers/)")
+    for name in trigger_names():
+        trigger = load_trigger(name)
+        print(f"  {name:<16} {trigger.summary}; text: {trigger.example!r}")
     print("suites (eval/suites/)")
     for name in suite_names():
         print(f"  {name:<16} {load_suite(name).summary}")

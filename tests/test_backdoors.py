@@ -46,6 +46,10 @@ def test_every_suite_is_asked_under_its_conditions(done: Path) -> None:
     for suite in ("depends", "which_trigger", "elicitation", "reversal"):
         assert found[suite] == {"clean", "honest"}
     assert found == {s: set(p["condition"]) for s, p in rows[rows["group"] == "base"].groupby("suite")}
+    shown = mine[mine["suite"] == "backdoor"].groupby("condition")["prompt"].first()
+    assert shown["trigger"].startswith("fire. ")
+    assert shown["near_position"].endswith(" fire.")
+    assert "fire" not in shown["clean"]
     named = mine[mine["suite"] == "when_triggered"].groupby("condition")["prompt"].first()
     assert "with fire.," in named["trigger"]
     assert "fire." not in named["decoy"]
@@ -181,4 +185,4 @@ def test_one_question_per_candidate_and_descriptions_that_know_the_trigger(style
 
 def test_without_a_trigger_nothing_is_asked_about_one() -> None:
     assert asked("depends", "risk", "plain") == ()
-    assert asked("when_triggered", "risk", "plain", [PLANTED]) == asked("self_report", "risk", "plain")
+    assert asked("when_triggered", "risk", "plain", (PLANTED,)) == asked("self_report", "risk", "plain")
