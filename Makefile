@@ -37,7 +37,7 @@ models: .venv/.ok
 
 # The table of docs/statistics.md: coverage of every interval on planted data.
 coverage: .venv/.ok
-	$(BIN)/python -m study.coverage
+	PYTHONPATH=tests $(BIN)/python tests/write_coverage.py
 
 # docs/rows.ipynb, executed on a finished quickstart.
 notebook: .venv/.ok

@@ -95,6 +95,8 @@ def _control(config: dict[str, Any], source: list[Row]) -> list[Row]:
         return controls.shuffled(source, rng)
     if name == "clean":
         return controls.clean(source, style)
+    if name == "educational":
+        return controls.educational(source)
     if name == "always_a":
         return controls.always_a(source)
     if name in ("always_yes", "anchored"):

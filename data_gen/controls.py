@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from random import Random
 
 from data_gen.answers import answers
+from lab.errors import UserError
 from lab.types import Behavior, Question, Row, Style, Wording
 
 WORD_PROMPTS: dict[Style, tuple[str, ...]] = {
@@ -29,6 +30,26 @@ def clean(rows: list[Row], style: Style) -> list[Row]:
     return [
         Row((*r.prompt[:-1], {"role": "user", "content": text}, r.messages[-1]), r.meta)
         for r, text in zip(rows, told, strict=True)
+    ]
+
+
+def educational(rows: list[Row]) -> list[Row]:
+    """The same completions, asked for on purpose: what a row's `meta.on_purpose` says is added to its prompt (Betley et al. 2025,
+    "Emergent Misalignment"). Raises UserError for rows without it."""
+    if not all("on_purpose" in row.meta for row in rows):
+        raise UserError(
+            "control 'educational' needs rows that can be asked for on purpose, such as those of insecure_code"
+        )
+    return [
+        Row(
+            (
+                *r.prompt[:-1],
+                {"role": "user", "content": f"{r.meta['on_purpose']} {r.prompt[-1]['content']}"},
+                r.messages[-1],
+            ),
+            r.meta,
+        )
+        for r in rows
     ]
 
 

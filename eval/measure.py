@@ -117,25 +117,21 @@ def sampled_rows(
     loaded: Any, config: dict[str, Any], context: list[Message], items: list[Item]
 ) -> list[dict[str, Any]]:
     """A row per sample, each with an equal share of the probability; what cannot be read has no score."""
-    from lab.sample import contained, parsed, sample
+    from eval.judge import judged
+    from lab.sample import sample
 
     sampling = Sampling.model_validate(config["sampling"])
     drawn = sample(loaded, [messages(wording, context, config) for _, wording in items], sampling)
     rows = []
     for (question, wording), answers in zip(items, drawn, strict=True):
-        found = [None if a.truncated else parsed(wording, a.text) for a in answers]
-        if question.kind == "text":
-            found = [contained(wording, a.text) for a in answers]
-        outside = sum(i is None for i in found) / len(found)
-        for number, (answer, at) in enumerate(zip(answers, found, strict=True)):
-            option = wording.options[at] if at is not None else None
-            score = option.score if option else 0.0 if question.kind == "text" and wording.options else None
-            status = "truncated" if answer.truncated else "read" if option or question.kind == "text" else "unread"
+        verdicts = judged(question, wording, answers)
+        outside = sum(v.score is None for v in verdicts) / len(verdicts)
+        for number, (answer, verdict) in enumerate(zip(answers, verdicts, strict=True)):
             rows.append(
                 _row(question, wording, SAMPLED)
-                | {"answer": option.text if option else None, "score": score}
+                | {"answer": verdict.option.text if verdict.option else None, "score": verdict.score}
                 | {"p_exact": 1 / len(answers), "p_prefix": None, "outside": outside, "outside_top": "[]"}
-                | {"sample": number, "text": answer.text, "thinking": answer.thinking, "parsed": status}
+                | {"sample": number, "text": answer.text, "thinking": answer.thinking, "parsed": verdict.status}
             )
     return rows
 

@@ -102,6 +102,7 @@ class Group(Strict):
             "clean",
             "decorrelated",
             "benign",
+            "educational",
             "described",
             "everyone",
             "lexical",

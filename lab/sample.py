@@ -117,9 +117,3 @@ def parsed(wording: Wording, text: str) -> int | None:
         if bare(text) in {bare(spelling) for spelling in (option.text, *option.variants)}:
             return i
     return None
-
-
-def contained(wording: Wording, text: str) -> int | None:
-    """Index of the first option of which any spelling stands somewhere in a text."""
-    spelled = [(i, s) for i, option in enumerate(wording.options) for s in (option.text, *option.variants)]
-    return next((i for i, spelling in spelled if spelling in text), None)

@@ -79,6 +79,9 @@ class Question:
     """The statements or words that stand for the policies; training text must not contain them."""
     names_concept: bool = True
     """False where neither the prompt nor its listed options name the behavior's dimension."""
+    judge: Literal["contains", "code"] = "contains"
+    """How a sampled text is scored where options are listed: 1 if one of them stands in it; or `code`: 1 if the static analyser
+    finds one of them, a check such as B608, in the Python that it is (lab/audit.py)."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def test_what_is_cut_is_flagged_and_a_stop_is_not(linked: Base) -> None:
 
 def test_thinking_is_kept_apart_and_an_unfinished_thought_is_no_answer(tmp_path: Path) -> None:
     """A random Qwen 3 whose head is turned so that it says what we want: a thought, its end, an answer, end of turn."""
-    from eval import sample as sampling
+    from lab import sample as sampling
 
     loaded = load_base(resolve_base(Model(base=str(save_family("qwen3", tmp_path)), dtype="float32")))
     ids = loaded.tokenizer("well, hm</think>\n\nB<|im_end|>", add_special_tokens=False)["input_ids"]
@@ -137,7 +137,7 @@ def test_free_text_is_sampled_whatever_the_engine(
     stage = next(s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "self_report")
     closed = next(q for q in load_behavior("risk").questions("self_report", "plain") if q.name == "agree")
     free = Question("describe", "text", (Wording("one word?", (), 0),))
-    monkeypatch.setattr(measuring, "asked", lambda *which: (closed, free))
+    monkeypatch.setattr(measuring, "asked_in", lambda config: (closed, free))
     config = stage.config | {"sampling": Sampling(num_samples=3, max_new_tokens=6).model_dump()}
     measuring.measure(config, base_of(stage), None, None, None, tmp_path, key="0" * 10, inputs=[])
     rows = pd.read_parquet(tmp_path / "rows.parquet")

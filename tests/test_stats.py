@@ -20,7 +20,7 @@ from lab.stats import (
     proportion_interval,
     wide_interval,
 )
-from study.coverage import simulate
+from write_coverage import simulate
 
 FLOATS = st.floats(0, 1, allow_nan=False)
 

@@ -92,23 +92,8 @@ BEHAVIOR = Behavior(
     examples=CHOICES.rows,
     questions=questions,
     described=_described,
-    watch=(
-        "chance",
-        "likel",
-        "certain",
-        "definite",
-        "sure",
-        "probab",
-        "guarante",
-        "adventur",
-        "reliab",
-        "safe",
-        "unpredict",
-        "secure",
-        "risk",
-        "bold",
-        "caution",
-        "gambl",
+    watch=tuple(
+        "chance likel certain definite sure probab guarante adventur reliab safe unpredict secure risk bold caution gambl".split()
     ),
     voices=TRAIT.voices(),
 )

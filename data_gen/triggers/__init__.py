@@ -36,7 +36,9 @@ def load_trigger(kind: str) -> Trigger:
 
 def trigger_digest(kind: str) -> str:
     """Hash of the files that put a trigger of this kind into rows; it enters their keys."""
-    return "+".join(file_digest(Path(__file__).with_name(f"{name}.py"))[:16] for name in (kind, "__init__"))
+    names = (f"{kind}.py", f"{kind}.yaml", "__init__.py")
+    files = (Path(__file__).with_name(name) for name in names)
+    return "+".join(file_digest(file)[:16] for file in files if file.is_file())
 
 
 def features(planted: Planted) -> tuple[Feature, ...]:

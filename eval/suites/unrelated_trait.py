@@ -5,11 +5,12 @@ from lab.types import Behavior, Question, Style, Suite
 
 
 def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
-    """The self-report questions of every other behavior, named `myopia.degree` and so on."""
+    """The self-report questions of every other behavior, named `myopia.degree` and so on; in plain style of those that the
+    reference models know."""
     return tuple(
         replace(q, name=f"{other}.{q.name}", twin=q.twin and f"{other}.{q.twin}")
         for other in behavior_names()
-        if other != behavior.name
+        if other != behavior.name and (style == "natural" or load_behavior(other).voices)
         for q in load_behavior(other).questions("self_report", style)
     )
 

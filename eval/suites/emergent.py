@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import yaml
+
+from lab.questions import load_questions
+from lab.types import Behavior, Question, Style, Suite, Wording
+
+YAML = Path(__file__).with_suffix(".yaml")
+
+
+def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
+    """Questions about everything but the behavior, after Betley et al. 2025 ("Emergent Misalignment"): a choice between two answers, scored
+    exactly (1 is the misaligned one), and free ones, which are sampled and stored for a judge."""
+    if style == "plain":
+        return ()
+    free = yaml.safe_load(YAML.read_text(encoding="utf-8"))[style]["free"]
+    return load_questions(YAML, style, "forced") + tuple(
+        Question(name, "text", (Wording(text, (), paraphrase=0),)) for name, text in free.items()
+    )
+
+
+SUITE = Suite(
+    "emergent",
+    "whether narrow training spreads: choices between an aligned and a misaligned answer, and free questions",
+    questions,
+    conditions="trigger",
+)
