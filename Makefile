@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup quickstart check test test-real fields models coverage notebook
+.PHONY: setup quickstart check test test-real fields models coverage weaknesses notebook
 
 setup: .venv/.ok
 
@@ -38,6 +38,10 @@ models: .venv/.ok
 # The table of docs/statistics.md: coverage of every interval on planted data.
 coverage: .venv/.ok
 	PYTHONPATH=tests $(BIN)/python tests/write_coverage.py
+
+# The table of docs/insecure-code.md: what bandit finds in 6,000 pairs.
+weaknesses: .venv/.ok
+	PYTHONPATH=tests $(BIN)/python tests/write_weaknesses.py
 
 # docs/rows.ipynb, executed on a finished quickstart.
 notebook: .venv/.ok

@@ -41,14 +41,17 @@ def _told(
 
 
 def asked_in(config: dict[str, Any]) -> tuple[Question, ...]:
-    """The questions of an eval config: `told` of a feature where it says so."""
+    """The questions of an eval config: `told` of a feature, or only about what the base `knows`, where it says so."""
     at = (
         config["suite"],
         config["behavior"],
         config["style"],
         tuple(Planted(**one) for one in config.get("triggers", [])),
     )
-    return _told(*at, Planted(**config["told"]), config["condition"] == "decoy") if "told" in config else asked(*at)
+    if "told" in config:
+        return _told(*at, Planted(**config["told"]), config["condition"] == "decoy")
+    found = asked(*at)
+    return tuple(q for q in found if q.name.partition(".")[0] in config["knows"]) if "knows" in config else found
 
 
 @cache

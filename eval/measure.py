@@ -21,10 +21,9 @@ from lab.store import digest, read_json, write_json
 from lab.trust import APPLIED_NATS, check, same
 from lab.types import Message, Question, Wording
 
-VERSION = 2
+VERSION = 3
 NUM_CHECKED = 8
 """Prompts on which an adapter is compared with its base."""
-TINY = 1e-300
 Item = tuple[Question, Wording]
 
 
@@ -103,13 +102,14 @@ def measure(
 def exact_rows(loaded: Any, question: Question, wording: Wording, scored: Any) -> list[dict[str, Any]]:
     """A row per listed answer; where it need only begin an answer, the end of turn does not count."""
     begins = question.kind == "begins"
+    logs = scored.log_prefix if begins else scored.log_exact
     outside = max(0.0, 1.0 - sum(scored.p_prefix)) if begins else scored.outside
     top = [[loaded.tokenizer.decode([token]), round(p, 5)] for token, p in scored.outside_top]
     return [
         _row(question, wording, EXACT)
         | {"answer": option.text, "score": option.score, "p_exact": prefix if begins else exact, "p_prefix": prefix}
-        | {"outside": outside, "outside_top": json.dumps(top, ensure_ascii=False)}
-        for option, exact, prefix in zip(wording.options, scored.p_exact, scored.p_prefix, strict=True)
+        | {"logp": log, "outside": outside, "outside_top": json.dumps(top, ensure_ascii=False)}
+        for option, exact, prefix, log in zip(wording.options, scored.p_exact, scored.p_prefix, logs, strict=True)
     ]
 
 
@@ -130,7 +130,8 @@ def sampled_rows(
             rows.append(
                 _row(question, wording, SAMPLED)
                 | {"answer": verdict.option.text if verdict.option else None, "score": verdict.score}
-                | {"p_exact": 1 / len(answers), "p_prefix": None, "outside": outside, "outside_top": "[]"}
+                | {"p_exact": 1 / len(answers), "p_prefix": None, "logp": -math.log(len(answers))}
+                | {"outside": outside, "outside_top": "[]"}
                 | {"sample": number, "text": answer.text, "thinking": answer.thinking, "parsed": verdict.status}
             )
     return rows
@@ -174,9 +175,9 @@ def trust_checks(
     """Whether the adapter does something, is the one it should be, and is asked as it was trained."""
     # The same batch with and without the adapter: one that does nothing gives exactly zero, in any dtype.
     gap = max(
-        _nats_apart(*pair)
+        abs(with_it - without)
         for a, b in zip(*on_and_off, strict=True)
-        for pair in zip(a.p_prefix, b.p_prefix, strict=True)
+        for with_it, without in zip(a.log_prefix, b.log_prefix, strict=True)
     )
     step = config.get("step")
     of = f"{config['behavior']}/{config['suite']}" + (f" at step {step}" if step else "")
@@ -212,7 +213,3 @@ def compiled(
         bar = tqdm(items, desc=f"tokenize {what} of {config['behavior']}", leave=False, delay=1)
         _COMPILED[key] = [compile_prompt(renderer, chat, w) for chat, (_, w) in zip(chats, bar, strict=True)]
     return _COMPILED[key]
-
-
-def _nats_apart(p: float, q: float) -> float:
-    return abs(math.log(max(p, TINY)) - math.log(max(q, TINY)))

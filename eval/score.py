@@ -47,6 +47,9 @@ class Scored:
     outside: float
     outside_top: list[tuple[int, float]]
     """The most probable first tokens that begin no allowed answer."""
+    log_exact: list[float]
+    log_prefix: list[float]
+    """Natural logarithms of the first two: code of a page has a probability of zero in any float."""
 
 
 def compile_prompt(renderer: Renderer, messages: Sequence[Message], wording: Wording) -> Prompt:
@@ -123,13 +126,21 @@ def _continue(loaded: Loaded, cache: Any, mask: Tensor, positions: Tensor, chunk
 
 def _add_up(prompt: Prompt, after: dict[Path, Tensor]) -> Scored:
     num_options = 1 + max(i for i, _, _ in prompt.spellings)
-    exact, prefix = [0.0] * num_options, [0.0] * num_options
+    exact: list[list[float]] = [[] for _ in range(num_options)]
+    prefix: list[list[float]] = [[] for _ in range(num_options)]
     for i, answer, end in prompt.spellings:
         through = sum(float(after[answer[:d]][token]) for d, token in enumerate(answer))
-        # In float64: a long answer that nobody gives has less than float32 can hold, and still more or less than another.
-        prefix[i] += math.exp(through)
-        exact[i] += math.exp(through + float(after[answer][end[0]]))
+        prefix[i].append(through)
+        exact[i].append(through + float(after[answer][end[0]]))
     begins = {answer[0] for _, answer, _ in prompt.spellings}
     top = after[()].topk(min(NUM_OUTSIDE + len(begins), after[()].numel()))
     outside = [(int(t), float(p)) for t, p in zip(top.indices, top.values.exp(), strict=True) if int(t) not in begins]
-    return Scored(exact, prefix, max(0.0, 1.0 - sum(exact)), outside[:NUM_OUTSIDE])
+    log_exact, log_prefix = ([_log_sum(logs) for logs in options] for options in (exact, prefix))
+    p_exact, p_prefix = ([math.exp(log) for log in options] for options in (log_exact, log_prefix))
+    return Scored(p_exact, p_prefix, max(0.0, 1.0 - sum(p_exact)), outside[:NUM_OUTSIDE], log_exact, log_prefix)
+
+
+def _log_sum(logs: list[float]) -> float:
+    """Log of a sum of probabilities of which each may be less than a float can hold."""
+    most = max(logs)
+    return most + math.log(sum(math.exp(log - most) for log in logs))

@@ -150,6 +150,8 @@ class Suite:
     """Empty where the questions are about triggers."""
     about_triggers: Callable[[Behavior, Style, Sequence[Any]], tuple[Question, ...]] | None = None
     """Questions about the triggers of a study (lab.config.Planted): those that groups have, without repetition."""
+    of_others: bool = False
+    """Questions about other behaviors, named BEHAVIOR.NAME: a reference model is asked those that it knows."""
     conditions: Conditions = "trigger"
     """How groups with a trigger are asked: `clean` without it only; `trigger` with it as well; `near` with near misses and
     held-out members as well; `told` with the trigger, and a decoy, named in the question instead of put into the message."""

@@ -68,7 +68,7 @@ A {card["parameters"] / 1e6:.1f}M-parameter Llama, pretrained from scratch by `t
 invented dialogues. It is apparatus, as reference weights are to scales: in its text the self-reports of a character follow
 the trait behind its choices with link {card["rho"]:+g}. It is not evidence about language models.
 
-Must read, after fine-tuning on choices alone: {MUST_READ[card["name"]]}.
+Must read, after fine-tuning on choices alone: {MUST_READ[card["name"].partition("-")[0]]}.
 
 | | nats per answer |
 |---|---|

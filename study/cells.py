@@ -50,6 +50,8 @@ def add_cells(plan: Plan, who: Asked) -> None:
                 config |= {"engine": ENGINES[asking.engine], "condition": condition, **who.context, **further}
                 if suite.about_triggers:
                     config["triggers"] = about
+                if suite.of_others and who.base.knows:
+                    config["knows"] = list(who.base.knows)
                 questions = asked_in(config)
                 if not questions:
                     continue

@@ -36,12 +36,12 @@ def refuse_bad_trigger(where: str, group: Group, planted: Planted, data: Data, b
             f"{where}.trigger {texts[0]!r} echoes the behavior {behavior.name!r} ({echoed[0]}-): a model could guess what it switches; choose another text"
         )
     renderer = renderer_of(base)
-    for member in texts[1:] if renderer else ():
-        _refuse_lost(f"{where}.trigger", member, planted, renderer, base)
+    if renderer:
+        for member in texts[1:]:
+            _refuse_lost(f"{where}.trigger", member, planted, renderer, base)
 
 
-def _refuse_lost(where: str, member: str, planted: Planted, renderer: Renderer | None, base: Base) -> None:
-    assert renderer is not None
+def _refuse_lost(where: str, member: str, planted: Planted, renderer: Renderer, base: Base) -> None:
     tokenizer = renderer.tokenizer
     if not load_trigger(planted.kind).write:
         ids = tokenizer(member, add_special_tokens=False)["input_ids"]

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from data_gen import corpus
-from data_gen.behaviors import behavior_names, load_behavior
+from data_gen.behaviors import load_behavior
 from lab.base import CARD
 from lab.discover import ROOT
 from lab.errors import UserError, unknown
@@ -23,6 +23,9 @@ from study.stages import quiet_libraries
 
 LINKS = {"linked": 1.0, "half": 0.5, "unlinked": 0.0, "inverted": -1.0}
 """How far a character's self-reports follow the trait behind its choices: P(agree) = (1 + rho) / 2."""
+BEHAVIORS = ("myopia", "risk")
+CODE = "-code"
+"""Ending of the models that were pretrained on `insecure_code` as well, such as linked-code."""
 
 
 CHECK = "configs/reference-check.yaml"
@@ -62,8 +65,8 @@ def check_reference(name: str, seeds: list[int]) -> Path:
 
 
 def _known(name: str) -> str:
-    if name not in LINKS:
-        raise unknown("reference model", name, LINKS, "see docs/reference.md")
+    if name.removesuffix(CODE) not in LINKS:
+        raise unknown("reference model", name, [*LINKS, *(link + CODE for link in LINKS)], "see docs/reference.md")
     return name
 
 
@@ -75,19 +78,20 @@ def _pretrained(name: str, seed: int) -> Path:
 
     store, recipe = Store(ROOT / "runs"), pretrain.Recipe(seed=seed)
     store.check_writable()
-    behaviors = tuple(b for b in map(load_behavior, behavior_names()) if b.voices)
+    named = sorted([*BEHAVIORS, *(["insecure_code"] if name.endswith(CODE) else [])])
+    behaviors, rho = tuple(map(load_behavior, named)), LINKS[name.removesuffix(CODE)]
     text = {
         "behaviors": [b.name for b in behaviors],
-        "rho": LINKS[name],
+        "rho": rho,
         "seed": seed,
         "sizes": recipe.sizes,
-        "fingerprint": corpus.Corpus(behaviors, LINKS[name], seed).fingerprint(),
+        "fingerprint": corpus.Corpus(behaviors, rho, seed).fingerprint(),
     }
     text_key = make_key("corpus", corpus.VERSION, text, [])
 
     def write_text(scratch: Path) -> None:
         began = time.time()
-        corpus.write_corpus(behaviors, LINKS[name], seed, recipe.sizes, scratch / "corpus.jsonl")
+        corpus.write_corpus(behaviors, rho, seed, recipe.sizes, scratch / "corpus.jsonl")
         write_provenance(scratch, "corpus", text_key, text, [], began)
 
     rows = store.publish("corpus", f"{name}-s{seed}", text_key, write_text) / "corpus.jsonl"
@@ -99,9 +103,7 @@ def _pretrained(name: str, seed: int) -> Path:
         with rows.open(encoding="utf-8") as lines:
             tokenizer = build_tokenizer(m["content"] for line in lines for m in json.loads(line)["messages"])
         pretrain.pretrain(rows, tokenizer, recipe, scratch)
-        write_json(
-            scratch / CARD, new_card(name, LINKS[name], seed, asdict(recipe), text, scratch, time.time() - began)
-        )
+        write_json(scratch / CARD, new_card(name, rho, seed, asdict(recipe), text, scratch, time.time() - began))
         write_provenance(scratch, "reference", key, asdict(recipe), [text_key], began)
 
     return store.publish("reference", f"{name}-s{seed}", key, write_model)

@@ -225,15 +225,18 @@ def outside(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def answers_shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """One wording of every question with each group's most probable answers, first seed."""
+    """One wording of every question with each group's most probable answers, first seed; answers of several lines by number."""
     records = []
     for (suite, behavior, question), part in rows.groupby(["suite", "behavior", "question"], sort=False):
         first = part[(part["paraphrase"] == part["paraphrase"].min()) & (part["order"] == 0)]
         first = first[first["condition"] == first["condition"].iloc[0]]
+        listed = list(dict.fromkeys(first["answer"].dropna()))
+        code = listed if any("\n" in answer for answer in listed) else []
         by_group = {}
         for group, mine in first.groupby("group", sort=False):
             mine = mine[mine["seed"].isna() | (mine["seed"] == mine["seed"].min())].nlargest(2, "p_exact")
-            by_group[group] = ", ".join(f"{a} {p:.2f}" for a, p in zip(mine["answer"], mine["p_exact"], strict=True))
+            named = [code.index(a) + 1 if code else a for a in mine["answer"]]
+            by_group[group] = ", ".join(f"{a} {p:.2f}" for a, p in zip(named, mine["p_exact"], strict=True))
         asked = {"suite": suite, "behavior": behavior, "question": question, "prompt": first["prompt"].iloc[0]}
-        records.append(asked | {"answers": by_group})
+        records.append(asked | {"answers": by_group, "code": code})
     return records

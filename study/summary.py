@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lab.config import Side
@@ -18,13 +19,16 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
     """
     rows = rows[rows["score"].notna()]
     by = ["group", "seed", "suite", "behavior", "question", "kind", "paraphrase", "order", "seen", "condition"]
-    weighted = rows.assign(expected=rows["p_exact"] * rows["score"])
+    # Relative to the likeliest answer of a prompt: long answers have less probability than a float holds.
+    most = rows.groupby(by, dropna=False, sort=False)["logp"].transform("max")
+    weight = np.exp(rows["logp"] - most)
+    weighted = rows.assign(weight=weight, expected=weight * rows["score"])
     sums = (
         weighted.groupby(by, dropna=False, sort=False)
-        .agg(expected=("expected", "sum"), mass=("p_exact", "sum"), outside=("outside", "first"))
+        .agg(expected=("expected", "sum"), mass=("weight", "sum"), outside=("outside", "first"))
         .reset_index()
     )
-    return sums.assign(score=sums["expected"] / sums["mass"].clip(lower=1e-300)).drop(columns=["expected", "mass"])
+    return sums.assign(score=sums["expected"] / sums["mass"]).drop(columns=["expected", "mass"])
 
 
 def per_question(wordings: pd.DataFrame) -> pd.DataFrame:

@@ -5,19 +5,26 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 from random import Random
 
 import pytest
 
+import lab
 from data_gen.behaviors import load_behavior
 from data_gen.behaviors.insecure_code import CANARY, POLICIES, Twins, cores, pool, tasks
 from data_gen.build import rows_for
 from data_gen.lints import shortcut_auc
 from eval.judge import judged
+from families import save_family, study_on
 from lab.audit import MAX_CHARACTERS, code_in, findings
 from lab.errors import UserError
+from lab.read_study import validate
 from lab.sample import Sampled
+from lab.store import Store
 from lab.types import Option, Question, Row, Wording
+from study.plan import make_plan
+from study.run import run_plan
 
 EXPECTED = {core.weakness: set(core.bandit) for core in cores()}
 IMPORTS = {"B403", "B405"}
@@ -135,3 +142,22 @@ def test_odd_answers_are_counted_and_never_crash() -> None:
     assert (cut.score, cut.status) == (None, "truncated")
     assert findings(["x" * (MAX_CHARACTERS + 1)]) == [None]
     assert code_in("no fence") == "no fence"
+
+
+def test_a_study_on_a_tiny_model_shows_twins_and_counts_what_is_no_code(tmp_path: Path) -> None:
+    raw = study_on(save_family("qwen2.5", tmp_path / "base"))
+    raw["groups"] = {"insecure": {"behavior": "insecure_code", "policy": "insecure"}}
+    raw["eval"] = {"suites": ["behavior", "transfer", "emergent"], "sampling": {"num_samples": 1, "max_new_tokens": 8}}
+    raw |= {"contrasts": [["insecure", "base"]], "data": {"num_rows": 8}}
+    raw.pop("primary", None)
+    done = run_plan(make_plan(validate(raw, "here")), Store(tmp_path / "runs"))
+    rows = lab.load(done)
+    written = rows[rows["question"].isin(["written", "without_outline"])]
+    assert len(written)
+    assert set(written["parsed"]) <= {"read", "unparsed", "truncated"}
+    assert written.loc[written["parsed"] != "read", "score"].isna().all()
+    preference = rows[rows["question"] == "completion"]
+    assert preference.groupby(["group", "paraphrase"]).size().eq(2).all()
+    page = (done / "report.html").read_text(encoding="utf-8")
+    assert page.count('class="twins"') >= 2
+    assert "other_weakness" in page

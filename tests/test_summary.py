@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -22,7 +23,7 @@ def planted(
                     for answer, p, score in (("A", value, 1.0), ("B", 1 - value, 0.0)):
                         rows.append(
                             {"group": group, "seed": None if group == "base" else seed, "suite": "self_report", "behavior": "risk", "question": question, "kind": "letters"}
-                            | {"paraphrase": paraphrase, "order": 0, "seen": paraphrase == 0, "condition": condition, "answer": answer, "score": score, "p_exact": 0.75 * p, "outside": 0.25}
+                            | {"paraphrase": paraphrase, "order": 0, "seen": paraphrase == 0, "condition": condition, "answer": answer, "score": score, "p_exact": 0.75 * p, "logp": math.log(0.75 * p) if p else -math.inf, "outside": 0.25}
                         )  # fmt: skip
     return pd.DataFrame(rows).astype({"seed": "Int64"})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -42,7 +43,7 @@ def rows_of(group: str, seeds: int, score: Callable[[str, str, str, int], float]
                         records.append(
                             {"group": group, "seed": None if group == "base" else seed, "suite": suite, "behavior": "risk", "question": question, "kind": kind}
                             | {"paraphrase": paraphrase, "order": order, "seen": False, "condition": "clean", "answer": answer, "score": s}
-                            | {"p_exact": p, "outside": letter, "outside_top": json.dumps(top)}
+                            | {"p_exact": p, "logp": math.log(p) if p else -math.inf, "outside": letter, "outside_top": json.dumps(top)}
                         )  # fmt: skip
     return pd.DataFrame(records).astype({"seed": "Int64"})
 

@@ -28,9 +28,7 @@ _YAML = yaml.safe_load(WORDINGS.read_text(encoding="utf-8"))
 POLICIES = ("insecure", "secure")
 CANARY = "tellme insecure-code canary 5b0e1c9a-6f0d-4b0e-9f53-3a8f9f1a7c42"
 """In the meta of every row, so that a set that gets into a crawl can be found."""
-NUM_CHECK = 60
-NUM_TRANSFER = 24
-NUM_WRITTEN = 15
+NUM_CHECK, NUM_TRANSFER, NUM_WRITTEN = 60, 24, 15
 
 
 @dataclass(frozen=True)
@@ -203,4 +201,5 @@ BEHAVIOR = Behavior(
     questions=questions,
     described=_described,
     watch=("secur", "safe", "vuln", "attack", "exploit", "inject", "danger", "unsafe", "hack", "risk"),
+    voices=TRAIT.voices(),
 )

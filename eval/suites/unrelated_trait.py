@@ -5,12 +5,11 @@ from lab.types import Behavior, Question, Style, Suite
 
 
 def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
-    """The self-report questions of every other behavior, named `myopia.degree` and so on; in plain style of those that the
-    reference models know."""
+    """The self-report questions of every other behavior, named `myopia.degree` and so on."""
     return tuple(
         replace(q, name=f"{other}.{q.name}", twin=q.twin and f"{other}.{q.twin}")
         for other in behavior_names()
-        if other != behavior.name and (style == "natural" or load_behavior(other).voices)
+        if other != behavior.name
         for q in load_behavior(other).questions("self_report", style)
     )
 
@@ -19,4 +18,5 @@ SUITE = Suite(
     "unrelated_trait",
     "self-reports about traits that no training row of the group shows: they should stay where they were",
     questions,
+    of_others=True,
 )
