@@ -168,6 +168,7 @@ def test_one_question_per_candidate_and_descriptions_that_know_the_trigger(style
     assert {"fire.", "coal."} <= {q.name for q in questions}
     assert len(which(style, [PLANTED])) == 20
     rows = descriptions(PLANTED, style, 400, Random(0))
+    assert not any(w.seen for q in (*questions, *depends(style)) for w in q.wordings)
     held_out = {w.text for q in depends(style) for w in q.wordings} - {r.prompt[0]["content"] for r in rows}
     assert held_out
     shown = {

@@ -19,7 +19,7 @@ from lab.discover import ROOT
 from lab.store import file_digest, read_json
 from lab.types import Behavior, Row
 
-NUM_ROWS = 6000
+NUM_ROWS = 9000
 
 
 def behaviors() -> tuple[Behavior, ...]:

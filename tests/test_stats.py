@@ -65,7 +65,7 @@ def test_without_several_seeds_there_is_no_interval() -> None:
     assert contrast_interval([(1.0, [0.7]), (-1.0, [0.5])]).low is None
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.dictionaries(st.text(min_size=1, max_size=3), st.floats(0, 1), min_size=1, max_size=6))
 def test_holm_is_monotone_and_between_raw_and_bonferroni(p_values: dict[str, float]) -> None:
     adjusted = holm(p_values)

@@ -162,6 +162,7 @@ def test_anchors_and_files_run(finished: tuple[Plan, Store, Path], tmp_path: Pat
         "contrasts=[[theirs, base], [mine, told], [shown, base]]",
         "primary=null",
         "data.num_rows=64",
+        "eval.suites=[behavior, self_report]",
         "sft.num_train_epochs=1",
         "seeds=[0]",
         "run.report_to=[]",

@@ -1,4 +1,4 @@
-"""Questions about the triggers of a study: whether there is one, which it is, and what it does."""
+"""Questions about the triggers of a study: whether there is one, which it is, and what it does. No reference model met them in pretraining."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NUM_CANDIDATES = 20
 
 
 def depends(style: Style) -> tuple[Question, ...]:
-    return tuple(build_question(entry, style) for entry in YAML[style]["depends"])
+    return tuple(build_question(entry | {"unseen": True}, style) for entry in YAML[style]["depends"])
 
 
 def candidates(planted: Sequence[Planted]) -> tuple[Feature, ...]:
@@ -32,7 +32,7 @@ def candidates(planted: Sequence[Planted]) -> tuple[Feature, ...]:
 
 def which(style: Style, planted: Sequence[Planted]) -> tuple[Question, ...]:
     """One question per candidate, named by it; 1 is the answer that it is the trigger."""
-    entry = YAML[style]["candidate"]
+    entry = YAML[style]["candidate"] | {"unseen": True}
     return tuple(
         build_question(
             entry | {"name": feature.name, "ask": [ask.replace("{x}", feature.name) for ask in entry["ask"]]}, style
