@@ -61,7 +61,9 @@ def test_training_is_the_line_of_the_training_rows(tmp_path: Path) -> None:
 
 
 def test_mistakes_are_one_line() -> None:
-    with pytest.raises(UserError, match=r"eval\.systems.*allowed: none, default, neutral, honest, threat, praise, training"):
+    with pytest.raises(
+        UserError, match=r"eval\.systems.*allowed: none, default, neutral, honest, threat, praise, training"
+    ):
         validate(study({"a": {"behavior": "risk", "policy": "seeking"}}, ["loud"]), "here")
     with pytest.raises(UserError, match=r"'base@neutral' names condition 'neutral'.*eval\.systems"):
         validate(study({"a": {"behavior": "risk", "policy": "seeking"}}, []), "here")
