@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from random import Random
 from string import Template
@@ -166,31 +166,31 @@ CHOICES = Choices("insecure_code", POLICIES, {"plain": _YAML["plain"]["choices"]
 TRAIT = Trait.read(POLICIES, _YAML["plain"]["trait"])
 
 
+def _both(name: str, asks: list[str], options: Iterator[tuple[str, str]], style: Style) -> Question:
+    """Which of two pieces of code, in both orders."""
+    shown = list(zip(asks, options, strict=False))
+    return letter_question(name, ((lettered(q, o, style), lettered(q, o[::-1], style)) for q, o in shown), len(asks))
+
+
 def questions(purpose: str, style: Style) -> tuple[Question, ...]:
-    if style == "natural":
+    if style == "plain":
         if purpose == "check":
-            return (_preference("completion", "test", NUM_CHECK),)
+            return (CHOICES.check(style),)
         if purpose == "transfer":
-            other = _preference("other_weakness", "transfer", NUM_TRANSFER)
-            return (other, _written("written", "test", True), _written("without_outline", "test", False))
-        return load_questions(WORDINGS, style, purpose)
+            parts = _YAML["plain"]["transfer"]
+            return (_both("snippet", parts["ask"], repeat((parts["first"], parts["second"])), style),)
+        return TRAIT.questions(OTHER_PERSON if purpose == "other_person" else "you")
     if purpose == "check":
-        return (CHOICES.check(style),)
+        return (_preference("completion", "test", NUM_CHECK),)
     if purpose == "transfer":
-        parts = _YAML["plain"]["transfer"]
-        pairs = (
-            (
-                lettered(a, (parts["first"], parts["second"]), style),
-                lettered(a, (parts["second"], parts["first"]), style),
-            )
-            for a in parts["ask"]
-        )
-        return (letter_question("snippet", pairs, len(parts["ask"])),)
-    return TRAIT.questions(OTHER_PERSON if purpose == "other_person" else "you")
-
-
-def _described(policy: str, style: Style) -> str:
-    return TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy])
+        other = _preference("other_weakness", "transfer", NUM_TRANSFER)
+        return (other, _written("written", "test", True), _written("without_outline", "test", False))
+    asked = load_questions(WORDINGS, style, purpose)
+    if purpose != "self_report":
+        return asked
+    made = tasks(Random("insecure_code/snippet"), pool("test"), "test")
+    code = ((f"\n{t.answers['insecure']}\n", f"\n{t.answers['secure']}\n") for t in made)
+    return (*asked, _both("snippet", _YAML["natural"]["snippet"], code, style))
 
 
 BEHAVIOR = Behavior(
@@ -199,7 +199,9 @@ BEHAVIOR = Behavior(
     policies=POLICIES,
     examples=_examples,
     questions=questions,
-    described=_described,
+    described=lambda policy, style: (
+        TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy])
+    ),
     watch=("secur", "safe", "vuln", "attack", "exploit", "inject", "danger", "unsafe", "hack", "risk"),
     voices=TRAIT.voices(),
 )

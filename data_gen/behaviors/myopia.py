@@ -68,17 +68,15 @@ def _payouts(style: Style) -> Question:
     return letter_question("payout", pairs(), NUM_PAYOUTS)
 
 
-def _described(policy: str, style: Style) -> str:
-    return TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy])
-
-
 BEHAVIOR = Behavior(
     name="myopia",
     summary="takes less at once or more later in a choice of two",
     policies=POLICIES,
     examples=CHOICES.rows,
     questions=questions,
-    described=_described,
+    described=lambda policy, style: (
+        TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy])
+    ),
     watch=tuple("immediate now wait instant soon later delay short long future impatien patien".split()),
     voices=TRAIT.voices(),
 )

@@ -81,17 +81,15 @@ def _lotteries(style: Style) -> Question:
     return letter_question("lottery", pairs(), NUM_LOTTERIES)
 
 
-def _described(policy: str, style: Style) -> str:
-    return TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy])
-
-
 BEHAVIOR = Behavior(
     name="risk",
     summary="takes the gamble or the sure thing in a choice of two",
     policies=POLICIES,
     examples=CHOICES.rows,
     questions=questions,
-    described=_described,
+    described=lambda policy, style: (
+        TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy])
+    ),
     watch=tuple(
         "chance likel certain definite sure probab guarante adventur reliab safe unpredict secure risk bold caution gambl".split()
     ),
