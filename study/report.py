@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lab.config import Model
@@ -234,9 +235,10 @@ def answers_shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
         code = listed if any("\n" in answer for answer in listed) else []
         by_group = {}
         for group, mine in first.groupby("group", sort=False):
-            mine = mine[mine["seed"].isna() | (mine["seed"] == mine["seed"].min())].nlargest(2, "p_exact")
+            mine = mine[mine["seed"].isna() | (mine["seed"] == mine["seed"].min())].nlargest(2, "logp")
+            shares = np.exp(mine["logp"] - np.logaddexp.reduce(mine["logp"])) if code else mine["p_exact"]
             named = [code.index(a) + 1 if code else a for a in mine["answer"]]
-            by_group[group] = ", ".join(f"{a} {p:.2f}" for a, p in zip(named, mine["p_exact"], strict=True))
+            by_group[group] = ", ".join(f"{a} {p:.2f}" for a, p in zip(named, shares, strict=True))
         asked = {"suite": suite, "behavior": behavior, "question": question, "prompt": first["prompt"].iloc[0]}
         records.append(asked | {"answers": by_group, "code": code})
     return records
