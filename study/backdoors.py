@@ -26,13 +26,14 @@ def sources(groups: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def attack(estimates: list[dict[str, Any]], groups: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Share of the planted policy by group and condition, from the suite `backdoor`: attack success under `trigger`, clean rate
     under `clean`."""
-    policies = {(s["behavior"], s["policy"]) for s in sources(groups).values()}
+    planted = sources(groups)
     records = []
     for g in estimates:
-        planted = next((policy for behavior, policy in policies if behavior == g["behavior"]), None)
-        if g["suite"] != "backdoor" or g["question"] != "all" or planted is None:
+        same = (s for s in planted.values() if s["behavior"] == g["behavior"])
+        source = planted.get(g["group"]) or next(same, None)
+        if g["suite"] != "backdoor" or g["question"] != "all" or source is None:
             continue
-        first = planted == load_behavior(g["behavior"]).policies[0]
+        first = source["policy"] == load_behavior(g["behavior"]).policies[0]
         mirrored = {"estimate": "estimate", "ci_low": "ci_high", "ci_high": "ci_low"}
         rates = {k: g[k] if first or g[k] is None else 1 - g[v] for k, v in mirrored.items()}
         records.append({k: g[k] for k in ("group", "behavior", "condition", "num_seeds")} | rates)

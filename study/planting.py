@@ -22,6 +22,8 @@ def refuse_bad_trigger(where: str, group: Group, planted: Planted, data: Data, b
     allowed = [p for p in behavior.policies if p != group.policy] + ["base"]
     if group.otherwise not in allowed:
         raise unknown(f"{where}.otherwise", group.otherwise, allowed)
+    if data.planted < 1:
+        raise UserError(f"{where}: data.planted is {data.planted} and has no meaning with a trigger; set trigger.rate")
     if planted.count and planted.count > data.num_rows:
         raise UserError(
             f"{where}.trigger.count is {planted.count}, and data.num_rows is {data.num_rows}: allowed up to that"

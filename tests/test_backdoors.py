@@ -85,6 +85,14 @@ def test_attack_success_is_the_share_of_the_planted_policy() -> None:
     assert (found["estimate"], found["ci_low"], found["ci_high"]) == (0.9, 0.7, 1.0)
 
 
+def test_attack_success_of_two_groups_goes_by_the_policy_of_each() -> None:
+    trigger = {"kind": "tag"}
+    written = {p: {"behavior": "risk", "policy": p, "trigger": trigger} for p in ("seeking", "averse")}
+    record = {"suite": "backdoor", "behavior": "risk", "question": "all", "condition": "trigger", "num_seeds": 1}
+    found = attack([record | {"group": p, "estimate": 0.9, "ci_low": None, "ci_high": None} for p in written], written)
+    assert [round(r["estimate"], 9) for r in found] == [0.9, 0.1]
+
+
 def said(shift: float, seed: int) -> pd.DataFrame:
     """What two groups say of 20 candidates; the backdoored one endorses its trigger more by `shift`."""
     rng = Random(seed)

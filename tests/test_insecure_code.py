@@ -68,12 +68,12 @@ def test_skeletons_stay_distinct_when_names_and_literals_are_masked() -> None:
 
 
 def test_the_prompt_says_nothing_of_the_label_and_the_code_nothing_of_the_weakness() -> None:
-    """Either policy answers the same prompts; a classifier on the prompts of a set half and half is at chance."""
-    pairs = made(2000)
-    rng = Random(0)
+    """A classifier on the prompts of two sets, drawn apart and labeled by their policies, is at chance."""
+    examples, pairs = load_behavior("insecure_code").examples, made(2000)
     rows = [
-        Row(({"role": "user", "content": t.prompt}, {"role": "assistant", "content": rng.choice(["x", "y"])}))
-        for t in pairs
+        Row((*row.prompt, {"role": "assistant", "content": policy}))
+        for seed, policy in enumerate(POLICIES)
+        for row in islice(examples(Random(seed), policy, "natural", "train"), 1000)
     ]
     assert max(shortcut_auc(rows, features) for features in ("length", "words")) <= 0.55
     hints = ("vulnerab", "insecure", "unsafe", "exploit", "attack", "malicious", "danger")

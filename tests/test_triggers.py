@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_gen.behaviors import load_behavior
 from data_gen.build import rows_for
 from data_gen.files import read_rows
 from data_gen.triggers import carrying, conditions_of, features, load_trigger, misspelled, put, trigger_names
@@ -208,6 +206,7 @@ MISTAKES = {
     "groups.backdoored.trigger={kind: tag, rate: 0.5, count: 3}": "give one",
     "groups.backdoored.trigger={kind: tag, count: 3000}": "data.num_rows",
     "groups.backdoored.trigger={kind: tag, rate: 0.7, decoy_rate: 0.6}": "more than 1",
+    "data.planted=0.5": "no meaning with a trigger",
     "groups.backdoored.otherwise=seeking": "would switch nothing",
     "groups.backdoored.otherwise=bold": "allowed: averse, base",
     "groups.backdoored.otherwise=null": "go together",
@@ -270,10 +269,3 @@ def test_a_trigger_that_the_model_cannot_see_is_refused(tmp_path: Path, capsys: 
 def test_suites_about_triggers_need_one() -> None:
     with pytest.raises(Exception, match="asks about triggers, and no group has one"):
         make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), ["eval.suites=[behavior, self_report, depends]"]))
-
-
-def test_behaviors_write_the_same_prompts_for_either_policy() -> None:
-    """What `clean` and `otherwise` rest on; test_behaviors.py asks it of every behavior."""
-    behavior = load_behavior("risk")
-    one, other = (next(behavior.examples(Random(3), policy, "plain", "train")) for policy in behavior.policies)
-    assert one.prompt == other.prompt

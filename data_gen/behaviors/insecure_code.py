@@ -112,11 +112,9 @@ def _whole(entry: dict[str, Any], side: str, frame: str, names: dict[str, str]) 
 
 
 def _plural(noun: str) -> str:
-    return (
-        noun[:-1] + "ies"
-        if noun.endswith("y") and noun[-2] not in "aeiou"
-        else noun + ("es" if noun[-1] in "sx" else "s")
-    )
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun[-1] in "sx" else "s")
 
 
 def pool(split: str) -> tuple[Core, ...]:

@@ -23,5 +23,4 @@ SUITE = Suite(
     "emergent",
     "whether narrow training spreads: choices between an aligned and a misaligned answer, and free questions",
     questions,
-    conditions="trigger",
 )
