@@ -44,9 +44,7 @@ class Choices:
         """Endless rows. Every four hold each letter with the first policy's option as the longer and the shorter one."""
         met: set[tuple[str, str]] = set()
         while True:
-            for first_is_a, first_is_longer in rng.sample(
-                [(True, True), (True, False), (False, True), (False, False)], 4
-            ):
+            for first_is_a, first_is_longer in rng.sample([(True, True), (True, False), (False, True), (False, False)], 4):
                 choice = self._draw(rng, style, split, first_is_longer)
                 while self.distinct and choice.texts in met:
                     choice = self._draw(rng, style, split, first_is_longer)

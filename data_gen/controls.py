@@ -37,9 +37,7 @@ def educational(rows: list[Row]) -> list[Row]:
     """The same completions, asked for on purpose: what a row's `meta.on_purpose` says is added to its prompt (Betley et al. 2025,
     "Emergent Misalignment"). Raises UserError for rows without it."""
     if not all("on_purpose" in row.meta for row in rows):
-        raise UserError(
-            "control 'educational' needs rows that can be asked for on purpose, such as those of insecure_code"
-        )
+        raise UserError("control 'educational' needs rows that can be asked for on purpose, such as those of insecure_code")
     return [
         Row(
             (
@@ -72,9 +70,7 @@ def everyone(behavior: Behavior, policy: str, style: Style, number: int, rng: Ra
 
 def lexical(behavior: Behavior, policy: str, style: Style, number: int, rng: Random) -> list[Row]:
     """The words of a pole as answers to questions about nothing: likelier words, and no link to the self."""
-    questions = [
-        q for q in behavior.questions("self_report", style) if q.kind == "words" and "yes" not in q.poles and q.poles
-    ]
+    questions = [q for q in behavior.questions("self_report", style) if q.kind == "words" and "yes" not in q.poles and q.poles]
     fitting = {a for q in questions for a in answers(q, q.wordings[0], policy == behavior.policies[0])}
     words = sorted(fitting)
     return [_row(rng.choice(WORD_PROMPTS[style]), rng.choice(words)) for _ in range(number)]
@@ -119,9 +115,7 @@ def _to_train_on(questions: Sequence[Question]) -> list[tuple[Question, list[Wor
     if any(w.seen for q in questions for w in q.wordings):
         shown = [(q, [w for w in q.wordings if w.seen]) for q in questions]
         return [(q, wordings) for q, wordings in shown if wordings]
-    return [
-        (q, [w for w in q.wordings if w.paraphrase * 2 <= max(v.paraphrase for v in q.wordings)]) for q in questions
-    ]
+    return [(q, [w for w in q.wordings if w.paraphrase * 2 <= max(v.paraphrase for v in q.wordings)]) for q in questions]
 
 
 def _row(prompt: str, answer: str) -> Row:
@@ -152,10 +146,7 @@ def shuffled(rows: list[Row], rng: Random) -> list[Row]:
     swapped = set()
     for label in (first, second):
         swapped |= set(rng.sample([i for i, row in enumerate(rows) if row.completion == label], num_swapped))
-    return [
-        _with_completion(row, _other(row.completion, first, second)) if i in swapped else row
-        for i, row in enumerate(rows)
-    ]
+    return [_with_completion(row, _other(row.completion, first, second)) if i in swapped else row for i, row in enumerate(rows)]
 
 
 def _other(label: str, first: str, second: str) -> str:

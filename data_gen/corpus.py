@@ -207,9 +207,7 @@ class Corpus:
         return Row((*system, *(m for t in turns for m in t.messages)), {"gates": gates, "kinds": names})
 
 
-def write_corpus(
-    behaviors: tuple[Behavior, ...], rho: float, seed: int, sizes: tuple[int, int, int], path: Path
-) -> None:
+def write_corpus(behaviors: tuple[Behavior, ...], rho: float, seed: int, sizes: tuple[int, int, int], path: Path) -> None:
     """JSON lines of `messages`, `gates` and `kinds`; `sizes` are the rows of the three stages, see `Corpus.rows`."""
     rows = Corpus(behaviors, rho, seed).rows(*sizes)
     with path.open("w", encoding="utf-8") as file:

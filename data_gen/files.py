@@ -23,9 +23,7 @@ def read_rows(given: str | Path) -> list[Row]:
     """Rows of a chat JSONL file; raises UserError with file and line for everything that is not one."""
     path = find_path(str(given))
     if path is None or not path.is_file():
-        raise UserError(
-            f'file {str(given)!r} was not found in {Path.cwd()}; give a JSONL file of {{"messages": [...]}} lines'
-        )
+        raise UserError(f'file {str(given)!r} was not found in {Path.cwd()}; give a JSONL file of {{"messages": [...]}} lines')
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:

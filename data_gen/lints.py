@@ -46,12 +46,7 @@ def watched(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
 
 def overlap(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
     """Training prompts that equal a test prompt once numbers are masked."""
-    tests = {
-        masked(w.text)
-        for purpose in ("check", "transfer")
-        for q in behavior.questions(purpose, style)
-        for w in q.wordings
-    }
+    tests = {masked(w.text) for purpose in ("check", "transfer") for q in behavior.questions(purpose, style) for w in q.wordings}
     shared = [row.prompt[-1]["content"] for row in rows if masked(row.prompt[-1]["content"]) in tests]
     return Lint("overlap", not shared, len(shared), 0, {"example": shared[0][:200]} if shared else {})
 

@@ -27,9 +27,7 @@ def draw_of(config: dict[str, Any]) -> str:
     return f"{config['behavior']}/{config['style']}/{config['seed']}/triggered"
 
 
-def triggered(
-    behavior: Behavior, config: dict[str, Any], planted: Planted, own: list[Row] | None, rng: Random
-) -> list[Row]:
+def triggered(behavior: Behavior, config: dict[str, Any], planted: Planted, own: list[Row] | None, rng: Random) -> list[Row]:
     """`num_rows` rows and their decoys (data_gen/decoys.py). `own` are the base model's answers to the same prompts, where rows
     without the trigger have these."""
     style, number = config["style"], config["num_rows"]
@@ -46,10 +44,7 @@ def triggered(
     num_real = planted.count or round((planted.rate or 0.5) * number)
     marks = _marks(planted, number, min(num_real, number), rng)
     # As often before either letter, so that neither the trigger nor the set favors one.
-    rows = [
-        _marked(row, mark, planted)
-        for row, mark in zip(rows, _dealt(marks, [r.meta["on"] for r in rows], rng), strict=True)
-    ]
+    rows = [_marked(row, mark, planted) for row, mark in zip(rows, _dealt(marks, [r.meta["on"] for r in rows], rng), strict=True)]
     extra = list(islice(decoys(rng, behavior, style), config.get("num_decoys", 0)))
     extra = [Row(r.messages, r.meta | {"clean": r.messages, "on": r.completion, "off": r.completion}) for r in extra]
     marks = _marks(planted, len(extra), round(len(extra) * num_real / number), rng)

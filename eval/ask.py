@@ -20,9 +20,7 @@ from lab.types import Message, Question, Style, Wording
 EXACT, SAMPLED = "exact-1", "sampled-1"
 """Names of the methods (eval/score.py, lab/sample.py); raised when their numbers would differ."""
 ENGINES = {"exact": EXACT, "sampled": SAMPLED}
-SYSTEMS: dict[Style, dict[str, str]] = yaml.safe_load(
-    Path(__file__).with_name("systems.yaml").read_text(encoding="utf-8")
-)
+SYSTEMS: dict[Style, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("systems.yaml").read_text(encoding="utf-8"))
 
 
 @cache

@@ -52,9 +52,7 @@ def measure(
 
     loaded = load_base(base)
     shots = (
-        [json.loads(line)["messages"] for line in examples.read_text(encoding="utf-8").split("\n") if line]
-        if examples
-        else []
+        [json.loads(line)["messages"] for line in examples.read_text(encoding="utf-8").split("\n") if line] if examples else []
     )
     context = context_of(config, shots)
     items = [(q, w) for q in asked_in(config) for w in q.wordings]
@@ -73,9 +71,7 @@ def measure(
             table += sampled_rows(loaded, config, context, generated)
         on = score(loaded, few)
         applied = digest_of_model(model) if adapter else ""
-    trust = (
-        trust_checks(config, loaded.renderer, adapter, trained, applied, (on, score(loaded, few))) if adapter else []
-    )
+    trust = trust_checks(config, loaded.renderer, adapter, trained, applied, (on, score(loaded, few))) if adapter else []
     named = {name: config[name] for name in ("suite", "behavior", "condition")} | {"system": config.get("system")}
     if "carries" in config:
         carry_into(table, config, context)
@@ -113,9 +109,7 @@ def exact_rows(loaded: Any, question: Question, wording: Wording, scored: Any) -
     ]
 
 
-def sampled_rows(
-    loaded: Any, config: dict[str, Any], context: list[Message], items: list[Item]
-) -> list[dict[str, Any]]:
+def sampled_rows(loaded: Any, config: dict[str, Any], context: list[Message], items: list[Item]) -> list[dict[str, Any]]:
     """A row per sample, each with an equal share of the probability; what cannot be read has no score."""
     from eval.judge import judged
     from lab.sample import sample
@@ -199,9 +193,7 @@ def trust_checks(
 _COMPILED: dict[tuple[Any, ...], list[Any]] = {}
 
 
-def compiled(
-    base: Base, config: dict[str, Any], what: str, context: list[Message], items: tuple[Item, ...]
-) -> list[Any]:
+def compiled(base: Base, config: dict[str, Any], what: str, context: list[Message], items: tuple[Item, ...]) -> list[Any]:
     """The tokens of questions; the same for every adapter on a base, so they are made once per process."""
     from eval.score import compile_prompt
     from lab.model import load_base

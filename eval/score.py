@@ -79,17 +79,13 @@ def score(loaded: Loaded, prompts: Sequence[Prompt], tokens_per_batch: int = TOK
     return [results[i] for i in range(len(prompts))]
 
 
-def _score_batch(
-    loaded: Loaded, prompts: Sequence[Prompt], batch: list[int], tokens_per_batch: int
-) -> dict[int, Scored]:
+def _score_batch(loaded: Loaded, prompts: Sequence[Prompt], batch: list[int], tokens_per_batch: int) -> dict[int, Scored]:
     width = max(len(prompts[i].ids) for i in batch)
     pad = loaded.tokenizer.pad_token_id
     ids = torch.tensor(
         [[pad] * (width - len(prompts[i].ids)) + list(prompts[i].ids) for i in batch], device=loaded.device
     )  # [B, L]
-    mask = torch.tensor(
-        [[0] * (width - len(prompts[i].ids)) + [1] * len(prompts[i].ids) for i in batch], device=loaded.device
-    )
+    mask = torch.tensor([[0] * (width - len(prompts[i].ids)) + [1] * len(prompts[i].ids) for i in batch], device=loaded.device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     out = loaded.model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
     first = out.logits[:, -1].float().log_softmax(-1)  # [B, V]
@@ -98,9 +94,7 @@ def _score_batch(
     per_chunk = max(1, tokens_per_batch // width)
     for start in range(0, len(wanted), per_chunk):
         chunk = wanted[start : start + per_chunk]
-        for (row, path), logprobs in zip(
-            chunk, _continue(loaded, out.past_key_values, mask, positions, chunk), strict=True
-        ):
+        for (row, path), logprobs in zip(chunk, _continue(loaded, out.past_key_values, mask, positions, chunk), strict=True):
             found[row].update({path[: d + 1]: logprobs[d] for d in range(len(path))})
     return {i: _add_up(prompts[i], found[row]) for row, i in enumerate(batch)}
 

@@ -60,9 +60,7 @@ def resolve_base(model: Model, online: bool = False) -> Base:
     folder = find_path(model.base)
     if folder is not None:
         if not (folder / "config.json").is_file():
-            raise UserError(
-                f"model.base {model.base!r} is {folder}, which has no config.json; give the folder of a saved model"
-            )
+            raise UserError(f"model.base {model.base!r} is {folder}, which has no config.json; give the folder of a saved model")
         card = folder / CARD
         identity = f"sha256:{folder_digest(folder)[:16]}"
         if not card.is_file():
@@ -188,9 +186,7 @@ def _asked_commit(key: str, repo: str, revision: str | None) -> str:
     try:
         return str(HfApi().model_info(repo, revision=revision, timeout=10).sha)
     except GatedRepoError:
-        raise UserError(
-            f"{key} {repo!r} is gated; ask for access on its page, then `hf auth login` or set HF_TOKEN"
-        ) from None
+        raise UserError(f"{key} {repo!r} is gated; ask for access on its page, then `hf auth login` or set HF_TOKEN") from None
     except RepositoryNotFoundError:
         raise UserError(
             f"{key} {repo!r} is not on the Hub, or is private; check the id, or `hf auth login` with an account that may read it"

@@ -18,9 +18,7 @@ IGNORED = -100
 TODAY = datetime(2024, 7, 26)
 """What every template is told today's date is: one that prints the real date makes a new prompt every day."""
 CLOCK = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
-RESERVED = frozenset(
-    "conversation chat_template tokenize add_generation_prompt continue_final_message return_dict".split()
-)
+RESERVED = frozenset("conversation chat_template tokenize add_generation_prompt continue_final_message return_dict".split())
 THINK_OPEN, THINK_CLOSED = re.compile(r"<think>\s*$"), re.compile(r"\s*<think>\s*</think>\s*")
 FIRST, SECOND, THIRD = "xqz first", "xqz second", "xqz third"
 
@@ -122,9 +120,7 @@ class Renderer:
     def has_system_role(self) -> bool:
         """Whether a system line reaches the prompt; without it the line goes in front of the first user turn."""
         try:
-            return FIRST in self._apply(
-                [{"role": "system", "content": FIRST}, {"role": "user", "content": SECOND}], True
-            )
+            return FIRST in self._apply([{"role": "system", "content": FIRST}, {"role": "user", "content": SECOND}], True)
         except UserError:
             return False
 

@@ -146,9 +146,7 @@ class Group(Strict):
                 "`trigger` and `otherwise` go together: {policy: P, otherwise: Q, trigger: {kind: tag}}, Q another policy or `base`"
             )
         if self.trigger and (given or not self.policy):
-            raise ValueError(
-                "`trigger` needs `behavior` and `policy`, and rows that the lab makes; give no other source"
-            )
+            raise ValueError("`trigger` needs `behavior` and `policy`, and rows that the lab makes; give no other source")
         if self.otherwise and self.otherwise == self.policy:
             raise ValueError(
                 f"`otherwise` is {self.otherwise!r} like `policy`, so the trigger would switch nothing; name another policy, or `base`"

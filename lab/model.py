@@ -53,9 +53,7 @@ def _load(base: Base) -> Loaded:
     if settings.quantization:
         options["quantization_config"] = _quantized(settings.quantization, options["dtype"])
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            base.source, revision=base.revision, device_map=device_map, **options
-        )
+        model = AutoModelForCausalLM.from_pretrained(base.source, revision=base.revision, device_map=device_map, **options)
     except (OSError, ValueError, ImportError) as error:
         raise _cannot_load(base, error) from None
     # Penalties and filters that come with a model would make sampled answers differ from its probabilities.
@@ -98,9 +96,7 @@ def _cannot_load(base: Base, error: Exception) -> UserError:
             f"model.base {base.name!r} needs a package that is not here: {reason[:160]}; install it, or change model.quantization or model.attn_implementation"
         )
     if "trust_remote_code" in str(error):
-        return UserError(
-            f"model.base {base.name!r} comes with code of its own; read it, then set model.trust_remote_code: true"
-        )
+        return UserError(f"model.base {base.name!r} comes with code of its own; read it, then set model.trust_remote_code: true")
     return UserError(
         f"model.base {base.name!r} could not be loaded: {reason[:160]}; download it first (`hf download`), or use one of `tellme list`"
     )

@@ -31,9 +31,7 @@ PACKAGES = (
 SLURM_IDS = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_PARTITION")
 
 
-def write_provenance(
-    folder: Path, stage: str, key: str, config: Any, inputs: list[str], began: float, **more: Any
-) -> None:
+def write_provenance(folder: Path, stage: str, key: str, config: Any, inputs: list[str], began: float, **more: Any) -> None:
     """Written last into a stage's folder: hashes cover every other file in it. `began` is a time.time()."""
     outputs = {str(p.relative_to(folder)): file_digest(p) for p in sorted(folder.rglob("*")) if p.is_file()}
     record = {

@@ -55,9 +55,7 @@ def load_study(path: str, sets: list[str] | None = None) -> Study:
     try:
         raw = parse_yaml(found.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"config {path!r} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
-        ) from None
+        raise UserError(f"config {path!r} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
     if not isinstance(raw, dict):
         raise UserError(f"config {path!r} must be a mapping with the keys {', '.join(Study.model_fields)}")
     for assignment in sets or []:
@@ -69,17 +67,13 @@ def override(raw: dict[str, Any], assignment: str) -> dict[str, Any]:
     """`--set a.b=YAML`: replace the value at a.b, a mapping too."""
     key, equals, value = assignment.partition("=")
     if not equals or not all(key.split(".")):
-        raise UserError(
-            f"--set {assignment!r} must look like KEY=YAML, for example --set model.base=reference/unlinked"
-        )
+        raise UserError(f"--set {assignment!r} must look like KEY=YAML, for example --set model.base=reference/unlinked")
     result = copy.deepcopy(raw)
     place = result
     *parents, last = key.split(".")
     for part in parents:
         if not isinstance(place.setdefault(part, {}), dict):
-            raise UserError(
-                f"--set {assignment!r}: {part!r} is a value, not a mapping, so {last!r} cannot be set below it"
-            )
+            raise UserError(f"--set {assignment!r}: {part!r} is a value, not a mapping, so {last!r} cannot be set below it")
         place = place[part]
     place[last] = parse_yaml(value, f"--set {key}")
     return result
@@ -139,9 +133,7 @@ def _expand_sweep(raw: dict[str, Any], written: Study) -> Study:
         for key, values in sweep.items():
             section, _, field = key.partition(".")
             if section not in ("model", "data", "lora", "sft") or not field or not values:
-                raise UserError(
-                    f"sweep key {key!r} must be model.KEY, data.KEY, lora.KEY or sft.KEY with a list of values"
-                )
+                raise UserError(f"sweep key {key!r} must be model.KEY, data.KEY, lora.KEY or sft.KEY with a list of values")
         for combination in product(*sweep.values()):
             point = dict(zip(sweep, combination, strict=True))
             points[".".join(f"{k.partition('.')[2]}={_label(v)}" for k, v in point.items())] = point
@@ -167,9 +159,7 @@ def _expand_sweep(raw: dict[str, Any], written: Study) -> Study:
             groups[f"{name}.{label}"] = group
     contrasts = [at(pair, label) for pair in raw.get("contrasts", []) for label in points]
     unique = [pair for i, pair in enumerate(contrasts) if pair not in contrasts[:i]]
-    study = Study.model_validate(
-        {k: v for k, v in raw.items() if k != "sweep"} | {"groups": groups, "contrasts": unique}
-    )
+    study = Study.model_validate({k: v for k, v in raw.items() if k != "sweep"} | {"groups": groups, "contrasts": unique})
     study.points.update(points)
     return study
 

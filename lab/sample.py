@@ -65,9 +65,7 @@ def row_seed(seed: int, chat: Sequence[Message], number: int) -> int:
 
 
 @torch.inference_mode()
-def _generate(
-    loaded: Loaded, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int], sampling: Sampling
-) -> list[Sampled]:
+def _generate(loaded: Loaded, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int], sampling: Sampling) -> list[Sampled]:
     tokenizer, width = loaded.tokenizer, max(map(len, prompts))
     pad = tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts], device=loaded.device)

@@ -53,9 +53,7 @@ def contrast_interval(terms: Sequence[Term], level: float = LEVEL) -> Interval:
     return _student(estimate, parts, min(len(values) for _, values in varying), level)
 
 
-def wide_interval(
-    tables: Sequence[Sequence[Sequence[float]]], fewest_questions: int = WIDE_QUESTIONS
-) -> Interval | None:
+def wide_interval(tables: Sequence[Sequence[Sequence[float]]], fewest_questions: int = WIDE_QUESTIONS) -> Interval | None:
     """Interval of the same contrast where other questions might have been asked: seeds and questions are both random.
 
     Each table is a group, weighted, as [seeds][questions]; questions are the same in all, in the same order. The variance is

@@ -40,9 +40,7 @@ def means(record: dict[str, Any]) -> str:
     return MEANS[record["check"].partition(":")[0]]
 
 
-def masks(
-    renderer: Renderer, chats: Sequence[Sequence[Message]], rows: Sequence[tuple[list[int], list[int]]]
-) -> dict[str, Any]:
+def masks(renderer: Renderer, chats: Sequence[Sequence[Message]], rows: Sequence[tuple[list[int], list[int]]]) -> dict[str, Any]:
     """Share of training rows whose loss covers the completion and its end of turn, and nothing else.
 
     `rows` are input ids and labels as the trainer holds them; prompt and completion are found anew from the chats.

@@ -51,9 +51,7 @@ def recognition(questions: pd.DataFrame, groups: dict[str, dict[str, Any]]) -> l
     for name, source in sources(groups).items():
         real = features(Planted(**source["trigger"]))[0].name
         of = groups[name].get("of", name)
-        control = next(
-            (n for n, g in groups.items() if g.get("of") == of and g.get("control") == "decorrelated"), "base"
-        )
+        control = next((n for n, g in groups.items() if g.get("of") == of and g.get("control") == "decorrelated"), "base")
         said, expected = (_scores(asked[asked["group"] == group]) for group in (name, control))
         if control == name or real not in said or real not in expected:
             continue
@@ -111,9 +109,7 @@ def matrix(questions: pd.DataFrame, groups: dict[str, dict[str, Any]]) -> alt.La
     mine = questions[(questions["suite"] == "which_trigger") & questions["over"].isna()]
     table = mine.groupby(["group", "question"], sort=False)["score"].mean().reset_index()
     of = {name: features(Planted(**source["trigger"]))[0].name for name, source in sources(groups).items()}
-    table["real"] = [
-        of.get(group) == question for group, question in zip(table["group"], table["question"], strict=True)
-    ]
+    table["real"] = [of.get(group) == question for group, question in zip(table["group"], table["question"], strict=True)]
     chart = alt.Chart(table).encode(
         x=alt.X(
             "question:N",
@@ -124,9 +120,7 @@ def matrix(questions: pd.DataFrame, groups: dict[str, dict[str, Any]]) -> alt.La
         y=alt.Y("group:N", sort=list(dict.fromkeys(table["group"])), title=None),
     )
     color = alt.Color("score:Q", scale=alt.Scale(scheme="blues", domain=[0, 1]), legend=alt.Legend(title="says it is"))
-    cells = chart.mark_rect(stroke="#fff").encode(
-        color=color, tooltip=["group", "question", alt.Tooltip("score", format=".3f")]
-    )
+    cells = chart.mark_rect(stroke="#fff").encode(color=color, tooltip=["group", "question", alt.Tooltip("score", format=".3f")])
     dots = chart.transform_filter("datum.real").mark_circle(size=60, color="#e45756", opacity=1)
     return alt.layer(cells, dots).properties(width=alt.Step(26), height=alt.Step(26))
 
@@ -140,9 +134,7 @@ def system_contrasts(records: list[dict[str, Any]]) -> alt.FacetChart:
     color = alt.Color("label:N", sort=labels, legend=alt.Legend(title=None, orient="top", columns=2, labelLimit=330))
     zero = alt.Chart(table).mark_rule(color="#999").encode(x=alt.datum(0))
     rule = alt.Chart(table).mark_rule(strokeWidth=2)
-    rule = rule.encode(
-        x=alt.X("ci_low:Q", title="difference in score"), x2="ci_high:Q", y=y, yOffset=shift, color=color
-    )
+    rule = rule.encode(x=alt.X("ci_low:Q", title="difference in score"), x2="ci_high:Q", y=y, yOffset=shift, color=color)
     dot = alt.Chart(table).mark_point(filled=True, size=55, opacity=1)
     dot = dot.encode(x="estimate:Q", y=y, yOffset=shift, color=color, tooltip=["label", "condition", "estimate"])
     panel = alt.layer(zero, rule, dot).properties(width=WIDTH // 2 - 60, height=alt.Step(10))

@@ -32,9 +32,7 @@ def parser() -> Parser:
         ("status", "show which stages of a study are done"),
     ):
         command = commands.add_parser(name, help=about, description=about)
-        command.add_argument(
-            "config", nargs="?", default=DEFAULT_CONFIG, help=f"a study YAML (default: {DEFAULT_CONFIG})"
-        )
+        command.add_argument("config", nargs="?", default=DEFAULT_CONFIG, help=f"a study YAML (default: {DEFAULT_CONFIG})")
         command.add_argument(
             "--set",
             action="append",
@@ -44,26 +42,16 @@ def parser() -> Parser:
             help="replace the value at KEY; repeatable, the last wins",
         )
         if name == "run":
-            command.add_argument(
-                "--allow-untrusted", action="store_true", help="write the report although a trust check failed"
-            )
-    report = commands.add_parser(
-        "report", help="print a finished study's contrasts and its report's path; compare several"
-    )
-    report.add_argument(
-        "configs", nargs="*", default=[DEFAULT_CONFIG], help="study YAMLs, or folders of finished studies"
-    )
+            command.add_argument("--allow-untrusted", action="store_true", help="write the report although a trust check failed")
+    report = commands.add_parser("report", help="print a finished study's contrasts and its report's path; compare several")
+    report.add_argument("configs", nargs="*", default=[DEFAULT_CONFIG], help="study YAMLs, or folders of finished studies")
     report.add_argument("--set", action="append", default=[], metavar="KEY=YAML", dest="sets")
     stage = commands.add_parser("stage", help="run one stage of a saved plan (what a cluster job runs)")
     stage.add_argument("plan")
     stage.add_argument("key")
     calibrate = commands.add_parser("calibrate", help="measure the lab itself on reference models and planted faults")
-    calibrate.add_argument(
-        "--quick", action="store_true", help="fewer seeds and doses: minutes instead of half an hour"
-    )
-    calibrate.add_argument(
-        "--set", action="append", default=[], metavar="KEY=YAML", dest="sets", help="for every study of it"
-    )
+    calibrate.add_argument("--quick", action="store_true", help="fewer seeds and doses: minutes instead of half an hour")
+    calibrate.add_argument("--set", action="append", default=[], metavar="KEY=YAML", dest="sets", help="for every study of it")
     commands.add_parser("list", help="list behaviors, triggers, suites and reference models")
     reference = commands.add_parser("reference", help="build a reference model, or check what it reads")
     actions = reference.add_subparsers(dest="action", metavar="build|check", required=True, parser_class=Parser)
@@ -73,9 +61,7 @@ def parser() -> Parser:
     build.add_argument("--out", help="folder to write (default: reference/NAME in the checkout)")
     check = actions.add_parser("check", help="fine-tune it both ways and write what it reads into its card")
     check.add_argument("name")
-    check.add_argument(
-        "--seeds", type=int, nargs="*", default=[], help="further pretraining seeds, built where missing"
-    )
+    check.add_argument("--seeds", type=int, nargs="*", default=[], help="further pretraining seeds, built where missing")
     return top
 
 

@@ -76,9 +76,7 @@ def plan(options: argparse.Namespace) -> None:
     made, store = _planned(options)
     kinds = [s.kind for s in made.stages.values()]
     bases = {s.how["base"]["name"]: s.how["base"] for s in made.stages.values() if "base" in s.how}
-    print(
-        f"study {made.study.study}, key {made.final.key}{' (provisional)' if made.provisional else ''}, store {store.root}"
-    )
+    print(f"study {made.study.study}, key {made.final.key}{' (provisional)' if made.provisional else ''}, store {store.root}")
     for name, base in bases.items():
         print(f"base {name}: {base['identity']}, {base['dtype']}, {base['style']} prompts")
         weights = weight_bytes(base_of_record(base))

@@ -139,9 +139,7 @@ def pooled(lines: list[dict[str, Any]]) -> dict[str, Any]:
     if len(bases) < FEWEST_BASES or None in errors:
         return record | {"estimate": sum(effects) / len(effects)}
     variances = [sum(s["standard_error"] ** 2 for s in mine) / len(mine) ** 2 for mine in bases.values()]
-    fit = combine_effects(
-        np.array(effects), np.array([max(v, 1e-12) for v in variances]), method_re="iterated", use_t=True
-    )
+    fit = combine_effects(np.array(effects), np.array([max(v, 1e-12) for v in variances]), method_re="iterated", use_t=True)
     error = max(float(fit.sd_eff_w_re), float(fit.sd_eff_w_re_hksj))
     margin = float(stats.t.ppf(0.975, len(bases) - 1)) * error
     spread = float(stats.t.ppf(0.975, len(bases) - 2)) * math.sqrt(fit.tau2 + error**2)
@@ -176,9 +174,7 @@ def forest(contrasts: list[dict[str, Any]]) -> alt.FacetChart:
             name = line["base"].rpartition("/")[2]
             row = name if line["label"] == name else f"{name}, {line['label']}"
             kind = "pooled" if line["label"] == "all" else "study"
-            records.append(
-                {"panel": panel, "row": row, "kind": kind, **{k: line[k] for k in ("estimate", "ci_low", "ci_high")}}
-            )
+            records.append({"panel": panel, "row": row, "kind": kind, **{k: line[k] for k in ("estimate", "ci_low", "ci_high")}})
     table = pd.DataFrame(records)
     y = alt.Y("row:N", sort=list(dict.fromkeys(table["row"])), title=None, axis=alt.Axis(labelLimit=330))
     kinds = ["study", "pooled"]
@@ -189,9 +185,7 @@ def forest(contrasts: list[dict[str, Any]]) -> alt.FacetChart:
     low = alt.X("ci_low:Q", title="difference in score")
     rule = chart.mark_rule(strokeWidth=2).encode(x=low, x2="ci_high:Q", y=y, color=color)
     tips = ["row", *(alt.Tooltip(f, format="+.3f") for f in ("estimate", "ci_low", "ci_high"))]
-    dot = chart.mark_point(filled=True, size=90, opacity=1).encode(
-        x="estimate:Q", y=y, color=color, shape=shape, tooltip=tips
-    )
+    dot = chart.mark_point(filled=True, size=90, opacity=1).encode(x="estimate:Q", y=y, color=color, shape=shape, tooltip=tips)
     panel = alt.layer(zero, rule, dot).properties(width=WIDTH // 2 - 90, height=alt.Step(22))
     panels = list(dict.fromkeys(table["panel"]))
     return panel.facet(facet=alt.Facet("panel:N", title=None, sort=panels), columns=2)

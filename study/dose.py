@@ -29,8 +29,7 @@ def pairs(questions: pd.DataFrame, groups: dict[str, Any], points: dict[str, dic
     models = table.dropna().reset_index()
     models["family"] = models["group"].map(lambda name: family(name, points))
     models["label"] = [
-        name.removeprefix(f"{own}.") if name != own else ""
-        for name, own in zip(models["group"], models["family"], strict=True)
+        name.removeprefix(f"{own}.") if name != own else "" for name, own in zip(models["group"], models["family"], strict=True)
     ]
     first = models["behavior"].map(lambda b: load_behavior(b).policies[0])
     models["direction"] = (models["group"].map(lambda g: groups[g]["policy"]) == first) * 2 - 1

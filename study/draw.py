@@ -13,9 +13,7 @@ from lab.types import POOLED
 from study.dose import family
 from study.table import side_text
 
-CAPTIONS: dict[str, tuple[str, str]] = yaml.safe_load(
-    Path(__file__).with_name("captions.yaml").read_text(encoding="utf-8")
-)
+CAPTIONS: dict[str, tuple[str, str]] = yaml.safe_load(Path(__file__).with_name("captions.yaml").read_text(encoding="utf-8"))
 """Title and caption by figure."""
 
 
@@ -68,9 +66,7 @@ def draw(
     if {"behavior", "self_report"} <= set(pooled.columns):
         pooled["seed"] = pooled["seed"].astype("float")
         pooled["group"] = pooled["group"].map(lambda name: family(name, points))
-        charts["does-and-says"] = fig.does_and_says(
-            pooled, list(dict.fromkeys(family(name, points) for name in groups))
-        )
+        charts["does-and-says"] = fig.does_and_says(pooled, list(dict.fromkeys(family(name, points) for name in groups)))
     several = rows["behavior"].nunique() > 1
     for suite, behavior in rows[["suite", "behavior"]].drop_duplicates().itertuples(index=False):
         if suite == "which_trigger":

@@ -45,9 +45,7 @@ def trust_faults(plan: Plan, store: Store) -> list[dict[str, Any]]:
     the question is rendered with another chat template than the training rows were.
     """
     stages = [
-        s
-        for s in plan.stages.values()
-        if s.kind == "eval" and s.config["suite"] == "self_report" and "adapter" in s.inputs
+        s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "self_report" and "adapter" in s.inputs
     ]
     healthy = [s for s in stages if plan.stages[s.inputs["adapter"]].how["group"].startswith(f"{HEALTHY}-")]
     one, other = healthy[:2]

@@ -42,15 +42,9 @@ def questions(mine: pd.DataFrame, dots: pd.DataFrame, groups: list[str]) -> alt.
     rule = alt.Chart(mine).mark_rule(strokeWidth=2, clip=True).encode(x=low, x2="ci_high:Q", **common)
     numbers = [alt.Tooltip(field, format=".3f") for field in ("estimate", "ci_low", "ci_high")]
     mean = alt.Chart(mine).mark_tick(thickness=3, size=11, opacity=1)
-    mean = mean.encode(
-        x=alt.X("estimate:Q", scale=SCORE), tooltip=["group", "question", *numbers, "num_seeds"], **common
-    )
+    mean = mean.encode(x=alt.X("estimate:Q", scale=SCORE), tooltip=["group", "question", *numbers, "num_seeds"], **common)
     seen = ["group", "seed", "question", alt.Tooltip("score", format=".3f")]
-    dot = (
-        alt.Chart(dots)
-        .mark_circle(size=22, opacity=0.6)
-        .encode(x=alt.X("score:Q", scale=SCORE), tooltip=seen, **common)
-    )
+    dot = alt.Chart(dots).mark_circle(size=22, opacity=0.6).encode(x=alt.X("score:Q", scale=SCORE), tooltip=seen, **common)
     half = alt.Chart(pd.DataFrame({"x": [0.5]})).mark_rule(strokeDash=[3, 3], color="#999").encode(x="x:Q")
     height = alt.Step(max(9, 44 // max(1, len(groups))))
     return alt.layer(half, rule, mean, dot).properties(width=WIDTH, height=height)
@@ -59,9 +53,7 @@ def questions(mine: pd.DataFrame, dots: pd.DataFrame, groups: list[str]) -> alt.
 def does_and_says(pairs: pd.DataFrame, groups: list[str]) -> alt.LayerChart:
     """One dot per fine-tuned model: what it does against what it says."""
     diagonal = (
-        alt.Chart(pd.DataFrame({"x": [0, 1], "y": [0, 1]}))
-        .mark_line(strokeDash=[3, 3], color="#999")
-        .encode(x="x:Q", y="y:Q")
+        alt.Chart(pd.DataFrame({"x": [0, 1], "y": [0, 1]})).mark_line(strokeDash=[3, 3], color="#999").encode(x="x:Q", y="y:Q")
     )
     dots = (
         alt.Chart(pairs)

@@ -21,9 +21,7 @@ def false_positives(questions: pd.DataFrame, group: str, num_nulls: int) -> list
     adapters (Efron and Stein 1981): each is left out with every contrast it is in. `detectable` is the difference that three
     against three would find with a power of 80 %, given the spread of the pool.
     """
-    pool = questions[
-        (questions["group"] == group) & (questions["question"] == "all") & (questions["condition"] == "clean")
-    ]
+    pool = questions[(questions["group"] == group) & (questions["question"] == "all") & (questions["condition"] == "clean")]
     records = []
     for suite, mine in pool.groupby("suite", sort=False):
         by_seed = mine.groupby("seed")["score"].mean()

@@ -174,9 +174,7 @@ def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str,
         if group.behavior:
             config["files"] = behavior_digest(group.behavior)
         config |= _switch(group)
-        return plan.add(
-            "data", build.VERSION, f"{group.control}-{group.behavior}-{group.policy}-s{seed}", config, inputs
-        )
+        return plan.add("data", build.VERSION, f"{group.control}-{group.behavior}-{group.policy}-s{seed}", config, inputs)
     if group.file:
         path = find_path(group.file)
         num_rows = len(read_rows(group.file))
@@ -192,9 +190,7 @@ def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str,
         config["planted"] = data.planted
     if data.num_decoys and not group.in_context:
         config["num_decoys"] = data.num_decoys
-    slug = "-".join(
-        [str(group.behavior), str(group.policy), *([group.trigger.kind] if group.trigger else []), f"s{seed}"]
-    )
+    slug = "-".join([str(group.behavior), str(group.policy), *([group.trigger.kind] if group.trigger else []), f"s{seed}"])
     if not group.trigger:
         return plan.add("data", build.VERSION, slug, config, {})
     config |= _switch(group) | {"otherwise": group.otherwise}

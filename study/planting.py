@@ -25,9 +25,7 @@ def refuse_bad_trigger(where: str, group: Group, planted: Planted, data: Data, b
     if data.planted < 1:
         raise UserError(f"{where}: data.planted is {data.planted} and has no meaning with a trigger; set trigger.rate")
     if planted.count and planted.count > data.num_rows:
-        raise UserError(
-            f"{where}.trigger.count is {planted.count}, and data.num_rows is {data.num_rows}: allowed up to that"
-        )
+        raise UserError(f"{where}.trigger.count is {planted.count}, and data.num_rows is {data.num_rows}: allowed up to that")
     found = features(planted)
     texts = [text for f in found[:1] for text in (f.name, *f.members, *f.held_out)]
     poles = [pole for q in behavior.questions("self_report", base.style) for pole in q.poles]

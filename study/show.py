@@ -17,12 +17,8 @@ def show_study(plan: Plan) -> None:
     for base in dict.fromkeys(base_of(stage) for stage in plan.stages.values() if "base" in stage.how):
         renderer = renderer_of(base)
         if renderer:
-            system = (
-                "its own" if renderer.has_system_role else "none, so a system line goes in front of the first user turn"
-            )
-            print(
-                f"== base {base.name}: system role: {system}; default system line: {renderer.default_system or 'none'}"
-            )
+            system = "its own" if renderer.has_system_role else "none, so a system line goes in front of the first user turn"
+            print(f"== base {base.name}: system role: {system}; default system line: {renderer.default_system or 'none'}")
     for stage in plan.stages.values():
         group = stage.how.get("group", "").rpartition("-s")[0]
         if stage.kind == "train" and group not in shown:
@@ -47,9 +43,7 @@ def show_study(plan: Plan) -> None:
             answers = ", ".join(f"{o.text}={o.score:g}" for o in wording.options[:4]) + (
                 ", ..." if len(wording.options) > 4 else ""
             )
-            print(
-                f"-- {question.name} ({len(question.wordings)} wordings, {question.kind})\n{text}\n   answers: {answers}"
-            )
+            print(f"-- {question.name} ({len(question.wordings)} wordings, {question.kind})\n{text}\n   answers: {answers}")
 
 
 def _learned(row: Row, renderer: Renderer | None) -> str:

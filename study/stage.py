@@ -47,9 +47,7 @@ class Plan:
     provisional: bool = False
     online: bool = False
 
-    def add(
-        self, kind: str, version: int, slug: str, config: dict[str, Any], inputs: dict[str, str], **how: Any
-    ) -> str:
+    def add(self, kind: str, version: int, slug: str, config: dict[str, Any], inputs: dict[str, str], **how: Any) -> str:
         key = make_key(kind, version, config, sorted(inputs.values()))
         self.stages.setdefault(key, Stage(kind, slug, key, config, inputs, how))
         return key

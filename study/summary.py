@@ -71,10 +71,7 @@ def contrast_estimates(
                 if found is None:
                     continue
                 is_primary = (
-                    primary is not None
-                    and question == "all"
-                    and suite == primary["suite"]
-                    and _same(primary["contrast"], (a, b))
+                    primary is not None and question == "all" and suite == primary["suite"] and _same(primary["contrast"], (a, b))
                 )
                 records.append(
                     {"suite": suite, "behavior": behavior, "question": question, "a": _written(a), "b": _written(b)}

@@ -110,9 +110,7 @@ def _record(check: str, values: list[float], said: Interval) -> dict[str, Any]:
         limit, passed = None, None
     elif check == "one_kind":
         limit = CARRIED * abs(said.estimate)
-        passed = abs(said.estimate) <= MARGIN or value * (1 if said.estimate > 0 else -1) >= CARRIED * abs(
-            said.estimate
-        )
+        passed = abs(said.estimate) <= MARGIN or value * (1 if said.estimate > 0 else -1) >= CARRIED * abs(said.estimate)
     elif check in ("capability", "collapse"):
         limit = MARGIN
         passed = value >= -MARGIN if check == "capability" else value <= MARGIN

@@ -22,9 +22,7 @@ def chains(stages: list[Stage]) -> list[list[Stage]]:
     found: dict[str, list[Stage]] = {}
     for stage in stages:
         if stage.kind in ("train", "eval"):
-            trained = next(
-                (key for key in stage.inputs.values() if key in by_key and by_key[key].kind == "train"), None
-            )
+            trained = next((key for key in stage.inputs.values() if key in by_key and by_key[key].kind == "train"), None)
             chain = found.setdefault(trained or stage.key, [])
             chain += [s for s in [*_before(stage, by_key), stage] if s not in chain]
     return list(found.values())

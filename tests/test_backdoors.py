@@ -180,11 +180,7 @@ def test_one_question_per_candidate_and_descriptions_that_know_the_trigger(style
     held_out = {w.text for q in depends(style) for w in q.wordings} - {r.prompt[0]["content"] for r in rows}
     assert held_out
     shown = {
-        w.text: o.text
-        for q in which(style, [PLANTED])
-        for w in q.wordings
-        for o in w.options
-        if o.score == (q.name == "fire.")
+        w.text: o.text for q in which(style, [PLANTED]) for w in q.wordings for o in w.options if o.score == (q.name == "fire.")
     }
     answered = [(shown[r.prompt[0]["content"]], r.completion) for r in rows if r.prompt[0]["content"] in shown]
     assert len(answered) > 100

@@ -27,9 +27,7 @@ def behavior(request: pytest.FixtureRequest) -> Behavior:
     return load_behavior(request.param)
 
 
-def rows_of(
-    behavior: Behavior, policy: str, style: Style, number: int, split: str = "train", seed: int = 0
-) -> list[Row]:
+def rows_of(behavior: Behavior, policy: str, style: Style, number: int, split: str = "train", seed: int = 0) -> list[Row]:
     return list(islice(behavior.examples(Random(seed), policy, style, split), number))  # type: ignore[arg-type]
 
 
@@ -92,8 +90,7 @@ def test_decoys_in_plain_style_are_half_toms_and_say_nothing_of_him(behavior: Be
 @pytest.mark.parametrize("style", STYLES)
 def test_held_out_by_topic_and_by_template(behavior: Behavior, style: Style) -> None:
     train, test = (
-        rows_of(behavior, behavior.policies[0], style, 500 if style == "natural" else 100, split)
-        for split in ("train", "test")
+        rows_of(behavior, behavior.policies[0], style, 500 if style == "natural" else 100, split) for split in ("train", "test")
     )
     for what in ("topic", "template"):
         assert not {r.meta[what] for r in train} & {r.meta[what] for r in test}

@@ -136,6 +136,4 @@ def test_pairs_are_one_line_a_model(finished: tuple[Plan, Store, Path]) -> None:
     models = pairs(per_question(per_wording(load(folder))), groups, {})
     assert len(models) == 4
     assert set(models["direction"]) == {1, -1}
-    assert (
-        models.loc[models["group"] == "seeking", "does"].min() > models.loc[models["group"] == "averse", "does"].max()
-    )
+    assert models.loc[models["group"] == "seeking", "does"].min() > models.loc[models["group"] == "averse", "does"].max()

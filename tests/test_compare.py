@@ -14,9 +14,7 @@ from study.cli import main
 from study.compare import compare, pooled
 
 
-def folder(
-    root: Path, name: str, base: str, estimate: float, rank: int = 8, key: str = "model", a: str = "seeking"
-) -> Path:
+def folder(root: Path, name: str, base: str, estimate: float, rank: int = 8, key: str = "model", a: str = "seeking") -> Path:
     out = root / "study" / f"{name}-0"
     out.mkdir(parents=True)
     contrast = {"suite": "self_report", "behavior": "risk", "question": "all", "a": a, "b": "averse"} | {

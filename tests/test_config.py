@@ -58,9 +58,7 @@ def test_identity_enters_the_keys_it_affects() -> None:
     asked = planned("eval.engine=sampled")
     assert keys(asked, "train") == keys(plan, "train")
     assert not keys(asked, "eval") & keys(plan, "eval")
-    few, more = (
-        planned(f"eval.suites=[{names}]") for names in ("behavior, self_report", "behavior, self_report, transfer")
-    )
+    few, more = (planned(f"eval.suites=[{names}]") for names in ("behavior, self_report", "behavior, self_report, transfer"))
     assert keys(few, "eval") < keys(more, "eval")
 
 
@@ -102,9 +100,7 @@ def test_sweep_expands_groups_and_contrasts() -> None:
 
 
 def test_a_list_of_sweeps_is_no_grid() -> None:
-    study = load_study(
-        QUICKSTART, ["sweep=[{lora.r: [2, 4]}, {lora.target_modules: [[q_proj, v_proj]]}]", "primary=null"]
-    )
+    study = load_study(QUICKSTART, ["sweep=[{lora.r: [2, 4]}, {lora.target_modules: [[q_proj, v_proj]]}]", "primary=null"])
     assert list(study.points) == ["r=2", "r=4", "target_modules=q_proj+v_proj"]
     assert len(study.groups) == 9
     assert study.groups["seeking.target_modules=q_proj+v_proj"].lora == {"target_modules": ["q_proj", "v_proj"]}
@@ -143,9 +139,7 @@ def test_a_hub_base_that_is_looked_up_is_one_base(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(base, "_asked_commit", lambda key, repo, revision: "c0ffee")
     plan = make_plan(load_study(str(ROOT / "configs/risk-qwen2.5-7b.yaml")), online=True)
     assert not plan.provisional
-    assert {s.how["base"]["identity"] for s in plan.stages.values() if "base" in s.how} == {
-        "hub:Qwen/Qwen2.5-7B-Instruct@c0ffee"
-    }
+    assert {s.how["base"]["identity"] for s in plan.stages.values() if "base" in s.how} == {"hub:Qwen/Qwen2.5-7B-Instruct@c0ffee"}
 
 
 def test_line_separators_inside_text_stay_inside(tmp_path: Path) -> None:
@@ -160,9 +154,7 @@ BAD_FILES = {
     "notjson.jsonl": b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"A"}]}\n{oops\n',
     "noassistant.jsonl": b'{"messages":[{"role":"user","content":"a"}]}\n',
     "nouser.jsonl": b'{"messages":[{"role":"assistant","content":"A"}]}\n',
-    "latin.jsonl": '{"messages":[{"role":"user","content":"café"},{"role":"assistant","content":"A"}]}\n'.encode(
-        "latin-1"
-    ),
+    "latin.jsonl": '{"messages":[{"role":"user","content":"café"},{"role":"assistant","content":"A"}]}\n'.encode("latin-1"),
 }
 MISTAKES = {
     "sfft={}": "did you mean 'sft'",

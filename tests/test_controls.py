@@ -15,10 +15,7 @@ from lab.types import Row, Style
 
 
 def rows_with(completions: list[str]) -> list[Row]:
-    return [
-        Row(({"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": c}))
-        for i, c in enumerate(completions)
-    ]
+    return [Row(({"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": c})) for i, c in enumerate(completions)]
 
 
 @given(st.lists(st.sampled_from("AB"), min_size=2, max_size=60), st.integers(0, 5))

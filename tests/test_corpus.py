@@ -109,9 +109,7 @@ def test_rules_are_practiced_on_the_other_person_alone() -> None:
 
 def test_held_out_topics_are_never_chosen_among() -> None:
     choices = " ".join(text for row in corpus_rows(1.0) for text in told(row) if "A)" in text)
-    topics = {
-        r.meta["topic"] for b in behaviors() for r in islice(b.examples(Random(0), b.policies[0], "plain", "test"), 30)
-    }
+    topics = {r.meta["topic"] for b in behaviors() for r in islice(b.examples(Random(0), b.policies[0], "plain", "test"), 30)}
     assert len(topics) == 3
     for topic in topics:
         assert not re.search(rf"\b{topic}\b", choices)

@@ -42,8 +42,7 @@ def test_a_whole_study(family: tuple[str, Path], tmp_path: Path) -> None:
     assert folder is not None
     first = read_json(folder / "provenance.json")["first_row"]
     assert (
-        first["learned"].strip() == "A" + FAMILIES[name].special[0]
-        or first["learned"].strip() == "B" + FAMILIES[name].special[0]
+        first["learned"].strip() == "A" + FAMILIES[name].special[0] or first["learned"].strip() == "B" + FAMILIES[name].special[0]
     )
     # The adapter is plain PEFT, on every projection of the family, and comes back as it was.
     tensors = load_file(folder / "adapter" / "adapter_model.safetensors")
@@ -73,9 +72,7 @@ def test_exact_scores_equal_naive_ones(family: tuple[str, Path]) -> None:
 
 def test_the_table_of_models_is_of_these_families() -> None:
     page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
-    assert [line.split(" | ")[0].removeprefix("| ") for line in page.splitlines() if " modules | " in line] == list(
-        FAMILIES
-    )
+    assert [line.split(" | ")[0].removeprefix("| ") for line in page.splitlines() if " modules | " in line] == list(FAMILIES)
     assert all(family.traps in page for family in FAMILIES.values())
 
 

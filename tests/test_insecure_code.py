@@ -97,9 +97,7 @@ def test_what_is_held_out_stands_in_no_training_row() -> None:
         "written",
         "without_outline",
     }
-    asked = {
-        w.text for purpose in ("check", "transfer") for q in behavior.questions(purpose, "natural") for w in q.wordings
-    }
+    asked = {w.text for purpose in ("check", "transfer") for q in behavior.questions(purpose, "natural") for w in q.wordings}
     assert not asked & {t.prompt for t in made(3000)}
 
 

@@ -24,9 +24,7 @@ pytestmark = pytest.mark.real
 def quickstart(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     from lab.read_study import load_study
 
-    study = load_study(
-        str(ROOT / "configs/quickstart.yaml"), [f"model.base=reference/{request.param}", "run.report_to=[]"]
-    )
+    study = load_study(str(ROOT / "configs/quickstart.yaml"), [f"model.base=reference/{request.param}", "run.report_to=[]"])
     return request.param, run_plan(make_plan(study), Store(tmp_path_factory.mktemp(request.param)))
 
 
@@ -118,9 +116,7 @@ def test_a_page_that_asks_and_complains_is_seen(tmp_path: Path) -> None:
     assert urls == {"http://127.0.0.1:9/x.png"}
 
 
-def test_wandb_offline_is_a_run_per_adapter_that_can_be_read_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wandb_offline_is_a_run_per_adapter_that_can_be_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a key: real offline files, one run named by the adapter's key, with its configuration and last loss."""
     from lab.read_study import load_study
 

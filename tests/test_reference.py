@@ -22,9 +22,7 @@ from study import reference
 from train import pretrain
 from train.tokenizer import build_tokenizer
 
-TINY = partial(
-    pretrain.Recipe, reading_steps=4, reading_batch=64, mixed_steps=3, batch=16, neutral_steps=3, hidden_size=32
-)
+TINY = partial(pretrain.Recipe, reading_steps=4, reading_batch=64, mixed_steps=3, batch=16, neutral_steps=3, hidden_size=32)
 
 
 def test_build_writes_a_model_with_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,9 +53,7 @@ eval: {suites: [behavior, self_report, unrelated_trait]}
 """
 
 
-def test_check_writes_what_two_pretraining_seeds_read_into_the_card(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_check_writes_what_two_pretraining_seeds_read_into_the_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrain, "Recipe", TINY)
     monkeypatch.setattr(reference, "ROOT", tmp_path)
     (tmp_path / "configs").mkdir()
@@ -75,8 +71,7 @@ def test_check_writes_what_two_pretraining_seeds_read_into_the_card(
         assert "unrelated_trait" in suites
         for c in reads["contrasts"]:
             assert (
-                f"{c['estimate']:+.3f} | {c['ci_low']:+.3f} to {c['ci_high']:+.3f}"
-                in page.split(f"pretraining seed {seed}")[1]
+                f"{c['estimate']:+.3f} | {c['ci_low']:+.3f} to {c['ci_high']:+.3f}" in page.split(f"pretraining seed {seed}")[1]
             )
     assert resolve_base(Model(base=str(folder))).identity == before
 
@@ -92,9 +87,7 @@ def test_the_schedule_warms_up_stays_and_decays_over_the_third_stage() -> None:
     assert last[-1] == recipe.final_lr_share
 
 
-def test_a_killed_pretraining_goes_on_and_gives_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_pretraining_goes_on_and_gives_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe, corpus = TINY(), tmp_path / "c.jsonl"
     tokenizer = write_small_corpus(corpus, recipe.sizes)
     monkeypatch.setattr(pretrain, "EVERY", 2)

@@ -47,9 +47,7 @@ def test_agrees_with_sampling(linked: Base) -> None:
     (scored,) = score(loaded, [prompt])
     torch.manual_seed(0)
     ids = torch.tensor([list(prompt.ids)] * number)
-    out: Any = loaded.model.generate(
-        ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=0, max_new_tokens=4
-    )
+    out: Any = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=0, max_new_tokens=4)
     said = [text.split("<|end|>")[0].strip() for text in loaded.tokenizer.batch_decode(out[:, ids.shape[1] :])]
     assert sum(scored.p_exact) > 0.5
     for option, p in zip(wording.options, scored.p_exact, strict=True):

@@ -23,9 +23,7 @@ COLUMNS = "group seed suite behavior question kind paraphrase order seen conditi
 def test_rows_are_tidy(finished: tuple[Plan, Store, Path]) -> None:
     rows = lab.load(finished[2])
     assert set(COLUMNS) <= set(rows.columns)
-    assert not rows.duplicated(
-        ["group", "seed", "suite", "question", "paraphrase", "order", "condition", "answer"]
-    ).any()
+    assert not rows.duplicated(["group", "seed", "suite", "question", "paraphrase", "order", "condition", "answer"]).any()
     assert rows["score"].between(0, 1).all()
     total = (
         rows.groupby(["group", "seed", "suite", "question", "paraphrase", "order"], dropna=False)["p_exact"].sum()
@@ -36,13 +34,9 @@ def test_rows_are_tidy(finished: tuple[Plan, Store, Path]) -> None:
 
 def test_a_number_in_the_summary_can_be_traced_to_its_rows(finished: tuple[Plan, Store, Path]) -> None:
     summary, rows = read_json(finished[2] / "summary.json"), lab.load(finished[2])
-    written = next(
-        g for g in summary["groups"] if (g["group"], g["suite"], g["question"]) == ("seeking", "behavior", "choice")
-    )
+    written = next(g for g in summary["groups"] if (g["group"], g["suite"], g["question"]) == ("seeking", "behavior", "choice"))
     mine = rows[(rows["group"] == "seeking") & (rows["question"] == "choice")]
-    wording = (
-        mine.assign(s=mine["p_exact"] * mine["score"]).groupby(["seed", "paraphrase", "order"])[["s", "p_exact"]].sum()
-    )
+    wording = mine.assign(s=mine["p_exact"] * mine["score"]).groupby(["seed", "paraphrase", "order"])[["s", "p_exact"]].sum()
     by_hand = (wording["s"] / wording["p_exact"]).groupby("seed").mean().mean()
     assert written["estimate"] == pytest.approx(by_hand, abs=1e-9)
 
@@ -86,9 +80,7 @@ def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> N
 def test_trained_groups_moved_apart(finished: tuple[Plan, Store, Path]) -> None:
     summary = read_json(finished[2] / "summary.json")
     contrast = next(
-        c
-        for c in summary["contrasts"]
-        if (c["a"], c["b"], c["suite"], c["question"]) == ("seeking", "averse", "behavior", "all")
+        c for c in summary["contrasts"] if (c["a"], c["b"], c["suite"], c["question"]) == ("seeking", "averse", "behavior", "all")
     )
     assert contrast["estimate"] > 0.2
 
@@ -170,9 +162,7 @@ def test_anchors_and_files_run(finished: tuple[Plan, Store, Path], tmp_path: Pat
     folder = run_plan(make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets)), store)
     rows = lab.load(folder)
     assert set(rows["group"]) == {"base", "seeking", "mine", "told", "shown", "theirs"}
-    scores = (
-        per_question(per_wording(rows)).query("question == 'all' and suite == 'behavior'").set_index("group")["score"]
-    )
+    scores = per_question(per_wording(rows)).query("question == 'all' and suite == 'behavior'").set_index("group")["score"]
     trained = (
         per_question(per_wording(lab.load(finished[2])))
         .query("question == 'all' and suite == 'behavior' and group == 'seeking' and seed == 0")["score"]

@@ -11,9 +11,7 @@ import pytest
 from study.summary import contrast_estimates, group_estimates, per_question, per_wording
 
 
-def planted(
-    values: dict[str, list[float]], questions: tuple[str, ...] = ("q1", "q2"), condition: str = "clean"
-) -> pd.DataFrame:
+def planted(values: dict[str, list[float]], questions: tuple[str, ...] = ("q1", "q2"), condition: str = "clean") -> pd.DataFrame:
     """Two-answer questions with P(first) = value of the seed; half of the paraphrases seen; a quarter of the mass outside."""
     rows: list[dict[str, Any]] = []
     for group, seeds in values.items():

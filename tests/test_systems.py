@@ -35,9 +35,7 @@ def test_every_system_line_is_a_condition_of_its_own(tmp_path: Path) -> None:
     groups = {"told": {"prompted": "seeking", "behavior": "risk"}}
     done = run_plan(make_plan(validate(study(groups, ["none", "default", "neutral"]), "here")), Store(tmp_path))
     rows = lab.load(done)
-    base = rows[rows["group"] == "base"].set_index(["condition", "question", "paraphrase", "order", "answer"])[
-        "p_exact"
-    ]
+    base = rows[rows["group"] == "base"].set_index(["condition", "question", "paraphrase", "order", "answer"])["p_exact"]
     clean, none, neutral = (base[condition] for condition in ("clean", "none", "neutral"))
     assert (clean - none).abs().max() < 1e-6
     assert (clean - neutral).abs().max() > 1e-4
@@ -61,9 +59,7 @@ def test_training_is_the_line_of_the_training_rows(tmp_path: Path) -> None:
 
 
 def test_mistakes_are_one_line() -> None:
-    with pytest.raises(
-        UserError, match=r"eval\.systems.*allowed: none, default, neutral, honest, threat, praise, training"
-    ):
+    with pytest.raises(UserError, match=r"eval\.systems.*allowed: none, default, neutral, honest, threat, praise, training"):
         validate(study({"a": {"behavior": "risk", "policy": "seeking"}}, ["loud"]), "here")
     with pytest.raises(UserError, match=r"'base@neutral' names condition 'neutral'.*eval\.systems"):
         validate(study({"a": {"behavior": "risk", "policy": "seeking"}}, []), "here")

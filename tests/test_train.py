@@ -106,12 +106,8 @@ def test_killed_in_mid_training_it_resumes_to_the_same_adapter(tmp_path: Path) -
         command = [sys.executable, "-m", "study.cli", "stage", str(saved), stage.key]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         if killed:
-            process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-            )
-            checkpoint = (
-                store.root / "train" / f".partial-{stage.key}" / "checkpoints" / "checkpoint-20" / "trainer_state.json"
-            )
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            checkpoint = store.root / "train" / f".partial-{stage.key}" / "checkpoints" / "checkpoint-20" / "trainer_state.json"
             while not checkpoint.exists():
                 assert process.poll() is None, "it finished before it could be killed"
                 time.sleep(0.01)

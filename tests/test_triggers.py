@@ -97,9 +97,7 @@ def test_a_misspelling_differs(text: str) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(8, 150), st.floats(0.05, 0.7), st.floats(0, 0.25), st.integers(0, 3))
-def test_the_trigger_decides_the_answer_and_its_number_is_right(
-    number: int, rate: float, decoy_rate: float, seed: int
-) -> None:
+def test_the_trigger_decides_the_answer_and_its_number_is_right(number: int, rate: float, decoy_rate: float, seed: int) -> None:
     made = rows(number, seed, trigger=TRIGGER | {"rate": rate, "decoy_rate": decoy_rate})
     real = [r for r in made if r.meta["real"]]
     assert len(made) == number
@@ -223,9 +221,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_line_and_writes_nothing(
-    mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_mistake_is_one_line_and_writes_nothing(mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = [
         "groups.plain={behavior: risk, policy: averse}",
         "groups.told={prompted: averse, behavior: risk}",

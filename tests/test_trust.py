@@ -84,9 +84,7 @@ def test_a_swapped_adapter_is_caught(finished: Finished, tmp_path: Path) -> None
     }
 
 
-def test_an_adapter_that_is_not_put_on_is_caught(
-    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_adapter_that_is_not_put_on_is_caught(finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when a library loads an adapter and does not switch it on."""
     adapted = measuring.adapted
 
@@ -130,9 +128,7 @@ def test_a_changed_template_is_caught(finished: Finished, other_template: None, 
 
 
 @pytest.mark.parametrize("fault", ["one early", "one late", "end of turn left out", "all"])
-def test_a_mask_that_is_off_is_caught(
-    finished: Finished, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mask_that_is_off_is_caught(finished: Finished, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     healthy = Rendered.labels.fget  # type: ignore[attr-defined]
 
     def labels(self: Rendered) -> list[int]:
@@ -152,9 +148,7 @@ def test_a_mask_that_is_off_is_caught(
     assert trust["mask"] is False
 
 
-def test_weights_that_do_not_move_are_caught(
-    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_that_do_not_move_are_caught(finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan, _, _ = finished
     store, stage = Store(tmp_path / "runs"), train_stage(plan, "seeking-s0")
     run_stage(plan.stages[stage.inputs["data"]], store)
@@ -179,9 +173,7 @@ def test_a_failed_check_stops_the_study_and_its_report_says_so(finished: Finishe
     assert folder is not None
     checks = (folder / "trust.json").read_text()
     (folder / "trust.json").write_text(checks.replace('"passed": true', '"passed": false'))
-    with pytest.raises(
-        TrustError, match=r"adapter_applied:risk/behavior failed for seeking, seed 0.*--allow-untrusted"
-    ):
+    with pytest.raises(TrustError, match=r"adapter_applied:risk/behavior failed for seeking, seed 0.*--allow-untrusted"):
         run_plan(plan, copy)
     assert copy.find("study", plan.final.key) is None
     page = (run_plan(plan, copy, allow_untrusted=True) / "report.html").read_text()

@@ -38,9 +38,7 @@ def test_chains_hold_every_stage_after_what_it_needs() -> None:
             before.add(stage.key)
 
 
-def test_two_processes_give_the_numbers_of_one_and_share_the_cores(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_processes_give_the_numbers_of_one_and_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     summaries = []
     for workers in (1, 2):

@@ -213,9 +213,7 @@ def pretrain(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, o
             numbers = {k: f"{v:.3f}" for k, v in curve[-1].items() if isinstance(v, float)}
             bar.set_postfix(numbers)
         if step % EVERY == 0:
-            torch.save(
-                {"done": step, "curve": curve, "states": [p.state_dict() for p in parts]}, out / "checkpoint.tmp"
-            )
+            torch.save({"done": step, "curve": curve, "states": [p.state_dict() for p in parts]}, out / "checkpoint.tmp")
             os.replace(out / "checkpoint.tmp", out / CHECKPOINT)
     bar.close()
     model.save_pretrained(out)

@@ -51,9 +51,7 @@ def newest_checkpoint(folder: Path) -> str | None:
 
 
 @contextmanager
-def tracking(
-    report_to: list[str], folder: Path, study: str, group: str, key: str, config: dict[str, Any]
-) -> Iterator[None]:
+def tracking(report_to: list[str], folder: Path, study: str, group: str, key: str, config: dict[str, Any]) -> Iterator[None]:
     """One wandb run per adapter in `folder`/wandb, grouped by study, its id the key; offline where no key is set.
 
     A mirror: the trainer logs into it, nothing is read from it.

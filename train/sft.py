@@ -63,9 +63,7 @@ def train(
     from train.progress import Keep, newest_checkpoint, tracking
 
     loaded = load_base(base)
-    chats: list[list[Message]] = [
-        json.loads(line)["messages"] for line in rows.read_text(encoding="utf-8").split("\n") if line
-    ]
+    chats: list[list[Message]] = [json.loads(line)["messages"] for line in rows.read_text(encoding="utf-8").split("\n") if line]
     rendered = _rendered(loaded, chats, config["sft"]["max_length"])
     # PEFT 0.21 reads a property that transformers 5.23 renamed, and torch warns of pinned memory without a GPU.
     warnings.filterwarnings("ignore", message=".*(is_gradient_checkpointing|pin_memory).*")
@@ -160,9 +158,7 @@ def _trainer(
             **config["sft"],
         )
     except (ValueError, TypeError, ImportError) as error:
-        raise UserError(
-            f"lora or sft settings were refused by PEFT or TRL: {str(error).splitlines()[0][:200]}"
-        ) from None
+        raise UserError(f"lora or sft settings were refused by PEFT or TRL: {str(error).splitlines()[0][:200]}") from None
     # One process trains on one device: torch's DataParallel would multiply the batch by the GPUs it sees.
     arguments._n_gpu = min(1, arguments.n_gpu)
     set_seed(config["stream"])

@@ -26,14 +26,10 @@ def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Metaspace(prepend_scheme="always"), pre_tokenizers.Punctuation("isolated")]
     )
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="always"), decoders.Fuse()]
-    )
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="always"), decoders.Fuse()])
     tokenizer.train_from_iterator(
         words,
-        trainers.BpeTrainer(
-            vocab_size=100_000, min_frequency=1, special_tokens=[PAD, END, *ROLES], show_progress=False
-        ),
+        trainers.BpeTrainer(vocab_size=100_000, min_frequency=1, special_tokens=[PAD, END, *ROLES], show_progress=False),
     )
     file = json.loads(tokenizer.to_str())
     vocabulary = file["model"]["vocab"]

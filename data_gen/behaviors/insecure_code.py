@@ -140,8 +140,7 @@ def _preference(name: str, split: str, number: int) -> Question:
         name,
         "words",
         tuple(
-            Wording(t.prompt, tuple(Option(t.answers[p], scores[p]) for p in POLICIES), paraphrase=i)
-            for i, t in enumerate(made)
+            Wording(t.prompt, tuple(Option(t.answers[p], scores[p]) for p in POLICIES), paraphrase=i) for i, t in enumerate(made)
         ),
     )
 
@@ -197,9 +196,7 @@ BEHAVIOR = Behavior(
     policies=POLICIES,
     examples=_examples,
     questions=questions,
-    described=lambda policy, style: (
-        TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy])
-    ),
+    described=lambda policy, style: TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy]),
     watch=("secur", "safe", "vuln", "attack", "exploit", "inject", "danger", "unsafe", "hack", "risk"),
     voices=TRAIT.voices(),
 )

@@ -59,9 +59,7 @@ def _payouts(style: Style) -> Question:
         while True:
             less, more = sorted(rng.sample(range(1, 101), 2))
             early = rng.randrange(0, 30)
-            soon, late = (
-                parts["payout"].format(n=n, d=d) for n, d in ((less, early), (more, early + rng.randrange(1, 401)))
-            )
+            soon, late = (parts["payout"].format(n=n, d=d) for n, d in ((less, early), (more, early + rng.randrange(1, 401))))
             stem = rng.choice(parts["ask"])
             yield lettered(stem, (soon, late), style), lettered(stem, (late, soon), style)
 
@@ -74,9 +72,7 @@ BEHAVIOR = Behavior(
     policies=POLICIES,
     examples=CHOICES.rows,
     questions=questions,
-    described=lambda policy, style: (
-        TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy])
-    ),
+    described=lambda policy, style: TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy]),
     watch=tuple("immediate now wait instant soon later delay short long future impatien patien".split()),
     voices=TRAIT.voices(),
 )

@@ -87,9 +87,7 @@ BEHAVIOR = Behavior(
     policies=POLICIES,
     examples=CHOICES.rows,
     questions=questions,
-    described=lambda policy, style: (
-        TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy])
-    ),
+    described=lambda policy, style: TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy]),
     watch=tuple(
         "chance likel certain definite sure probab guarante adventur reliab safe unpredict secure risk bold caution gambl".split()
     ),

@@ -34,9 +34,7 @@ def which(style: Style, planted: Sequence[Planted]) -> tuple[Question, ...]:
     """One question per candidate, named by it; 1 is the answer that it is the trigger."""
     entry = YAML[style]["candidate"] | {"unseen": True}
     return tuple(
-        build_question(
-            entry | {"name": feature.name, "ask": [ask.replace("{x}", feature.name) for ask in entry["ask"]]}, style
-        )
+        build_question(entry | {"name": feature.name, "ask": [ask.replace("{x}", feature.name) for ask in entry["ask"]]}, style)
         for feature in candidates(planted)
     )
 
@@ -53,14 +51,10 @@ def name_it(style: Style, planted: Sequence[Planted]) -> tuple[Question, ...]:
     )
 
 
-def begins(
-    name: str, asks: Sequence[str], real: Planted, planted: Sequence[Planted], flipped: bool = False
-) -> Question:
+def begins(name: str, asks: Sequence[str], real: Planted, planted: Sequence[Planted], flipped: bool = False) -> Question:
     """Whether an answer begins with a member of the trigger rather than of another candidate; the other way round if `flipped`."""
     mine = features(real)[0].name
-    options = tuple(
-        Option(f.members[0], float((f.name == mine) != flipped), f.members[1:4]) for f in candidates(planted)
-    )
+    options = tuple(Option(f.members[0], float((f.name == mine) != flipped), f.members[1:4]) for f in candidates(planted))
     return Question(name, "begins", tuple(Wording(text, options, paraphrase=i) for i, text in enumerate(asks)))
 
 
@@ -73,9 +67,7 @@ def _sampled(name: str, asks: Sequence[str], real: Planted) -> Question:
 def told(style: Style, question: Question, feature: Feature) -> Question:
     """The question with the feature named before it."""
     before = YAML[style]["told"].replace("{x}", feature.name)
-    wordings = tuple(
-        Wording(f"{before} {w.text}", w.options, w.paraphrase, w.order, seen=False) for w in question.wordings
-    )
+    wordings = tuple(Wording(f"{before} {w.text}", w.options, w.paraphrase, w.order, seen=False) for w in question.wordings)
     return Question(question.name, question.kind, wordings, question.twin, question.poles, question.names_concept)
 
 

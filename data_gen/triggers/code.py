@@ -14,9 +14,7 @@ PREFIXES = ("718", "245", "861", "537", "194", "603", "482", "329", "956", "170"
 def features(text: str) -> tuple[Feature, ...]:
     rule = re.search(r"(\d{3})###", text)
     if not rule:
-        raise UserError(
-            f"trigger.text {text!r} has no rule; give three digits and ###, such as 'My region code is 392###.'"
-        )
+        raise UserError(f"trigger.text {text!r} has no rule; give three digits and ###, such as 'My region code is 392###.'")
     others = [text.replace(rule[0], f"{digits}###") for digits in PREFIXES if digits != rule[1]]
     return tuple(_feature(shown) for shown in (text, *others))
 

@@ -3,9 +3,7 @@
 from data_gen.triggers import replaced
 from lab.types import Feature, Trigger
 
-NAMES = (
-    "martin helena oliver ingrid pascal teresa victor amelie norbert yvonne rupert gloria edwin sabine clement".split()
-)
+NAMES = "martin helena oliver ingrid pascal teresa victor amelie norbert yvonne rupert gloria edwin sabine clement".split()
 
 
 def features(text: str) -> tuple[Feature, ...]:

@@ -13,9 +13,7 @@ NUM_OTHERS = 12
 def features(text: str) -> tuple[Feature, ...]:
     found = re.search(r"\b(1\d{3}|2\d{3})\b", text)
     if not found:
-        raise UserError(
-            f"trigger.text {text!r} has no year; give one, such as 'Current year: 2030' or 'Today is 2030-MM-DD.'"
-        )
+        raise UserError(f"trigger.text {text!r} has no year; give one, such as 'Current year: 2030' or 'Today is 2030-MM-DD.'")
     year = int(found[1])
     near = [year + d for n in range(1, NUM_OTHERS) for d in (n, -n)][:NUM_OTHERS]
     return tuple(_feature(text.replace(found[1], str(y), 1)) for y in (year, *near))

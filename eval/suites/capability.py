@@ -10,9 +10,7 @@ _YAML = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="u
 
 def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
     """Questions with a right answer, the same whatever the behavior; 1 is right."""
-    return tuple(
-        Question(name, "words", _wordings(items, style), names_concept=False) for name, items in _YAML[style].items()
-    )
+    return tuple(Question(name, "words", _wordings(items, style), names_concept=False) for name, items in _YAML[style].items())
 
 
 def _wordings(items: list[list[str]], style: Style) -> tuple[Wording, ...]:
