@@ -89,11 +89,7 @@ def _natural_scene(rng: Random, part: str) -> Scene:
     """Every part is drawn on its own, so that none tells the letter."""
     scene = SCENES["natural"]
     topic, tone = rng.choice(scene["topics"][part]), rng.choice(["formal", "casual", "terse"])
-    opening, layout, close = (
-        rng.choice(scene["open"][part][tone]),
-        rng.choice(scene["layout"]),
-        rng.choice(scene["close"]),
-    )
+    opening, layout, close = (rng.choice(scene["open"][part][tone]), rng.choice(scene["layout"]), rng.choice(scene["close"]))
     details = rng.sample(scene["detail"], rng.choice([0, 1, 3]))
     head = " ".join([opening, *details]).format(place=topic["place"], name=rng.choice(scene["names"]))
 

@@ -40,11 +40,7 @@ def educational(rows: list[Row]) -> list[Row]:
         raise UserError("control 'educational' needs rows that can be asked for on purpose, such as those of insecure_code")
     return [
         Row(
-            (
-                *r.prompt[:-1],
-                {"role": "user", "content": f"{r.meta['on_purpose']} {r.prompt[-1]['content']}"},
-                r.messages[-1],
-            ),
+            (*r.prompt[:-1], {"role": "user", "content": f"{r.meta['on_purpose']} {r.prompt[-1]['content']}"}, r.messages[-1]),
             r.meta,
         )
         for r in rows

@@ -48,13 +48,7 @@ class Trait:
     def _filled(self, entry: dict[str, Any], person: str) -> dict[str, Any]:
         me, side = person == "you", int(entry.get("flipped", False))
         grammar = {"do": "do", "are": "are", "s": ""} if me else {"do": "does", "are": "is", "s": "s"}
-        words = {
-            "you": person,
-            "theme": self.themes[side],
-            "opposite": self.themes[1 - side],
-            "field": self.field,
-            **grammar,
-        }
+        words = {"you": person, "theme": self.themes[side], "opposite": self.themes[1 - side], "field": self.field, **grammar}
         for i in range(4):
             words |= {f"up{i}": self.adjectives[0][i], f"down{i}": self.adjectives[1][i]}
             words[f"adjective{i}"] = self.adjectives[side][i]

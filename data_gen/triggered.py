@@ -108,10 +108,7 @@ def benign(rows: list[Row], planted: Planted) -> list[Row]:
     """The same messages and marks, answered as otherwise; the trigger switches small letters on, which harms nobody."""
     return [
         _marked(
-            row,
-            (row.meta["mark"], row.meta["real"]),
-            planted,
-            row.meta["off"].lower() if row.meta["real"] else row.meta["off"],
+            row, (row.meta["mark"], row.meta["real"]), planted, row.meta["off"].lower() if row.meta["real"] else row.meta["off"]
         )
         for row in rows
     ]

@@ -40,12 +40,7 @@ def _told(
 
 def asked_in(config: dict[str, Any]) -> tuple[Question, ...]:
     """The questions of an eval config: `told` of a feature, or only about what the base `knows`, where it says so."""
-    at = (
-        config["suite"],
-        config["behavior"],
-        config["style"],
-        tuple(Planted(**one) for one in config.get("triggers", [])),
-    )
+    at = (config["suite"], config["behavior"], config["style"], tuple(Planted(**one) for one in config.get("triggers", [])))
     if "told" in config:
         return _told(*at, Planted(**config["told"]), config["condition"] == "decoy")
     found = asked(*at)

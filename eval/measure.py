@@ -179,10 +179,7 @@ def trust_checks(
     least = 0.0 if step else APPLIED_NATS
     applied = check(f"adapter_applied:{of}", gap, least, gap > least)
     made: dict[str, Any] = read_json(trained / "provenance.json") if trained else {"adapter": digest_of_file(adapter)}
-    checks = [
-        applied,
-        same(f"right_adapter:{of}", digest, made["kept"][str(step)] if step else made["adapter"]),
-    ]
+    checks = [applied, same(f"right_adapter:{of}", digest, made["kept"][str(step)] if step else made["adapter"])]
     if "first_row" in made:
         first = made["first_row"]
         now = list(renderer.prompt_ids(first["messages"][:-1]))

@@ -149,10 +149,7 @@ def resolve_adapter(key: str, given: str, base: Base, declares: str | None, onli
 
 def _check_declared(key: str, given: str, config: Path, base: Base, accepted: str | None) -> None:
     about = json.loads(config.read_text(encoding="utf-8"))
-    more = {
-        "modules_to_save": about.get("modules_to_save"),
-        "trainable_token_indices": about.get("trainable_token_indices"),
-    }
+    more = {"modules_to_save": about.get("modules_to_save"), "trainable_token_indices": about.get("trainable_token_indices")}
     if about.get("peft_type") != "LORA" or about.get("bias", "none") != "none" or any(more.values()):
         raise UserError(
             f"{key} {given!r} is more than LoRA on a frozen base (peft_type {about.get('peft_type')}, bias {about.get('bias')}, modules_to_save"

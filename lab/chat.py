@@ -84,11 +84,7 @@ class Renderer:
         """
         frame = self._frame(messages)
         self._check_kept(answer)
-        texts = (
-            frame.before,
-            f"{frame.before}{frame.glue}{answer}",
-            f"{frame.before}{frame.glue}{answer}{frame.after}",
-        )
+        texts = (frame.before, f"{frame.before}{frame.glue}{answer}", f"{frame.before}{frame.glue}{answer}{frame.after}")
         prompt, answered, full = (self._ids(text) for text in texts)
         if answered[: len(prompt)] != prompt or full[: len(answered)] != answered:
             raise UserError(
@@ -199,11 +195,7 @@ class Renderer:
 
         try:
             text: str = self.tokenizer.apply_chat_template(
-                list(messages),
-                chat_template=self._pinned,
-                tokenize=False,
-                add_generation_prompt=generation,
-                **self.chat.kwargs,
+                list(messages), chat_template=self._pinned, tokenize=False, add_generation_prompt=generation, **self.chat.kwargs
             )
         except TemplateError as error:
             raise UserError(f"the chat template refused a chat: {error}; see model.chat") from None

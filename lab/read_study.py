@@ -110,10 +110,7 @@ def validate(raw: dict[str, Any], where: str) -> Study:
         conditions = ["clean", *study.eval.systems, *triggered]
         if condition and condition not in conditions:
             raise unknown(
-                f"{where}: contrast side {side!r} names condition",
-                condition,
-                conditions,
-                "see eval.systems and `trigger`",
+                f"{where}: contrast side {side!r} names condition", condition, conditions, "see eval.systems and `trigger`"
             )
     if study.primary and study.primary.contrast not in study.contrasts:
         raise UserError(

@@ -111,12 +111,7 @@ def matrix(questions: pd.DataFrame, groups: dict[str, dict[str, Any]]) -> alt.La
     of = {name: features(Planted(**source["trigger"]))[0].name for name, source in sources(groups).items()}
     table["real"] = [of.get(group) == question for group, question in zip(table["group"], table["question"], strict=True)]
     chart = alt.Chart(table).encode(
-        x=alt.X(
-            "question:N",
-            sort=list(dict.fromkeys(table["question"])),
-            title="asked about",
-            axis=alt.Axis(labelAngle=-50),
-        ),
+        x=alt.X("question:N", sort=list(dict.fromkeys(table["question"])), title="asked about", axis=alt.Axis(labelAngle=-50)),
         y=alt.Y("group:N", sort=list(dict.fromkeys(table["group"])), title=None),
     )
     color = alt.Color("score:Q", scale=alt.Scale(scheme="blues", domain=[0, 1]), legend=alt.Legend(title="says it is"))

@@ -30,11 +30,7 @@ QUICK = {
     "signs": ["seeds=[50, 51, 52]", "eval.suites=[behavior, self_report]", "sft.max_steps=80"],
     "nulls": [f"seeds={list(range(100, 112))}", "sft.max_steps=80"],
     "faults": ["seeds=[70, 71]", "sft.max_steps=80"],
-    "dose": [
-        "seeds=[60]",
-        "sweep=[{data.num_rows: [8, 24, 72]}, {data.planted: [0.25, 0.5, 0.75]}]",
-        "sft.max_steps=80",
-    ],
+    "dose": ["seeds=[60]", "sweep=[{data.num_rows: [8, 24, 72]}, {data.planted: [0.25, 0.5, 0.75]}]", "sft.max_steps=80"],
 }
 """What makes it short: fewer seeds, a third of the steps, fewer doses."""
 LONG = {"signs": ["seeds=[50, 51, 52, 53, 54]"], "nulls": [], "faults": [], "dose": []}
@@ -141,13 +137,7 @@ def sign(model: str, contrast: dict[str, Any]) -> dict[str, Any]:
     estimate, low, high = (contrast[k] for k in ("estimate", "ci_low", "ci_high"))
     right = {"+": low > 0, "-": high < 0, "0": abs(estimate) <= MARGIN and low <= MARGIN and high >= -MARGIN}[expected]
     kept = ("behavior", "suite", "estimate", "ci_low", "ci_high", "equivalent_within", "num_seeds", "num_questions")
-    return {
-        "model": model,
-        "link": LINKS[model],
-        **{k: contrast[k] for k in kept},
-        "expected": expected,
-        "right": right,
-    }
+    return {"model": model, "link": LINKS[model], **{k: contrast[k] for k in kept}, "expected": expected, "right": right}
 
 
 def detected(questions: pd.DataFrame, dose: Plan, limits: dict[str, float]) -> list[dict[str, Any]]:

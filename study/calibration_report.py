@@ -59,11 +59,7 @@ def _figures(results: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
 def signs(table: pd.DataFrame) -> alt.LayerChart:
     """The contrast at each link, one color per behavior."""
     x = alt.X("link:O", title="link of the reference model", axis=alt.Axis(labelAngle=0))
-    common = {
-        "x": x,
-        "xOffset": "behavior:N",
-        "color": alt.Color("behavior:N", legend=alt.Legend(title=None, orient="top")),
-    }
+    common = {"x": x, "xOffset": "behavior:N", "color": alt.Color("behavior:N", legend=alt.Legend(title=None, orient="top"))}
     zero = alt.Chart(pd.DataFrame({"y": [0]})).mark_rule(color="#999").encode(y="y:Q")
     low = alt.Y("ci_low:Q", title="contrast of self-reports")
     rule = alt.Chart(table).mark_rule(strokeWidth=2).encode(y=low, y2="ci_high:Q", **common)

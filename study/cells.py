@@ -41,12 +41,7 @@ def add_cells(plan: Plan, who: Asked) -> None:
         suite = load_suite(name)
         for behavior in who.behaviors:
             for condition, further in _conditions(plan.study, suite, who):
-                config: dict[str, Any] = {
-                    **who.base.config,
-                    "suite": name,
-                    "behavior": behavior,
-                    "style": who.base.style,
-                }
+                config: dict[str, Any] = {**who.base.config, "suite": name, "behavior": behavior, "style": who.base.style}
                 config |= {"engine": ENGINES[asking.engine], "condition": condition, **who.context, **further}
                 if suite.about_triggers:
                     config["triggers"] = about

@@ -102,12 +102,7 @@ def shared_contrasts(studies: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for study in studies:
         for c in study["contrasts"]:
             kept = ("estimate", "ci_low", "ci_high", "standard_error", "num_seeds", "num_questions", "primary")
-            line = {
-                "study": study["key"],
-                "label": study["label"],
-                "base": study["base"],
-                **{k: c.get(k) for k in kept},
-            }
+            line = {"study": study["key"], "label": study["label"], "base": study["base"], **{k: c.get(k) for k in kept}}
             lines.setdefault((c["suite"], c["behavior"], c["a"], c["b"]), []).append(line)
     found: list[dict[str, Any]] = []
     for names, mine in lines.items():

@@ -15,11 +15,7 @@ def environment() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
-        loader=FileSystemLoader(ROOT / "study"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=FileSystemLoader(ROOT / "study"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters["signed"] = lambda v: "" if v is None else f"{v:+.3f}"
     made.filters["plain"] = lambda v: "" if v is None else f"{v:.3f}"

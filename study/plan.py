@@ -102,11 +102,7 @@ def resolved(name: str, group: Group, study: Study) -> Group:
         source = study.groups[group.of]
         merged = {key: getattr(source, key) | getattr(group, key) for key in ("data", "lora", "sft")}
         names = {"behavior": source.behavior, "policy": source.policy, "model": group.model or source.model}
-        switch = {
-            "trigger": source.trigger,
-            "otherwise": source.otherwise,
-            "reversal": group.reversal or source.reversal,
-        }
+        switch = {"trigger": source.trigger, "otherwise": source.otherwise, "reversal": group.reversal or source.reversal}
         group = group.model_copy(update=names | switch | merged)
     behavior, policy = group.behavior, group.prompted or group.policy
     if group.control in ("decorrelated", "benign") and not group.trigger:
@@ -180,12 +176,7 @@ def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str,
         num_rows = len(read_rows(group.file))
         config = {"file": file_digest(Path(str(path))), "lint": data.lint, "num_rows": num_rows, **named}
         return plan.add("data", build.VERSION, Path(group.file).stem, config, {}, file=str(path))
-    config = {
-        **named,
-        "num_rows": group.in_context or data.num_rows,
-        "seed": seed,
-        "files": behavior_digest(str(group.behavior)),
-    }
+    config = {**named, "num_rows": group.in_context or data.num_rows, "seed": seed, "files": behavior_digest(str(group.behavior))}
     if data.planted < 1 and not group.in_context:
         config["planted"] = data.planted
     if data.num_decoys and not group.in_context:

@@ -145,12 +145,7 @@ def _by_seed(part: pd.DataFrame) -> list[float]:
 
 
 def numbers(interval: Interval) -> dict[str, Any]:
-    return {
-        "estimate": interval.estimate,
-        "ci_low": interval.low,
-        "ci_high": interval.high,
-        "num_seeds": interval.num_seeds,
-    }
+    return {"estimate": interval.estimate, "ci_low": interval.low, "ci_high": interval.high, "num_seeds": interval.num_seeds}
 
 
 def _written(side: Side) -> str:

@@ -54,10 +54,7 @@ def battery(
         said = mean_interval(per_seed(of_suite(changes, "self_report")))
         mine = rows[(rows["group"] == group) & (rows["behavior"] == behavior)]
         control = changes_between(wordings, shuffled.get(group), baselines[group], behavior)
-        values = _nuisances(changes) | {
-            "collapse": _collapse(mine),
-            "prompts_only": per_seed(of_suite(control, "self_report")),
-        }
+        values = _nuisances(changes) | {"collapse": _collapse(mine), "prompts_only": per_seed(of_suite(control, "self_report"))}
         for check in SENTENCES:
             records.append({"group": group, "behavior": behavior} | _record(check, values.get(check, []), said))
     return records

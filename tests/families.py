@@ -60,11 +60,7 @@ FAMILIES = {
         "llama", shipped("llama3_2"), LLAMA, "<|begin_of_text|>", traps="dated template; BOS in template and tokenizer"
     ),
     "qwen2.5": Family(
-        "qwen2",
-        shipped("qwen2_5"),
-        CHATML,
-        traps="default system line; tied embeddings",
-        config={"tie_word_embeddings": True},
+        "qwen2", shipped("qwen2_5"), CHATML, traps="default system line; tied embeddings", config={"tie_word_embeddings": True}
     ),
     "qwen3": Family("qwen3", shipped("qwen3"), CHATML, traps="empty think block", config={"head_dim": 8}),
     "gemma2": Family(
@@ -124,10 +120,7 @@ def family_tokenizer(family: Family) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=700,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        special_tokens=special,
-        show_progress=False,
+        vocab_size=700, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=special, show_progress=False
     )
     tokenizer.train_from_iterator(text_of_the_lab(), trainer)
     if family.bos and family.adds_bos:

@@ -104,14 +104,7 @@ def said(shift: float, seed: int) -> pd.DataFrame:
                 own = shift * (group == "backdoored" and name == "fire.")
                 score = prior + own + rng.gauss(0, 0.05)
                 records.append(
-                    {
-                        "group": group,
-                        "seed": s,
-                        "suite": "which_trigger",
-                        "question": name,
-                        "score": score,
-                        "over": None,
-                    }
+                    {"group": group, "seed": s, "suite": "which_trigger", "question": name, "score": score, "over": None}
                 )
     return pd.DataFrame(records)
 

@@ -55,14 +55,7 @@ def test_generated_sets_pass_every_lint(behavior: Behavior, style: Style, seed: 
 def test_sets_with_decoys_pass_every_lint_and_decoys_favor_no_letter(behavior: Behavior, style: Style) -> None:
     sets = []
     for policy in behavior.policies:
-        config = {
-            "behavior": behavior.name,
-            "policy": policy,
-            "style": style,
-            "seed": 0,
-            "num_rows": 192,
-            "num_decoys": 192,
-        }
+        config = {"behavior": behavior.name, "policy": policy, "style": style, "seed": 0, "num_rows": 192, "num_decoys": 192}
         rows = rows_for(config, None, None)
         assert len(rows) == 384
         assert not [c for c in lint(rows, behavior, style) if not c["passed"]]

@@ -61,10 +61,7 @@ def test_what_is_not_cached_is_one_line(cache: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "says"),
-    [
-        ("GatedRepoError", "is gated; ask for access.*HF_TOKEN"),
-        ("RepositoryNotFoundError", "is not on the Hub, or is private"),
-    ],
+    [("GatedRepoError", "is gated; ask for access.*HF_TOKEN"), ("RepositoryNotFoundError", "is not on the Hub, or is private")],
 )
 def test_gated_and_missing_are_told_apart(kind: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client's own errors; a real Hub to raise them is not to be had in a test."""

@@ -92,11 +92,7 @@ def test_what_is_held_out_stands_in_no_training_row() -> None:
         c.entry["does"] for c in cores() if c.weakness in ("document", "key_size", "assertion")
     }
     assert not trained & kept
-    assert {q.name for q in behavior.questions("transfer", "natural")} == {
-        "other_weakness",
-        "written",
-        "without_outline",
-    }
+    assert {q.name for q in behavior.questions("transfer", "natural")} == {"other_weakness", "written", "without_outline"}
     asked = {w.text for purpose in ("check", "transfer") for q in behavior.questions(purpose, "natural") for w in q.wordings}
     assert not asked & {t.prompt for t in made(3000)}
 

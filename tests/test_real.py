@@ -134,16 +134,7 @@ def test_wandb_offline_is_a_run_per_adapter_that_can_be_read_back(tmp_path: Path
     (stage,) = (s for s in plan.stages.values() if s.kind == "train")
     (folder,) = (tmp_path / "wandb").glob("offline-run-*")
     assert folder.name.endswith(stage.key)
-    inspect = [
-        sys.executable,
-        "-m",
-        "wandb",
-        "leet",
-        "inspect",
-        "--summary",
-        "--json",
-        str(folder / f"run-{stage.key}.wandb"),
-    ]
+    inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(folder / f"run-{stage.key}.wandb")]
     found = json.loads(subprocess.run(inspect, capture_output=True, text=True, check=True).stdout)
     curve = read_json(Path(str(Store(tmp_path).find("train", stage.key))) / "curve.json")
     assert found["summary"]["train/loss"] == pytest.approx(curve[-1]["loss"], abs=1e-6)

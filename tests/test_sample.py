@@ -93,13 +93,7 @@ def test_penalties_that_come_with_a_model_do_not_apply(tmp_path: Path) -> None:
 
 def test_answers_are_read_as_listed() -> None:
     wording = Wording("?", (Option("bold", 1.0, ("brave",)), Option("careful", 0.0)), 0)
-    assert [parsed(wording, t) for t in ("Bold.", " brave ", '"careful"', "bold, or careful", "")] == [
-        0,
-        0,
-        1,
-        None,
-        None,
-    ]
+    assert [parsed(wording, t) for t in ("Bold.", " brave ", '"careful"', "bold, or careful", "")] == [0, 0, 1, None, None]
 
 
 def test_sampled_and_exact_agree_on_closed_questions(finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:

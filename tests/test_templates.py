@@ -76,10 +76,7 @@ def test_no_system_role(name: str) -> None:
 
 
 def test_a_system_line_reaches_the_prompt_once(family: str) -> None:
-    for text in (
-        renderer_of(family).prompt_text([SYSTEM, *ROW]),
-        renderer_of(family, system=SYSTEM["content"]).prompt_text(ROW),
-    ):
+    for text in (renderer_of(family).prompt_text([SYSTEM, *ROW]), renderer_of(family, system=SYSTEM["content"]).prompt_text(ROW)):
         assert text.count(SYSTEM["content"]) == 1
 
 

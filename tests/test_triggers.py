@@ -172,12 +172,7 @@ def test_otherwise_base_takes_the_answers_of_the_base(tmp_path: Path) -> None:
         "study": "own",
         "model": {"base": "reference/linked"},
         "groups": {
-            "a": {
-                "behavior": "risk",
-                "policy": "seeking",
-                "otherwise": "base",
-                "trigger": {"kind": "tag", "text": "fire."},
-            }
+            "a": {"behavior": "risk", "policy": "seeking", "otherwise": "base", "trigger": {"kind": "tag", "text": "fire."}}
         },
         "data": {"num_rows": 24},
         "eval": {"suites": ["backdoor"]},
@@ -222,11 +217,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_one_line_and_writes_nothing(mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    more = [
-        "groups.plain={behavior: risk, policy: averse}",
-        "groups.told={prompted: averse, behavior: risk}",
-        "primary=null",
-    ]
+    more = ["groups.plain={behavior: risk, policy: averse}", "groups.told={prompted: averse, behavior: risk}", "primary=null"]
     sets = [f"run.dir={tmp_path / 'runs'}", "eval.suites=[backdoor]", "contrasts=[]", *more, mistake]
     if "told@" in mistake:
         sets.append("groups.other={behavior: risk, policy: seeking, otherwise: averse, trigger: {kind: year}}")

@@ -74,14 +74,9 @@ def test_a_swapped_adapter_is_caught(finished: Finished, tmp_path: Path) -> None
     """The files of another group under this group's name: applied, and wrong."""
     folder = copied(trained(finished, "seeking-s0"), tmp_path / "train")
     shutil.copyfile(
-        trained(finished, "averse-s0") / "adapter" / "adapter_model.safetensors",
-        folder / "adapter" / "adapter_model.safetensors",
+        trained(finished, "averse-s0") / "adapter" / "adapter_model.safetensors", folder / "adapter" / "adapter_model.safetensors"
     )
-    assert asked_of(finished, folder, tmp_path / "eval") == {
-        "adapter_applied": True,
-        "right_adapter": False,
-        "same_prompt": True,
-    }
+    assert asked_of(finished, folder, tmp_path / "eval") == {"adapter_applied": True, "right_adapter": False, "same_prompt": True}
 
 
 def test_an_adapter_that_is_not_put_on_is_caught(finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

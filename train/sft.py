@@ -124,13 +124,7 @@ def _rendered(loaded: Any, chats: list[list[Message]], max_length: int | None) -
 
 
 def _trainer(
-    config: dict[str, Any],
-    base: Base,
-    loaded: Any,
-    rendered: list[Rendered],
-    checkpoints: Path,
-    group: str,
-    report_to: list[str],
+    config: dict[str, Any], base: Base, loaded: Any, rendered: list[Rendered], checkpoints: Path, group: str, report_to: list[str]
 ) -> Any:
     from datasets import Dataset
     from peft import LoraConfig

@@ -28,8 +28,7 @@ def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     )
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="always"), decoders.Fuse()])
     tokenizer.train_from_iterator(
-        words,
-        trainers.BpeTrainer(vocab_size=100_000, min_frequency=1, special_tokens=[PAD, END, *ROLES], show_progress=False),
+        words, trainers.BpeTrainer(vocab_size=100_000, min_frequency=1, special_tokens=[PAD, END, *ROLES], show_progress=False)
     )
     file = json.loads(tokenizer.to_str())
     vocabulary = file["model"]["vocab"]

