@@ -49,6 +49,14 @@ def build(
     rows = rows_for(config, source, file)
     if base is not None:
         rows = own_answers.own_answers(rows, base)
+    checks = linted(rows, config, file)
+    write_rows(rows, out / ROWS)
+    write_json(out / LINT, checks)
+    write_provenance(out, "data", key, config, inputs, began, rows=len(rows))
+
+
+def linted(rows: list[Row], config: dict[str, Any], file: str | None) -> list[dict[str, Any]]:
+    """What the lints found; raises UserError as `build` does."""
     checks = lint(rows, load_behavior(config["behavior"]), config["style"]) if config.get("behavior") else []
     failed = [c for c in checks if not c["passed"]]
     if failed and config.get("lint") != "report":
@@ -56,9 +64,7 @@ def build(
         raise UserError(
             f"{file or config['behavior'] + ' ' + config['policy']}: lint {worst['check']!r} found {worst['value']:g} (allowed {worst['threshold']:g}): {worst['detail']}; mend the rows or set data.lint: report for a file"
         )
-    write_rows(rows, out / ROWS)
-    write_json(out / LINT, checks)
-    write_provenance(out, "data", key, config, inputs, began, rows=len(rows))
+    return checks
 
 
 def rows_for(config: dict[str, Any], source: list[Row] | None, file: str | None) -> list[Row]:

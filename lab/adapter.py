@@ -42,7 +42,13 @@ def digest_of_model(peft: Any) -> str:
     """The adapter as it stands in the model, whatever file it was meant to come from."""
     from peft import get_peft_model_state_dict
 
-    return _digest(get_peft_model_state_dict(peft))
+    return _digest(get_peft_model_state_dict(peft, state_dict=whole(peft)))
+
+
+def whole(peft: Any) -> dict[str, Any]:
+    """The adapter's tensors by name, put together where processes hold shares of them; then every process must ask."""
+    state = {name: tensor for name, tensor in peft.state_dict().items() if "lora_" in name}
+    return {name: t.full_tensor() if hasattr(t, "full_tensor") else t for name, t in state.items()}
 
 
 def digest_of_file(adapter: Path) -> str:

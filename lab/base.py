@@ -50,6 +50,11 @@ class Base:
         return {"base": self.identity, "dtype": self.dtype, **json.loads(self.settings)}
 
 
+def base_of_record(described: dict[str, Any]) -> Base:
+    """A base from the record of it in a plan, which is its fields."""
+    return Base(**described | {"knows": tuple(described["knows"])})
+
+
 def resolve_base(model: Model, online: bool = False) -> Base:
     """Find the base; raises UserError where it cannot exist.
 

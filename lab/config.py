@@ -226,6 +226,12 @@ class Run(Strict):
     report_to: tuple[Literal["wandb"], ...] = ()
     workers: int = Field(default=1, ge=1)
     """Adapters trained and measured at a time, each in a process of its own."""
+    cluster: str = "local"
+    """Where `tellme submit` sends it: a file of slurm/clusters/, or the path of one."""
+    processes: int = Field(default=1, ge=1)
+    """Processes that train one adapter together, one per GPU; accumulation is divided among them."""
+    sharding: Literal["ddp", "fsdp2"] = "ddp"
+    """What each of them holds: the whole base, or its share of it."""
 
 
 class Study(Strict):

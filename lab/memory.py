@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.base import Base
 from lab.errors import UserError
 
-BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I8": 1, "U8": 1, "F8_E4M3": 1, "float32": 4, "bfloat16": 2, "float16": 2}  # fmt: skip
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 QUANTIZED = {"nf4": 0.55, "int8": 1.05}
 """Bytes a parameter with the scales of its blocks (bitsandbytes, blocks of 64 with double quantization; rows)."""
 HEADROOM = 1.1
@@ -23,9 +23,17 @@ def weight_bytes(base: Base) -> int | None:
     files = sorted(folder.glob("*.safetensors")) if folder else []
     if not files:
         return None
-    parameters = sum(math.prod(t["shape"]) for f in files for n, t in _header(f).items() if n != "__metadata__")
+    parameters = sum(math.prod(shape) for shape in _shapes(files).values())
     kind = base.model.quantization
     return round(parameters * (QUANTIZED[kind] if kind else BYTES[base.dtype]))
+
+
+def adapter_bytes(base: Base, rank: int) -> int:
+    """Bytes of a LoRA adapter on every matrix but embeddings and head, in float32; 0 where the files are not here."""
+    folder = _folder(base)
+    shapes = _shapes(sorted(folder.glob("*.safetensors")) if folder else [])
+    matrices = [shape for name, shape in shapes.items() if len(shape) == 2 and "embed" not in name and "lm_head" not in name]
+    return 4 * rank * sum(sum(shape) for shape in matrices)
 
 
 def free_bytes() -> dict[str, int]:
@@ -66,9 +74,11 @@ def _folder(base: Base) -> Path | None:
     return Path(cached).parent if isinstance(cached, str) else None
 
 
-def _header(file: Path) -> dict[str, dict[str, list[int]]]:
-    """The JSON at the beginning of a safetensors file: shapes without weights."""
-    with file.open("rb") as opened:
-        length = int.from_bytes(opened.read(8), "little")
-        header: dict[str, dict[str, list[int]]] = json.loads(opened.read(length))
-    return header
+def _shapes(files: list[Path]) -> dict[str, list[int]]:
+    """Shapes without weights, from the JSON at the beginning of safetensors files."""
+    found: dict[str, list[int]] = {}
+    for file in files:
+        with file.open("rb") as opened:
+            header = json.loads(opened.read(int.from_bytes(opened.read(8), "little")))
+        found |= {name: tensor["shape"] for name, tensor in header.items() if name != "__metadata__"}
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,7 @@ def load_base(base: Base) -> Loaded:
 def _load(base: Base) -> Loaded:
     renderer = load_renderer(base)
     settings = base.model
-    device_map = placement(base.name, weight_bytes(base), free_bytes())
+    device_map = _place_of_process() if "LOCAL_RANK" in os.environ else placement(base.name, weight_bytes(base), free_bytes())
     options: dict[str, Any] = {"dtype": getattr(torch, base.dtype), "trust_remote_code": settings.trust_remote_code}
     if settings.attn_implementation:
         options["attn_implementation"] = settings.attn_implementation
@@ -59,6 +60,13 @@ def _load(base: Base) -> Loaded:
     # Penalties and filters that come with a model would make sampled answers differ from its probabilities.
     model.generation_config = GenerationConfig()
     return Loaded(model.eval(), renderer, model.device)
+
+
+def _place_of_process() -> str | None:
+    """Of one of several processes: its own GPU, or none yet where the base will be shared among them (FSDP)."""
+    if os.environ.get("ACCELERATE_USE_FSDP") == "true":
+        return None
+    return f"cuda:{os.environ['LOCAL_RANK']}" if torch.cuda.is_available() else "cpu"
 
 
 def load_renderer(base: Base) -> Renderer:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
 
-from lab.config import WITH_TRIGGER, Chat, Data, Eval, Group, Model, Planted, Primary, Run, Sampling, Strict, Study
+from lab.config import WITH_TRIGGER, Data, Model, Strict, Study
 from lab.discover import ROOT, find_path
 from lab.errors import UserError, unknown
 from lab.fields import check_fields
@@ -84,7 +85,7 @@ def validate(raw: dict[str, Any], where: str) -> Study:
         written = Study.model_validate(raw)
         study = _expand_sweep(copy.deepcopy(raw), written) if written.sweep else written
     except ValidationError as error:
-        raise _one_line(error, where) from None
+        raise one_line(error, where) from None
     check_fields("lora", study.lora, f"{where}: lora")
     check_fields("sft", study.sft, f"{where}: sft")
     for name, group in study.groups.items():
@@ -95,7 +96,7 @@ def validate(raw: dict[str, Any], where: str) -> Study:
             if isinstance(group.model, dict):
                 Model.model_validate(study.model.model_dump() | group.model)
         except ValidationError as error:
-            raise _one_line(error, f"{where}: groups.{name}") from None
+            raise one_line(error, f"{where}: groups.{name}") from None
         if group.of is not None and group.of not in study.groups:
             raise unknown(f"{where}: groups.{name}.of", group.of, study.groups)
         if group.of is not None and not (study.groups[group.of].trained and study.groups[group.of].control is None):
@@ -166,29 +167,28 @@ def _label(value: Any) -> str:
     return "+".join(map(str, value)) if isinstance(value, list) else str(value).replace("/", "-")
 
 
-def _one_line(error: ValidationError, where: str) -> UserError:
+def one_line(error: ValidationError, where: str, model: type[Strict] = Study) -> UserError:
     """The first mistake as one line; an unknown key with the nearest valid one."""
     first = next((e for e in error.errors() if e["type"] == "extra_forbidden"), error.errors()[0])
     place = [str(p) for p in first["loc"]]
     if first["type"] == "extra_forbidden":
-        return unknown(f"{where}: key", ".".join(place), _keys_beside(place), "see `tellme run --help`")
+        return unknown(f"{where}: key", ".".join(place), _keys_beside(place, model), "see `tellme run --help`")
     value = "" if first["type"] == "missing" else f" is {first['input']!r}"
     message = first["msg"].removeprefix("Value error, ")
     return UserError(f"{where}: {'.'.join(place) or 'config'}{value if len(value) < 120 else ''}: {message}")
 
 
-def _keys_beside(place: list[str]) -> list[str]:
-    models: dict[str, type[Strict]] = {
-        "model": Model,
-        "groups": Group,
-        "data": Data,
-        "eval": Eval,
-        "run": Run,
-        "primary": Primary,
-        "trigger": Planted,
-        "model.chat": Chat,
-        "eval.sampling": Sampling,
-    }
+def _keys_beside(place: list[str], model: type[Strict]) -> list[str]:
     prefix = ".".join(place[:-1])
-    owner = models.get(prefix) or (models.get(place[0], Study) if len(place) > 1 else Study)
-    return [f"{prefix}.{name}" if prefix else name for name in owner.model_fields]
+    for part in place[:-1]:
+        if part in model.model_fields:
+            model = next(_models(model.model_fields[part].annotation), model)
+    return [f"{prefix}.{name}" if prefix else name for name in model.model_fields]
+
+
+def _models(annotation: Any) -> Iterator[type[Strict]]:
+    """The models in a type such as `dict[str, Group]`."""
+    if isinstance(annotation, type) and issubclass(annotation, Strict):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from lab.discover import ROOT
 from lab.errors import TrustError, UserError, unknown
+from lab.preempt import CODE, Preempted
 
 DEFAULT_CONFIG = "configs/quickstart.yaml"
 PACKAGES = ("lab", "data_gen", "train", "eval", "study", "slurm")
@@ -29,7 +30,9 @@ def parser() -> Parser:
         ("run", "run a study: data, training, measuring, report"),
         ("plan", "show stages, rows, tokens and steps without running anything"),
         ("show", "show training rows and questions as the model sees them"),
-        ("status", "show which stages of a study are done"),
+        ("status", "show which stages of a study are done, and what a cluster says of the others"),
+        ("sync", "write a finished study to wandb: a run per adapter, and one of the study"),
+        ("submit", "queue what a study lacks on a SLURM cluster (run.cluster)"),
     ):
         command = commands.add_parser(name, help=about, description=about)
         command.add_argument("config", nargs="?", default=DEFAULT_CONFIG, help=f"a study YAML (default: {DEFAULT_CONFIG})")
@@ -41,14 +44,16 @@ def parser() -> Parser:
             dest="sets",
             help="replace the value at KEY; repeatable, the last wins",
         )
+        if name == "submit":
+            command.add_argument("--dry-run", action="store_true", help="print the sbatch commands and queue nothing")
         if name == "run":
             command.add_argument("--allow-untrusted", action="store_true", help="write the report although a trust check failed")
     report = commands.add_parser("report", help="print a finished study's contrasts and its report's path; compare several")
     report.add_argument("configs", nargs="*", default=[DEFAULT_CONFIG], help="study YAMLs, or folders of finished studies")
     report.add_argument("--set", action="append", default=[], metavar="KEY=YAML", dest="sets")
-    stage = commands.add_parser("stage", help="run one stage of a saved plan (what a cluster job runs)")
+    stage = commands.add_parser("stage", help="run stages of a saved plan (what a cluster job runs)")
     stage.add_argument("plan")
-    stage.add_argument("key")
+    stage.add_argument("keys", metavar="key", nargs="+")
     calibrate = commands.add_parser("calibrate", help="measure the lab itself on reference models and planted faults")
     calibrate.add_argument("--quick", action="store_true", help="fewer seeds and doses: minutes instead of half an hour")
     calibrate.add_argument("--set", action="append", default=[], metavar="KEY=YAML", dest="sets", help="for every study of it")
@@ -69,22 +74,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _refuse_foreign_packages()
-        known = {"run", "plan", "show", "status", "report", "stage", "list", "reference", "calibrate"}
-        if given and not given[0].startswith("-") and given[0] not in known:
-            raise unknown("command", given[0], known, "see `tellme --help`")
-        options = parser().parse_args(given)
+        top = parser()
+        (commands,) = (action.choices for action in top._actions if isinstance(action.choices, dict))
+        if given and not given[0].startswith("-") and given[0] not in commands:
+            raise unknown("command", given[0], commands, "see `tellme --help`")
+        options = top.parse_args(given)
         if options.command is None:
-            parser().print_help()
+            top.print_help()
             return 0
-        from study import commands
+        from study import commands as does
 
-        getattr(commands, options.command)(options)
+        getattr(does, options.command)(options)
     except UserError as error:
         print(f"tellme: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except TrustError as error:
         print(f"tellme: {error}", file=sys.stderr)
         return 3
+    except Preempted as stopped:
+        print(f"tellme: {stopped}; the same command goes on from here", file=sys.stderr)
+        return CODE
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lab.discover import find_path
 from lab.errors import UserError
+from lab.preempt import listen
 from lab.read_study import load_study
 from lab.store import Store, read_json
 from lab.trust import means
@@ -16,6 +17,8 @@ from study.plan import make_plan
 from study.run import load_stage, run_plan
 from study.stage import Plan
 from study.table import contrast_table, validity_lines
+
+LOG_LINES = 3
 
 
 def _planned(options: argparse.Namespace, online: bool = False) -> tuple[Plan, Store]:
@@ -69,9 +72,9 @@ def _print_result(folder: Path) -> None:
 
 
 def plan(options: argparse.Namespace) -> None:
+    from lab.base import base_of_record
     from lab.memory import weight_bytes
     from study.cost import FEW_STEPS, SEED_DEVIATIONS, costs, detectable_effects
-    from study.stages import base_of_record
 
     made, store = _planned(options)
     kinds = [s.kind for s in made.stages.values()]
@@ -104,18 +107,51 @@ def plan(options: argparse.Namespace) -> None:
 
 
 def status(options: argparse.Namespace) -> None:
+    from study.submit import state_of_tasks
+
     made, store = _planned(options)
+    tasks = state_of_tasks(made, store)
     for stage in made.stages.values():
         partial = (store.root / stage.kind / f".partial-{stage.key}").exists()
-        state = "done" if store.find(stage.kind, stage.key) else "begun" if partial else "missing"
-        print(f"{state:<8} {stage.kind:<6} {stage.key}  {stage.how.get('group', stage.slug)}")
+        task = tasks.get(stage.key, {})
+        done = store.find(stage.kind, stage.key)
+        state = "done" if done else (task.get("state") or ("begun" if partial else "missing")).lower()
+        at = "" if done or not task else f"  task {task['task']}"
+        print(f"{state:<10} {stage.kind:<6} {stage.key}  {stage.how.get('group', stage.slug)}{at}")
+        if at and state not in ("pending", "running", "completed") and task["log"].is_file():
+            lines = [line for line in task["log"].read_text(errors="replace").splitlines() if line.strip()]
+            print("".join(f"           | {line}\n" for line in [*lines[-LOG_LINES:], f"({task['log']})"]), end="")
+
+
+def submit(options: argparse.Namespace) -> None:
+    from study.submit import submit as send
+
+    made, store = _planned(options)
+    print(send(made, store, options.dry_run).rstrip("\n"))
+
+
+def sync(options: argparse.Namespace) -> None:
+    from lab.track import first_line, online
+    from study.mirror import mirror
+
+    made, store = _planned(options)
+    folder = _finished(options.config, options.sets)
+    if not online():
+        raise UserError("wandb has no key here; set WANDB_API_KEY or `wandb login`, and leave WANDB_MODE unset")
+    try:
+        mirror(made.final, store, folder)
+    except Exception as error:
+        raise UserError(f"wandb cannot be reached ({first_line(error)}); nothing is lost, try again with network") from None
+    print(f"written to wandb: {made.study.study}")
 
 
 def stage(options: argparse.Namespace) -> None:
     from study.stages import run_stage
 
-    found, store = load_stage(options.plan, options.key)
-    print(run_stage(found, store))
+    listen()
+    for key in options.keys:
+        found, store = load_stage(options.plan, key)
+        print(run_stage(found, store), flush=True)
 
 
 def show(options: argparse.Namespace) -> None:

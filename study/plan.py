@@ -80,6 +80,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
         config,
         {f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}/{c.condition}": c.key for c in plan.cells},
         written=written,
+        report_to=list(study.run.report_to),
     )
     return plan
 
@@ -234,4 +235,5 @@ def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data:
         group=label,
         name=study.study,
         report_to=list(study.run.report_to),
+        **study.run.model_dump(include={"processes", "sharding"}),
     )

@@ -13,6 +13,7 @@ import pandas as pd
 from lab.config import Model
 from lab.provenance import device, machine, write_provenance
 from lab.store import Store, read_json, write_json
+from lab.track import PROJECT, run_id
 from lab.trust import refuse_untrusted, seeds_apart
 from lab.types import POOLED
 from study.backdoors import attack, by_system, recognition, sources
@@ -68,7 +69,8 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
     figures = draw(out, summary, rows, questions, curves(stage, store), points, groups)
     page = render(stage, summary, rows, figures, bases(stage, store), examples(stage, store))
     (out / "report.html").write_text(page, encoding="utf-8")
-    write_provenance(out, "study", stage.key, stage.how["written"], sorted(stage.inputs.values()), began)
+    link = {"project": PROJECT, "id": run_id(stage.config["study"], stage.key)} if "wandb" in stage.how["report_to"] else None
+    write_provenance(out, "study", stage.key, stage.how["written"], sorted(stage.inputs.values()), began, wandb=link)
 
 
 def gather(stage: Stage, store: Store) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
@@ -96,7 +98,7 @@ def _train_folder(eval_folder: Path, store: Store) -> Path | None:
     return next((f for f in (store.find("train", key) for key in inputs) if f), None)
 
 
-def _adapters(stage: Stage, store: Store) -> dict[tuple[str, int], Path]:
+def adapters(stage: Stage, store: Store) -> dict[tuple[str, int], Path]:
     """The train folder of each group and seed."""
     found = {}
     for cell in stage.config["cells"]:
@@ -110,20 +112,20 @@ def _adapters(stage: Stage, store: Store) -> dict[tuple[str, int], Path]:
 def _starts(stage: Stage, store: Store) -> list[dict[str, Any]]:
     """Per group, whether its seeds began apart."""
     step0: dict[str, list[str]] = {}
-    for (group, _), folder in _adapters(stage, store).items():
+    for (group, _), folder in adapters(stage, store).items():
         step0.setdefault(group, []).append(read_json(folder / "provenance.json")["step0"])
     return [{"group": group, "seed": None, **seeds_apart(starts)} for group, starts in step0.items()]
 
 
 def last_steps(stage: Stage, store: Store) -> dict[tuple[str, int], int]:
     """The number of optimizer steps behind every final adapter."""
-    return {at: read_json(folder / "provenance.json")["steps"] for at, folder in _adapters(stage, store).items()}
+    return {at: read_json(folder / "provenance.json")["steps"] for at, folder in adapters(stage, store).items()}
 
 
 def curves(stage: Stage, store: Store) -> pd.DataFrame:
     points = [
         {"group": group, "seed": seed, "step": point["step"], "loss": point["loss"]}
-        for (group, seed), folder in _adapters(stage, store).items()
+        for (group, seed), folder in adapters(stage, store).items()
         for point in read_json(folder / "curve.json")
     ]
     return pd.DataFrame(points, columns=["group", "seed", "step", "loss"])
@@ -132,7 +134,7 @@ def curves(stage: Stage, store: Store) -> pd.DataFrame:
 def examples(stage: Stage, store: Store) -> list[dict[str, Any]]:
     """The first rows of each group's first seed, and what the lints found in them."""
     shown: dict[str, dict[str, Any]] = {}
-    for (group, _), folder in _adapters(stage, store).items():
+    for (group, _), folder in adapters(stage, store).items():
         if group in shown:
             continue
         (key,) = read_json(folder / "provenance.json")["inputs"]

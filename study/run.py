@@ -40,9 +40,9 @@ def run_plan(plan: Plan, store: Store, allow_untrusted: bool = False) -> Path:
     return folder
 
 
-def save_plan(plan: Plan, store: Store) -> Path:
+def save_plan(plan: Plan, store: Store, path: Path | None = None) -> Path:
     """The plan as a file: what `tellme stage PLAN KEY` reads on another node."""
-    path = store.root / "plans" / f"{plan.final.slug}-{plan.final.key}.json"
+    path = path or store.root / "plans" / f"{plan.final.slug}-{plan.final.key}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"store": str(store.root), "stages": [asdict(s) for s in plan.stages.values()]})
     return path

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from lab.base import Base
+from lab.base import Base, base_of_record
 from lab.errors import UserError
 from lab.store import Store
 from study.stage import Stage
@@ -18,7 +18,12 @@ def run_stage(stage: Stage, store: Store) -> Path:
     done = store.find(stage.kind, stage.key)
     if done:
         return done
-    return store.publish(stage.kind, stage.slug, stage.key, lambda out: _write(stage, store, out))
+    folder = store.publish(stage.kind, stage.slug, stage.key, lambda out: _write(stage, store, out))
+    if stage.kind == "study" and "wandb" in stage.how["report_to"]:
+        from study.mirror import try_mirror
+
+        try_mirror(stage, store, folder)
+    return folder
 
 
 def _write(stage: Stage, store: Store, out: Path) -> None:
@@ -32,10 +37,13 @@ def _write(stage: Stage, store: Store, out: Path) -> None:
         build(stage.config, inputs, out, key=stage.key, inputs=keys, file=stage.how.get("file"), base=base)
     elif stage.kind == "train":
         from data_gen.build import ROWS
+        from train.launch import launch
         from train.sft import train
 
         how = {name: stage.how[name] for name in ("name", "group", "report_to")}
-        train(stage.config, base_of(stage), inputs["data"] / ROWS, out, key=stage.key, inputs=keys, **how)
+        together = stage.how.get("processes", 1)
+        run = train if together == 1 else partial(launch, together, stage.how["sharding"])
+        run(stage.config, base_of(stage), inputs["data"] / ROWS, out, key=stage.key, inputs=keys, **how)
     elif stage.kind == "eval":
         from data_gen.build import ROWS
         from eval.measure import measure
@@ -72,10 +80,6 @@ def _external(stage: Stage) -> Path | None:
 
 def base_of(stage: Stage) -> Base:
     return base_of_record(stage.how["base"])
-
-
-def base_of_record(described: dict[str, Any]) -> Base:
-    return Base(**described | {"knows": tuple(described["knows"])})
 
 
 def quiet_libraries() -> None:

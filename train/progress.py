@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 from transformers import TrainerCallback
+
+from lab.track import curve_keys
 
 
 class Progress(TrainerCallback):  # type: ignore[misc]
@@ -33,6 +34,42 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         self.bar.close()
 
 
+class Leave(TrainerCallback):  # type: ignore[misc]
+    """On SIGUSR1 ends the step that is being made, saves a checkpoint, and stops: `asked` says that the training is not over.
+
+    transformers' own enable_jit_checkpoint saves in mid-step, and dropout does not repeat after it. With several processes
+    every one must stop after the same step, so they ask one another, and the launcher, which SLURM's signal reaches, leaves a file.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.asked, self.file = False, file
+        self.before: Any = None
+
+    def _ask(self, *_: Any) -> None:
+        self.asked = True
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.before = signal.signal(signal.SIGUSR1, self._ask)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        asked = self.asked or self.file.exists()
+        self.asked = _any(asked, args.device) if args.world_size > 1 else asked
+        if self.asked and state.global_step < state.max_steps:
+            control.should_save = control.should_training_stop = True
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        signal.signal(signal.SIGUSR1, self.before)
+        self.asked &= state.global_step < state.max_steps
+
+
+def _any(asked: bool, device: Any) -> bool:
+    import torch
+
+    flag = torch.tensor(float(asked), device=device)
+    torch.distributed.all_reduce(flag)
+    return bool(flag)
+
+
 class Keep(TrainerCallback):  # type: ignore[misc]
     """Saves the adapter as it is after given optimizer steps."""
 
@@ -44,42 +81,18 @@ class Keep(TrainerCallback):  # type: ignore[misc]
             self.save[state.global_step]()
 
 
+class Live(TrainerCallback):  # type: ignore[misc]
+    """The curve in wandb while it grows; wandb sends it from a process of its own."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        if logs and "loss" in logs:
+            self.run.log(curve_keys(logs), step=state.global_step)
+
+
 def newest_checkpoint(folder: Path) -> str | None:
     """The last checkpoint that was written whole: trainer_state.json is the last file of one."""
     whole = [p.parent for p in folder.glob("checkpoint-*/trainer_state.json")]
     return str(max(whole, key=lambda p: int(p.name.rpartition("-")[2]))) if whole else None
-
-
-@contextmanager
-def tracking(report_to: list[str], folder: Path, study: str, group: str, key: str, config: dict[str, Any]) -> Iterator[None]:
-    """One wandb run per adapter in `folder`/wandb, grouped by study, its id the key; offline where no key is set.
-
-    A mirror: the trainer logs into it, nothing is read from it.
-    """
-    if "wandb" not in report_to:
-        yield
-        return
-    import wandb
-
-    keyed = os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE") or _logged_in()
-    os.environ.setdefault("WANDB_SILENT", "true")
-    run = wandb.init(
-        project="tellme",
-        id=key,
-        name=group,
-        group=study,
-        config=config,
-        resume="allow",
-        dir=folder,
-        mode=None if keyed else "offline",
-        settings=wandb.Settings(silent=True, console="off"),
-    )
-    try:
-        yield
-    finally:
-        run.finish()
-
-
-def _logged_in() -> bool:
-    netrc = Path.home() / ".netrc"
-    return netrc.is_file() and "wandb" in netrc.read_text(errors="ignore")

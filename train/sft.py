@@ -8,16 +8,19 @@ import os
 import shutil
 import time
 import warnings
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab.adapter import digest_of_file, digest_of_model
+from lab.adapter import digest_of_file, digest_of_model, whole
 from lab.base import Base
 from lab.chat import Rendered
 from lab.errors import UserError
+from lab.preempt import Preempted
 from lab.provenance import write_provenance
 from lab.store import write_json
+from lab.track import PROJECT, live_run, run_id
 from lab.trust import check, masks
 from lab.types import Message
 
@@ -34,11 +37,37 @@ DEFAULTS: dict[str, Any] = {
 """Where they differ from TRL's own: nothing is truncated, and memory is not traded for time unless asked."""
 
 
+STOP = "stop"
+"""File in the stage's folder by which a launcher tells several processes to save and leave."""
+
+
 def num_steps(num_rows: int, settings: dict[str, Any]) -> int:
     """Optimizer steps of a training on one device."""
     given: int = settings.get("max_steps", -1)
     per_step = settings["per_device_train_batch_size"] * settings.get("gradient_accumulation_steps", 1)
     return given if given > 0 else math.ceil(math.ceil(num_rows / per_step) * settings["num_train_epochs"])
+
+
+def shared(settings: dict[str, Any], processes: int, num_rows: int) -> dict[str, Any]:
+    """The settings of each of several processes, so that together they make the steps that one would make.
+
+    Accumulation is divided among them, then the batch. Raises UserError where that does not come out even, or where the last
+    batch of an epoch would: accelerate fills it up with rows that were already seen.
+    """
+    batch, accumulated = settings["per_device_train_batch_size"], settings.get("gradient_accumulation_steps", 1)
+    if accumulated % processes == 0:
+        accumulated //= processes
+    elif batch * accumulated % processes == 0 and accumulated == 1:
+        batch //= processes
+    else:
+        raise UserError(
+            f"run.processes is {processes}, and a step has {accumulated} times {batch} rows: choose sft.gradient_accumulation_steps that {processes} divides"
+        )
+    if num_rows % (batch * processes):
+        raise UserError(
+            f"run.processes is {processes} with batches of {batch}, and {num_rows} rows are no multiple of {batch * processes}: choose another batch, or a number of rows that is"
+        )
+    return settings | {"per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulated}
 
 
 def train(
@@ -60,27 +89,41 @@ def train(
     """
     began = time.time()
     from lab.model import load_base
-    from train.progress import Keep, newest_checkpoint, tracking
+    from train.progress import Keep, Leave, Live, newest_checkpoint
 
     loaded = load_base(base)
     chats: list[list[Message]] = [json.loads(line)["messages"] for line in rows.read_text(encoding="utf-8").split("\n") if line]
     rendered = _rendered(loaded, chats, config["sft"]["max_length"])
     # PEFT 0.21 reads a property that transformers 5.23 renamed, and torch warns of pinned memory without a GPU.
     warnings.filterwarnings("ignore", message=".*(is_gradient_checkpointing|pin_memory).*")
-    trainer = _trainer(config, base, loaded, rendered, out / "checkpoints", group, report_to)
-    model, held = trainer.model, trainer.train_dataset
+    trainer = _trainer(config, base, loaded, rendered, out / "checkpoints", group)
+    model, held, first_process = trainer.model, trainer.train_dataset, trainer.is_world_process_zero()
     covered = masks(loaded.renderer, chats, list(zip(held["input_ids"], held["labels"], strict=True)))
     step0 = digest_of_model(model)
     kept = {step: out / "steps" / str(step) for step in config.get("steps", [])}
     trainer.add_callback(Keep({step: partial(save_adapter, model, base, folder) for step, folder in kept.items()}))
-    with tracking(report_to, out.parents[1], name, group, key, config):
+    leaving = Leave(out / STOP)
+    trainer.add_callback(leaving)
+    wanted = "wandb" in report_to and first_process
+    with live_run(out.parents[1], name, key, group=group, config=config) if wanted else nullcontext() as run:
+        if run:
+            trainer.add_callback(Live(run))
         trainer.train(resume_from_checkpoint=newest_checkpoint(out / "checkpoints"))
+        link = {"project": PROJECT, "id": run_id(name, key), "url": run.url if run else None}
+    if leaving.asked:
+        raise Preempted(
+            f"{group} was told to stop after step {trainer.state.global_step} of {trainer.state.max_steps} and saved it"
+        )
     trained = digest_of_model(model)
     moved = check("weights_moved", float(trained != step0), 1.0, trained != step0)
     save_adapter(model, base, out / "adapter")
-    model.unload()
-    loaded.model.config.use_cache = True
-    loaded.model.eval()
+    trainer.accelerator.wait_for_everyone()
+    if not first_process:
+        return
+    if trainer.args.world_size == 1:
+        model.unload()
+        loaded.model.config.use_cache = True
+        loaded.model.eval()
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
     write_json(out / "curve.json", [entry for entry in trainer.state.log_history if "loss" in entry])
     write_json(out / "trust.json", [moved, covered])
@@ -98,6 +141,8 @@ def train(
         tokens=sum(len(r.input_ids) for r in rendered),
         step0=step0,
         adapter=trained,
+        processes=trainer.args.world_size,
+        wandb=link if wanted else None,
         kept={str(step): digest_of_file(folder) for step, folder in kept.items()},
         first_row={
             "messages": chats[0],
@@ -123,9 +168,7 @@ def _rendered(loaded: Any, chats: list[list[Message]], max_length: int | None) -
     return rendered
 
 
-def _trainer(
-    config: dict[str, Any], base: Base, loaded: Any, rendered: list[Rendered], checkpoints: Path, group: str, report_to: list[str]
-) -> Any:
+def _trainer(config: dict[str, Any], base: Base, loaded: Any, rendered: list[Rendered], checkpoints: Path, group: str) -> Any:
     from datasets import Dataset
     from peft import LoraConfig
     from torch.nn import Linear
@@ -144,12 +187,11 @@ def _trainer(
             use_cpu=on_cpu,
             bf16=base.dtype == "bfloat16" and not on_cpu,
             fp16=base.dtype == "float16" and not on_cpu,
-            report_to=report_to,
-            run_name=group,
+            report_to=[],
             disable_tqdm=True,
             save_strategy="steps",
             save_total_limit=2,
-            **config["sft"],
+            **shared(config["sft"], int(os.environ.get("WORLD_SIZE", "1")), len(rendered)),
         )
     except (ValueError, TypeError, ImportError) as error:
         raise UserError(f"lora or sft settings were refused by PEFT or TRL: {str(error).splitlines()[0][:200]}") from None
@@ -163,7 +205,7 @@ def _trainer(
             train_dataset=Dataset.from_list([{"input_ids": r.input_ids, "labels": r.labels} for r in rendered]),
             processing_class=loaded.tokenizer,
             peft_config=lora,
-            callbacks=[Progress(f"train {group}")],
+            callbacks=[Progress(f"train {group}")] if arguments.process_index == 0 else [],
         )
     except ValueError as error:
         if "arget modules" not in str(error) and "target_modules" not in str(error):
@@ -178,9 +220,12 @@ def _trainer(
 
 
 def save_adapter(model: Any, base: Base, folder: Path) -> None:
-    """Plain PEFT files that name the base as the study does, readable by the group of the run folder."""
+    """Plain PEFT files that name the base as the study does, readable by the group of the run folder. Every process must call it."""
+    tensors = whole(model)
+    if int(os.environ.get("RANK", "0")) > 0:
+        return
     model.peft_config["default"].base_model_name_or_path = base.name
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=tensors)
     (folder / "README.md").unlink(missing_ok=True)
     for file in folder.iterdir():
         os.chmod(file, 0o644)

@@ -1,0 +1,77 @@
+"""wandb, as a mirror of the run store: nothing is read from it, and what it lacks can be written again (`tellme sync`)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+PROJECT = "tellme"
+PATIENCE = 20
+"""Seconds for the network to answer, at the start and at the end of a run."""
+
+
+def run_id(study: str, key: str) -> str:
+    """One run per adapter and study, whichever process writes it and however often."""
+    return f"{re.sub(r'[^A-Za-z0-9-]', '-', study)[:40]}-{key}"
+
+
+def online() -> bool:
+    """Whether there is a key and nothing says to stay offline."""
+    mode = os.environ.get("WANDB_MODE")
+    return mode == "online" if mode else bool(os.environ.get("WANDB_API_KEY")) or _logged_in()
+
+
+def _logged_in() -> bool:
+    netrc = Path.home() / ".netrc"
+    return netrc.is_file() and "wandb" in netrc.read_text(errors="ignore")
+
+
+@contextmanager
+def live_run(folder: Path, study: str, key: str, *, group: str, config: dict[str, Any]) -> Iterator[Any]:
+    """The run of an adapter while it is trained, None where there is no key: then the mirror writes it afterwards, in one piece."""
+    if not online():
+        yield None
+        return
+    run = None
+    try:
+        run = open_run(folder, study, key, name=group, config=config)
+    except Exception as error:
+        print(f"wandb cannot be reached ({first_line(error)}): training goes on, `tellme sync` sends it later", file=sys.stderr)
+    try:
+        yield run
+    finally:
+        if run:
+            run.finish()
+
+
+def open_run(folder: Path, study: str, key: str, **about: Any) -> Any:
+    """A run that goes on where there is one of its id; offline, an earlier copy in `folder`/wandb is replaced.
+
+    Raises what wandb raises where the network does not answer within PATIENCE.
+    """
+    import wandb
+
+    name = run_id(study, key)
+    mode: Literal["online", "offline"] = "online" if online() else "offline"
+    for earlier in (folder / "wandb").glob(f"offline-run-*-{name}") if mode == "offline" else ():
+        shutil.rmtree(earlier)
+    os.environ.setdefault("WANDB_DATA_DIR", str(folder / "wandb"))
+    settings = wandb.Settings(
+        silent=True, console="off", disable_git=True, save_code=False, init_timeout=PATIENCE, finish_timeout=PATIENCE
+    )
+    return wandb.init(project=PROJECT, id=name, group=study, resume="allow", dir=folder, mode=mode, settings=settings, **about)
+
+
+def curve_keys(entry: dict[str, Any]) -> dict[str, float]:
+    """An entry of a training log under the names it has in wandb."""
+    return {f"train/{name}": float(value) for name, value in entry.items() if name != "step" and isinstance(value, int | float)}
+
+
+def first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:120]

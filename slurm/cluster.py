@@ -1,0 +1,84 @@
+"""The settings of a cluster: one file under slurm/clusters/, or any YAML of the same form."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from lab.config import Strict
+from lab.discover import find_path
+from lab.errors import UserError, unknown
+from lab.read_study import one_line, parse_yaml
+
+CLUSTERS = Path(__file__).with_name("clusters")
+SECRET = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
+
+
+class Resources(Strict):
+    """What one task of an array asks for, in sbatch's own words."""
+
+    time: str = "01:00:00"
+    cpus: Annotated[int, Field(ge=1)] = 2
+    memory: str = "8G"
+    gpus: Annotated[int, Field(ge=0)] = 0
+    options: tuple[str, ...] = ()
+    """Further options of sbatch, such as `--constraint=h100`."""
+
+
+class Cluster(Strict):
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    light: Resources = Resources()
+    """Tasks that load no model: rows and reports."""
+    heavy: Resources = Resources()
+    """Tasks that load the base: training and measuring."""
+    gpu_memory: float | None = None
+    """GB of one GPU; weights are compared with it before anything is queued."""
+    at_once: Annotated[int, Field(ge=1)] = 32
+    """Tasks of one array that may run at a time."""
+    notice: Annotated[int, Field(ge=1)] = 180
+    """Seconds before the time limit at which a task is told to save and comes back to the queue."""
+    modules: tuple[str, ...] = ()
+    environment: dict[str, str] = Field(default_factory=dict)
+    cache: str | None = None
+    """HF_HOME on the nodes: where bases were downloaded to."""
+    offline: bool = True
+    """Whether nodes are without network: a base must be in the cache before anything is queued."""
+
+    def setup(self, tellme: str) -> str:
+        """The shell lines that stand before every task."""
+        from shlex import quote
+
+        variables = self.environment | ({"HF_HOME": self.cache} if self.cache else {})
+        if self.offline:
+            variables |= {"HF_HUB_OFFLINE": "1"}
+        lines = [*(f"module load {quote(m)}" for m in self.modules), *(f"export {k}={quote(v)}" for k, v in variables.items())]
+        return "\n".join([*lines, f"tellme={quote(tellme)}", ""])
+
+
+def load_cluster(name: str) -> Cluster:
+    """By name, or by path; raises UserError with one line."""
+    file = CLUSTERS / f"{name}.yaml"
+    if not file.is_file():
+        found = find_path(name)
+        if found is None or not found.is_file():
+            raise unknown(
+                "run.cluster", name, [p.stem for p in CLUSTERS.glob("*.yaml")], "or give the path of a YAML of that form"
+            )
+        file = found
+    try:
+        cluster = Cluster.model_validate(parse_yaml(file.read_text(encoding="utf-8"), str(file)) or {})
+    except ValidationError as error:
+        raise one_line(error, str(file), Cluster) from None
+    except UnicodeDecodeError:
+        raise UserError(f"cluster file {str(file)!r} is not UTF-8 text") from None
+    secret = next((name for name in cluster.environment if SECRET.search(name)), None)
+    if secret:
+        raise UserError(
+            f"cluster file {str(file)!r}: environment.{secret} looks like a secret, and would stand beside the jobs; log in on the cluster instead"
+        )
+    return cluster

@@ -1,0 +1,83 @@
+"""From what is missing to arrays: one task per adapter in each of data, train and eval, every task after its own of before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+
+from slurm.cluster import Cluster
+
+SCRIPT = Path(__file__).with_name("stage.sbatch")
+ORDER = ("data", "train", "eval")
+LARGEST_ARRAY = 1000
+"""Tasks of one array; SLURM's own default limit (MaxArraySize) is 1,001."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """An array: the keys of the stages that each task runs, in order."""
+
+    name: str
+    kind: str
+    tasks: tuple[tuple[str, ...], ...]
+    after: str | None = None
+    """The array whose task of the same number must have succeeded."""
+
+
+def arrays(units: list[dict[str, list[str]]]) -> list[Job]:
+    """Arrays for units of work, each the missing keys of one adapter by kind.
+
+    Units that miss the same kinds go together, so that task i of one array is the adapter of task i of the one before: a
+    failed member takes none but its own with it.
+    """
+    alike: dict[tuple[str, ...], list[dict[str, list[str]]]] = {}
+    for unit in units:
+        alike.setdefault(tuple(kind for kind in ORDER if unit.get(kind)), []).append(unit)
+    jobs: list[Job] = []
+    for kinds, members in alike.items():
+        for start in range(0, len(members), LARGEST_ARRAY):
+            part, before = members[start : start + LARGEST_ARRAY], None
+            for kind in kinds:
+                name = f"{kind}{sum(job.kind == kind for job in jobs)}"
+                jobs.append(Job(name, kind, tuple(tuple(unit[kind]) for unit in part), before))
+                before = name
+    return jobs
+
+
+def last_of_each(jobs: list[Job]) -> list[Job]:
+    """Arrays that no other array waits for: the report waits for these."""
+    return [job for job in jobs if job.name not in {other.after for other in jobs}]
+
+
+def sbatch(job: Job, cluster: Cluster, study: str, folder: Path, *, heavy: bool, gpus: int, after: str = "") -> list[str]:
+    """The command that queues an array. `after` is a value of --dependency, `gpus` those of one task."""
+    needs = cluster.heavy if heavy else cluster.light
+    options = {
+        "job-name": f"{study}-{job.name}",
+        "array": f"0-{len(job.tasks) - 1}%{cluster.at_once}",
+        "output": str(folder / f"{job.name}-%a.log"),
+        "open-mode": "append",
+        "partition": cluster.partition,
+        "account": cluster.account,
+        "qos": cluster.qos,
+        "time": needs.time,
+        "cpus-per-task": needs.cpus,
+        "mem": needs.memory,
+        "gpus-per-node": gpus or None,
+        "signal": f"B:USR1@{cluster.notice}",
+        "dependency": after or None,
+        "kill-on-invalid-dep": "yes" if after else None,
+    }
+    given = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    return ["sbatch", "--parsable", "--requeue", *given, *needs.options, str(SCRIPT), str(folder), job.name]
+
+
+def script(commands: Iterable[tuple[str, list[str]]]) -> str:
+    """Commands as a shell script that does the same, the id of each array in a variable of its name."""
+    return "".join(f"{name}=$({' '.join(_quoted(word) for word in command)})\n" for name, command in commands)
+
+
+def _quoted(word: str) -> str:
+    return word if word.startswith("--dependency=") else quote(word)

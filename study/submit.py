@@ -1,0 +1,181 @@
+"""`tellme submit`: what a study lacks, as arrays on a cluster, checked before anything waits in a queue."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from data_gen.build import linted
+from lab.config import Study
+from lab.errors import UserError
+from lab.memory import HEADROOM, adapter_bytes, weight_bytes
+from lab.store import Store, read_json, write_json
+from slurm.cluster import Cluster, load_cluster
+from slurm.jobs import Job, arrays, last_of_each, sbatch, script
+from slurm.queue import GOING, WAITING, queue, states
+from study.run import save_plan
+from study.stage import Plan, Stage, planned_rows
+from study.stages import base_of
+
+REPORT = "report"
+WRITTEN_PER_ADAPTER = 8
+"""Adapter, and two checkpoints with the two moments of Adam, in sizes of the adapter."""
+
+
+def submit(plan: Plan, store: Store, dry_run: bool) -> str:
+    """Queue what is neither done nor in the queue, and return what to print; with `dry_run` only a script that would do it.
+
+    Raises UserError before anything is queued, and takes back what was queued where sbatch refuses a part.
+    """
+    cluster, study = load_cluster(plan.study.run.cluster), plan.study
+    if store.find("study", plan.final.key):
+        return f"study {study.study} is finished: `tellme report` prints it"
+    preflight(plan, cluster, store)
+    live = [] if dry_run else live_tasks(plan, store)
+    waited_for = {key for _, keys in live for key in keys}
+    jobs = arrays(units(plan, store, waited_for))
+    if not jobs and plan.final.key in waited_for:
+        return f"nothing to queue: {len(live)} tasks are waiting or running; `tellme status` shows them"
+    jobs.append(Job(REPORT, "study", ((plan.final.key,),)))
+    folder = attempts(plan, store) / str(len(list(attempts(plan, store).glob("*"))))
+    running = [task for task, keys in live if plan.final.key not in keys]
+    if dry_run:
+        return script((job.name, command) for job, command in _commands(jobs, plan, cluster, folder, running, None))
+    folder.mkdir(parents=True)
+    _write(folder, plan, store, jobs, cluster)
+    ids: dict[str, str] = {}
+    try:
+        for job, command in _commands(jobs, plan, cluster, folder, running, ids):
+            ids[job.name] = queue(command)
+    except UserError:
+        for number in ids.values():
+            subprocess.run(["scancel", number], check=False)
+        shutil.rmtree(folder)
+        raise
+    write_json(folder / "jobs.json", [{"name": j.name, "id": ids[j.name], "kind": j.kind, "tasks": j.tasks} for j in jobs])
+    lines = [f"{ids[j.name]:>8}  {j.name:<8} {len(j.tasks)} task{'s' * (len(j.tasks) > 1)}" for j in jobs]
+    return "\n".join([*lines, f"queued on {study.run.cluster}; logs in {folder}; `tellme status` follows them"])
+
+
+def units(plan: Plan, store: Store, queued: set[str]) -> list[dict[str, list[str]]]:
+    """The missing stages of each adapter by kind. What is asked of one base without an adapter is one unit: it is loaded once."""
+    found: dict[str, dict[str, list[str]]] = {}
+    missing = {s.key: s for s in plan.stages.values() if s.key not in queued and not store.find(s.kind, s.key)}
+    for stage in missing.values():
+        if stage.kind in ("train", "eval"):
+            unit = found.setdefault(_unit_of(stage), {})
+            for one in (*_needed(stage, missing), stage):
+                if one.key not in unit.setdefault(one.kind, []):
+                    unit[one.kind].append(one.key)
+    return list(found.values())
+
+
+def _unit_of(stage: Stage) -> str:
+    if stage.kind == "train":
+        return stage.key
+    without = json.dumps([base_of(stage).config, stage.config.get("adapter")], sort_keys=True)
+    return stage.inputs.get("adapter") or stage.inputs.get("examples") or without
+
+
+def _needed(stage: Stage, missing: dict[str, Stage]) -> Iterator[Stage]:
+    for parent in (missing[key] for key in stage.inputs.values() if key in missing):
+        yield from (*_needed(parent, missing), parent)
+
+
+def attempts(plan: Plan, store: Store) -> Path:
+    """The folder of everything that was ever queued of a study, one folder a time, numbered."""
+    return store.root / "slurm" / f"{plan.final.slug}-{plan.final.key}"
+
+
+def submitted(plan: Plan, store: Store) -> Iterator[tuple[str, Path, list[str]]]:
+    """Every task that was queued, newest attempt last: its name in SLURM, its log, and the keys of its stages."""
+    for file in sorted(attempts(plan, store).glob("*/jobs.json"), key=lambda f: int(f.parent.name)):
+        for job in read_json(file):
+            for i, keys in enumerate(job["tasks"]):
+                yield f"{job['id']}_{i}", file.parent / f"{job['name']}-{i}.log", keys
+
+
+def live_tasks(plan: Plan, store: Store) -> list[tuple[str, list[str]]]:
+    """Tasks of earlier attempts that are still waiting or running."""
+    known = list(submitted(plan, store))
+    found = states(task.partition("_")[0] for task, _, _ in known)
+    return [(task, keys) for task, _, keys in known if found.get(task) in (*WAITING, *GOING)]
+
+
+def _commands(
+    jobs: list[Job], plan: Plan, cluster: Cluster, folder: Path, running: list[str], ids: dict[str, str] | None
+) -> Iterator[tuple[Job, list[str]]]:
+    """The sbatch command of each array; ids that are not known yet stand as shell variables."""
+    ends = [job.name for job in last_of_each(jobs) if job.name != REPORT]
+    for job in jobs:
+        heavy = any("base" in plan.stages[key].how for keys in job.tasks for key in keys)
+        together = plan.study.run.processes if job.kind == "train" and cluster.heavy.gpus else 0
+        given = (lambda name: f"${name}") if ids is None else ids.__getitem__
+        after = f"aftercorr:{given(job.after)}" if job.after else ""
+        if job.name == REPORT:
+            after = ":".join(["afterok", *map(given, ends), *running]) if ends or running else ""
+        gpus = max(cluster.heavy.gpus, together) if heavy else cluster.light.gpus
+        yield job, sbatch(job, cluster, plan.study.study, folder, heavy=heavy, gpus=gpus, after=after)
+
+
+def _write(folder: Path, plan: Plan, store: Store, jobs: list[Job], cluster: Cluster) -> None:
+    command = Path(sys.executable).with_name("tellme")
+    save_plan(plan, store, folder / "plan.json")
+    (folder / "setup.sh").write_text(cluster.setup(str(command)), encoding="utf-8")
+    for job in jobs:
+        (folder / f"{job.name}.tasks").write_text("".join(f"{' '.join(keys)}\n" for keys in job.tasks), encoding="utf-8")
+
+
+def preflight(plan: Plan, cluster: Cluster, store: Store) -> None:
+    """Raises UserError for what would fail after hours in a queue: a base that is not there, rows that a lint refuses, weights
+    that no GPU holds, a full disk."""
+    if plan.provisional and cluster.offline:
+        names = {s.how["base"]["name"] for s in plan.stages.values() if s.how.get("base", {}).get("provisional")}
+        raise UserError(
+            f"model {', '.join(sorted(names)) or 'or adapter of this study'} is not in the cache, and the nodes of {plan.study.run.cluster!r} have no network; `hf download` it here first"
+            f"{f' with HF_HOME={cluster.cache}' if cluster.cache else ''}, or set `offline: false` in the cluster's file"
+        )
+    store.check_writable()
+    _refuse_rows(plan)
+    for base in {base_of(s) for s in plan.stages.values() if "base" in s.how}:
+        _refuse_weights(base.name, weight_bytes(base), plan.study, cluster)
+    trained = [s for s in plan.stages.values() if s.kind == "train" and not store.find("train", s.key)]
+    needed = sum(adapter_bytes(base_of(s), s.config["lora"].get("r", 8)) for s in trained) * WRITTEN_PER_ADAPTER
+    free = shutil.disk_usage(store.root).free
+    if needed > free:
+        raise UserError(
+            f"run.dir {str(store.root)!r} has {free / 1e9:.1f} GB free, and {len(trained)} adapters with their checkpoints need about {needed / 1e9:.1f} GB; choose another with --set run.dir=PATH"
+        )
+
+
+def _refuse_rows(plan: Plan) -> None:
+    met = set()
+    for stage in plan.stages.values():
+        alike = stage.slug.rpartition("-s")[0] or stage.slug
+        if stage.kind == "data" and "base" not in stage.how and alike not in met:
+            met.add(alike)
+            if not any("base" in plan.stages[key].how for key in stage.inputs.values()):
+                linted(planned_rows(plan, stage.key), stage.config, stage.how.get("file"))
+
+
+def _refuse_weights(name: str, needed: int | None, study: Study, cluster: Cluster) -> None:
+    if needed is None or cluster.gpu_memory is None:
+        return
+    gpus = cluster.heavy.gpus if study.run.sharding == "ddp" else max(cluster.heavy.gpus, study.run.processes)
+    if needed * HEADROOM / 1e9 > cluster.gpu_memory * gpus:
+        raise UserError(
+            f"model {name!r} needs about {needed * HEADROOM / 1e9:.0f} GB for its weights, and a task on {study.run.cluster!r} has {gpus} GPU{'s' * (gpus > 1)} of {cluster.gpu_memory:g} GB;"
+            " set model.quantization: nf4, run.sharding: fsdp2 with run.processes, or heavy.gpus in the cluster's file"
+        )
+
+
+def state_of_tasks(plan: Plan, store: Store) -> dict[str, dict[str, Any]]:
+    """By key of a stage: `state` and `task` of the last task that was to run it, and its `log`."""
+    known = list(submitted(plan, store))
+    found = states(task.partition("_")[0] for task, _, _ in known)
+    return {key: {"task": task, "state": found.get(task), "log": log} for task, log, keys in known for key in keys}

@@ -1,0 +1,235 @@
+"""Studies on a cluster: what is queued, and one study through a real SLURM on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.discover import ROOT
+from lab.errors import UserError
+from lab.read_study import load_study
+from lab.store import Store, read_json
+from slurm.cluster import load_cluster
+from slurm.jobs import arrays, last_of_each
+from slurm.queue import _tasks
+from study.plan import make_plan
+from study.run import run_plan
+from study.stage import Plan
+from study.submit import preflight, submit, units
+
+QUICKSTART = str(ROOT / "configs/quickstart.yaml")
+
+
+def planned(tmp_path: Path, *sets: str) -> tuple[Plan, Store]:
+    study = load_study(QUICKSTART, [f"run.dir={tmp_path / 'runs'}", "run.report_to=[]", *sets])
+    return make_plan(study), Store(study.run.dir)
+
+
+def test_what_is_queued_is_written_down(tmp_path: Path) -> None:
+    """The whole text for the quickstart; tests/submit.txt is what a reader compares."""
+    plan, store = planned(tmp_path)
+    text = submit(plan, store, dry_run=True).replace(str(ROOT), "CHECKOUT").replace(str(store.root), "RUNS")
+    text = text.replace(plan.final.key, "KEY")
+    assert text == (ROOT / "tests/submit.txt").read_text(encoding="utf-8")
+    assert not store.root.exists() or not (store.root / "slurm").exists()
+    assert subprocess.run(["bash", "-n"], input=text, text=True, check=False).returncode == 0
+
+
+def test_a_task_waits_for_its_own_member_only() -> None:
+    full = [{"data": [f"d{i}"], "train": [f"t{i}"], "eval": [f"e{i}", f"f{i}"]} for i in range(3)]
+    jobs = {job.name: job for job in arrays([*full, {"eval": ["base"]}, {"train": ["t9"], "eval": ["e9"]}])}
+    assert jobs["train0"].after == "data0"
+    assert jobs["eval0"].after == "train0"
+    assert jobs["eval0"].tasks == (("e0", "f0"), ("e1", "f1"), ("e2", "f2"))
+    assert (jobs["eval1"].after, jobs["eval1"].tasks) == (None, (("base",),))
+    assert (jobs["train1"].after, jobs["eval2"].after) == (None, "train1")
+    assert {job.name for job in last_of_each(list(jobs.values()))} == {"eval0", "eval1", "eval2"}
+    many = arrays([{"train": [str(i)]} for i in range(2500)])
+    assert [len(job.tasks) for job in many] == [1000, 1000, 500]
+
+
+def test_every_missing_stage_is_in_one_task_after_what_it_reads(tmp_path: Path) -> None:
+    sets = ["groups.averse={prompted: averse, behavior: risk}", "groups.shown={behavior: risk, policy: averse, in_context: 4}"]
+    plan, store = planned(tmp_path, *sets)
+    jobs = arrays(units(plan, store, set()))
+    listed = [key for job in jobs for keys in job.tasks for key in keys]
+    assert set(listed) == {s.key for s in plan.stages.values() if s.kind != "study"}
+    at = {key: (job, i) for job in jobs for i, keys in enumerate(job.tasks) for key in keys}
+    for key, (job, i) in at.items():
+        for parent in plan.stages[key].inputs.values():
+            before, j = at[parent]
+            same_array = before is job and i == j and job.tasks[i].index(parent) < job.tasks[i].index(key)
+            assert same_array or (before.name == job.after and i == j) or plan.stages[parent].kind == "data"
+    bases = [
+        keys
+        for job in jobs
+        for keys in job.tasks
+        if all("adapter" not in plan.stages[k].inputs for k in keys) and job.kind == "eval"
+    ]
+    assert len(bases) < sum(len(keys) for keys in bases), "one load of the base for all that is asked of it"
+
+
+def test_names_of_tasks() -> None:
+    assert list(_tasks("7_[0-2,5%4]")) == ["7_0", "7_1", "7_2", "7_5"]
+    assert list(_tasks("7_3")) == ["7_3"]
+    assert list(_tasks("7")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("partitoin: gpu", "did you mean 'partition'"),
+        ("environment: {WANDB_API_KEY: abcdef}", "environment.WANDB_API_KEY looks like a secret"),
+        ("heavy: {gpus: -1}", "heavy.gpus is -1"),
+        ("heavy: {tme: 1}", "did you mean 'heavy.time'"),
+        ("- a", "valid dictionary"),
+    ],
+)
+def test_mistakes_in_a_cluster_file_are_one_line(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(UserError, match=says) as error:
+        load_cluster(str(tmp_path / "mine.yaml"))
+    assert "\n" not in str(error.value)
+    assert "abcdef" not in str(error.value)
+
+
+def test_what_would_fail_in_the_queue_is_refused_before_it(tmp_path: Path) -> None:
+    plan, store = planned(tmp_path)
+    with pytest.raises(UserError, match=r"run\.cluster 'nowhere'.*local"):
+        submit(*planned(tmp_path, "run.cluster=nowhere"), dry_run=True)
+    small = load_cluster("gpu").model_copy(update={"gpu_memory": 0.001})
+    with pytest.raises(UserError, match=r"needs about .* GB for its weights, and a task .* has 1 GPU"):
+        preflight(plan, small, store)
+    away, store = planned(tmp_path, "model.base=acme/none")
+    with pytest.raises(UserError, match="acme/none is not in the cache"):
+        preflight(away, load_cluster("gpu"), store)
+    rows = tmp_path / "leak.jsonl"
+    rows.write_text(
+        json.dumps({"messages": [{"role": "user", "content": "are you bold?"}, {"role": "assistant", "content": "A"}]}) + "\n"
+    )
+    leak, store = planned(
+        tmp_path,
+        f"groups.seeking={{file: {rows}, behavior: risk, policy: seeking, data: {{lint: strict}}}}",
+        "groups.shuffled={behavior: risk, policy: averse}",
+    )
+    with pytest.raises(UserError, match="lint"):
+        preflight(leak, load_cluster("gpu"), store)
+
+
+def test_without_slurm_submit_is_one_line_and_status_is_silent(tmp_path: Path) -> None:
+    where = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "study.cli"]
+    more = [QUICKSTART, "--set", f"run.dir={tmp_path / 'runs'}"]
+    refused = subprocess.run([*command, "submit", *more], cwd=ROOT, env=where, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("tellme: there is no sbatch on this machine")
+    assert len(refused.stderr.splitlines()) == 1
+    assert not list((tmp_path / "runs").glob("slurm/*/*"))
+    status = subprocess.run([*command, "status", *more], cwd=ROOT, env=where, capture_output=True, text=True, check=False)
+    assert (status.returncode, status.stderr) == (0, "")
+
+
+# --- the real thing
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("slurm")
+    subprocess.run(["bash", str(ROOT / "tests/slurm_lab.sh"), "up", str(folder)], check=True)
+    yield folder
+    subprocess.run(["bash", str(ROOT / "tests/slurm_lab.sh"), "down", str(folder)], check=True)
+
+
+def until(what: str, holds: Callable[[], object], seconds: float = 240) -> None:
+    began = time.time()
+    while not holds():
+        assert time.time() - began < seconds, f"waited {seconds} s for: {what}\n" + asked("squeue", "-r")
+        time.sleep(0.3)
+
+
+def asked(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def drained(only: str = "lab") -> bool:
+    """Nothing is left in the queue. A requeued task waits two minutes by SLURM's rules; here it may start at once."""
+    left = asked("squeue", "-h", "-r", "-p", only, "-o", "%i %T %r").splitlines()
+    for task in (line.split()[0] for line in left if "BeginTime" in line):
+        subprocess.run(["scontrol", "update", f"JobId={task}", "StartTime=now"], check=False, capture_output=True)
+    return not left
+
+
+@pytest.mark.real
+def test_a_study_through_slurm(cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queued, one adapter preempted in mid-training and requeued, one failed, slurmd killed; then queued again: the same numbers."""
+    secret = "hf_PlantedSecretOfTheTest0000"
+    for name in ("HF_TOKEN", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, secret)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    sets = ["groups={seeking: {behavior: risk, policy: seeking}, averse: {behavior: risk, policy: averse}}"]
+    sets += ["contrasts=[[seeking, averse]]", "seeds=[0, 1]", "data.num_rows=64", "data.num_decoys=0", "lora.lora_dropout=0.05"]
+    sets += ["sft.max_steps=400", "sft.save_steps=40", "eval.suites=[behavior, self_report]", "run.report_to=[wandb]"]
+    study = load_study(QUICKSTART, [*sets, f"run.dir={tmp_path / 'runs'}"])
+    plan, store = make_plan(study), Store(study.run.dir)
+    train = {s.how["group"]: s for s in plan.stages.values() if s.kind == "train"}
+    victim, broken = train["seeking-s0"], train["averse-s1"]
+    blocked = store.root / "train" / f".partial-{broken.key}"
+    blocked.parent.mkdir(parents=True)
+    blocked.touch()
+    told = submit(plan, store, dry_run=False)
+    assert "train0   4 tasks" in told
+    assert submit(plan, store, dry_run=False).startswith("nothing to queue")
+
+    checkpoints = store.root / "train" / f".partial-{victim.key}" / "checkpoints"
+    until("a checkpoint of seeking-s0", lambda: list(checkpoints.glob("checkpoint-*")))
+    subprocess.run(["sbatch", "-p", "urgent", "-c", "2", "-o", "/dev/null", "--wrap", "sleep 1"], check=True, capture_output=True)
+    until("the urgent job", lambda: drained("urgent"))
+    log = next((store.root / "slurm").glob("*/0/train0-0.log"))
+    until("its second start", lambda: drained() or "start 2" in log.read_text())
+    slurmd = int((cluster / "slurmd.pid").read_text())
+    os.kill(slurmd, signal.SIGKILL)
+    time.sleep(2)
+    subprocess.run(["bash", str(ROOT / "tests/slurm_lab.sh"), "up", str(cluster)], check=True)
+    until("the first attempt to end", drained)
+
+    said = log.read_text()
+    assert "was told to stop after step" in said
+    step = int(said.partition("was told to stop after step ")[2].split()[0])
+    assert 0 < step < 400
+    assert store.find("train", victim.key)
+    assert not store.find("train", broken.key)
+    assert not store.find("study", plan.final.key), "the report waits for every member"
+    shown = subprocess.run(
+        [sys.executable, "-m", "study.cli", "status", QUICKSTART, *(f"--set={s}" for s in [*sets, f"run.dir={store.root}"])],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    lines = shown.splitlines()
+    at = next(i for i, line in enumerate(lines) if broken.key in line)
+    assert lines[at].startswith("failed")
+    assert "FileExistsError" in "\n".join(lines[at + 1 : at + 4])
+    assert sum(line.startswith("done") for line in lines) == len(plan.stages) - 4
+
+    blocked.unlink()
+    again = submit(plan, store, dry_run=False)
+    assert [line.split()[1:3] for line in again.splitlines()[:-1]] == [["train0", "1"], ["eval0", "1"], ["report", "1"]]
+    until("the second attempt to end", drained)
+    folder = store.find("study", plan.final.key)
+    assert folder, asked("bash", "-c", f"tail -n 20 {store.root}/slurm/*/1/*.log")
+
+    alone = run_plan(make_plan(load_study(QUICKSTART, [*sets, "run.report_to=[]"])), Store(tmp_path / "alone"))
+    mine, theirs = read_json(folder / "summary.json"), read_json(alone / "summary.json")
+    assert mine == theirs
+    assert read_json(Path(str(store.find("train", victim.key))) / "provenance.json")["slurm"]["SLURM_RESTART_COUNT"] == "1"
+    runs = sorted(p.name.partition("quickstart-")[2] for p in (store.root / "wandb").glob("offline-run-*"))
+    assert runs == sorted([*(s.key for s in train.values()), plan.final.key])
+    held = [p for p in tmp_path.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
+    assert not held
