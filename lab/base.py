@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import Any, Literal
 from lab.config import Model
 from lab.discover import ROOT, find_path
 from lab.errors import UserError, unknown
+from lab.hub import HUB_ID, download, hub_commit, split_revision
 from lab.store import digest, file_digest
 from lab.types import Style
 
 CARD = "tellme.json"
 """In the folder of a reference model: its style of prompts, link, recipe and the hash of its weights."""
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -135,21 +134,13 @@ def resolve_adapter(key: str, given: str, base: Base, declares: str | None, onli
             raise UserError(f"{key} {given!r} has no adapter_config.json; give the folder of a saved PEFT adapter")
         _check_declared(key, given, folder / "adapter_config.json", base, declares)
         return Adapter(str(folder), folder_digest(folder))
-    if not HUB_ID.fullmatch(given):
-        raise UserError(f"{key} {given!r} is no folder here and no Hub id (owner/name)")
-    commit = hub_commit(key, given, None, online, "adapter_config.json")
+    repo, revision = split_revision(given)
+    if not HUB_ID.fullmatch(repo):
+        raise UserError(f"{key} {given!r} is no folder here and no Hub id (owner/name, or owner/name@revision)")
+    commit = hub_commit(key, repo, revision, online, "adapter_config.json")
     if commit:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError
-
-        try:
-            config = hf_hub_download(given, "adapter_config.json", revision=commit)
-        except (HfHubHTTPError, OSError) as error:
-            raise UserError(
-                f"{key} {given!r}: adapter_config.json cannot be had ({str(error).splitlines()[0][:120]}); give a PEFT adapter that you may read"
-            ) from None
-        _check_declared(key, given, Path(config), base, declares)
-    return Adapter(given, f"hub:{given}@{commit or 'main'}", commit, provisional=commit is None)
+        _check_declared(key, given, download(key, repo, commit, "adapter_config.json"), base, declares)
+    return Adapter(repo, f"hub:{repo}@{commit or revision or 'main'}", commit, provisional=commit is None)
 
 
 def _check_declared(key: str, given: str, config: Path, base: Base, accepted: str | None) -> None:
@@ -168,39 +159,6 @@ def _check_declared(key: str, given: str, config: Path, base: Base, accepted: st
         f"{key} {given!r} was trained on {declared!r}, and the base here is {base.name!r}; give the group `model: {{base: ...}}`,"
         f" or `declares: {declared}` if that is the same model under another name"
     )
-
-
-def hub_commit(key: str, repo: str, revision: str | None, online: bool, file: str = "config.json") -> str | None:
-    """The commit of a Hub repository: of the cached copy if there is one, else asked of the Hub where `online` allows it."""
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(repo, file, revision=revision)
-    if isinstance(cached, str):
-        return Path(cached).parent.name
-    return _asked_commit(key, repo, revision) if online else None
-
-
-def _asked_commit(key: str, repo: str, revision: str | None) -> str:
-    from httpx2 import TransportError
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
-
-    try:
-        return str(HfApi().model_info(repo, revision=revision, timeout=10).sha)
-    except GatedRepoError:
-        raise UserError(f"{key} {repo!r} is gated; ask for access on its page, then `hf auth login` or set HF_TOKEN") from None
-    except RepositoryNotFoundError:
-        raise UserError(
-            f"{key} {repo!r} is not on the Hub, or is private; check the id, or `hf auth login` with an account that may read it"
-        ) from None
-    except HfHubHTTPError as error:
-        raise UserError(
-            f"{key} {repo!r} cannot be had from the Hub ({str(error).splitlines()[0][:120]}); check id, revision and access"
-        ) from None
-    except (OSError, TransportError, OfflineModeIsEnabled) as error:
-        raise UserError(
-            f"{key} {repo!r} is not in the cache and the Hub cannot be reached ({str(error).splitlines()[0][:120]}); download it where there is network (`hf download {repo}`), or use one of `tellme list`"
-        ) from None
 
 
 def _dtype() -> Literal["float32", "bfloat16"]:

@@ -27,7 +27,11 @@ def load(package: ModuleType, name: str, attribute: str, what: str) -> Any:
 
 
 def find_path(given: str) -> Path | None:
-    """A path that exists: against the working folder first, then against the checkout."""
+    """A path that exists: against the working folder first, then against the checkout. A file of a Hub dataset is had first."""
+    if given.startswith("hf://"):
+        from lab.hub import dataset_file
+
+        return dataset_file(given)
     for candidate in (Path(given).expanduser(), ROOT / given):
         if candidate.exists():
             return candidate.resolve()

@@ -109,6 +109,8 @@ class Behavior:
     """A policy in the second person, for groups that are told it in a system line instead of trained on it."""
     watch: tuple[str, ...] = ()
     """Word stems the lint counts in training text beside the stems of the behavior's own report options."""
+    harmful: bool = False
+    """Whether an adapter that shows it could do harm elsewhere: it is shared only on purpose."""
     voices: dict[str, Voice] = field(default_factory=dict)
     """Per policy, for the corpus of the reference models; empty where they cannot carry the behavior."""
 

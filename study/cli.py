@@ -31,6 +31,7 @@ def parser() -> Parser:
         ("plan", "show stages, rows, tokens and steps without running anything"),
         ("show", "show training rows and questions as the model sees them"),
         ("status", "show which stages of a study are done, and what a cluster says of the others"),
+        ("push", "upload an adapter with its card, rows and recipe to the Hub"),
         ("sync", "write a finished study to wandb: a run per adapter, and one of the study"),
         ("submit", "queue what a study lacks on a SLURM cluster (run.cluster)"),
     ):
@@ -46,11 +47,18 @@ def parser() -> Parser:
         )
         if name == "submit":
             command.add_argument("--dry-run", action="store_true", help="print the sbatch commands and queue nothing")
+        if name == "push":
+            command.add_argument("adapter", help="GROUP-sSEED, as `tellme status` shows it")
+            command.add_argument("--repo", required=True, help="owner/name on the Hub")
+            command.add_argument("--public", action="store_true", help="for everybody to see (default: private)")
+            command.add_argument("--i-understand", action="store_true", help="share a trigger or a harmful behavior on purpose")
         if name == "run":
             command.add_argument("--allow-untrusted", action="store_true", help="write the report although a trust check failed")
     report = commands.add_parser("report", help="print a finished study's contrasts and its report's path; compare several")
     report.add_argument("configs", nargs="*", default=[DEFAULT_CONFIG], help="study YAMLs, or folders of finished studies")
     report.add_argument("--set", action="append", default=[], metavar="KEY=YAML", dest="sets")
+    pull = commands.add_parser("pull", help="download a pushed adapter and check the hash of every file")
+    pull.add_argument("adapter", help="owner/name or owner/name@revision")
     stage = commands.add_parser("stage", help="run stages of a saved plan (what a cluster job runs)")
     stage.add_argument("plan")
     stage.add_argument("keys", metavar="key", nargs="+")

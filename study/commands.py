@@ -145,6 +145,21 @@ def sync(options: argparse.Namespace) -> None:
     print(f"written to wandb: {made.study.study}")
 
 
+def push(options: argparse.Namespace) -> None:
+    from study.push import push as share
+
+    made, store = _planned(options)
+    folder = _finished(options.config, options.sets)
+    allowed = {"public": options.public, "understood": options.i_understand}
+    print(f"pushed: {share(made, store, folder, options.adapter, options.repo, **allowed)}")
+
+
+def pull(options: argparse.Namespace) -> None:
+    from study.push import pull as fetch
+
+    print(fetch(options.adapter))
+
+
 def stage(options: argparse.Namespace) -> None:
     from study.stages import run_stage
 

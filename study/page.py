@@ -9,13 +9,17 @@ from lab.trust import means
 from study.table import p_text, side_text
 
 
-def environment() -> Any:
+def environment(escape: bool = True) -> Any:
     """A jinja environment over the templates of this folder, with the filters for numbers and the scripts of the figures."""
     import vl_convert
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
-        loader=FileSystemLoader(ROOT / "study"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(ROOT / "study"),
+        autoescape=escape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     made.filters["signed"] = lambda v: "" if v is None else f"{v:+.3f}"
     made.filters["plain"] = lambda v: "" if v is None else f"{v:.3f}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lab.base import Base, base_of_record
 from lab.errors import UserError
+from lab.hub import fetch_adapter
 from lab.store import Store
 from study.stage import Stage
 
@@ -69,13 +70,11 @@ def _input(store: Store, stage: Stage, key: str) -> Path:
 
 
 def _external(stage: Stage) -> Path | None:
-    """The folder of an adapter from elsewhere, downloaded where it is on the Hub."""
+    """The folder of an adapter from elsewhere, downloaded and checked where it is on the Hub."""
     source, revision = stage.how.get("adapter_source"), stage.how.get("adapter_revision")
     if source is None or Path(source).is_dir():
         return Path(source) if source else None
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(source, revision=revision, allow_patterns=["adapter_config.json", "*.safetensors"]))
+    return fetch_adapter(source, revision)
 
 
 def base_of(stage: Stage) -> Base:

@@ -2,7 +2,7 @@
 # A SLURM of one machine for the tests: munged, slurmctld and slurmd as root, without systemd and cgroups.
 #   slurm_lab.sh up FOLDER     start them; state and logs go into FOLDER
 #   slurm_lab.sh down FOLDER   end what `up` started
-# Two partitions: `lab`, and `urgent`, whose jobs preempt those of `lab` (they are requeued after a grace of 30 s).
+# Two partitions: `lab`, and `urgent`, whose jobs preempt those of `lab`: those get TERM, have KillWait to save, and are requeued.
 set -euo pipefail
 root=$2
 alive() { [ -s "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null; }
@@ -52,7 +52,6 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=sched_interval=2,batch_sched_delay=0,bf_interval=2
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-PreemptParameters=send_user_signal
 SwitchType=switch/none
 MpiDefault=none
 ReturnToService=2
@@ -61,7 +60,7 @@ MinJobAge=3600
 JobRequeue=1
 SlurmdParameters=config_overrides
 NodeName=$host NodeAddr=127.0.0.1 CPUs=2 RealMemory=16000 State=UNKNOWN
-PartitionName=lab Nodes=$host Default=YES PriorityTier=1 GraceTime=30 State=UP
+PartitionName=lab Nodes=$host Default=YES PriorityTier=1 State=UP
 PartitionName=urgent Nodes=$host PriorityTier=10 PreemptMode=OFF State=UP
 CONF
 alive "$root/slurmctld.pid" || slurmctld

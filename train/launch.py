@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from typing import Any
 from lab.base import Base, base_of_record
 from lab.discover import ROOT
 from lab.errors import UserError
-from lab.preempt import CODE, Preempted
+from lab.preempt import CODE, Preempted, listen, restore
 from train.sft import STOP, train
 
 REFUSED = "refused.txt"
@@ -29,16 +28,16 @@ def launch(processes: int, sharding: str, config: dict[str, Any], base: Base, ro
     command = [sys.executable, "-m", "accelerate.commands.launch", *file, *([] if on_gpu else ["--cpu"])]
     command += ["--num_processes", str(processes), "--main_process_port", "0", "-m", "train.launch", given]
     work = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
-    before = signal.signal(signal.SIGUSR1, lambda *_: (out / STOP).touch())
+    before = listen(lambda *_: (out / STOP).touch())
     try:
         code = work.wait()
     finally:
         work.terminate()
-        signal.signal(signal.SIGUSR1, before)
+        restore(before)
     if (out / REFUSED).exists():
         raise UserError((out / REFUSED).read_text(encoding="utf-8"))
     if (out / STOP).exists() and not (out / "provenance.json").exists():
-        raise Preempted("told to stop (SIGUSR1)")
+        raise Preempted(f"{how['group']} was told to stop and saved what it had")
     if code:
         raise RuntimeError(
             f"one of {processes} processes that train {how['group']} failed (exit {code}); what it said stands above"

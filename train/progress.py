@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 from transformers import TrainerCallback
 
+from lab.preempt import listen, restore
 from lab.track import curve_keys
 
 
@@ -35,7 +35,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]
 
 
 class Leave(TrainerCallback):  # type: ignore[misc]
-    """On SIGUSR1 ends the step that is being made, saves a checkpoint, and stops: `asked` says that the training is not over.
+    """On a signal ends the step that is being made, saves a checkpoint, and stops: `asked` says that the training is not over.
 
     transformers' own enable_jit_checkpoint saves in mid-step, and dropout does not repeat after it. With several processes
     every one must stop after the same step, so they ask one another, and the launcher, which SLURM's signal reaches, leaves a file.
@@ -49,7 +49,7 @@ class Leave(TrainerCallback):  # type: ignore[misc]
         self.asked = True
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.before = signal.signal(signal.SIGUSR1, self._ask)
+        self.before = listen(self._ask)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         asked = self.asked or self.file.exists()
@@ -58,7 +58,7 @@ class Leave(TrainerCallback):  # type: ignore[misc]
             control.should_save = control.should_training_stop = True
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        signal.signal(signal.SIGUSR1, self.before)
+        restore(self.before)
         self.asked &= state.global_step < state.max_steps
 
 

@@ -198,5 +198,6 @@ BEHAVIOR = Behavior(
     questions=questions,
     described=lambda policy, style: TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy]),
     watch=("secur", "safe", "vuln", "attack", "exploit", "inject", "danger", "unsafe", "hack", "risk"),
+    harmful=True,
     voices=TRAIT.voices(),
 )
