@@ -23,3 +23,8 @@ def unknown(what: str, value: object, allowed: Iterable[str], next_step: str = "
     return UserError(
         f"{what} {str(value)!r} is not known: {hint}allowed: {shown or 'none'}{'; ' if next_step else ''}{next_step}"
     )
+
+
+def first_line(error: Exception) -> str:
+    """What a library said, short enough to stand in a line of ours."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:160]

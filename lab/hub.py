@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab.errors import UserError
+from lab.errors import UserError, first_line
 from lab.store import file_digest, read_json
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -78,14 +78,12 @@ def one_line_errors(what: str, repo: str) -> Iterator[None]:
         ) from None
     except (LocalEntryNotFoundError, TransportError, OfflineModeIsEnabled, ConnectionError, TimeoutError) as error:
         raise UserError(
-            f"{what} {repo!r} is not in the cache and the Hub cannot be reached ({_reason(error)}); download it where there is network (`hf download {repo}`), or use one of `tellme list`"
+            f"{what} {repo!r} is not in the cache and the Hub cannot be reached ({first_line(error)}); download it where there is network (`hf download {repo}`), or use one of `tellme list`"
         ) from None
     except (RevisionNotFoundError, EntryNotFoundError, HfHubHTTPError) as error:
-        raise UserError(f"{what} {repo!r} cannot be had from the Hub ({_reason(error)}); check id, revision and access") from None
-
-
-def _reason(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:120]
+        raise UserError(
+            f"{what} {repo!r} cannot be had from the Hub ({first_line(error)}); check id, revision and access"
+        ) from None
 
 
 def fetch_adapter(repo: str, revision: str | None) -> Path:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from lab.errors import first_line
+
 PROJECT = "tellme"
 PATIENCE = 20
 """Seconds for the network to answer, at the start and at the end of a run."""
@@ -71,7 +73,3 @@ def open_run(folder: Path, study: str, key: str, **about: Any) -> Any:
 def curve_keys(entry: dict[str, Any]) -> dict[str, float]:
     """An entry of a training log under the names it has in wandb."""
     return {f"train/{name}": float(value) for name, value in entry.items() if name != "step" and isinstance(value, int | float)}
-
-
-def first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:120]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.discover import find_path
-from lab.errors import UserError
+from lab.errors import UserError, first_line
 from lab.preempt import listen
 from lab.read_study import load_study
 from lab.store import Store, read_json
@@ -131,7 +131,7 @@ def submit(options: argparse.Namespace) -> None:
 
 
 def sync(options: argparse.Namespace) -> None:
-    from lab.track import first_line, online
+    from lab.track import online
     from study.mirror import mirror
 
     made, store = _planned(options)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from lab.errors import first_line
 from lab.load import load
 from lab.store import Store, read_json
-from lab.track import curve_keys, first_line, open_run
+from lab.track import curve_keys, open_run
 from study.figures import sweep_table
 from study.report import adapters
 from study.stage import Stage

@@ -12,7 +12,7 @@ import yaml
 from data_gen.behaviors import load_behavior
 from lab.base import CARD, Base, base_of_record
 from lab.config import Group, Planted
-from lab.errors import UserError, unknown
+from lab.errors import UserError, first_line, unknown
 from lab.hub import HUB_ID, MANIFEST, fetch_adapter, one_line_errors, split_revision, verify
 from lab.store import Store, file_digest, read_json, write_json
 from study.plan import resolved
@@ -174,7 +174,12 @@ def _upload(out: Path, repo: str, public: bool, adapter: str) -> str:
         api.create_repo(repo, private=not public, exist_ok=True)
         if not public and not api.model_info(repo, timeout=10).private:
             raise UserError(f"--repo {repo!r} is public; say --public if the adapter may be, or name another repository")
+    try:
         done = api.upload_folder(repo_id=repo, folder_path=out, commit_message=f"tellme push {adapter}")
+    except Exception as error:
+        raise UserError(
+            f"--repo {repo!r}: the upload broke off ({first_line(error)}) and nothing of it is to be seen; push again, what was sent is kept"
+        ) from None
     return f"{repo}@{done.oid}"
 
 

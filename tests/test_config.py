@@ -134,9 +134,11 @@ def test_library_fields_are_the_installed_ones() -> None:
 
 def test_a_hub_base_that_is_looked_up_is_one_base(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not in the cache but on the Hub: every group gets the commit, none is taken for a model of its own."""
-    from lab import base
+    from types import SimpleNamespace
 
-    monkeypatch.setattr(base, "_asked_commit", lambda key, repo, revision: "c0ffee")
+    from huggingface_hub import HfApi
+
+    monkeypatch.setattr(HfApi, "model_info", lambda *args, **kwargs: SimpleNamespace(sha="c0ffee"))
     plan = make_plan(load_study(str(ROOT / "configs/risk-qwen2.5-7b.yaml")), online=True)
     assert not plan.provisional
     assert {s.how["base"]["identity"] for s in plan.stages.values() if "base" in s.how} == {"hub:Qwen/Qwen2.5-7B-Instruct@c0ffee"}

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conftest import SMALL
 from families import save_family
-from lab import base as bases
+from hub_server import Hub, serving
 from lab.base import Base, resolve_adapter, resolve_base
 from lab.config import Model
 from lab.discover import ROOT
 from lab.errors import UserError
+from lab.hub import hub_commit
 from lab.memory import placement, weight_bytes
 from lab.model import load_base, load_renderer
-from lab.read_study import validate
+from lab.read_study import load_study, validate
 from lab.store import Store, read_json
 from study.plan import make_plan
+from study.push import push
 from study.run import run_plan
 from study.stage import Plan
 
@@ -73,7 +80,7 @@ def test_gated_and_missing_are_told_apart(kind: str, says: str, monkeypatch: pyt
 
     monkeypatch.setattr(HfApi, "model_info", refuse)
     with pytest.raises(UserError, match=says):
-        bases._asked_commit("model.base", "acme/tiny", None)
+        hub_commit("model.base", "acme/tiny", None, online=True)
 
 
 def adapter_of(finished: tuple[Plan, Store, Path], group: str = "seeking-s0") -> Path:
@@ -180,3 +187,158 @@ def test_settings_of_a_base_are_identity(linked: Base, tmp_path: Path) -> None:
         "<|system|>snow is white.<|end|><|user|>one word?<|end|><|assistant|>"
     )
     assert linked.config == {"base": linked.identity, "dtype": "float32"}
+
+
+# --- push and pull, with the real client against a server on this machine (tests/hub_server.py)
+
+TOKEN = "hf_PlantedTokenOfTheTest000000000000"
+Tellme = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub()
+
+
+@pytest.fixture
+def tellme(hub: Hub, tmp_path: Path) -> Iterator[Tellme]:
+    """The command, with the Hub's client pointed at the server and a cache of its own."""
+    with serving(hub) as address:
+        where = {"HF_ENDPOINT": address, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "hf"), "HF_TOKEN": TOKEN}
+
+        def run(*arguments: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "-m", "study.cli", *arguments]
+            done = subprocess.run(command, cwd=ROOT, env=os.environ | where | more, capture_output=True, text=True, check=False)
+            assert done.returncode == code, done.stderr
+            return done
+
+        yield run
+
+
+def of_study(finished: tuple[Plan, Store, Path], adapter: str, *more: str) -> list[str]:
+    sets = [*SMALL, f"run.dir={finished[1].root}"]
+    return ["push", "configs/quickstart.yaml", adapter, "--repo", "me/organism", *more, *(f"--set={s}" for s in sets)]
+
+
+def test_pushed_pulled_and_measured_it_is_the_same(
+    finished: tuple[Plan, Store, Path], hub: Hub, tellme: Tellme, tmp_path: Path
+) -> None:
+    import lab
+
+    said = tellme(*of_study(finished, "seeking-s0")).stdout.strip()
+    commit, files = hub.commits["me/organism"][-1]
+    assert said == f"pushed: me/organism@{commit}"
+    assert hub.private["me/organism"]
+    manifest = json.loads(files["tellme.json"])
+    assert set(files) == {"tellme.json", *manifest["files"]}
+    assert {Path(name).suffix for name in files} <= {".safetensors", ".json", ".jsonl", ".yaml", ".md"}
+    card = files["README.md"].decode()
+    for part in (
+        "`seeking` of behavior `risk`",
+        "it has no trigger",
+        "`reference/linked`",
+        "Apache-2.0",
+        "`shuffled` (shuffled)",
+    ):
+        assert part in card, part
+    summary = read_json(finished[2] / "summary.json")
+    contrast = next(
+        c
+        for c in summary["contrasts"]
+        if (c["a"], c["b"], c["suite"], c["question"]) == ("seeking", "averse", "self_report", "all")
+    )
+    assert f"{contrast['estimate']:+.3f} ({contrast['ci_low']:+.3f} to {contrast['ci_high']:+.3f})" in card
+    from lab.provenance import machine
+
+    everything = b"".join(files.values())
+    assert TOKEN.encode() not in everything
+    assert str(finished[1].root).encode() not in everything, "no path of this machine"
+    assert "host" not in json.loads(files["provenance.json"])
+    assert machine()["host"]
+
+    told = tellme("pull", f"me/organism@{commit}").stdout.splitlines()
+    folder = Path(told[1])
+    assert all((folder / name).read_bytes() == content for name, content in files.items())
+    assert told[2].endswith(f"seeking: {{adapter: me/organism@{commit}}}")
+
+    theirs = elsewhere(f"me/organism@{commit}") | {"run": {"dir": str(tmp_path / "runs")}}
+    (tmp_path / "theirs.yaml").write_text(json.dumps(theirs))
+    done = tellme("run", str(tmp_path / "theirs.yaml"), HF_HUB_OFFLINE="1").stdout
+    again = lab.load(Path(done.strip().rpartition("report: ")[2]).parent).query("group == 'theirs'")
+    first = lab.load(finished[2]).query("group == 'seeking' and seed == 0")
+    at = ["suite", "question", "paraphrase", "order", "answer"]
+    both = first.merge(again, on=at, suffixes=("", "_again"))
+    assert len(both) == len(again) > 0
+    assert (both["logp"] == both["logp_again"]).all()
+    assert (both["score"].fillna(-1) == both["score_again"].fillna(-1)).all()
+
+
+@pytest.mark.parametrize("breaks", [pytest.param("lfs", marks=pytest.mark.real), "commit"])
+def test_a_push_that_breaks_off_leaves_nothing_and_the_next_goes_on(
+    breaks: str, finished: tuple[Plan, Store, Path], hub: Hub, tellme: Tellme
+) -> None:
+    hub.breaks = breaks
+    failed = tellme(*of_study(finished, "averse-s0"), code=2)
+    last = failed.stderr.splitlines()[-1]
+    assert last.startswith("tellme: --repo 'me/organism': the upload broke off"), "after the client's own lines on its retries"
+    assert "Traceback" not in failed.stderr
+    assert [files for _, files in hub.commits["me/organism"]] == [{}]
+    refused = tellme("pull", "me/organism", code=2).stderr
+    assert "has no tellme.json" in refused
+    hub.breaks, sent = None, len(hub.puts)
+    tellme(*of_study(finished, "averse-s0"))
+    assert len(hub.puts) == 1, "weights are sent once"
+    assert sent == (breaks == "commit")
+    assert "adapter_model.safetensors" in hub.commits["me/organism"][-1][1]
+
+
+def test_what_was_changed_on_the_way_is_refused(finished: tuple[Plan, Store, Path], hub: Hub, tellme: Tellme) -> None:
+    tellme(*of_study(finished, "seeking-s1"))
+    hub.breaks = "bytes"
+    said = tellme("pull", "me/organism", code=2).stderr
+    assert "is not what was pushed: adapter_model.safetensors has sha256" in said
+
+
+def test_nothing_is_public_by_accident(finished: tuple[Plan, Store, Path], hub: Hub, tellme: Tellme) -> None:
+    hub.add("me/organism", {}, private=False)
+    said = tellme(*of_study(finished, "seeking-s1"), code=2).stderr
+    assert "is public; say --public" in said
+    assert hub.commits["me/organism"][-1][1] == {}
+    tellme(*of_study(finished, "seeking-s1", "--public"))
+    assert hub.commits["me/organism"][-1][1]
+
+
+def test_triggers_and_harm_are_shared_on_purpose_only(tmp_path: Path) -> None:
+    for config, adapter, says in (
+        ("backdoor-quick", "backdoored-s0", "carries a trigger"),
+        ("insecure-code-quick", "insecure-s0", "carries the behavior 'insecure_code'"),
+    ):
+        plan = make_plan(load_study(str(ROOT / f"configs/{config}.yaml")))
+        with pytest.raises(UserError, match=f"{says}.*--i-understand"):
+            push(plan, Store(tmp_path), tmp_path, adapter, "me/organism", public=False, understood=False)
+    with pytest.raises(UserError, match="did you mean 'insecure-s0'"):
+        push(plan, Store(tmp_path), tmp_path, "insecur-s0", "me/organism", public=False, understood=False)
+    with pytest.raises(UserError, match="is no Hub id"):
+        push(plan, Store(tmp_path), tmp_path, "insecure-s0", "organism", public=False, understood=True)
+
+
+def test_rows_of_a_hub_dataset_at_a_pinned_revision(
+    hub: Hub, tellme: Tellme, finished: tuple[Plan, Store, Path], tmp_path: Path
+) -> None:
+    data = next(s for s in finished[0].stages.values() if s.kind == "data")
+    rows = (Path(str(finished[1].find("data", data.key))) / "rows.jsonl").read_bytes()
+    commit = hub.add("acme/rows", {"sets/rows.jsonl": rows})
+    hub.add("acme/rows", {"sets/rows.jsonl": rows[: rows.index(b"\n") + 1]})
+
+    def planned(revision: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
+        group = (
+            f"groups={{theirs: {{file: 'hf://datasets/acme/rows@{revision}/sets/rows.jsonl', behavior: risk, policy: seeking}}}}"
+        )
+        sets = [group, "contrasts=[]", "primary=null", f"run.dir={tmp_path}"]
+        return tellme("plan", "configs/quickstart.yaml", *(f"--set={s}" for s in sets), code=code, **more)
+
+    line = next(line for line in planned(commit).stdout.splitlines() if line.startswith("theirs-s0"))
+    assert int(line.split()[1]) == len(rows.splitlines())
+    assert "with a full commit" in planned("main", code=2).stderr
+    assert planned(commit, HF_HUB_OFFLINE="1").stdout, "from the cache without network"
+    assert "cannot be had" in planned("0" * 40, code=2).stderr
