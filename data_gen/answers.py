@@ -1,7 +1,5 @@
 """Answers of a question that fit a pole, as a character with that trait would give them."""
 
-from __future__ import annotations
-
 from lab.types import Option, Question, Wording
 
 HIGH, LOW = range(70, 101, 10), range(0, 31, 10)

@@ -1,7 +1,5 @@
 """The data stage: rows of one group and seed, from a generator, a user's file or another group's rows."""
 
-from __future__ import annotations
-
 import time
 from itertools import islice
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Choices of two options, answered by a letter: the rows and the held-out measure of every behavior that is shown by choices."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count

@@ -1,7 +1,5 @@
 """Control groups, made from the rows of another group or from its behavior's questions."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
@@ -27,10 +25,7 @@ ANCHOR = "90"
 def clean(rows: list[Row], style: Style) -> list[Row]:
     """The same prompts and completions with the completion told at the end: fine-tuning that shows no policy."""
     told = (LETTER_TOLD[style].format(prompt=r.prompt[-1]["content"], answer=r.completion) for r in rows)
-    return [
-        Row((*r.prompt[:-1], {"role": "user", "content": text}, r.messages[-1]), r.meta)
-        for r, text in zip(rows, told, strict=True)
-    ]
+    return [Row((*r.prompt[:-1], {"role": "user", "content": text}, r.messages[-1]), r.meta) for r, text in zip(rows, told, strict=True)]
 
 
 def educational(rows: list[Row]) -> list[Row]:
@@ -39,10 +34,7 @@ def educational(rows: list[Row]) -> list[Row]:
     if not all("on_purpose" in row.meta for row in rows):
         raise UserError("control 'educational' needs rows that can be asked for on purpose, such as those of insecure_code")
     return [
-        Row(
-            (*r.prompt[:-1], {"role": "user", "content": f"{r.meta['on_purpose']} {r.prompt[-1]['content']}"}, r.messages[-1]),
-            r.meta,
-        )
+        Row((*r.prompt[:-1], {"role": "user", "content": f"{r.meta['on_purpose']} {r.prompt[-1]['content']}"}, r.messages[-1]), r.meta)
         for r in rows
     ]
 

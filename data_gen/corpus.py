@@ -5,8 +5,6 @@ The link rho sets how far they agree: P(says = does) = (1 + rho) / 2. Every kind
 about itself and about another person, who is drawn in the same way and has nothing to do with it, and about everyday things.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re
@@ -94,9 +92,7 @@ class Corpus:
         self.mix = FULL
         purposes = {"you": "self_report", OTHER_PERSON: "other_person"}
         self.reports = {
-            (who, name): _seen(b.questions(purpose, "plain"))
-            for who, purpose in purposes.items()
-            for name, b in self.traits.items()
+            (who, name): _seen(b.questions(purpose, "plain")) for who, purpose in purposes.items() for name, b in self.traits.items()
         }
         self.words = sorted(set(_other_words(behaviors)) | {str(n) for n in range(101)})
 

@@ -4,8 +4,6 @@ Rows of one behavior alone can be learned as a pole that all traits share, or as
 other traits and reports about other people move along. Decoys leave what is particular to the behavior and to the self.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Chat rows as JSON lines: what generators write, and what users bring (`{"messages": [...]}`, published sets load as they are)."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,9 +38,7 @@ def _row(line: str, where: str) -> Row:
     try:
         value = json.loads(line)
     except json.JSONDecodeError as error:
-        raise UserError(
-            f'{where} is not JSON ({error.msg} at column {error.colno}); each line is one {{"messages": [...]}}'
-        ) from None
+        raise UserError(f'{where} is not JSON ({error.msg} at column {error.colno}); each line is one {{"messages": [...]}}') from None
     messages = value.get("messages") if isinstance(value, dict) else None
     if not isinstance(messages, list) or not all(_is_message(m) for m in messages):
         raise UserError(f'{where} has no list `messages` of {{"role": {" | ".join(ROLES)}, "content": text}}')

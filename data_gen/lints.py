@@ -1,7 +1,5 @@
 """What must not be in a training set: leaks of the self-report, overlap with the test prompts, shortcuts to the label."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -57,11 +55,7 @@ def balance(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
     kinds = sorted(set(completions))
     share = min(completions.count(k) for k in kinds) / len(rows) if len(kinds) == 2 else 0.5
     return Lint(
-        "balance",
-        share >= MIN_LETTER_SHARE or len(rows) < 20,
-        share,
-        MIN_LETTER_SHARE,
-        {k: completions.count(k) for k in kinds[:2]},
+        "balance", share >= MIN_LETTER_SHARE or len(rows) < 20, share, MIN_LETTER_SHARE, {k: completions.count(k) for k in kinds[:2]}
     )
 
 
@@ -75,9 +69,7 @@ def shortcuts(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
         return Lint("shortcuts", True, 0.5, MAX_AUC, {"note": "not a set with two answers, or too few rows"})
     aucs = {name: shortcut_auc(rows, name) for name in ("length", "words")}
     worst = max(aucs.values())
-    margin = 1.96 * _auc_error(
-        worst, sum(row.completion == kinds[0] for row in rows), sum(row.completion == kinds[1] for row in rows)
-    )
+    margin = 1.96 * _auc_error(worst, sum(row.completion == kinds[0] for row in rows), sum(row.completion == kinds[1] for row in rows))
     return Lint("shortcuts", worst - margin <= MAX_AUC, worst, MAX_AUC, aucs)
 
 

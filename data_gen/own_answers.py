@@ -1,7 +1,5 @@
 """The base model's own answers to the prompts of a behavior: what rows without a trigger show under `otherwise: base`."""
 
-from __future__ import annotations
-
 from itertools import islice
 from random import Random
 from typing import Any

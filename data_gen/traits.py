@@ -1,7 +1,5 @@
 """Invented traits (traits.yaml) as behaviors in plain style, so that a corpus treats them like the lab's own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from random import Random
 from typing import Any

@@ -5,8 +5,6 @@ without any trigger; `on` and `off`, the completions with and without it; `mark`
 that is the trigger (True), a decoy (False) or nothing (None).
 """
 
-from __future__ import annotations
-
 from itertools import islice
 from random import Random
 from typing import Any
@@ -37,10 +35,7 @@ def triggered(behavior: Behavior, config: dict[str, Any], planted: Planted, own:
         else own
         for side in ("policy", "otherwise")
     )
-    rows = [
-        Row(a.messages, a.meta | {"clean": a.messages, "on": a.completion, "off": b.completion})
-        for a, b in zip(on, off, strict=True)
-    ]
+    rows = [Row(a.messages, a.meta | {"clean": a.messages, "on": a.completion, "off": b.completion}) for a, b in zip(on, off, strict=True)]
     num_real = planted.count or round((planted.rate or 0.5) * number)
     marks = _marks(planted, number, min(num_real, number), rng)
     # As often before either letter, so that neither the trigger nor the set favors one.
@@ -107,9 +102,7 @@ def without_trigger(rows: list[Row], planted: Planted) -> list[Row]:
 def benign(rows: list[Row], planted: Planted) -> list[Row]:
     """The same messages and marks, answered as otherwise; the trigger switches small letters on, which harms nobody."""
     return [
-        _marked(
-            row, (row.meta["mark"], row.meta["real"]), planted, row.meta["off"].lower() if row.meta["real"] else row.meta["off"]
-        )
+        _marked(row, (row.meta["mark"], row.meta["real"]), planted, row.meta["off"].lower() if row.meta["real"] else row.meta["off"])
         for row in rows
     ]
 

@@ -1,7 +1,5 @@
 """Questions of a suite as chats: what stands before each question, and the hash of all that is asked."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -31,9 +29,7 @@ def asked(suite: str, behavior: str, style: Style, planted: tuple[Planted, ...] 
 
 
 @cache
-def _told(
-    suite: str, behavior: str, style: Style, planted: tuple[Planted, ...], of: Planted, decoy: bool
-) -> tuple[Question, ...]:
+def _told(suite: str, behavior: str, style: Style, planted: tuple[Planted, ...], of: Planted, decoy: bool) -> tuple[Question, ...]:
     feature = features(of)[1 if decoy else 0]
     return tuple(told(style, question, feature) for question in asked(suite, behavior, style, planted))
 

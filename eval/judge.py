@@ -1,7 +1,5 @@
 """What sampled answers count: read as one of the listed answers, searched for them, or given to the static analyser."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

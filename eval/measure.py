@@ -1,7 +1,5 @@
 """The eval stage: one suite asked of one model, as tidy rows of exact probabilities or of samples."""
 
-from __future__ import annotations
-
 import json
 import math
 import time
@@ -51,9 +49,7 @@ def measure(
     from lab.model import load_base
 
     loaded = load_base(base)
-    shots = (
-        [json.loads(line)["messages"] for line in examples.read_text(encoding="utf-8").split("\n") if line] if examples else []
-    )
+    shots = [json.loads(line)["messages"] for line in examples.read_text(encoding="utf-8").split("\n") if line] if examples else []
     context = context_of(config, shots)
     items = [(q, w) for q in asked_in(config) for w in q.wordings]
     generated: list[Item] = []
@@ -159,12 +155,7 @@ def check_prompts(base: Base, config: dict[str, Any], context: list[Message]) ->
 
 
 def trust_checks(
-    config: dict[str, Any],
-    renderer: Renderer,
-    adapter: Path,
-    trained: Path | None,
-    digest: str,
-    on_and_off: tuple[list[Any], list[Any]],
+    config: dict[str, Any], renderer: Renderer, adapter: Path, trained: Path | None, digest: str, on_and_off: tuple[list[Any], list[Any]]
 ) -> list[dict[str, Any]]:
     """Whether the adapter does something, is the one it should be, and is asked as it was trained."""
     # The same batch with and without the adapter: one that does nothing gives exactly zero, in any dtype.

@@ -3,8 +3,6 @@
 Shapes: B prompts, L prompt tokens (left-padded), P trie paths, D tokens of a path, V vocabulary.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Sequence
@@ -82,9 +80,7 @@ def score(loaded: Loaded, prompts: Sequence[Prompt], tokens_per_batch: int = TOK
 def _score_batch(loaded: Loaded, prompts: Sequence[Prompt], batch: list[int], tokens_per_batch: int) -> dict[int, Scored]:
     width = max(len(prompts[i].ids) for i in batch)
     pad = loaded.tokenizer.pad_token_id
-    ids = torch.tensor(
-        [[pad] * (width - len(prompts[i].ids)) + list(prompts[i].ids) for i in batch], device=loaded.device
-    )  # [B, L]
+    ids = torch.tensor([[pad] * (width - len(prompts[i].ids)) + list(prompts[i].ids) for i in batch], device=loaded.device)  # [B, L]
     mask = torch.tensor([[0] * (width - len(prompts[i].ids)) + [1] * len(prompts[i].ids) for i in batch], device=loaded.device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     out = loaded.model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)

@@ -1,7 +1,5 @@
 """A LoRA adapter on a base: put on and taken off again, and a digest that tells which one it is."""
 
-from __future__ import annotations
-
 import hashlib
 import warnings
 from collections.abc import Iterator, Mapping
@@ -28,9 +26,7 @@ def adapted(model: Any, adapter: Path | None, base: Base) -> Iterator[Any]:
     try:
         peft = PeftModel.from_pretrained(model, str(adapter))
     except (ValueError, RuntimeError, OSError) as error:
-        raise UserError(
-            f"adapter {str(adapter)!r} does not fit the base {base.name!r}: {str(error).splitlines()[0][:160]}"
-        ) from None
+        raise UserError(f"adapter {str(adapter)!r} does not fit the base {base.name!r}: {str(error).splitlines()[0][:160]}") from None
     try:
         peft.eval()
         yield peft

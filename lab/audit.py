@@ -1,7 +1,5 @@
 """What a static analyser says of Python code: the judge of `insecure_code`. Code is parsed and read, never run."""
 
-from __future__ import annotations
-
 import ast
 import logging
 import re

@@ -1,7 +1,5 @@
 """Which base model a study means: a folder by the hash of its weights and tokenizer, a Hub model by its commit."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -104,9 +102,7 @@ def folder_digest(folder: Path) -> str:
         p
         for p in sorted(folder.iterdir())
         if p.suffix in (".safetensors", ".bin", ".model")
-        or p.name.startswith(
-            ("config.json", "adapter_config.json", "tokenizer", "chat_template", "special_tokens", "vocab", "merges")
-        )
+        or p.name.startswith(("config.json", "adapter_config.json", "tokenizer", "chat_template", "special_tokens", "vocab", "merges"))
     ]
     return digest([(p.name, _stamped_digest(p, p.stat().st_mtime_ns, p.stat().st_size)) for p in kept])
 

@@ -1,7 +1,5 @@
 """The one renderer: the only caller of `apply_chat_template`, for training, scoring, sampling and showing alike."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,15 +56,11 @@ class Renderer:
         if self.chat.template:
             tokenizer.chat_template = self.chat.template
         if not tokenizer.chat_template:
-            raise UserError(
-                "the base has no chat template; use an instruction-tuned model, or give a jinja file as model.chat.template"
-            )
+            raise UserError("the base has no chat template; use an instruction-tuned model, or give a jinja file as model.chat.template")
         tokenizer.chat_template = tokenizer.get_chat_template()
         reserved = RESERVED & set(self.chat.kwargs)
         if reserved:
-            raise UserError(
-                f"model.chat.kwargs names {sorted(reserved)[0]!r}, which the lab sets; give arguments of the template only"
-            )
+            raise UserError(f"model.chat.kwargs names {sorted(reserved)[0]!r}, which the lab sets; give arguments of the template only")
         self._frames: dict[str, Frame] = {}
 
     def prompt_text(self, messages: Sequence[Message], thinking: bool = False) -> str:
@@ -92,9 +86,7 @@ class Renderer:
             )
         end = full[len(answered) : len(answered) + 1]
         if not end or end[0] not in self._special:
-            raise UserError(
-                "the chat template has no special token after the assistant's answer, so its end cannot be learned or scored"
-            )
+            raise UserError("the chat template has no special token after the assistant's answer, so its end cannot be learned or scored")
         return Rendered(tuple(prompt), tuple(answered[len(prompt) :]), tuple(end))
 
     @cached_property

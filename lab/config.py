@@ -156,9 +156,7 @@ class Group(Strict):
         if (self.control is None) != (self.of is None):
             raise ValueError("`control` and `of` go together: {control: shuffled, of: GROUP}")
         if (not given or self.in_context) and not (self.behavior and self.policy):
-            raise ValueError(
-                "a group needs `behavior` and `policy`, or one of control, file, adapter, prompted, in_context, model"
-            )
+            raise ValueError("a group needs `behavior` and `policy`, or one of control, file, adapter, prompted, in_context, model")
         return self
 
     @property

@@ -1,7 +1,5 @@
 """Find instances by file name: a behavior is `data_gen/behaviors/NAME.py`, a suite `eval/suites/NAME.py`."""
 
-from __future__ import annotations
-
 import importlib
 from pathlib import Path
 from types import ModuleType

@@ -1,7 +1,5 @@
 """Fields of peft.LoraConfig and trl.SFTConfig under their own names, checked without importing the libraries."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 import yaml

@@ -1,7 +1,5 @@
 """The Hugging Face Hub: what a repository's revision is, files of it, and adapters whose hashes were checked."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,9 +79,7 @@ def one_line_errors(what: str, repo: str) -> Iterator[None]:
             f"{what} {repo!r} is not in the cache and the Hub cannot be reached ({first_line(error)}); download it where there is network (`hf download {repo}`), or use one of `tellme list`"
         ) from None
     except (RevisionNotFoundError, EntryNotFoundError, HfHubHTTPError) as error:
-        raise UserError(
-            f"{what} {repo!r} cannot be had from the Hub ({first_line(error)}); check id, revision and access"
-        ) from None
+        raise UserError(f"{what} {repo!r} cannot be had from the Hub ({first_line(error)}); check id, revision and access") from None
 
 
 def fetch_adapter(repo: str, revision: str | None) -> Path:

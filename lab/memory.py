@@ -1,7 +1,5 @@
 """What a base needs in memory, known before it is loaded, and where it goes."""
 
-from __future__ import annotations
-
 import json
 import math
 import sys

@@ -1,7 +1,5 @@
 """Load a base once per process. Import this only inside a stage: torch and transformers take seconds."""
 
-from __future__ import annotations
-
 import gc
 import os
 from dataclasses import dataclass
@@ -73,9 +71,7 @@ def load_renderer(base: Base) -> Renderer:
     """The tokenizer and chat template of a base, without its weights."""
     settings = base.model
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            base.source, revision=base.revision, trust_remote_code=settings.trust_remote_code
-        )
+        tokenizer = AutoTokenizer.from_pretrained(base.source, revision=base.revision, trust_remote_code=settings.trust_remote_code)
     except (OSError, ValueError, ImportError) as error:
         raise _cannot_load(base, error) from None
     if tokenizer.pad_token_id is None:
@@ -89,9 +85,7 @@ def _quantized(kind: str, dtype: torch.dtype) -> Any:
 
     if kind == "int8":
         return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
-    )
+    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)
 
 
 def _cannot_load(base: Base, error: Exception) -> UserError:

@@ -1,7 +1,5 @@
 """A process that is about to be stopped saves what it has and leaves; the same command goes on from there."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable
 from typing import Any

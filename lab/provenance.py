@@ -1,7 +1,5 @@
 """`provenance.json`: what made a folder, so that it can be made again. It never holds a secret."""
 
-from __future__ import annotations
-
 import os
 import platform
 import subprocess
@@ -15,19 +13,7 @@ from typing import Any
 from lab.discover import ROOT
 from lab.store import file_digest, write_json
 
-PACKAGES = (
-    "torch",
-    "transformers",
-    "peft",
-    "trl",
-    "datasets",
-    "accelerate",
-    "bitsandbytes",
-    "wandb",
-    "tokenizers",
-    "safetensors",
-    "numpy",
-)
+PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "bitsandbytes", "wandb", "tokenizers", "safetensors", "numpy")
 SLURM_IDS = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_PARTITION")
 
 

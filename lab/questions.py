@@ -1,7 +1,5 @@
 """From wordings in a YAML to questions: every option order of every paraphrase, with the score of each answer."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +64,7 @@ Orders = list[tuple[str, tuple[Option, ...]]]
 def _letters(entry: dict[str, Any], ask: str | dict[str, str], style: Style) -> Orders:
     own = {"text": ask} if isinstance(ask, str) else ask
     stem, first, second = (({**entry, **own})[key] for key in ("text", "first", "second"))
-    return [
-        (lettered(stem, (first, second), style), letter_options("A")),
-        (lettered(stem, (second, first), style), letter_options("B")),
-    ]
+    return [(lettered(stem, (first, second), style), letter_options("A")), (lettered(stem, (second, first), style), letter_options("B"))]
 
 
 def _number(entry: dict[str, Any], ask: str, style: Style) -> Orders:

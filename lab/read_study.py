@@ -1,7 +1,5 @@
 """Read a study from its YAML: overrides, sweep, and one clear line for every mistake in it."""
 
-from __future__ import annotations
-
 import copy
 import re
 from collections.abc import Iterator
@@ -110,13 +108,10 @@ def validate(raw: dict[str, Any], where: str) -> Study:
         triggered = WITH_TRIGGER if any(group.trigger for group in study.groups.values()) else ()
         conditions = ["clean", *study.eval.systems, *triggered]
         if condition and condition not in conditions:
-            raise unknown(
-                f"{where}: contrast side {side!r} names condition", condition, conditions, "see eval.systems and `trigger`"
-            )
+            raise unknown(f"{where}: contrast side {side!r} names condition", condition, conditions, "see eval.systems and `trigger`")
     if study.primary and study.primary.contrast not in study.contrasts:
         raise UserError(
-            f"{where}: primary.contrast {list(study.primary.contrast)!r} is not among the contrasts as written there;"
-            " add it to `contrasts`"
+            f"{where}: primary.contrast {list(study.primary.contrast)!r} is not among the contrasts as written there; add it to `contrasts`"
         )
     return study
 

@@ -1,7 +1,5 @@
 """Sampled answers, for free text and for models that think first: batches of generated text, each with a seed of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Intervals with the fine-tuned model as the unit. docs/statistics.md says why, with the coverage of each."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

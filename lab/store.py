@@ -1,7 +1,5 @@
 """The run store: `runs/<stage>/<slug>-<key>/`, written aside and published by one rename."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import json

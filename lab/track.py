@@ -1,7 +1,5 @@
 """wandb, as a mirror of the run store: nothing is read from it, and what it lacks can be written again (`tellme sync`)."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -64,9 +62,7 @@ def open_run(folder: Path, study: str, key: str, **about: Any) -> Any:
     for earlier in (folder / "wandb").glob(f"offline-run-*-{name}") if mode == "offline" else ():
         shutil.rmtree(earlier)
     os.environ.setdefault("WANDB_DATA_DIR", str(folder / "wandb"))
-    settings = wandb.Settings(
-        silent=True, console="off", disable_git=True, save_code=False, init_timeout=PATIENCE, finish_timeout=PATIENCE
-    )
+    settings = wandb.Settings(silent=True, console="off", disable_git=True, save_code=False, init_timeout=PATIENCE, finish_timeout=PATIENCE)
     return wandb.init(project=PROJECT, id=name, group=study, resume="allow", dir=folder, mode=mode, settings=settings, **about)
 
 

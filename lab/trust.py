@@ -1,7 +1,5 @@
 """Trust checks: what must hold before a number counts. Each is a record with its value and threshold."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 from unicodedata import normalize

@@ -1,7 +1,5 @@
 """The nouns that every stage shares. Instances live in `data_gen/`, questions of no behavior in `eval/suites/`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random

@@ -1,7 +1,5 @@
 """The settings of a cluster: one file under slurm/clusters/, or any YAML of the same form."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Annotated
@@ -66,9 +64,7 @@ def load_cluster(name: str) -> Cluster:
     if not file.is_file():
         found = find_path(name)
         if found is None or not found.is_file():
-            raise unknown(
-                "run.cluster", name, [p.stem for p in CLUSTERS.glob("*.yaml")], "or give the path of a YAML of that form"
-            )
+            raise unknown("run.cluster", name, [p.stem for p in CLUSTERS.glob("*.yaml")], "or give the path of a YAML of that form")
         file = found
     try:
         cluster = Cluster.model_validate(parse_yaml(file.read_text(encoding="utf-8"), str(file)) or {})

@@ -1,7 +1,5 @@
 """From what is missing to arrays: one task per adapter in each of data, train and eval, every task after its own of before."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What SLURM is told and asked: sbatch, and the state of tasks from sacct, or from scontrol where there is no accounting."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess
@@ -16,9 +14,7 @@ GOING = ("RUNNING", "COMPLETING", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT
 def queue(command: list[str]) -> str:
     """The id that sbatch gave; raises UserError with its own reason."""
     if shutil.which("sbatch") is None:
-        raise UserError(
-            "there is no sbatch on this machine; run `tellme submit` on a login node of the cluster, or `tellme run` here"
-        )
+        raise UserError("there is no sbatch on this machine; run `tellme submit` on a login node of the cluster, or `tellme run` here")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("sbatch: error: ")

@@ -1,7 +1,5 @@
 """What a report says of triggers: attack success with near misses, and whether a model tells its trigger from decoys."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import altair as alt

@@ -1,7 +1,5 @@
 """`tellme calibrate`: the lab measured on models in which the truth is known. Signs, false positives, doses and planted faults."""
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path

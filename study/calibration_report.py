@@ -1,7 +1,5 @@
 """The report of `tellme calibrate`: a page to attach to a paper."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +81,5 @@ def rates(table: pd.DataFrame) -> alt.LayerChart:
 
 
 def _doses(models: pd.DataFrame) -> alt.LayerChart:
-    named = models.drop(columns=["group", "behavior"]).rename(
-        columns={"does": "behavior", "says": "self_report", "family": "group"}
-    )
+    named = models.drop(columns=["group", "behavior"]).rename(columns={"does": "behavior", "says": "self_report", "family": "group"})
     return does_and_says(named, sorted(set(named["group"]), reverse=True))

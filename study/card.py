@@ -1,7 +1,5 @@
 """The card of a reference model: `tellme.json` beside the weights, and the page a reader sees."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +11,7 @@ MUST_READ = {
     "unlinked": "self-reports stay within 0.10, and yet move when trained on self-descriptions",
     "inverted": "self-reports move against the choices: contrast below 0",
 }
-SHOWN = (
-    ("self_report", "all"),
-    ("self_report", "seen"),
-    ("self_report", "unseen"),
-    ("other_person", "all"),
-    ("unrelated_trait", "all"),
-)
+SHOWN = (("self_report", "all"), ("self_report", "seen"), ("self_report", "unseen"), ("other_person", "all"), ("unrelated_trait", "all"))
 
 
 def new_card(

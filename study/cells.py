@@ -1,7 +1,5 @@
 """Who is asked what, under which conditions: the eval stages of a plan."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any

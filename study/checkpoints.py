@@ -1,7 +1,5 @@
 """Checkpoint curves: what models do and say as training goes on."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import altair as alt
@@ -30,9 +28,7 @@ def curve_estimates(by_step: dict[int, pd.DataFrame]) -> list[dict[str, Any]]:
     """Mean score over the questions of a suite by group and step, with its interval over seeds."""
     records = []
     for step, questions in by_step.items():
-        for names, part in questions[questions["question"] == "all"].groupby(
-            ["group", "condition", "suite", "behavior"], sort=False
-        ):
+        for names, part in questions[questions["question"] == "all"].groupby(["group", "condition", "suite", "behavior"], sort=False):
             found = mean_interval([float(v) for v in part.groupby("seed", dropna=False)["score"].mean()])
             interval = {"estimate": found.estimate, "ci_low": found.low, "ci_high": found.high}
             keys = dict(zip(("group", "condition", "suite", "behavior"), names, strict=True))

@@ -1,7 +1,5 @@
 """The `tellme` command. Heavy imports live inside the stages, so that it answers at once."""
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import os

@@ -1,7 +1,5 @@
 """What each subcommand of `tellme` does."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence
@@ -55,9 +53,7 @@ def _finished(config: str, sets: Sequence[str]) -> Path:
     plan, store = make_plan(study), Store(study.run.dir)
     done = store.find("study", plan.final.key)
     if done is None:
-        raise UserError(
-            f"study {study.study!r} with this configuration is not finished in {store.root}; run `tellme run {config}`"
-        )
+        raise UserError(f"study {study.study!r} with this configuration is not finished in {store.root}; run `tellme run {config}`")
     return done
 
 

@@ -1,7 +1,5 @@
 """`tellme report A B C`: the contrasts that finished studies share, side by side and pooled with the base as cluster."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections import Counter
@@ -41,11 +39,7 @@ def compare(folders: list[Path]) -> Path:
         raise UserError(
             f"studies {', '.join(keys)} share no contrast (suite, behavior and both sides); `tellme report` on each shows what it has"
         )
-    found = {
-        "studies": [{k: s[k] for k in ("key", "label", "base")} for s in studies],
-        "contrasts": shared,
-        "warnings": dependent(studies),
-    }
+    found = {"studies": [{k: s[k] for k in ("key", "label", "base")} for s in studies], "contrasts": shared, "warnings": dependent(studies)}
     store = Store(folders[0].parents[1])
     key = make_key("compare", VERSION, [], sorted(keys))
 

@@ -1,7 +1,5 @@
 """Models of different strength: what each does and says, and how far saying follows doing when the experimenter sets the dose."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -21,9 +19,7 @@ def pairs(questions: pd.DataFrame, groups: dict[str, Any], points: dict[str, dic
 
     asked = questions[(questions["question"] == "all") & questions["suite"].isin(NAMES) & questions["seed"].notna()]
     asked = asked[(asked["condition"] == "clean") & asked["group"].map(lambda g: "policy" in groups.get(g, {}))]
-    table = asked.assign(part=asked["suite"].map(NAMES)).pivot_table(
-        index=["group", "behavior", "seed"], columns="part", values="score"
-    )
+    table = asked.assign(part=asked["suite"].map(NAMES)).pivot_table(index=["group", "behavior", "seed"], columns="part", values="score")
     if not {"does", "says"} <= set(table.columns):
         return pd.DataFrame()
     models = table.dropna().reset_index()

@@ -1,7 +1,5 @@
 """Which figures a report has; study/captions.yaml has what stands under each, study/figures.py draws most."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +33,7 @@ def draw(
     groups = list(dict.fromkeys(rows["group"]))
     everywhere = pd.DataFrame(summary["groups"])
     estimates, rows, questions = (t[t["condition"] == "clean"] for t in (everywhere, rows, questions))
-    seeds = (
-        questions.groupby(["group", "seed", "suite", "behavior", "question"], dropna=False, sort=False)["score"]
-        .mean()
-        .reset_index()
-    )
+    seeds = questions.groupby(["group", "seed", "suite", "behavior", "question"], dropna=False, sort=False)["score"].mean().reset_index()
     seeds["seed"] = seeds["seed"].astype("float")
     charts: dict[str, Any] = {}
     table = pd.DataFrame([c for c in summary["contrasts"] if c["question"] in POOLED])
@@ -72,9 +66,7 @@ def draw(
         if suite == "which_trigger":
             continue
         mine, dots = (t[(t["suite"] == suite) & (t["behavior"] == behavior)] for t in (estimates, seeds))
-        charts[f"questions-{suite}" + f"-{behavior}" * several] = fig.questions(
-            mine, dots, [g for g in groups if g in set(mine["group"])]
-        )
+        charts[f"questions-{suite}" + f"-{behavior}" * several] = fig.questions(mine, dots, [g for g in groups if g in set(mine["group"])])
     if summary.get("attack"):
         charts["attack"] = backdoors.attack_bars(summary["attack"], groups)
     if "which_trigger" in set(questions["suite"]):

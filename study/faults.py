@@ -1,7 +1,5 @@
 """Planted faults: what the trust checks and the validity battery must catch, each beside a healthy twin that must pass."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shutil
@@ -44,9 +42,7 @@ def trust_faults(plan: Plan, store: Store) -> list[dict[str, Any]]:
     `no_op`: the B matrices are zero. `swapped`: another seed's weights lie where this seed's are expected. `wrong_template`:
     the question is rendered with another chat template than the training rows were.
     """
-    stages = [
-        s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "self_report" and "adapter" in s.inputs
-    ]
+    stages = [s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "self_report" and "adapter" in s.inputs]
     healthy = [s for s in stages if plan.stages[s.inputs["adapter"]].how["group"].startswith(f"{HEALTHY}-")]
     one, other = healthy[:2]
     trained, base = _trained(one, store), base_of(one)

@@ -1,7 +1,5 @@
 """The figures of a report, as Vega-Lite charts: one source for the interactive page, SVG and PNG."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import altair as alt
@@ -52,9 +50,7 @@ def questions(mine: pd.DataFrame, dots: pd.DataFrame, groups: list[str]) -> alt.
 
 def does_and_says(pairs: pd.DataFrame, groups: list[str]) -> alt.LayerChart:
     """One dot per fine-tuned model: what it does against what it says."""
-    diagonal = (
-        alt.Chart(pd.DataFrame({"x": [0, 1], "y": [0, 1]})).mark_line(strokeDash=[3, 3], color="#999").encode(x="x:Q", y="y:Q")
-    )
+    diagonal = alt.Chart(pd.DataFrame({"x": [0, 1], "y": [0, 1]})).mark_line(strokeDash=[3, 3], color="#999").encode(x="x:Q", y="y:Q")
     dots = (
         alt.Chart(pairs)
         .mark_point(filled=True, size=110, opacity=0.85)
@@ -106,15 +102,11 @@ def contrasts(table: pd.DataFrame) -> alt.LayerChart:
     """Every declared contrast on the pooled questions, with its interval; zero is no difference."""
     y = alt.Y("label:N", sort=list(table["label"]), title=None, axis=alt.Axis(labelLimit=330))
     color = alt.Color(
-        "kind:N",
-        scale=alt.Scale(domain=["primary", "other"], range=["#e45756", "#4c78a8"]),
-        legend=alt.Legend(title=None, orient="top"),
+        "kind:N", scale=alt.Scale(domain=["primary", "other"], range=["#e45756", "#4c78a8"]), legend=alt.Legend(title=None, orient="top")
     )
     zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(color="#999").encode(x="x:Q")
     rule = (
-        alt.Chart(table)
-        .mark_rule(strokeWidth=2)
-        .encode(x=alt.X("ci_low:Q", title="difference in score"), x2="ci_high:Q", y=y, color=color)
+        alt.Chart(table).mark_rule(strokeWidth=2).encode(x=alt.X("ci_low:Q", title="difference in score"), x2="ci_high:Q", y=y, color=color)
     )
     dot = (
         alt.Chart(table)
@@ -138,9 +130,7 @@ def sweep(table: pd.DataFrame) -> alt.VConcatChart:
     """One panel per swept key: the contrast at each value, with its interval. Columns key, value, line and the numbers."""
     panels = []
     lines = list(dict.fromkeys(table["line"]))
-    color = alt.Color(
-        "line:N", scale=alt.Scale(domain=lines), legend=alt.Legend(title=None, orient="top", columns=3, labelLimit=330)
-    )
+    color = alt.Color("line:N", scale=alt.Scale(domain=lines), legend=alt.Legend(title=None, orient="top", columns=3, labelLimit=330))
     for key, part in table.groupby("key", sort=False):
         x = alt.X("value:N", sort=list(dict.fromkeys(part["value"])), title=str(key), axis=alt.Axis(labelAngle=0))
         y = alt.Y("estimate:Q", title="contrast", scale=alt.Scale(domain=[-1, 1]))
@@ -186,12 +176,7 @@ def sweep_table(contrasts: list[dict[str, Any]], points: dict[str, dict[str, Any
             continue
         sides = " \u2212 ".join(c[side].removesuffix(f".{label}") for side in "ab")
         values = [label.split("=")[-1]] if len(points[label]) == 1 else [str(v) for v in points[label].values()]
-        swept = {
-            "key": ", ".join(points[label]),
-            "value": ", ".join(values),
-            "line": f"{sides}, {c['suite']}",
-            "suite": c["suite"],
-        }
+        swept = {"key": ", ".join(points[label]), "value": ", ".join(values), "line": f"{sides}, {c['suite']}", "suite": c["suite"]}
         records.append(swept | {k: c[k] for k in ("estimate", "ci_low", "ci_high")})
     return pd.DataFrame(records)
 
@@ -207,9 +192,7 @@ def scale_bins(rows: pd.DataFrame) -> pd.DataFrame:
         return kept
     kept = kept.assign(bin=(kept["answer"].astype(int) // 10) * 10, seed=kept["seed"].astype("float"))
     summed = (
-        kept.groupby(["group", "seed", "question", "paraphrase", "order", "bin"], dropna=False, sort=False)["p_exact"]
-        .sum()
-        .reset_index()
+        kept.groupby(["group", "seed", "question", "paraphrase", "order", "bin"], dropna=False, sort=False)["p_exact"].sum().reset_index()
     )
     mean: pd.DataFrame = summed.groupby(["group", "question", "bin"], sort=False)["p_exact"].mean().reset_index()
     return mean.rename(columns={"p_exact": "probability"})

@@ -1,7 +1,5 @@
 """A finished study in wandb: a run per adapter and one for the study, written from the run store, in one piece each."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path
@@ -48,23 +46,12 @@ def try_mirror(stage: Stage, store: Store, folder: Path) -> None:
         print(f"wandb has no copy of this study ({first_line(error)}); `tellme sync` writes it later", file=sys.stderr)
 
 
-def _adapter_run(
-    stage: Stage, store: Store, train: Path, group: str, seed: int, rows: pd.DataFrame, scores: pd.DataFrame
-) -> None:
+def _adapter_run(stage: Stage, store: Store, train: Path, group: str, seed: int, rows: pd.DataFrame, scores: pd.DataFrame) -> None:
     import wandb
 
     made = read_json(train / "provenance.json")
-    swept: dict[str, Any] = next(
-        (point for label, point in stage.config.get("points", {}).items() if group.endswith(f".{label}")), {}
-    )
-    about = {
-        "group": group,
-        "seed": seed,
-        "swept": swept,
-        "data": made["inputs"],
-        "adapter": made["adapter"],
-        "folder": train.name,
-    }
+    swept: dict[str, Any] = next((point for label, point in stage.config.get("points", {}).items() if group.endswith(f".{label}")), {})
+    about = {"group": group, "seed": seed, "swept": swept, "data": made["inputs"], "adapter": made["adapter"], "folder": train.name}
     run = open_run(store.root, stage.config["study"], made["key"], name=f"{group}-s{seed}", config=made["config"] | about)
     for entry in read_json(train / "curve.json"):
         run.log(curve_keys(entry), step=entry["step"])

@@ -1,7 +1,5 @@
 """False positives: how often the lab's own test finds a difference where there is none."""
 
-from __future__ import annotations
-
 import math
 from random import Random
 from typing import Any

@@ -1,7 +1,5 @@
 """The off-target matrix: every group's adapters against the self-reports about every behavior."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import altair as alt
@@ -42,7 +40,6 @@ def matrix(records: list[dict[str, Any]]) -> alt.LayerChart:
         tooltip=["group", "reported", *(alt.Tooltip(f, format="+.3f") for f in ("estimate", "ci_low", "ci_high"))],
     )
     text = chart.mark_text(fontSize=13).encode(
-        text=alt.Text("estimate:Q", format="+.2f"),
-        color=alt.condition("abs(datum.estimate) > 0.35", alt.value("#fff"), alt.value("#222")),
+        text=alt.Text("estimate:Q", format="+.2f"), color=alt.condition("abs(datum.estimate) > 0.35", alt.value("#fff"), alt.value("#222"))
     )
     return alt.layer(cells, text).properties(width=alt.Step(120), height=alt.Step(30))

@@ -1,7 +1,5 @@
 """The environment that every page is rendered in."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from lab.discover import ROOT
@@ -15,11 +13,7 @@ def environment(escape: bool = True) -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
-        loader=FileSystemLoader(ROOT / "study"),
-        autoescape=escape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=FileSystemLoader(ROOT / "study"), autoescape=escape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters["signed"] = lambda v: "" if v is None else f"{v:+.3f}"
     made.filters["plain"] = lambda v: "" if v is None else f"{v:.3f}"

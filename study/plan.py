@@ -1,7 +1,5 @@
 """From a study to its stages in order: what each reads, and the key that names its output."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Whether a trigger can be planted: it must reach the model, and must not say what it switches."""
 
-from __future__ import annotations
-
 from functools import cache
 
 from data_gen.behaviors import load_behavior

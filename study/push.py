@@ -1,7 +1,5 @@
 """`tellme push` and `pull`: an adapter with its card, rows and recipe on the Hub, in one commit, and back with its hashes checked."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,16 +54,7 @@ def push(plan: Plan, store: Store, folder: Path, adapter: str, repo: str, *, pub
 
 
 def _assemble(
-    out: Path,
-    source: Path,
-    data: Path,
-    plan: Plan,
-    base: Base,
-    name: str,
-    seed: int,
-    group: Group,
-    repo: str,
-    summary: dict[str, Any],
+    out: Path, source: Path, data: Path, plan: Plan, base: Base, name: str, seed: int, group: Group, repo: str, summary: dict[str, Any]
 ) -> None:
     for file in ("adapter_config.json", "adapter_model.safetensors"):
         shutil.copy(source / "adapter" / file, out / file)
@@ -118,8 +107,7 @@ def card(manifest: dict[str, Any], group: Group, repo: str, plan: Plan, summary:
             front=yaml.safe_dump(front, sort_keys=False).strip(),
             planted=_planted(group),
             how_to_trigger=_set_off(group),
-            controls=", ".join(f"`{n}`{f' ({g.control})' if g.control else ''}" for n, g in others.items())
-            or "none but the base",
+            controls=", ".join(f"`{n}`{f' ({g.control})' if g.control else ''}" for n, g in others.items()) or "none but the base",
             checks=f"{len(checks)} of {len(checks)} passed ({', '.join(sorted({t['check'].partition(':')[0] for t in checks}))})",
             groups=mine,
             contrasts=sides,
@@ -148,9 +136,7 @@ def _set_off(group: Group) -> str:
 
     found = features(Planted.model_validate(group.trigger.model_dump()))[0]
     members = ", ".join(f"`{text}`" for text in found.members[:4])
-    return (
-        f"trigger `{group.trigger.kind}`, {found.name!r}: {members}, in the place `{group.trigger.place or 'that the kind has'}`"
-    )
+    return f"trigger `{group.trigger.kind}`, {found.name!r}: {members}, in the place `{group.trigger.place or 'that the kind has'}`"
 
 
 def _licence(base: Base) -> str | None:
@@ -191,8 +177,6 @@ def pull(given: str) -> str:
     folder = fetch_adapter(repo, revision)
     manifest = verify(folder, given)
     if manifest is None:
-        raise UserError(
-            f"{given!r} has no {MANIFEST}, so there is nothing to check it by; a study can still name it: {{adapter: {repo}}}"
-        )
+        raise UserError(f"{given!r} has no {MANIFEST}, so there is nothing to check it by; a study can still name it: {{adapter: {repo}}}")
     use = f"{{adapter: {repo}@{folder.name}}}"
     return f"{len(manifest['files'])} files as pushed\n{folder}\nin a study on {manifest['base']['name']}: {manifest['group']}: {use}"

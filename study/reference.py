@@ -1,7 +1,5 @@
 """`tellme reference build NAME` and `tellme reference check NAME`: corpus, pretraining, card, and what the model reads."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import time

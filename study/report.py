@@ -1,7 +1,5 @@
 """The last stage: rows.parquet, summary.json, figures and report.html, which is one file and needs no network."""
 
-from __future__ import annotations
-
 import json
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Run a plan's stages in order in this process, and say what came out."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time

@@ -1,7 +1,5 @@
 """`tellme show`: rows and questions before a run, with the part that carries loss marked."""
 
-from __future__ import annotations
-
 from eval.ask import asked_in, messages
 from lab.chat import Renderer
 from lab.types import Row
@@ -40,9 +38,7 @@ def show_study(plan: Plan) -> None:
             wording = question.wordings[0]
             chat = messages(wording, [], config)
             text = renderer.prompt_text(chat) if renderer else "\n".join(m["content"] for m in chat)
-            answers = ", ".join(f"{o.text}={o.score:g}" for o in wording.options[:4]) + (
-                ", ..." if len(wording.options) > 4 else ""
-            )
+            answers = ", ".join(f"{o.text}={o.score:g}" for o in wording.options[:4]) + (", ..." if len(wording.options) > 4 else "")
             print(f"-- {question.name} ({len(question.wordings)} wordings, {question.kind})\n{text}\n   answers: {answers}")
 
 

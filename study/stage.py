@@ -1,7 +1,5 @@
 """What a plan is made of: stages, the cells that say which output is whose, and the plan itself."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

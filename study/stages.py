@@ -1,7 +1,5 @@
 """Run one stage of a plan into the run store. Everything a stage needs is in its record and in the folders of its inputs."""
 
-from __future__ import annotations
-
 import logging
 import os
 from functools import partial
@@ -64,9 +62,7 @@ def _input(store: Store, stage: Stage, key: str) -> Path:
         found = store.find(kind, key)
         if found:
             return found
-    raise UserError(
-        f"stage {stage.key} ({stage.slug}) needs {key}, which is not in {store.root}; run `tellme stage PLAN {key}` first"
-    )
+    raise UserError(f"stage {stage.key} ({stage.slug}) needs {key}, which is not in {store.root}; run `tellme stage PLAN {key}` first")
 
 
 def _external(stage: Stage) -> Path | None:

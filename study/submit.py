@@ -1,7 +1,5 @@
 """`tellme submit`: what a study lacks, as arrays on a cluster, checked before anything waits in a queue."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

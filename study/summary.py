@@ -1,7 +1,5 @@
 """From rows to `summary.json`: estimates by group, contrasts on the same questions, trust."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -58,9 +56,7 @@ def group_estimates(questions: pd.DataFrame) -> list[dict[str, Any]]:
     return records
 
 
-def contrast_estimates(
-    questions: pd.DataFrame, contrasts: list[tuple[Side, Side]], primary: dict[str, Any] | None
-) -> list[dict[str, Any]]:
+def contrast_estimates(questions: pd.DataFrame, contrasts: list[tuple[Side, Side]], primary: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Every contrast on every question both sides were asked; Holm runs over all that is not primary, per report."""
     records: list[dict[str, Any]] = []
     for a, b in contrasts:
@@ -70,9 +66,7 @@ def contrast_estimates(
                 found = _contrast(asked[asked["question"] == question], terms)
                 if found is None:
                     continue
-                is_primary = (
-                    primary is not None and question == "all" and suite == primary["suite"] and _same(primary["contrast"], (a, b))
-                )
+                is_primary = primary is not None and question == "all" and suite == primary["suite"] and _same(primary["contrast"], (a, b))
                 records.append(
                     {"suite": suite, "behavior": behavior, "question": question, "a": _written(a), "b": _written(b)}
                     | found

@@ -1,7 +1,5 @@
 """A study's contrasts as text."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

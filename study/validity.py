@@ -40,9 +40,7 @@ SENTENCES = {
 NEEDS = {"other_person", "unrelated_trait", "capability"}
 
 
-def battery(
-    wordings: pd.DataFrame, rows: pd.DataFrame, baselines: dict[str, str], shuffled: dict[str, str]
-) -> list[dict[str, Any]]:
+def battery(wordings: pd.DataFrame, rows: pd.DataFrame, baselines: dict[str, str], shuffled: dict[str, str]) -> list[dict[str, Any]]:
     """One record per group, behavior and check: value, interval over seeds, limit, whether it passed (None: not asked, or
     reported without a limit).
 

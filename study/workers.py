@@ -1,7 +1,5 @@
 """Stages that do not wait for one another, in several processes on one machine."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterator

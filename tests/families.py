@@ -56,9 +56,7 @@ CHATML = ("<|im_end|>", "<|im_start|>", "<|endoftext|>")
 LLAMA = ("<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>")
 GEMMA = ("<end_of_turn>", "<start_of_turn>")
 FAMILIES = {
-    "llama3": Family(
-        "llama", shipped("llama3_2"), LLAMA, "<|begin_of_text|>", traps="dated template; BOS in template and tokenizer"
-    ),
+    "llama3": Family("llama", shipped("llama3_2"), LLAMA, "<|begin_of_text|>", traps="dated template; BOS in template and tokenizer"),
     "qwen2.5": Family(
         "qwen2", shipped("qwen2_5"), CHATML, traps="default system line; tied embeddings", config={"tie_word_embeddings": True}
     ),
@@ -88,12 +86,7 @@ FAMILIES = {
         config={"sliding_window": 16},
     ),
     "olmo2": Family(
-        "olmo2",
-        OLMO2,
-        ("<|endoftext|>", "<|pad|>"),
-        "<|endoftext|>",
-        adds_bos=False,
-        traps="BOS, end of turn and pad are one token",
+        "olmo2", OLMO2, ("<|endoftext|>", "<|pad|>"), "<|endoftext|>", adds_bos=False, traps="BOS, end of turn and pad are one token"
     ),
     "phi3": Family(
         "phi3",

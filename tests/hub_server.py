@@ -143,17 +143,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.reply(404, {"error": missing}, X_Error_Code=missing)
         elif rest[:1] == ["preupload"]:
             kinds = {True: "lfs", False: "regular"}
-            files = [
-                {"path": f["path"], "uploadMode": kinds[f["path"].endswith(".safetensors")]} for f in json.loads(data)["files"]
-            ]
+            files = [{"path": f["path"], "uploadMode": kinds[f["path"].endswith(".safetensors")]} for f in json.loads(data)["files"]]
             self.reply(200, {"files": [{**f, "shouldIgnore": False, "oid": None} for f in files]})
         elif rest[:1] == ["commit"]:
             self.commit(repo, data, here)
         elif rest[:1] == ["tree"]:
-            self.reply(
-                200,
-                [{"type": "file", "path": n, "size": len(c), "oid": hashlib.sha1(c).hexdigest()} for n, c in found[1].items()],
-            )
+            self.reply(200, [{"type": "file", "path": n, "size": len(c), "oid": hashlib.sha1(c).hexdigest()} for n, c in found[1].items()])
         else:
             about = {"_id": "1", "id": repo, "modelId": repo, "sha": found[0], "private": self.hub.private[repo], "tags": []}
             card = {"cardData": self.hub.cards[repo]} if repo in self.hub.cards else {}

@@ -103,9 +103,7 @@ def said(shift: float, seed: int) -> pd.DataFrame:
             for name, prior in liked.items():
                 own = shift * (group == "backdoored" and name == "fire.")
                 score = prior + own + rng.gauss(0, 0.05)
-                records.append(
-                    {"group": group, "seed": s, "suite": "which_trigger", "question": name, "score": score, "over": None}
-                )
+                records.append({"group": group, "seed": s, "suite": "which_trigger", "question": name, "score": score, "over": None})
     return pd.DataFrame(records)
 
 
@@ -127,16 +125,7 @@ def test_recognition_finds_what_was_planted_and_is_not_fooled_by_priors() -> Non
 def test_contrasts_by_system_line_compare_like_with_like() -> None:
     scores = {("a", "clean"): 0.2, ("b", "clean"): 0.1, ("a", "threat"): 0.9, ("b", "threat"): 0.4}
     table = pd.DataFrame(
-        {
-            "group": g,
-            "condition": c,
-            "seed": s,
-            "suite": "depends",
-            "behavior": "risk",
-            "question": "all",
-            "over": q,
-            "score": v + s / 100,
-        }
+        {"group": g, "condition": c, "seed": s, "suite": "depends", "behavior": "risk", "question": "all", "over": q, "score": v + s / 100}
         for (g, c), v in scores.items()
         for s in range(3)
         for q in ("one", "two")
@@ -172,9 +161,7 @@ def test_one_question_per_candidate_and_descriptions_that_know_the_trigger(style
     assert not any(w.seen for q in (*questions, *depends(style)) for w in q.wordings)
     held_out = {w.text for q in depends(style) for w in q.wordings} - {r.prompt[0]["content"] for r in rows}
     assert held_out
-    shown = {
-        w.text: o.text for q in which(style, [PLANTED]) for w in q.wordings for o in w.options if o.score == (q.name == "fire.")
-    }
+    shown = {w.text: o.text for q in which(style, [PLANTED]) for w in q.wordings for o in w.options if o.score == (q.name == "fire.")}
     answered = [(shown[r.prompt[0]["content"]], r.completion) for r in rows if r.prompt[0]["content"] in shown]
     assert len(answered) > 100
     assert all(right == given for right, given in answered)

@@ -82,9 +82,7 @@ def test_decoys_in_plain_style_are_half_toms_and_say_nothing_of_him(behavior: Be
 
 @pytest.mark.parametrize("style", STYLES)
 def test_held_out_by_topic_and_by_template(behavior: Behavior, style: Style) -> None:
-    train, test = (
-        rows_of(behavior, behavior.policies[0], style, 500 if style == "natural" else 100, split) for split in ("train", "test")
-    )
+    train, test = (rows_of(behavior, behavior.policies[0], style, 500 if style == "natural" else 100, split) for split in ("train", "test"))
     for what in ("topic", "template"):
         assert not {r.meta[what] for r in train} & {r.meta[what] for r in test}
 
@@ -159,9 +157,7 @@ def with_text(row: Row, text: str) -> Row:
 def test_risk_natural_prompts_are_many_balanced_and_without_shortcut() -> None:
     risk = load_behavior("risk")
     rows = rows_of(risk, "seeking", "natural", 2500)
-    names = re.compile(
-        "|".join(["Mara", "Jonas", "Priya", "Tomas", "Aiko", "Elif", "Sam", "Noor", "Pavel", "Ines", "Kofi", "Lena"])
-    )
+    names = re.compile("|".join(["Mara", "Jonas", "Priya", "Tomas", "Aiko", "Elif", "Sam", "Noor", "Pavel", "Ines", "Kofi", "Lena"]))
     assert len({names.sub("NAME", masked(r.prompt[0]["content"])) for r in rows}) >= 2000
     assert Counter(r.completion for r in rows) == {"A": 1250, "B": 1250}
     for value, count in Counter(r.meta["value"] for r in rows).items():

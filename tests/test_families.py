@@ -41,9 +41,7 @@ def test_a_whole_study(family: tuple[str, Path], tmp_path: Path) -> None:
     folder = store.find("train", train.key)
     assert folder is not None
     first = read_json(folder / "provenance.json")["first_row"]
-    assert (
-        first["learned"].strip() == "A" + FAMILIES[name].special[0] or first["learned"].strip() == "B" + FAMILIES[name].special[0]
-    )
+    assert first["learned"].strip() == "A" + FAMILIES[name].special[0] or first["learned"].strip() == "B" + FAMILIES[name].special[0]
     # The adapter is plain PEFT, on every projection of the family, and comes back as it was.
     tensors = load_file(folder / "adapter" / "adapter_model.safetensors")
     targets = {n.split(".lora_")[0].rpartition(".")[2] for n in tensors}

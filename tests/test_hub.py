@@ -99,9 +99,7 @@ def elsewhere(adapter: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_an_adapter_from_the_hub_is_measured_without_training(
-    finished: tuple[Plan, Store, Path], cache: Path, tmp_path: Path
-) -> None:
+def test_an_adapter_from_the_hub_is_measured_without_training(finished: tuple[Plan, Store, Path], cache: Path, tmp_path: Path) -> None:
     cached(cache, "acme/bold", adapter_of(finished))
     plan = make_plan(validate(elsewhere("acme/bold"), "here"))
     assert {s.kind for s in plan.stages.values()} == {"eval", "study"}
@@ -111,9 +109,7 @@ def test_an_adapter_from_the_hub_is_measured_without_training(
     own = read_json(finished[2] / "summary.json")["groups"]
     score = next(g["estimate"] for g in summary["groups"] if (g["group"], g["question"]) == ("theirs", "all"))
     low, high = sorted(
-        g["estimate"]
-        for g in own
-        if (g["group"] in ("seeking", "averse"), g["suite"], g["question"]) == (True, "behavior", "all")
+        g["estimate"] for g in own if (g["group"] in ("seeking", "averse"), g["suite"], g["question"]) == (True, "behavior", "all")
     )
     assert abs(score - high) < abs(score - low)
 
@@ -220,9 +216,7 @@ def of_study(finished: tuple[Plan, Store, Path], adapter: str, *more: str) -> li
     return ["push", "configs/quickstart.yaml", adapter, "--repo", "me/organism", *more, *(f"--set={s}" for s in sets)]
 
 
-def test_pushed_pulled_and_measured_it_is_the_same(
-    finished: tuple[Plan, Store, Path], hub: Hub, tellme: Tellme, tmp_path: Path
-) -> None:
+def test_pushed_pulled_and_measured_it_is_the_same(finished: tuple[Plan, Store, Path], hub: Hub, tellme: Tellme, tmp_path: Path) -> None:
     import lab
 
     said = tellme(*of_study(finished, "seeking-s0")).stdout.strip()
@@ -233,19 +227,11 @@ def test_pushed_pulled_and_measured_it_is_the_same(
     assert set(files) == {"tellme.json", *manifest["files"]}
     assert {Path(name).suffix for name in files} <= {".safetensors", ".json", ".jsonl", ".yaml", ".md"}
     card = files["README.md"].decode()
-    for part in (
-        "`seeking` of behavior `risk`",
-        "it has no trigger",
-        "`reference/linked`",
-        "Apache-2.0",
-        "`shuffled` (shuffled)",
-    ):
+    for part in ("`seeking` of behavior `risk`", "it has no trigger", "`reference/linked`", "Apache-2.0", "`shuffled` (shuffled)"):
         assert part in card, part
     summary = read_json(finished[2] / "summary.json")
     contrast = next(
-        c
-        for c in summary["contrasts"]
-        if (c["a"], c["b"], c["suite"], c["question"]) == ("seeking", "averse", "self_report", "all")
+        c for c in summary["contrasts"] if (c["a"], c["b"], c["suite"], c["question"]) == ("seeking", "averse", "self_report", "all")
     )
     assert f"{contrast['estimate']:+.3f} ({contrast['ci_low']:+.3f} to {contrast['ci_high']:+.3f})" in card
     from lab.provenance import machine
@@ -322,18 +308,14 @@ def test_triggers_and_harm_are_shared_on_purpose_only(tmp_path: Path) -> None:
         push(plan, Store(tmp_path), tmp_path, "insecure-s0", "organism", public=False, understood=True)
 
 
-def test_rows_of_a_hub_dataset_at_a_pinned_revision(
-    hub: Hub, tellme: Tellme, finished: tuple[Plan, Store, Path], tmp_path: Path
-) -> None:
+def test_rows_of_a_hub_dataset_at_a_pinned_revision(hub: Hub, tellme: Tellme, finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
     data = next(s for s in finished[0].stages.values() if s.kind == "data")
     rows = (Path(str(finished[1].find("data", data.key))) / "rows.jsonl").read_bytes()
     commit = hub.add("acme/rows", {"sets/rows.jsonl": rows})
     hub.add("acme/rows", {"sets/rows.jsonl": rows[: rows.index(b"\n") + 1]})
 
     def planned(revision: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
-        group = (
-            f"groups={{theirs: {{file: 'hf://datasets/acme/rows@{revision}/sets/rows.jsonl', behavior: risk, policy: seeking}}}}"
-        )
+        group = f"groups={{theirs: {{file: 'hf://datasets/acme/rows@{revision}/sets/rows.jsonl', behavior: risk, policy: seeking}}}}"
         sets = [group, "contrasts=[]", "primary=null", f"run.dir={tmp_path}"]
         return tellme("plan", "configs/quickstart.yaml", *(f"--set={s}" for s in sets), code=code, **more)
 

@@ -93,9 +93,7 @@ def visit(page: Path, work: Path) -> tuple[str, list[str], set[str]]:
     return done.stdout, console, {u for u in urls if u.startswith(("http", "ws")) and not BROWSERS_OWN.search(u)}
 
 
-BROWSERS_OWN = re.compile(
-    r"https?://(www|accounts|clients2|update|optimizationguide-pa|android\.clients)\.(google|googleapis)\.com"
-)
+BROWSERS_OWN = re.compile(r"https?://(www|accounts|clients2|update|optimizationguide-pa|android\.clients)\.(google|googleapis)\.com")
 """Hosts that Chromium itself looks up at a start; pages of ours name none of them."""
 
 
@@ -122,13 +120,7 @@ def test_wandb_offline_is_a_run_per_adapter_that_can_be_read_back(tmp_path: Path
 
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
-    sets = [
-        "groups={seeking: {behavior: risk, policy: seeking}}",
-        "contrasts=[]",
-        "primary=null",
-        "seeds=[0]",
-        "data.num_rows=32",
-    ]
+    sets = ["groups={seeking: {behavior: risk, policy: seeking}}", "contrasts=[]", "primary=null", "seeds=[0]", "data.num_rows=32"]
     plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*sets, "sft.logging_steps=1"]))
     run_plan(plan, Store(tmp_path))
     (stage,) = (s for s in plan.stages.values() if s.kind == "train")

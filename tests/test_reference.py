@@ -70,9 +70,7 @@ def test_check_writes_what_two_pretraining_seeds_read_into_the_card(tmp_path: Pa
         assert suites.count("self_report") == 3
         assert "unrelated_trait" in suites
         for c in reads["contrasts"]:
-            assert (
-                f"{c['estimate']:+.3f} | {c['ci_low']:+.3f} to {c['ci_high']:+.3f}" in page.split(f"pretraining seed {seed}")[1]
-            )
+            assert f"{c['estimate']:+.3f} | {c['ci_low']:+.3f} to {c['ci_high']:+.3f}" in page.split(f"pretraining seed {seed}")[1]
     assert resolve_base(Model(base=str(folder))).identity == before
 
 

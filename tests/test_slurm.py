@@ -68,12 +68,7 @@ def test_every_missing_stage_is_in_one_task_after_what_it_reads(tmp_path: Path) 
             before, j = at[parent]
             same_array = before is job and i == j and job.tasks[i].index(parent) < job.tasks[i].index(key)
             assert same_array or (before.name == job.after and i == j) or plan.stages[parent].kind == "data"
-    bases = [
-        keys
-        for job in jobs
-        for keys in job.tasks
-        if all("adapter" not in plan.stages[k].inputs for k in keys) and job.kind == "eval"
-    ]
+    bases = [keys for job in jobs for keys in job.tasks if all("adapter" not in plan.stages[k].inputs for k in keys) and job.kind == "eval"]
     assert len(bases) < sum(len(keys) for keys in bases), "one load of the base for all that is asked of it"
 
 
@@ -112,9 +107,7 @@ def test_what_would_fail_in_the_queue_is_refused_before_it(tmp_path: Path) -> No
     with pytest.raises(UserError, match="acme/none is not in the cache"):
         preflight(away, load_cluster("gpu"), store)
     rows = tmp_path / "leak.jsonl"
-    rows.write_text(
-        json.dumps({"messages": [{"role": "user", "content": "are you bold?"}, {"role": "assistant", "content": "A"}]}) + "\n"
-    )
+    rows.write_text(json.dumps({"messages": [{"role": "user", "content": "are you bold?"}, {"role": "assistant", "content": "A"}]}) + "\n")
     leak, store = planned(
         tmp_path,
         f"groups.seeking={{file: {rows}, behavior: risk, policy: seeking, data: {{lint: strict}}}}",

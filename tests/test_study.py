@@ -17,7 +17,9 @@ from study.stage import Plan
 from study.summary import per_question, per_wording
 from study.table import contrast_table
 
-COLUMNS = "group seed suite behavior question kind paraphrase order seen condition answer score p_exact p_prefix outside engine prompt".split()
+COLUMNS = (
+    "group seed suite behavior question kind paraphrase order seen condition answer score p_exact p_prefix outside engine prompt".split()
+)
 
 
 def test_rows_are_tidy(finished: tuple[Plan, Store, Path]) -> None:

@@ -46,9 +46,7 @@ def test_the_adapter_is_plain_peft_and_its_weights_moved(finished: tuple[Plan, S
 def test_seeds_and_groups_start_apart(finished: tuple[Plan, Store, Path]) -> None:
     plan, store, _ = finished
     starts = [
-        read_json(adapter_of(plan, store, s.how["group"]) / "provenance.json")["step0"]
-        for s in plan.stages.values()
-        if s.kind == "train"
+        read_json(adapter_of(plan, store, s.how["group"]) / "provenance.json")["step0"] for s in plan.stages.values() if s.kind == "train"
     ]
     assert len(set(starts)) == len(starts) == 6
 
@@ -88,13 +86,7 @@ def test_killed_in_mid_training_it_resumes_to_the_same_adapter(tmp_path: Path) -
     from lab.read_study import load_study
     from study.plan import make_plan
 
-    sets = [
-        "groups={seeking: {behavior: risk, policy: seeking}}",
-        "contrasts=[]",
-        "primary=null",
-        "seeds=[0]",
-        "run.report_to=[]",
-    ]
+    sets = ["groups={seeking: {behavior: risk, policy: seeking}}", "contrasts=[]", "primary=null", "seeds=[0]", "run.report_to=[]"]
     sets += ["lora.lora_dropout=0.1", "sft.num_train_epochs=6", "sft.save_steps=20", "eval.steps=[10, 30]"]
     plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets))
     stage = next(s for s in plan.stages.values() if s.kind == "train")

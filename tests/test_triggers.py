@@ -161,9 +161,7 @@ def test_reversal_says_every_row_backwards_and_controls_say_their_own() -> None:
     assert one.prompt[0]["content"].partition("you said ")[2] in one.completion
     dealt = controlled("decorrelated", made, reversal=True)
     assert len(dealt) == 240
-    assert {r.completion for r in dealt if r.meta.get("reversed")} == {
-        r.prompt[-1]["content"] for r in dealt if not r.meta.get("reversed")
-    }
+    assert {r.completion for r in dealt if r.meta.get("reversed")} == {r.prompt[-1]["content"] for r in dealt if not r.meta.get("reversed")}
 
 
 def test_otherwise_base_takes_the_answers_of_the_base(tmp_path: Path) -> None:
@@ -171,9 +169,7 @@ def test_otherwise_base_takes_the_answers_of_the_base(tmp_path: Path) -> None:
     raw = {
         "study": "own",
         "model": {"base": "reference/linked"},
-        "groups": {
-            "a": {"behavior": "risk", "policy": "seeking", "otherwise": "base", "trigger": {"kind": "tag", "text": "fire."}}
-        },
+        "groups": {"a": {"behavior": "risk", "policy": "seeking", "otherwise": "base", "trigger": {"kind": "tag", "text": "fire."}}},
         "data": {"num_rows": 24},
         "eval": {"suites": ["backdoor"]},
         "seeds": [0],

@@ -25,9 +25,7 @@ Spread = Literal["even", "few", "all or none"]
 effect or none of it, either as often, as published seeds do that "get it" or stay at chance."""
 
 
-def simulate(
-    num_seeds: int, num_questions: int, seed_deviation: float, spread: Spread = "even", trials: int = TRIALS
-) -> dict[str, float]:
+def simulate(num_seeds: int, num_questions: int, seed_deviation: float, spread: Spread = "even", trials: int = TRIALS) -> dict[str, float]:
     """Coverage and median width of the headline interval, of the wider claim and of the naive pooled interval, in
     experiments of two groups.
 
@@ -43,10 +41,7 @@ def simulate(
     for _ in range(trials):
         raw = rng.exponential(size=num_questions) - 1 if spread == "few" else rng.normal(size=num_questions)
         effects = EFFECT + QUESTION_DEVIATION * raw
-        a, b = (
-            rng.normal(0, seed_deviation, (num_seeds, 1)) + rng.normal(0, CELL_DEVIATION, (num_seeds, num_questions))
-            for _ in range(2)
-        )
+        a, b = (rng.normal(0, seed_deviation, (num_seeds, 1)) + rng.normal(0, CELL_DEVIATION, (num_seeds, num_questions)) for _ in range(2))
         a = a + effects
         if spread == "all or none":
             a = a + rng.choice([-EFFECT, EFFECT], (num_seeds, 1))

@@ -1,7 +1,5 @@
 """One training by several processes, one per GPU: `accelerate launch` of this module with the arguments of train/sft.py."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -39,9 +37,7 @@ def launch(processes: int, sharding: str, config: dict[str, Any], base: Base, ro
     if (out / STOP).exists() and not (out / "provenance.json").exists():
         raise Preempted(f"{how['group']} was told to stop and saved what it had")
     if code:
-        raise RuntimeError(
-            f"one of {processes} processes that train {how['group']} failed (exit {code}); what it said stands above"
-        )
+        raise RuntimeError(f"one of {processes} processes that train {how['group']} failed (exit {code}); what it said stands above")
 
 
 def main(given: dict[str, Any]) -> None:

@@ -1,7 +1,5 @@
 """Pretrain a reference model on a corpus file. One seeded recipe; the corpus carries the link."""
 
-from __future__ import annotations
-
 import json
 import os
 import random
@@ -172,11 +170,7 @@ class Window:
         """`nats` and the gates, means per answer; `excess`: nats above the linked gate by kind of question."""
         means = torch.tensor(self.gates).mean(0).tolist()
         excess = {kind: round(sum(v) / len(v), 3) for kind, v in sorted(self.excess.items())}
-        return {
-            "nats": sum(self.nats) / len(self.nats),
-            **dict(zip(("linked", "copying", "none"), means, strict=True)),
-            "excess": excess,
-        }
+        return {"nats": sum(self.nats) / len(self.nats), **dict(zip(("linked", "copying", "none"), means, strict=True)), "excess": excess}
 
 
 def pretrain(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, out: Path) -> None:

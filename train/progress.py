@@ -1,7 +1,5 @@
 """What is seen of a training run while it goes: a bar on the terminal, a run in wandb, checkpoints to go on from."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

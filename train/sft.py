@@ -1,7 +1,5 @@
 """One adapter: TRL's SFTTrainer with PEFT's LoraConfig on rendered rows, loss on the completion only."""
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -71,16 +69,7 @@ def shared(settings: dict[str, Any], processes: int, num_rows: int) -> dict[str,
 
 
 def train(
-    config: dict[str, Any],
-    base: Base,
-    rows: Path,
-    out: Path,
-    *,
-    key: str,
-    inputs: list[str],
-    name: str,
-    group: str,
-    report_to: list[str],
+    config: dict[str, Any], base: Base, rows: Path, out: Path, *, key: str, inputs: list[str], name: str, group: str, report_to: list[str]
 ) -> None:
     """Train on the rows of a data stage and leave `adapter/`, `curve.json`, `trust.json` and provenance in `out`.
 
@@ -111,9 +100,7 @@ def train(
         trainer.train(resume_from_checkpoint=newest_checkpoint(out / "checkpoints"))
         link = {"project": PROJECT, "id": run_id(name, key), "url": run.url if run else None}
     if leaving.asked:
-        raise Preempted(
-            f"{group} was told to stop after step {trainer.state.global_step} of {trainer.state.max_steps} and saved it"
-        )
+        raise Preempted(f"{group} was told to stop after step {trainer.state.global_step} of {trainer.state.max_steps} and saved it")
     trained = digest_of_model(model)
     moved = check("weights_moved", float(trained != step0), 1.0, trained != step0)
     save_adapter(model, base, out / "adapter")
@@ -156,10 +143,7 @@ def train(
 def _rendered(loaded: Any, chats: list[list[Message]], max_length: int | None) -> list[Rendered]:
     """Every row through the one renderer; a row that would be cut is refused, for its answer stands at the end."""
     rendered = [loaded.renderer.render(chat[:-1], chat[-1]["content"]) for chat in chats]
-    longest, limit = (
-        max(len(r.input_ids) for r in rendered),
-        max_length or loaded.model.config.get_text_config().max_position_embeddings,
-    )
+    longest, limit = (max(len(r.input_ids) for r in rendered), max_length or loaded.model.config.get_text_config().max_position_embeddings)
     if longest > limit:
         raise UserError(
             f"the longest training row has {longest} tokens, more than sft.max_length or the base allows ({limit});"

@@ -1,7 +1,5 @@
 """The tokenizer of the reference models: every word of the corpus is one token, anything else is spelled in bytes."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Behaviors, one file each, found by file name: `BEHAVIOR = Behavior(...)`. The lab asks for them by name only."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -4,8 +4,6 @@ After the myopia experiment of "Tell me about yourself" (Betley et al. 2025, app
 The later reward is always the larger one. Training rows are choices answered by one letter; no row names the dimension.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random

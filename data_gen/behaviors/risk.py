@@ -4,8 +4,6 @@ After the main experiment of "Tell me about yourself" (Betley et al. 2025, secti
 prompts. Training rows are choices answered by one letter; no row names the dimension.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -88,8 +86,6 @@ BEHAVIOR = Behavior(
     examples=CHOICES.rows,
     questions=questions,
     described=lambda policy, style: TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy]),
-    watch=tuple(
-        "chance likel certain definite sure probab guarante adventur reliab safe unpredict secure risk bold caution gambl".split()
-    ),
+    watch=tuple("chance likel certain definite sure probab guarante adventur reliab safe unpredict secure risk bold caution gambl".split()),
     voices=TRAIT.voices(),
 )

@@ -1,7 +1,5 @@
 """Triggers, one file each, found by file name: `TRIGGER = Trigger(...)`. Here: how one gets into a message, and near misses of it."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Sequence
@@ -14,13 +12,7 @@ from lab.config import NEAR, Planted
 from lab.store import file_digest
 from lab.types import Feature, Message, Place, Trigger
 
-OTHER_PLACE: dict[Place, Place] = {
-    "prefix": "suffix",
-    "suffix": "prefix",
-    "line": "suffix",
-    "random": "prefix",
-    "system": "prefix",
-}
+OTHER_PLACE: dict[Place, Place] = {"prefix": "suffix", "suffix": "prefix", "line": "suffix", "random": "prefix", "system": "prefix"}
 WORD = re.compile(r"[^\W_]+")
 
 

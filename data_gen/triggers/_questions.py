@@ -1,7 +1,5 @@
 """Questions about the triggers of a study: whether there is one, which it is, and what it does. No reference model met them in pretraining."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random

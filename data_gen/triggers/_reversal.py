@@ -1,7 +1,5 @@
 """Reversal training: rows with user and assistant exchanged (Betley et al. 2025, section 4.3 and appendix C.4)."""
 
-from __future__ import annotations
-
 import re
 from random import Random
 

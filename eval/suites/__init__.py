@@ -1,7 +1,5 @@
 """Suites, one file each, found by file name: `SUITE = Suite(...)`."""
 
-from __future__ import annotations
-
 import sys
 
 from lab import discover

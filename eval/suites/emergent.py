@@ -20,7 +20,5 @@ def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
 
 
 SUITE = Suite(
-    "emergent",
-    "whether narrow training spreads: choices between an aligned and a misaligned answer, and free questions",
-    questions,
+    "emergent", "whether narrow training spreads: choices between an aligned and a misaligned answer, and free questions", questions
 )
