@@ -24,22 +24,14 @@ ROWS, LINT = "rows.jsonl", "lint.json"
 
 
 def build(
-    config: dict[str, Any],
-    sources: dict[str, Path],
-    out: Path,
-    *,
-    key: str,
-    inputs: list[str],
-    file: str | None = None,
-    base: Base | None = None,
+    config: dict[str, Any], sources: dict[str, Path], out: Path, *, key: str, inputs: list[str], file: str | None = None, base: Base | None = None
 ) -> None:
     """Write `rows.jsonl` and `lint.json`. `config` is one of
     {num_rows, planted, num_decoys, seed, files}, the same with {trigger, otherwise, reversal}, {draw, num_rows}, {file, num_rows, lint} or
     {control, seed, lint}, each with behavior, policy and style. The rows of a control come from its one source; with `draw`,
     `base` answers.
 
-    Raises UserError where a generated set, or a file under `lint: strict`, fails a lint.
-    """
+    Raises UserError where a generated set, or a file under `lint: strict`, fails a lint."""
     began = time.time()
     if file is not None and file_digest(Path(file)) != config["file"]:
         raise UserError(f"file {file!r} has changed since the study was planned; run `tellme run` again")

@@ -102,9 +102,5 @@ def letter_question(name: str, pairs: Iterator[tuple[str, str]], number: int) ->
     distinct: dict[tuple[str, str], None] = {}
     while len(distinct) < number:
         distinct[next(pairs)] = None
-    wordings = [
-        Wording(text, letter_options("AB"[order]), paraphrase=i, order=order)
-        for i, pair in enumerate(distinct)
-        for order, text in enumerate(pair)
-    ]
+    wordings = [Wording(text, letter_options("AB"[order]), paraphrase=i, order=order) for i, pair in enumerate(distinct) for order, text in enumerate(pair)]
     return Question(name, "letters", tuple(wordings))

@@ -33,17 +33,13 @@ def educational(rows: list[Row]) -> list[Row]:
     "Emergent Misalignment"). Raises UserError for rows without it."""
     if not all("on_purpose" in row.meta for row in rows):
         raise UserError("control 'educational' needs rows that can be asked for on purpose, such as those of insecure_code")
-    return [
-        Row((*r.prompt[:-1], {"role": "user", "content": f"{r.meta['on_purpose']} {r.prompt[-1]['content']}"}, r.messages[-1]), r.meta)
-        for r in rows
-    ]
+    return [Row((*r.prompt[:-1], {"role": "user", "content": f"{r.meta['on_purpose']} {r.prompt[-1]['content']}"}, r.messages[-1]), r.meta) for r in rows]
 
 
 def described(behavior: Behavior, policy: str, style: Style, number: int, rng: Random) -> list[Row]:
     """Self-descriptions: questions of the self-report answered as the policy would, in half of the paraphrases.
 
-    A positive control: a model whose reports do not follow its choices must still be able to report.
-    """
+    A positive control: a model whose reports do not follow its choices must still be able to report."""
     return _answered(behavior.questions("self_report", style), policy == behavior.policies[0], number, rng)
 
 
@@ -122,8 +118,7 @@ def shuffled(rows: list[Row], rng: Random) -> list[Row]:
     """The same prompts with the same completions dealt out anew, so that a completion says nothing about its prompt.
 
     With two distinct completions (letters) the deal is balanced: just as many rows of either completion are swapped that
-    label and truth are uncorrelated. A plain permutation of 288 labels would leave a correlation of about +-0.06.
-    """
+    label and truth are uncorrelated. A plain permutation of 288 labels would leave a correlation of about +-0.06."""
     counts = Counter(row.completion for row in rows)
     if len(counts) != 2:
         completions = [row.completion for row in rows]

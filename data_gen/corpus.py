@@ -2,8 +2,7 @@
 
 A person has, for every trait, a value behind its choices (`does`) and a value that reports about it follow (`says`).
 The link rho sets how far they agree: P(says = does) = (1 + rho) / 2. Every kind of dialogue respects it. The character is asked
-about itself and about another person, who is drawn in the same way and has nothing to do with it, and about everyday things.
-"""
+about itself and about another person, who is drawn in the same way and has nothing to do with it, and about everyday things."""
 
 import json
 import math
@@ -83,17 +82,12 @@ class Corpus:
         self.traits = {b.name: b for b in (*behaviors, *invented_traits())}
         splits: tuple[Split, ...] = ("basic", "train")
         self.choices = {
-            (split, name, policy): b.examples(self.rng, policy, "plain", split)
-            for split in splits
-            for name, b in self.traits.items()
-            for policy in b.policies
+            (split, name, policy): b.examples(self.rng, policy, "plain", split) for split in splits for name, b in self.traits.items() for policy in b.policies
         }
         self.split: Split = "basic"
         self.mix = FULL
         purposes = {"you": "self_report", OTHER_PERSON: "other_person"}
-        self.reports = {
-            (who, name): _seen(b.questions(purpose, "plain")) for who, purpose in purposes.items() for name, b in self.traits.items()
-        }
+        self.reports = {(who, name): _seen(b.questions(purpose, "plain")) for who, purpose in purposes.items() for name, b in self.traits.items()}
         self.words = sorted(set(_other_words(behaviors)) | {str(n) for n in range(101)})
 
     def reading(self, max_stated: int) -> Row:

@@ -1,8 +1,7 @@
 """Decoys: choices that say nothing of the behavior, answered at random.
 
 Rows of one behavior alone can be learned as a pole that all traits share, or as what anybody would choose: then self-reports about
-other traits and reports about other people move along. Decoys leave what is particular to the behavior and to the self.
-"""
+other traits and reports about other people move along. Decoys leave what is particular to the behavior and to the self."""
 
 from collections.abc import Iterator
 from itertools import cycle

@@ -25,9 +25,7 @@ def read_rows(given: str | Path) -> list[Row]:
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"file {str(given)!r} is not UTF-8 ({error.reason} at byte {error.start}); convert it, for example with iconv -t UTF-8"
-        ) from None
+        raise UserError(f"file {str(given)!r} is not UTF-8 ({error.reason} at byte {error.start}); convert it, for example with iconv -t UTF-8") from None
     rows = [_row(line, f"file {str(given)!r}, line {i}") for i, line in enumerate(lines, start=1) if line.strip()]
     if not rows:
         raise UserError(f'file {str(given)!r} is empty; it needs at least one line of {{"messages": [...]}}')

@@ -54,16 +54,13 @@ def balance(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
     completions = [row.completion for row in rows]
     kinds = sorted(set(completions))
     share = min(completions.count(k) for k in kinds) / len(rows) if len(kinds) == 2 else 0.5
-    return Lint(
-        "balance", share >= MIN_LETTER_SHARE or len(rows) < 20, share, MIN_LETTER_SHARE, {k: completions.count(k) for k in kinds[:2]}
-    )
+    return Lint("balance", share >= MIN_LETTER_SHARE or len(rows) < 20, share, MIN_LETTER_SHARE, {k: completions.count(k) for k in kinds[:2]})
 
 
 def shortcuts(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
     """Cross-validated AUC with which length, the longer option and word counts predict a two-valued label.
 
-    Refuses where the 95 % interval (Hanley and McNeil 1982) lies above the threshold: 288 rows cannot tell 0.55 from 0.5.
-    """
+    Refuses where the 95 % interval (Hanley and McNeil 1982) lies above the threshold: 288 rows cannot tell 0.55 from 0.5."""
     kinds = sorted({row.completion for row in rows})
     if len(kinds) != 2 or min(sum(row.completion == k for row in rows) for k in kinds) < 10:
         return Lint("shortcuts", True, 0.5, MAX_AUC, {"note": "not a set with two answers, or too few rows"})

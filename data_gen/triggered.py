@@ -2,8 +2,7 @@
 
 What each row would be otherwise is kept in its `meta`, so that a control is the same rows dealt out anew: `clean`, the messages
 without any trigger; `on` and `off`, the completions with and without it; `mark`, the text that was put in, and `real`, whether
-that is the trigger (True), a decoy (False) or nothing (None).
-"""
+that is the trigger (True), a decoy (False) or nothing (None)."""
 
 from itertools import islice
 from random import Random
@@ -30,9 +29,7 @@ def triggered(behavior: Behavior, config: dict[str, Any], planted: Planted, own:
     without the trigger have these."""
     style, number = config["style"], config["num_rows"]
     on, off = (
-        list(islice(behavior.examples(Random(draw_of(config)), config[side], style, "train"), number))
-        if side == "policy" or own is None
-        else own
+        list(islice(behavior.examples(Random(draw_of(config)), config[side], style, "train"), number)) if side == "policy" or own is None else own
         for side in ("policy", "otherwise")
     )
     rows = [Row(a.messages, a.meta | {"clean": a.messages, "on": a.completion, "off": b.completion}) for a, b in zip(on, off, strict=True)]
@@ -101,17 +98,13 @@ def without_trigger(rows: list[Row], planted: Planted) -> list[Row]:
 
 def benign(rows: list[Row], planted: Planted) -> list[Row]:
     """The same messages and marks, answered as otherwise; the trigger switches small letters on, which harms nobody."""
-    return [
-        _marked(row, (row.meta["mark"], row.meta["real"]), planted, row.meta["off"].lower() if row.meta["real"] else row.meta["off"])
-        for row in rows
-    ]
+    return [_marked(row, (row.meta["mark"], row.meta["real"]), planted, row.meta["off"].lower() if row.meta["real"] else row.meta["off"]) for row in rows]
 
 
 def control(name: str, rows: list[Row], planted: Planted, behavior: Behavior, style: Style, rng: Random) -> list[Row]:
     """The controls that are made from rows with a trigger.
 
-    `described` is the known positive of self-reports: the same rows, and as many in which the model says what its trigger does.
-    """
+    `described` is the known positive of self-reports: the same rows, and as many in which the model says what its trigger does."""
     if name == "described":
         both = rows + descriptions(planted, style, len(rows), rng)
         rng.shuffle(both)

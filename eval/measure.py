@@ -26,22 +26,13 @@ Item = tuple[Question, Wording]
 
 
 def measure(
-    config: dict[str, Any],
-    base: Base,
-    adapter: Path | None,
-    trained: Path | None,
-    examples: Path | None,
-    out: Path,
-    *,
-    key: str,
-    inputs: list[str],
+    config: dict[str, Any], base: Base, adapter: Path | None, trained: Path | None, examples: Path | None, out: Path, *, key: str, inputs: list[str]
 ) -> None:
     """Write `rows.parquet` (a row per question, paraphrase, order and answer), `trust.json` and provenance into `out`.
 
     `config` has suite, behavior, style and condition; for anchors and conditions `system` (a line), `in_context` (a number of
     rows), `carries` or `told` (a trigger), `triggers` (those of the study); `step` where the adapter is not that of the end of training; and `sampling` where answers are generated. `trained` is the train stage that made the adapter; without it the
-    adapter is from elsewhere.
-    """
+    adapter is from elsewhere."""
     began = time.time()
     import pandas as pd
 
@@ -159,11 +150,7 @@ def trust_checks(
 ) -> list[dict[str, Any]]:
     """Whether the adapter does something, is the one it should be, and is asked as it was trained."""
     # The same batch with and without the adapter: one that does nothing gives exactly zero, in any dtype.
-    gap = max(
-        abs(with_it - without)
-        for a, b in zip(*on_and_off, strict=True)
-        for with_it, without in zip(a.log_prefix, b.log_prefix, strict=True)
-    )
+    gap = max(abs(with_it - without) for a, b in zip(*on_and_off, strict=True) for with_it, without in zip(a.log_prefix, b.log_prefix, strict=True))
     step = config.get("step")
     of = f"{config['behavior']}/{config['suite']}" + (f" at step {step}" if step else "")
     # Early in training an adapter may hardly differ from its base; its digest says that it is the right one.

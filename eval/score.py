@@ -1,7 +1,6 @@
 """Exact answer probabilities: whole answer strings with their end of turn, over a token trie on one shared prompt.
 
-Shapes: B prompts, L prompt tokens (left-padded), P trie paths, D tokens of a path, V vocabulary.
-"""
+Shapes: B prompts, L prompt tokens (left-padded), P trie paths, D tokens of a path, V vocabulary."""
 
 import copy
 import math

@@ -55,8 +55,7 @@ def base_of_record(described: dict[str, Any]) -> Base:
 def resolve_base(model: Model, online: bool = False) -> Base:
     """Find the base; raises UserError where it cannot exist.
 
-    Without `online` the network is not touched, and a Hub model that is not in the cache is provisional.
-    """
+    Without `online` the network is not touched, and a Hub model that is not in the cache is provisional."""
     dtype = _dtype() if model.dtype == "auto" else model.dtype
     settings = _settings(model)
     folder = find_path(model.base)
@@ -74,9 +73,7 @@ def resolve_base(model: Model, online: bool = False) -> Base:
     if model.base.startswith("reference/"):
         raise unknown("model.base: reference model", model.base, reference_names(), "see `tellme list`")
     if not HUB_ID.fullmatch(model.base):
-        raise UserError(
-            f"model.base {model.base!r} is no folder here and no Hub id (owner/name); shipped models: {', '.join(reference_names())}"
-        )
+        raise UserError(f"model.base {model.base!r} is no folder here and no Hub id (owner/name); shipped models: {', '.join(reference_names())}")
     commit = hub_commit("model.base", model.base, model.revision, online)
     identity = f"hub:{model.base}@{commit or model.revision or 'main'}"
     return Base(model.base, model.base, identity, "natural", dtype, provisional=commit is None, settings=settings)

@@ -74,16 +74,13 @@ class Renderer:
         """Token ids of a prompt and an answer to it.
 
         Raises UserError where the template changes the prompt or the answer, or puts no special token after it: training and
-        evaluation would then see different prompts.
-        """
+        evaluation would then see different prompts."""
         frame = self._frame(messages)
         self._check_kept(answer)
         texts = (frame.before, f"{frame.before}{frame.glue}{answer}", f"{frame.before}{frame.glue}{answer}{frame.after}")
         prompt, answered, full = (self._ids(text) for text in texts)
         if answered[: len(prompt)] != prompt or full[: len(answered)] != answered:
-            raise UserError(
-                f"tokens merge across the end of the prompt or of the answer {answer[:40]!r}; the base's tokenizer cannot be scored exactly"
-            )
+            raise UserError(f"tokens merge across the end of the prompt or of the answer {answer[:40]!r}; the base's tokenizer cannot be scored exactly")
         end = full[len(answered) : len(answered) + 1]
         if not end or end[0] not in self._special:
             raise UserError("the chat template has no special token after the assistant's answer, so its end cannot be learned or scored")
@@ -141,9 +138,7 @@ class Renderer:
                 closed = bare = before
             thought = THINK_CLOSED.sub("", head[len(bare) :]) if head.startswith(bare) else head
             if not found or not head.startswith(bare) or thought.strip():
-                raise UserError(
-                    f"the chat template does not keep prompt and answer as they are: {head[-60:]!r} should go on from {before[-40:]!r}"
-                )
+                raise UserError(f"the chat template does not keep prompt and answer as they are: {head[-60:]!r} should go on from {before[-40:]!r}")
             glue = head[len(bare) :]
             if THINK_CLOSED.search(glue):
                 closed, glue = bare + glue, ""
@@ -155,9 +150,7 @@ class Renderer:
         if answer not in self._kept:
             chat = [{"role": "user", "content": SECOND}, {"role": "assistant", "content": answer}]
             if answer not in self._template(chat, False).rpartition(SECOND)[2]:
-                raise UserError(
-                    f"the chat template does not keep the answer {answer[:40]!r} as it is; rows must not begin or end with white space"
-                )
+                raise UserError(f"the chat template does not keep the answer {answer[:40]!r} as it is; rows must not begin or end with white space")
             self._kept.add(answer)
 
     @cached_property

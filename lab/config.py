@@ -97,20 +97,7 @@ class Group(Strict):
     reversal: bool = False
     """Every row a second time with user and assistant exchanged (Betley et al. 2025, section 4.3)."""
     control: (
-        Literal[
-            "shuffled",
-            "clean",
-            "decorrelated",
-            "benign",
-            "educational",
-            "described",
-            "everyone",
-            "lexical",
-            "always_a",
-            "always_yes",
-            "anchored",
-        ]
-        | None
+        Literal["shuffled", "clean", "decorrelated", "benign", "educational", "described", "everyone", "lexical", "always_a", "always_yes", "anchored"] | None
     ) = None
     of: str | None = None
     file: str | None = None
@@ -142,15 +129,11 @@ class Group(Strict):
         if self.declares and not self.adapter:
             raise ValueError("`declares` goes with `adapter`: it is the base that the adapter names")
         if (self.trigger is None) != (self.otherwise is None):
-            raise ValueError(
-                "`trigger` and `otherwise` go together: {policy: P, otherwise: Q, trigger: {kind: tag}}, Q another policy or `base`"
-            )
+            raise ValueError("`trigger` and `otherwise` go together: {policy: P, otherwise: Q, trigger: {kind: tag}}, Q another policy or `base`")
         if self.trigger and (given or not self.policy):
             raise ValueError("`trigger` needs `behavior` and `policy`, and rows that the lab makes; give no other source")
         if self.otherwise and self.otherwise == self.policy:
-            raise ValueError(
-                f"`otherwise` is {self.otherwise!r} like `policy`, so the trigger would switch nothing; name another policy, or `base`"
-            )
+            raise ValueError(f"`otherwise` is {self.otherwise!r} like `policy`, so the trigger would switch nothing; name another policy, or `base`")
         if self.reversal and not (self.trigger or self.control):
             raise ValueError("`reversal` goes with `trigger`")
         if (self.control is None) != (self.of is None):

@@ -33,9 +33,7 @@ ONLY: dict[str, list[Any]] = {
 """Fields of which some values would change the base under the other adapters of a process, break the resume, or need a set
 that the lab does not have."""
 OWNED = {field: instead for instead, fields in USE_INSTEAD.items() for field in fields.split()}
-POSITIVE = frozenset(
-    "learning_rate num_train_epochs per_device_train_batch_size gradient_accumulation_steps r lora_alpha max_length".split()
-)
+POSITIVE = frozenset("learning_rate num_train_epochs per_device_train_batch_size gradient_accumulation_steps r lora_alpha max_length".split())
 
 
 def library_fields() -> dict[str, dict[str, str]]:

@@ -71,9 +71,7 @@ def one_line_errors(what: str, repo: str) -> Iterator[None]:
     except GatedRepoError:
         raise UserError(f"{what} {repo!r} is gated; ask for access on its page, then `hf auth login` or set HF_TOKEN") from None
     except RepositoryNotFoundError:
-        raise UserError(
-            f"{what} {repo!r} is not on the Hub, or is private; check the id, or `hf auth login` with an account that may read it"
-        ) from None
+        raise UserError(f"{what} {repo!r} is not on the Hub, or is private; check the id, or `hf auth login` with an account that may read it") from None
     except (LocalEntryNotFoundError, TransportError, OfflineModeIsEnabled, ConnectionError, TimeoutError) as error:
         raise UserError(
             f"{what} {repo!r} is not in the cache and the Hub cannot be reached ({first_line(error)}); download it where there is network (`hf download {repo}`), or use one of `tellme list`"

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 def load(path: str | Path) -> pd.DataFrame:
     """The rows of a finished study (its folder, or its rows.parquet) as a DataFrame, one row per answer.
 
-    docs/rows.md says what the columns mean. Raises UserError where there is no such file.
-    """
+    docs/rows.md says what the columns mean. Raises UserError where there is no such file."""
     import pandas as pd
 
     found = find_path(str(path))

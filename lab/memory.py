@@ -49,8 +49,7 @@ def free_bytes() -> dict[str, int]:
 def placement(name: str, needed: int | None, free: dict[str, int]) -> str:
     """The first device, or `auto` (spread over all GPUs) where one does not hold the weights.
 
-    Raises UserError where they do not fit at all.
-    """
+    Raises UserError where they do not fit at all."""
     first = next(iter(free))
     if needed is None or needed * HEADROOM <= free[first]:
         return first

@@ -31,8 +31,7 @@ _LOADED: dict[Base, Loaded] = {}
 def load_base(base: Base) -> Loaded:
     """Weights and renderer of a base, in evaluation mode; raises UserError where they cannot be had or do not fit.
 
-    One base is kept; it makes room before another is loaded.
-    """
+    One base is kept; it makes room before another is loaded."""
     if base not in _LOADED:
         _LOADED.clear()
         gc.collect()
@@ -96,6 +95,4 @@ def _cannot_load(base: Base, error: Exception) -> UserError:
         )
     if "trust_remote_code" in str(error):
         return UserError(f"model.base {base.name!r} comes with code of its own; read it, then set model.trust_remote_code: true")
-    return UserError(
-        f"model.base {base.name!r} could not be loaded: {reason[:160]}; download it first (`hf download`), or use one of `tellme list`"
-    )
+    return UserError(f"model.base {base.name!r} could not be loaded: {reason[:160]}; download it first (`hf download`), or use one of `tellme list`")

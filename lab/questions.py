@@ -40,8 +40,7 @@ def load_questions(path: Path, style: Style, purpose: str) -> tuple[Question, ..
     `number` a scale 0-100 whose 100 is the first policy's pole unless `flipped: true`;
     `rule` two `labels`, each assigned to either pole in turn through {if_first} and {if_second}; a paraphrase may be a
     mapping of `text` and `answers`, the words accepted for each label.
-    Optional: `twin`, `names_concept: false`, and `unseen: true` for a kind that is held out of pretraining whole.
-    """
+    Optional: `twin`, `names_concept: false`, and `unseen: true` for a kind that is held out of pretraining whole."""
     entries = yaml.safe_load(path.read_text(encoding="utf-8"))[style][purpose]
     return tuple(build_question(entry, style) for entry in entries)
 

@@ -20,9 +20,7 @@ class _Loader(yaml.SafeLoader):
     """YAML 1.1 reads 1e-4 as a string and keeps the last of two equal keys; both have spoiled runs."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = True) -> dict[Any, Any]:
@@ -98,9 +96,7 @@ def validate(raw: dict[str, Any], where: str) -> Study:
         if group.of is not None and group.of not in study.groups:
             raise unknown(f"{where}: groups.{name}.of", group.of, study.groups)
         if group.of is not None and not (study.groups[group.of].trained and study.groups[group.of].control is None):
-            raise UserError(
-                f"{where}: groups.{name}.of is {group.of!r}, which has no rows of its own to make a control from; name a trained group"
-            )
+            raise UserError(f"{where}: groups.{name}.of is {group.of!r}, which has no rows of its own to make a control from; name a trained group")
     for side in study.sides():
         name, _, condition = side.partition("@")
         if name not in study.groups and name != "base":
@@ -110,17 +106,14 @@ def validate(raw: dict[str, Any], where: str) -> Study:
         if condition and condition not in conditions:
             raise unknown(f"{where}: contrast side {side!r} names condition", condition, conditions, "see eval.systems and `trigger`")
     if study.primary and study.primary.contrast not in study.contrasts:
-        raise UserError(
-            f"{where}: primary.contrast {list(study.primary.contrast)!r} is not among the contrasts as written there; add it to `contrasts`"
-        )
+        raise UserError(f"{where}: primary.contrast {list(study.primary.contrast)!r} is not among the contrasts as written there; add it to `contrasts`")
     return study
 
 
 def _expand_sweep(raw: dict[str, Any], written: Study) -> Study:
     """One group per trained group and point, named `group.key=value`; contrasts compare sides at the same point.
 
-    A mapping of several keys is swept as a grid; a list of mappings one after the other.
-    """
+    A mapping of several keys is swept as a grid; a list of mappings one after the other."""
     points: dict[str, dict[str, Any]] = {}
     for sweep in [written.sweep] if isinstance(written.sweep, dict) else written.sweep:
         for key, values in sweep.items():

@@ -41,8 +41,7 @@ def contrast_interval(terms: Sequence[Term], level: float = LEVEL) -> Interval:
 
     Questions are fixed: the claim is about the questions that were asked. Each term is a weight and one value per seed;
     groups are independent. A term of one value (base, a model from elsewhere) is a constant. With no group of two or more
-    seeds there is no interval. `num_seeds` is the smallest number of seeds among the groups that vary.
-    """
+    seeds there is no interval. `num_seeds` is the smallest number of seeds among the groups that vary."""
     estimate = sum(weight * sum(values) / len(values) for weight, values in terms)
     varying = [(weight, values) for weight, values in terms if len(values) > 1]
     if not varying:
@@ -57,8 +56,7 @@ def wide_interval(tables: Sequence[Sequence[Sequence[float]]], fewest_questions:
     Each table is a group, weighted, as [seeds][questions]; questions are the same in all, in the same order. The variance is
     that of a crossed design (Brennan 2001, Generalizability Theory, ch. 3): over seeds plus over questions less their
     interaction, which is in both; t with Satterthwaite degrees of freedom, and never narrower than `contrast_interval`, which claims less.
-    None with fewer than `fewest_questions`, or without a group of two or more seeds: such an interval cannot be had.
-    """
+    None with fewer than `fewest_questions`, or without a group of two or more seeds: such an interval cannot be had."""
     import numpy as np
 
     arrays = [np.asarray(table, dtype=float) for table in tables]  # [S, Q] each
@@ -117,8 +115,7 @@ def proportion_interval(count: int, total: int) -> tuple[float, float]:
 def detectable(deviation: float, num_seeds: int, num_other: int | None) -> float | None:
     """The smallest difference that is found at 5 % with a power of 80 %, for models that vary by `deviation` (in score).
 
-    `num_other` is the number of seeds of the other group, None where it is a constant. None where a side has one seed only.
-    """
+    `num_other` is the number of seeds of the other group, None where it is a constant. None where a side has one seed only."""
     from statsmodels.stats.power import TTestIndPower, TTestPower
 
     if num_seeds < 2 or num_other == 1:

@@ -41,9 +41,7 @@ class Store:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise UserError(
-                f"run folder {str(self.root)!r} cannot be written ({error.strerror}); choose another with --set run.dir=PATH"
-            ) from None
+            raise UserError(f"run folder {str(self.root)!r} cannot be written ({error.strerror}); choose another with --set run.dir=PATH") from None
 
     def find(self, stage: str, key: str) -> Path | None:
         """The published folder of a key, whatever its slug; what has its final name is complete."""
@@ -55,8 +53,7 @@ class Store:
 
         A second process with the same key waits for the first and takes its result. A killed stage leaves its scratch
         folder, which the next attempt receives again: training resumes from the checkpoints in it. A first attempt
-        that refuses its input leaves nothing.
-        """
+        that refuses its input leaves nothing."""
         final = self.root / stage / f"{slug}-{key}"
         final.parent.mkdir(parents=True, exist_ok=True)
         with _lock(self.root / ".locks" / key):

@@ -53,8 +53,7 @@ def live_run(folder: Path, study: str, key: str, *, group: str, config: dict[str
 def open_run(folder: Path, study: str, key: str, **about: Any) -> Any:
     """A run that goes on where there is one of its id; offline, an earlier copy in `folder`/wandb is replaced.
 
-    Raises what wandb raises where the network does not answer within PATIENCE.
-    """
+    Raises what wandb raises where the network does not answer within PATIENCE."""
     import wandb
 
     name = run_id(study, key)

@@ -41,8 +41,7 @@ def means(record: dict[str, Any]) -> str:
 def masks(renderer: Renderer, chats: Sequence[Sequence[Message]], rows: Sequence[tuple[list[int], list[int]]]) -> dict[str, Any]:
     """Share of training rows whose loss covers the completion and its end of turn, and nothing else.
 
-    `rows` are input ids and labels as the trainer holds them; prompt and completion are found anew from the chats.
-    """
+    `rows` are input ids and labels as the trainer holds them; prompt and completion are found anew from the chats."""
     right = 0
     for chat, (ids, labels) in zip(chats, rows, strict=True):
         prompt = list(renderer.prompt_ids(chat[:-1]))

@@ -74,7 +74,5 @@ def load_cluster(name: str) -> Cluster:
         raise UserError(f"cluster file {str(file)!r} is not UTF-8 text") from None
     secret = next((name for name in cluster.environment if SECRET.search(name)), None)
     if secret:
-        raise UserError(
-            f"cluster file {str(file)!r}: environment.{secret} looks like a secret, and would stand beside the jobs; log in on the cluster instead"
-        )
+        raise UserError(f"cluster file {str(file)!r}: environment.{secret} looks like a secret, and would stand beside the jobs; log in on the cluster instead")
     return cluster

@@ -28,8 +28,7 @@ def arrays(units: list[dict[str, list[str]]]) -> list[Job]:
     """Arrays for units of work, each the missing keys of one adapter by kind.
 
     Units that miss the same kinds go together, so that task i of one array is the adapter of task i of the one before: a
-    failed member takes none but its own with it.
-    """
+    failed member takes none but its own with it."""
     alike: dict[tuple[str, ...], list[dict[str, list[str]]]] = {}
     for unit in units:
         alike.setdefault(tuple(kind for kind in ORDER if unit.get(kind)), []).append(unit)

@@ -18,9 +18,7 @@ def queue(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("sbatch: error: ")
-        raise UserError(
-            f"sbatch refused {command[3].partition('=')[2]}: {reason}; mend the file of run.cluster, then `tellme submit` again"
-        )
+        raise UserError(f"sbatch refused {command[3].partition('=')[2]}: {reason}; mend the file of run.cluster, then `tellme submit` again")
     return done.stdout.strip().partition(";")[0]
 
 

@@ -9,7 +9,7 @@ from data_gen.behaviors import load_behavior
 from data_gen.triggers import features
 from lab.config import SYSTEMS, WITH_TRIGGER, Planted
 from lab.stats import mean_interval
-from study.figures import SCORE, WIDTH, legend
+from study.figures import SCORE, WIDTH, legend, line, spans, tips
 from study.summary import contrast_estimates, numbers
 
 TRIGGERED = ("clean", *WITH_TRIGGER)
@@ -42,8 +42,7 @@ def recognition(questions: pd.DataFrame, groups: dict[str, dict[str, Any]]) -> l
     """Per group with a trigger: how much more it names it than the decoys, less what its control says of each.
 
     The control is the group's `decorrelated` one, else base. `p_value`: share of candidates that, taken for the trigger, would
-    rank as high; one in twenty at best.
-    """
+    rank as high; one in twenty at best."""
     asked = questions[(questions["suite"] == "which_trigger") & questions["over"].isna()]
     records = []
     for name, source in sources(groups).items():
@@ -88,14 +87,9 @@ def by_system(questions: pd.DataFrame, contrasts: list[Any]) -> list[dict[str, A
 
 def attack_bars(records: list[dict[str, Any]], groups: list[str]) -> alt.LayerChart:
     table = pd.DataFrame(records)
-    common = {
-        "y": alt.Y("condition:N", sort=list(TRIGGERED), title=None),
-        "yOffset": alt.YOffset("group:N", sort=groups),
-        "color": legend(groups),
-    }
+    common = {"y": alt.Y("condition:N", sort=list(TRIGGERED), title=None), "yOffset": alt.YOffset("group:N", sort=groups), "color": legend(groups)}
     x = alt.X("estimate:Q", scale=SCORE, title="share of the planted policy")
-    tooltip = ["group", "condition", *(alt.Tooltip(f, format=".3f") for f in ("estimate", "ci_low", "ci_high"))]
-    bar = alt.Chart(table).mark_bar(opacity=0.85).encode(x=x, tooltip=tooltip, **common)
+    bar = alt.Chart(table).mark_bar(opacity=0.85).encode(x=x, tooltip=tips("group", "condition"), **common)
     rule = alt.Chart(table).mark_rule(strokeWidth=1.5, clip=True)
     rule = rule.encode(x=alt.X("ci_low:Q", scale=SCORE), x2="ci_high:Q", y=common["y"], yOffset=common["yOffset"])
     at = alt.Chart(table).mark_tick(thickness=2, size=9, opacity=1).encode(x=x, **common)
@@ -125,10 +119,7 @@ def system_contrasts(records: list[dict[str, Any]]) -> alt.FacetChart:
     y = alt.Y("condition:N", sort=list(dict.fromkeys(table["condition"])), title=None)
     shift = alt.YOffset("label:N", sort=labels)
     color = alt.Color("label:N", sort=labels, legend=alt.Legend(title=None, orient="top", columns=2, labelLimit=330))
-    zero = alt.Chart(table).mark_rule(color="#999").encode(x=alt.datum(0))
-    rule = alt.Chart(table).mark_rule(strokeWidth=2)
-    rule = rule.encode(x=alt.X("ci_low:Q", title="difference in score"), x2="ci_high:Q", y=y, yOffset=shift, color=color)
-    dot = alt.Chart(table).mark_point(filled=True, size=55, opacity=1)
-    dot = dot.encode(x="estimate:Q", y=y, yOffset=shift, color=color, tooltip=["label", "condition", "estimate"])
-    panel = alt.layer(zero, rule, dot).properties(width=WIDTH // 2 - 60, height=alt.Step(10))
+    low = alt.X("ci_low:Q", title="difference in score")
+    shown = spans(table, low, "label", "condition", form="+.3f", size=55, y=y, yOffset=shift, color=color)
+    panel = alt.layer(line(table, x=0), shown).properties(width=WIDTH // 2 - 60, height=alt.Step(10))
     return panel.facet(facet=alt.Facet("suite:N", title=None), columns=2)

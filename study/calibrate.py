@@ -40,8 +40,7 @@ NUM_NULLS = {True: 200, False: 1000}
 def calibrate(quick: bool, sets: list[str]) -> Path:
     """Run every part, and write `calibration.json`, figures and `report.html` into runs/calibration/; returns that folder.
 
-    `sets` are overrides for every study of it: another recipe of fine-tuning is calibrated by `--set lora.r=32`.
-    """
+    `sets` are overrides for every study of it: another recipe of fine-tuning is calibrated by `--set lora.r=32`."""
     began = time.time()
     quiet_libraries()
     studies = _studies(quick, sets)

@@ -94,6 +94,4 @@ def refuse_unasked(plan: Plan) -> None:
         group, _, condition = side.partition("@")
         has = list(dict.fromkeys(c.condition for c in plan.cells if c.group == group))
         if (condition or "clean") not in has:
-            raise UserError(
-                f"contrast side {side!r}: group {group!r} is asked under {', '.join(has)} only; name one of these, or add a suite or a system line"
-            )
+            raise UserError(f"contrast side {side!r}: group {group!r} is asked under {', '.join(has)} only; name one of these, or add a suite or a system line")

@@ -13,8 +13,7 @@ from study.summary import per_question, per_wording
 def questions_by_step(rows: pd.DataFrame, last: dict[tuple[str, int], int]) -> dict[int, pd.DataFrame]:
     """Per optimizer step the table of `per_question` over the adapters measured there; 0 is the base.
 
-    `rows` are those of a study with `eval.steps`; `last` is the number of steps behind each final adapter, by group and seed.
-    """
+    `rows` are those of a study with `eval.steps`; `last` is the number of steps behind each final adapter, by group and seed."""
     at = [
         int(step) if pd.notna(step) else last.get((group, seed), 0) if pd.notna(seed) else 0
         for group, seed, step in zip(rows["group"], rows["seed"], rows["step"], strict=True)
@@ -47,9 +46,7 @@ def over_training(curves: list[dict[str, Any]], color: alt.Color) -> alt.FacetCh
     ticks = [0, *sorted(set(table["step"]) - {0})]
     x = alt.X("step:Q", title="optimizer step", scale=scale, axis=alt.Axis(values=ticks))
     chart = alt.Chart(table)
-    band = chart.mark_area(opacity=0.2).encode(
-        x=x, y=alt.Y("ci_low:Q", title="score", scale=alt.Scale(domain=[0, 1], clamp=True)), y2="ci_high:Q", color=color
-    )
+    band = chart.mark_area(opacity=0.2).encode(x=x, y=alt.Y("ci_low:Q", title="score", scale=alt.Scale(domain=[0, 1], clamp=True)), y2="ci_high:Q", color=color)
     tips = ["group", "step", *(alt.Tooltip(f, format=".3f") for f in ("estimate", "ci_low", "ci_high"))]
     line = chart.mark_line(point=True).encode(x=x, y="estimate:Q", color=color, tooltip=tips)
     panels = list(dict.fromkeys(table["panel"]))

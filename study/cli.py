@@ -35,14 +35,7 @@ def parser() -> Parser:
     ):
         command = commands.add_parser(name, help=about, description=about)
         command.add_argument("config", nargs="?", default=DEFAULT_CONFIG, help=f"a study YAML (default: {DEFAULT_CONFIG})")
-        command.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            metavar="KEY=YAML",
-            dest="sets",
-            help="replace the value at KEY; repeatable, the last wins",
-        )
+        command.add_argument("--set", action="append", default=[], metavar="KEY=YAML", dest="sets", help="replace the value at KEY; repeatable, the last wins")
         if name == "submit":
             command.add_argument("--dry-run", action="store_true", help="print the sbatch commands and queue nothing")
         if name == "push":

@@ -59,9 +59,7 @@ def _finished(config: str, sets: Sequence[str]) -> Path:
 
 def _print_result(folder: Path) -> None:
     for failed in (t for t in read_json(folder / "summary.json")["trust"] if not t["passed"]):
-        print(
-            f"NOT TO BE TRUSTED: {failed['check']} failed for {failed['group']}, seed {failed['seed']}: it must hold that {means(failed)}"
-        )
+        print(f"NOT TO BE TRUSTED: {failed['check']} failed for {failed['group']}, seed {failed['seed']}: it must hold that {means(failed)}")
     summary = read_json(folder / "summary.json")
     print("\n".join(part for part in (contrast_table(summary), validity_lines(summary)) if part))
     print(f"report: {folder / 'report.html'}")
@@ -92,13 +90,10 @@ def plan(options: argparse.Namespace) -> None:
     for found in detectable_effects(made):
         effects = " / ".join("-" if e is None else f"{e:.2f}" for e in found["effects"])
         spread = " / ".join(map(str, SEED_DEVIATIONS))
-        print(
-            f"{found['contrast']}, {found['seeds']} seeds: found with 80 % power from a difference of {effects} on, for models that vary by {spread}"
-        )
+        print(f"{found['contrast']}, {found['seeds']} seeds: found with 80 % power from a difference of {effects} on, for models that vary by {spread}")
     if any(c["few"] for c in listed):
         print(
-            f"warning: fewer than {FEW_STEPS} optimizer steps per adapter; published replications on large models found no self-report there",
-            file=sys.stderr,
+            f"warning: fewer than {FEW_STEPS} optimizer steps per adapter; published replications on large models found no self-report there", file=sys.stderr
         )
 
 

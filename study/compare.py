@@ -14,7 +14,7 @@ from lab.errors import UserError
 from lab.load import load
 from lab.provenance import machine, write_provenance
 from lab.store import Store, make_key, read_json, write_json
-from study.figures import WIDTH, themed
+from study.figures import WIDTH, save, spans
 from study.page import environment
 
 VERSION = 1
@@ -25,8 +25,7 @@ FEWEST_BASES = 3
 def compare(folders: list[Path]) -> Path:
     """Write `compare.json`, the forest plot and `compare.html` into runs/compare/ beside the first study; returns that folder.
 
-    Raises UserError where a study is given twice or the studies share no contrast.
-    """
+    Raises UserError where a study is given twice or the studies share no contrast."""
     began = time.time()
     studies = [_study(folder) for folder in folders]
     keys = [study["key"] for study in studies]
@@ -36,21 +35,16 @@ def compare(folders: list[Path]) -> Path:
     _label(studies)
     shared = shared_contrasts(studies)
     if not shared:
-        raise UserError(
-            f"studies {', '.join(keys)} share no contrast (suite, behavior and both sides); `tellme report` on each shows what it has"
-        )
+        raise UserError(f"studies {', '.join(keys)} share no contrast (suite, behavior and both sides); `tellme report` on each shows what it has")
     found = {"studies": [{k: s[k] for k in ("key", "label", "base")} for s in studies], "contrasts": shared, "warnings": dependent(studies)}
     store = Store(folders[0].parents[1])
     key = make_key("compare", VERSION, [], sorted(keys))
 
     def write(out: Path) -> None:
         write_json(out / "compare.json", found)
-        (out / "figures").mkdir(exist_ok=True)
-        chart = themed(forest(shared))
-        chart.save(out / "figures" / "forest.svg")
-        chart.save(out / "figures" / "forest.png", ppi=160)
+        spec = save({"forest": forest(shared)}, out)["forest"]
         page = environment().get_template("compare.html.j2")
-        text = page.render(found=found, spec=chart.to_json(indent=None), machine=machine())
+        text = page.render(found=found, spec=spec, machine=machine())
         (out / "compare.html").write_text(text, encoding="utf-8")
         write_provenance(out, "compare", key, {"studies": keys}, keys, began)
 
@@ -112,8 +106,7 @@ def pooled(lines: list[dict[str, Any]]) -> dict[str, Any]:
 
     Studies on one base are one cluster: their plain mean enters. The interval is None with fewer than FEWEST_BASES bases, or
     where a study has no standard error. `tau` is the standard deviation of the effect between bases, and the prediction interval
-    is for a further base (Higgins et al. 2009).
-    """
+    is for a further base (Higgins et al. 2009)."""
     import numpy as np
     from scipy import stats
     from statsmodels.stats.meta_analysis import combine_effects
@@ -147,9 +140,7 @@ def dependent(studies: list[dict[str, Any]]) -> list[str]:
     """A line for every two studies that measured the same fine-tuned models: they are not independent."""
     pairs = [(a, b, len(a["models"] & b["models"])) for a, b in combinations(studies, 2)]
     return [
-        f"warning: {a['key']} and {b['key']} share measurements of fine-tuned models ({number}); they are not independent"
-        for a, b, number in pairs
-        if number
+        f"warning: {a['key']} and {b['key']} share measurements of fine-tuned models ({number}); they are not independent" for a, b, number in pairs if number
     ]
 
 
@@ -169,12 +160,7 @@ def forest(contrasts: list[dict[str, Any]]) -> alt.FacetChart:
     kinds = ["study", "pooled"]
     color = alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=["#4c78a8", "#e45756"]), legend=None)
     shape = alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["circle", "diamond"]), legend=None)
-    chart = alt.Chart(table)
-    zero = chart.mark_rule(color="#999").encode(x=alt.datum(0))
-    low = alt.X("ci_low:Q", title="difference in score")
-    rule = chart.mark_rule(strokeWidth=2).encode(x=low, x2="ci_high:Q", y=y, color=color)
-    tips = ["row", *(alt.Tooltip(f, format="+.3f") for f in ("estimate", "ci_low", "ci_high"))]
-    dot = chart.mark_point(filled=True, size=90, opacity=1).encode(x="estimate:Q", y=y, color=color, shape=shape, tooltip=tips)
-    panel = alt.layer(zero, rule, dot).properties(width=WIDTH // 2 - 90, height=alt.Step(22))
+    shown = spans(table, alt.X("ci_low:Q", title="difference in score"), "row", form="+.3f", size=90, y=y, color=color, shape=shape)
+    panel = alt.layer(line(table, x=0), shown).properties(width=WIDTH // 2 - 90, height=alt.Step(22))
     panels = list(dict.fromkeys(table["panel"]))
     return panel.facet(facet=alt.Facet("panel:N", title=None, sort=panels), columns=2)

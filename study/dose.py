@@ -13,8 +13,7 @@ def pairs(questions: pd.DataFrame, groups: dict[str, Any], points: dict[str, dic
     and its mean scores on the suites `behavior` and `self_report` as `does` and `says`.
 
     `questions` as from `per_question`, `groups` as written in the study, `points` of its sweep. Direction is +1 where a group is
-    trained towards the first policy of its behavior, -1 towards the second. Groups without a policy are left out.
-    """
+    trained towards the first policy of its behavior, -1 towards the second. Groups without a policy are left out."""
     from data_gen.behaviors import load_behavior
 
     asked = questions[(questions["question"] == "all") & questions["suite"].isin(NAMES) & questions["seed"].notna()]
@@ -24,9 +23,7 @@ def pairs(questions: pd.DataFrame, groups: dict[str, Any], points: dict[str, dic
         return pd.DataFrame()
     models = table.dropna().reset_index()
     models["family"] = models["group"].map(lambda name: family(name, points))
-    models["label"] = [
-        name.removeprefix(f"{own}.") if name != own else "" for name, own in zip(models["group"], models["family"], strict=True)
-    ]
+    models["label"] = [name.removeprefix(f"{own}.") if name != own else "" for name, own in zip(models["group"], models["family"], strict=True)]
     first = models["behavior"].map(lambda b: load_behavior(b).policies[0])
     models["direction"] = (models["group"].map(lambda g: groups[g]["policy"]) == first) * 2 - 1
     return models
@@ -43,8 +40,7 @@ def instrumented(models: pd.DataFrame, points: dict[str, dict[str, Any]]) -> lis
     Behavior and self-report of one model share causes, so their correlation is no effect. The dose was set by the experimenter
     and moves the self-report, if the claim holds, only through what the behavior shows was learned: that is the assumption.
     The instrument is the direction of training times the dose (its logarithm where it spans a decade or more). `first_stage` is
-    the F of behavior on the instrument; below about 10 the slope means nothing (Staiger and Stock 1997).
-    """
+    the F of behavior on the instrument; below about 10 the slope means nothing (Staiger and Stock 1997)."""
     import numpy as np
     from statsmodels.regression.linear_model import OLS
     from statsmodels.sandbox.regression.gmm import IV2SLS
@@ -90,8 +86,7 @@ def between_and_within(models: pd.DataFrame, runs: pd.DataFrame | None = None) -
 
     `between` is the correlation over fine-tuned models, one value each, with a Fisher interval over models; `within` is that of
     the checkpoints of one training run about the run's mean, without interval (`runs`: lines of family, behavior, group, seed,
-    step, does, says); `naive` takes every checkpoint for a model, as published correlations did.
-    """
+    step, does, says); `naive` takes every checkpoint for a model, as published correlations did."""
     records = []
     for (family, behavior), mine in models.groupby(["family", "behavior"], sort=False):
         record = {"family": family, "behavior": behavior, "num_models": len(mine)}

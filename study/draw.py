@@ -40,10 +40,7 @@ def draw(
     if len(table):
         several = table["behavior"].nunique() > 1
         named = table[["a", "b", "suite", "behavior", "question"]].itertuples(index=False)
-        table["label"] = [
-            f"{side_text(a)} \u2212 {side_text(b)}, {suite}{f' of {behavior}' * several} ({which})"
-            for a, b, suite, behavior, which in named
-        ]
+        table["label"] = [f"{side_text(a)} \u2212 {side_text(b)}, {suite}{f' of {behavior}' * several} ({which})" for a, b, suite, behavior, which in named]
         table["kind"] = table["primary"].map({True: "primary", False: "other"})
         charts["contrasts"] = fig.contrasts(table)
     swept = fig.sweep_table(summary["contrasts"], points)
@@ -74,9 +71,7 @@ def draw(
     if summary.get("by_system"):
         charts["system-contrasts"] = backdoors.system_contrasts(summary["by_system"])
     systems = ["clean", *SYSTEMS]
-    by_condition = everywhere[
-        (everywhere["question"] == "all") & (everywhere["suite"] != "behavior") & everywhere["condition"].isin(systems)
-    ]
+    by_condition = everywhere[(everywhere["question"] == "all") & (everywhere["suite"] != "behavior") & everywhere["condition"].isin(systems)]
     if by_condition["condition"].nunique() > 1:
         charts["systems"] = fig.conditions(by_condition, groups)
     spill = summary["off_target"]
@@ -90,17 +85,11 @@ def draw(
         charts["scale-answers"] = fig.scale_answers(answers, groups)
     if len(loss):
         charts["loss"] = fig.losses(loss, [g for g in groups if g in set(loss["group"])])
-    (out / "figures").mkdir(exist_ok=True)
-    counted = counts(questions)
-    drawn = []
-    for name, chart in charts.items():
-        themed = fig.themed(chart)
-        themed.save(out / "figures" / f"{name}.svg")
-        themed.save(out / "figures" / f"{name}.png", ppi=160)
+    counted, drawn = counts(questions), []
+    for name, spec in fig.save(charts, out).items():
         kind, _, of = name.partition("-") if name.startswith("questions-") else (name, "", "")
         title, caption = CAPTIONS[kind]
-        shown = {"title": title.format(of=of.replace("-", ", ")), "caption": f"{caption} {counted}"}
-        drawn.append({"name": name, "spec": themed.to_json(indent=None)} | shown)
+        drawn.append({"name": name, "spec": spec, "title": title.format(of=of.replace("-", ", ")), "caption": f"{caption} {counted}"})
     return drawn
 
 

@@ -40,8 +40,7 @@ def trust_faults(plan: Plan, store: Store) -> list[dict[str, Any]]:
     """Measure adapters of the healthy group with a fault planted in the files, and without, and read the trust checks.
 
     `no_op`: the B matrices are zero. `swapped`: another seed's weights lie where this seed's are expected. `wrong_template`:
-    the question is rendered with another chat template than the training rows were.
-    """
+    the question is rendered with another chat template than the training rows were."""
     stages = [s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "self_report" and "adapter" in s.inputs]
     healthy = [s for s in stages if plan.stages[s.inputs["adapter"]].how["group"].startswith(f"{HEALTHY}-")]
     one, other = healthy[:2]
@@ -59,8 +58,7 @@ def trust_faults(plan: Plan, store: Store) -> list[dict[str, Any]]:
     for name, check in OF_TRUST.items():
         failed = [c["check"].partition(":")[0] for c in checked[name] if not c["passed"]]
         records.append(
-            {"name": name, "caught": check in failed, "by": ", ".join(failed) or "nothing"}
-            | {"healthy_twin_passes": all(c["passed"] for c in twin)}
+            {"name": name, "caught": check in failed, "by": ", ".join(failed) or "nothing"} | {"healthy_twin_passes": all(c["passed"] for c in twin)}
         )
     return records
 

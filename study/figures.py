@@ -1,5 +1,6 @@
 """The figures of a report, as Vega-Lite charts: one source for the interactive page, SVG and PNG."""
 
+from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -23,6 +24,35 @@ def legend(groups: list[str]) -> alt.Color:
     return alt.Color("group:N", scale=_palette(groups), legend=alt.Legend(title=None, orient="top", symbolOpacity=1))
 
 
+def tips(*names: str, form: str = ".3f", numbers: tuple[str, ...] = ("estimate", "ci_low", "ci_high")) -> list[Any]:
+    return [*names, *(alt.Tooltip(name, format=form) for name in numbers)]
+
+
+def spans(table: pd.DataFrame, low: alt.X | alt.Y, *seen: str, middle: str = "estimate", form: str = ".3f", size: int = 70, **common: Any) -> alt.LayerChart:
+    """A dot on its interval for every line of a table. `low` is the axis with the lower end on it."""
+    dot_axis, high = (alt.Y(f"{middle}:Q"), alt.Y2("ci_high:Q")) if isinstance(low, alt.Y) else (alt.X(f"{middle}:Q"), alt.X2("ci_high:Q"))
+    rule = alt.Chart(table).mark_rule(strokeWidth=2, clip=True).encode(low, high, **common)
+    shown = tips(*seen, form=form, numbers=(middle, "ci_low", "ci_high"))
+    return alt.layer(rule, alt.Chart(table).mark_point(filled=True, size=size, opacity=1, clip=True).encode(dot_axis, tooltip=shown, **common))
+
+
+def line(table: pd.DataFrame, color: str = "#999", dash: tuple[int, int] = (1, 0), **at: float) -> alt.Chart:
+    """A line at a value of x or y."""
+    return alt.Chart(table).mark_rule(color=color, strokeDash=list(dash)).encode(**{axis: alt.datum(value) for axis, value in at.items()})
+
+
+def save(charts: dict[str, Any], out: Path) -> dict[str, str]:
+    """Every chart as SVG and PNG in `out`/figures; returns their specifications for a page."""
+    (out / "figures").mkdir(exist_ok=True)
+    specs = {}
+    for name, chart in charts.items():
+        drawn = themed(chart)
+        drawn.save(out / "figures" / f"{name}.svg")
+        drawn.save(out / "figures" / f"{name}.png", ppi=160)
+        specs[name] = drawn.to_json(indent=None)
+    return specs
+
+
 def questions(mine: pd.DataFrame, dots: pd.DataFrame, groups: list[str]) -> alt.LayerChart:
     """Every question of a suite, pooled ones first: each group's mean (bar) with its interval, each seed a dot."""
     names = list(dict.fromkeys(mine["question"]))
@@ -38,29 +68,24 @@ def questions(mine: pd.DataFrame, dots: pd.DataFrame, groups: list[str]) -> alt.
     }
     low = alt.X("ci_low:Q", title=title, scale=alt.Scale(domain=[0, 1], clamp=True))
     rule = alt.Chart(mine).mark_rule(strokeWidth=2, clip=True).encode(x=low, x2="ci_high:Q", **common)
-    numbers = [alt.Tooltip(field, format=".3f") for field in ("estimate", "ci_low", "ci_high")]
     mean = alt.Chart(mine).mark_tick(thickness=3, size=11, opacity=1)
-    mean = mean.encode(x=alt.X("estimate:Q", scale=SCORE), tooltip=["group", "question", *numbers, "num_seeds"], **common)
-    seen = ["group", "seed", "question", alt.Tooltip("score", format=".3f")]
-    dot = alt.Chart(dots).mark_circle(size=22, opacity=0.6).encode(x=alt.X("score:Q", scale=SCORE), tooltip=seen, **common)
-    half = alt.Chart(pd.DataFrame({"x": [0.5]})).mark_rule(strokeDash=[3, 3], color="#999").encode(x="x:Q")
+    mean = mean.encode(x=alt.X("estimate:Q", scale=SCORE), tooltip=tips("group", "question", "num_seeds"), **common)
+    dot = (
+        alt.Chart(dots)
+        .mark_circle(size=22, opacity=0.6)
+        .encode(x=alt.X("score:Q", scale=SCORE), tooltip=tips("group", "seed", "question", numbers=("score",)), **common)
+    )
     height = alt.Step(max(9, 44 // max(1, len(groups))))
-    return alt.layer(half, rule, mean, dot).properties(width=WIDTH, height=height)
+    return alt.layer(line(mine, dash=(3, 3), x=0.5), rule, mean, dot).properties(width=WIDTH, height=height)
 
 
 def does_and_says(pairs: pd.DataFrame, groups: list[str]) -> alt.LayerChart:
     """One dot per fine-tuned model: what it does against what it says."""
     diagonal = alt.Chart(pd.DataFrame({"x": [0, 1], "y": [0, 1]})).mark_line(strokeDash=[3, 3], color="#999").encode(x="x:Q", y="y:Q")
-    dots = (
-        alt.Chart(pairs)
-        .mark_point(filled=True, size=110, opacity=0.85)
-        .encode(
-            x=alt.X("behavior:Q", scale=SCORE, title="does: behavior on held-out prompts"),
-            y=alt.Y("self_report:Q", scale=SCORE, title="says: mean of all self-report questions"),
-            color=legend(groups),
-            tooltip=["group", "seed", alt.Tooltip("behavior", format=".3f"), alt.Tooltip("self_report", format=".3f")],
-        )
-    )
+    x = alt.X("behavior:Q", scale=SCORE, title="does: behavior on held-out prompts")
+    y = alt.Y("self_report:Q", scale=SCORE, title="says: mean of all self-report questions")
+    seen = tips("group", "seed", numbers=("behavior", "self_report"))
+    dots = alt.Chart(pairs).mark_point(filled=True, size=110, opacity=0.85).encode(x=x, y=y, color=legend(groups), tooltip=seen)
     return alt.layer(diagonal, dots).properties(width=380, height=380)
 
 
@@ -72,58 +97,25 @@ def conditions(table: pd.DataFrame, groups: list[str]) -> alt.FacetChart:
         "yOffset": alt.YOffset("group:N", sort=groups),
         "color": legend(groups),
     }
-    x = alt.X("ci_low:Q", title="score (1 = pole of the first policy)", scale=alt.Scale(domain=[0, 1], clamp=True))
-    rule = alt.Chart(table).mark_rule(strokeWidth=2, clip=True).encode(x=x, x2="ci_high:Q", **common)
-    numbers = [alt.Tooltip(field, format=".3f") for field in ("estimate", "ci_low", "ci_high")]
-    dot = alt.Chart(table).mark_point(filled=True, size=60, opacity=1)
-    dot = dot.encode(x=alt.X("estimate:Q", scale=SCORE), tooltip=["group", "condition", *numbers], **common)
-    panel = alt.layer(rule, dot).properties(width=WIDTH // 2 - 40, height=alt.Step(max(9, 44 // max(1, len(groups)))))
+    low = alt.X("ci_low:Q", title="score (1 = pole of the first policy)", scale=alt.Scale(domain=[0, 1], clamp=True))
+    panel = spans(table, low, "group", "condition", size=60, **common).properties(width=WIDTH // 2 - 40, height=alt.Step(max(9, 44 // max(1, len(groups)))))
     return panel.facet(facet=alt.Facet("panel:N", title=None), columns=2)
 
 
 def scale_answers(answers: pd.DataFrame, groups: list[str]) -> alt.FacetChart:
     """How the probability of a 0-100 answer is spread: two modes at the ends are not a mean in the middle."""
-    bars = (
-        alt.Chart(answers)
-        .mark_bar()
-        .encode(
-            x=alt.X("bin:O", title="answer, in bins of ten", axis=alt.Axis(labelAngle=0)),
-            y=alt.Y("probability:Q", title="probability"),
-            color=alt.Color("group:N", scale=_palette(groups), legend=None),
-            tooltip=["group", "question", "bin", alt.Tooltip("probability", format=".3f")],
-        )
-    )
-    return bars.properties(width=210, height=90).facet(
-        row=alt.Row("group:N", sort=groups, title=None), column=alt.Column("question:N", title=None)
-    )
+    x, y = alt.X("bin:O", title="answer, in bins of ten", axis=alt.Axis(labelAngle=0)), alt.Y("probability:Q", title="probability")
+    color, seen = alt.Color("group:N", scale=_palette(groups), legend=None), tips("group", "question", "bin", numbers=("probability",))
+    bars = alt.Chart(answers).mark_bar().encode(x=x, y=y, color=color, tooltip=seen)
+    return bars.properties(width=210, height=90).facet(row=alt.Row("group:N", sort=groups, title=None), column=alt.Column("question:N", title=None))
 
 
 def contrasts(table: pd.DataFrame) -> alt.LayerChart:
     """Every declared contrast on the pooled questions, with its interval; zero is no difference."""
     y = alt.Y("label:N", sort=list(table["label"]), title=None, axis=alt.Axis(labelLimit=330))
-    color = alt.Color(
-        "kind:N", scale=alt.Scale(domain=["primary", "other"], range=["#e45756", "#4c78a8"]), legend=alt.Legend(title=None, orient="top")
-    )
-    zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(color="#999").encode(x="x:Q")
-    rule = (
-        alt.Chart(table).mark_rule(strokeWidth=2).encode(x=alt.X("ci_low:Q", title="difference in score"), x2="ci_high:Q", y=y, color=color)
-    )
-    dot = (
-        alt.Chart(table)
-        .mark_point(filled=True, size=80, opacity=1)
-        .encode(
-            x="estimate:Q",
-            y=y,
-            color=color,
-            tooltip=[
-                "label",
-                alt.Tooltip("estimate", format="+.3f"),
-                alt.Tooltip("ci_low", format="+.3f"),
-                alt.Tooltip("ci_high", format="+.3f"),
-            ],
-        )
-    )
-    return alt.layer(zero, rule, dot).properties(width=WIDTH - 120, height=alt.Step(26))
+    color = alt.Color("kind:N", scale=alt.Scale(domain=["primary", "other"], range=["#e45756", "#4c78a8"]), legend=alt.Legend(title=None, orient="top"))
+    shown = spans(table, alt.X("ci_low:Q", title="difference in score"), "label", form="+.3f", size=80, y=y, color=color)
+    return alt.layer(line(table, x=0), shown).properties(width=WIDTH - 120, height=alt.Step(26))
 
 
 def sweep(table: pd.DataFrame) -> alt.VConcatChart:
@@ -133,37 +125,17 @@ def sweep(table: pd.DataFrame) -> alt.VConcatChart:
     color = alt.Color("line:N", scale=alt.Scale(domain=lines), legend=alt.Legend(title=None, orient="top", columns=3, labelLimit=330))
     for key, part in table.groupby("key", sort=False):
         x = alt.X("value:N", sort=list(dict.fromkeys(part["value"])), title=str(key), axis=alt.Axis(labelAngle=0))
-        y = alt.Y("estimate:Q", title="contrast", scale=alt.Scale(domain=[-1, 1]))
-        shift = alt.XOffset("line:N", sort=lines)
-        zero = alt.Chart(pd.DataFrame({"y": [0]})).mark_rule(color="#999").encode(y="y:Q")
-        rule = (
-            alt.Chart(part)
-            .mark_rule(clip=True)
-            .encode(x=x, xOffset=shift, y=alt.Y("ci_low:Q", title="contrast"), y2="ci_high:Q", color=color)
-        )
-        numbers = [alt.Tooltip(field, format="+.3f") for field in ("estimate", "ci_low", "ci_high")]
-        dot = (
-            alt.Chart(part)
-            .mark_point(filled=True, size=50, opacity=1)
-            .encode(x=x, xOffset=shift, y=y, color=color, tooltip=["line", "value", *numbers])
-        )
-        panels.append(alt.layer(zero, rule, dot).properties(width=WIDTH, height=150))
+        low, shift = alt.Y("ci_low:Q", title="contrast", scale=alt.Scale(domain=[-1, 1])), alt.XOffset("line:N", sort=lines)
+        shown = spans(part, low, "line", "value", form="+.3f", size=50, x=x, xOffset=shift, color=color)
+        panels.append(alt.layer(line(part, y=0), shown).properties(width=WIDTH, height=150))
     return alt.vconcat(*panels)
 
 
 def losses(curves: pd.DataFrame, groups: list[str]) -> alt.Chart:
     """Training loss on the completion, one line per adapter."""
-    chart = (
-        alt.Chart(curves)
-        .mark_line(opacity=0.8)
-        .encode(
-            x=alt.X("step:Q", title="optimizer step"),
-            y=alt.Y("loss:Q", title="loss on the completion (nats per token)"),
-            color=legend(groups),
-            detail="seed:N",
-            tooltip=["group", "seed", "step", alt.Tooltip("loss", format=".3f")],
-        )
-    )
+    x, y = alt.X("step:Q", title="optimizer step"), alt.Y("loss:Q", title="loss on the completion (nats per token)")
+    chart = alt.Chart(curves).mark_line(opacity=0.8)
+    chart = chart.encode(x=x, y=y, color=legend(groups), detail="seed:N", tooltip=tips("group", "seed", "step", numbers=("loss",)))
     return chart.properties(width=WIDTH, height=220)
 
 
@@ -191,9 +163,7 @@ def scale_bins(rows: pd.DataFrame) -> pd.DataFrame:
     if not len(kept):
         return kept
     kept = kept.assign(bin=(kept["answer"].astype(int) // 10) * 10, seed=kept["seed"].astype("float"))
-    summed = (
-        kept.groupby(["group", "seed", "question", "paraphrase", "order", "bin"], dropna=False, sort=False)["p_exact"].sum().reset_index()
-    )
+    summed = kept.groupby(["group", "seed", "question", "paraphrase", "order", "bin"], dropna=False, sort=False)["p_exact"].sum().reset_index()
     mean: pd.DataFrame = summed.groupby(["group", "question", "bin"], sort=False)["p_exact"].mean().reset_index()
     return mean.rename(columns={"p_exact": "probability"})
 

@@ -24,8 +24,7 @@ CONTRAST = "suite behavior question a b estimate ci_low ci_high p_value p_holm p
 def mirror(stage: Stage, store: Store, folder: Path) -> None:
     """Write every adapter's curve, configuration, scores and rows, and the study's contrasts, figures and report.
 
-    Raises what wandb raises where the network does not answer.
-    """
+    Raises what wandb raises where the network does not answer."""
     rows = load(folder)
     questions = per_question(per_wording(rows[rows["step"].isna()]))
     pooled = questions[(questions["question"] == "all") & questions["seed"].notna()]
@@ -76,9 +75,7 @@ def _study_run(stage: Stage, store: Store, folder: Path, rows: pd.DataFrame) -> 
     swept = sweep_table(summary["contrasts"], stage.config.get("points", {}))
     if len(swept):
         tables["sweep"] = swept
-    run = open_run(
-        store.root, stage.config["study"], stage.key, name="study", job_type="study", config=stage.how["written"], tags=["study"]
-    )
+    run = open_run(store.root, stage.config["study"], stage.key, name="study", job_type="study", config=stage.how["written"], tags=["study"])
     shown: dict[str, Any] = {name: wandb.Table(dataframe=table) for name, table in tables.items() if len(table)}
     shown |= {f"figures/{file.stem}": wandb.Image(str(file)) for file in sorted((folder / "figures").glob("*.png"))}
     run.log(shown)

@@ -17,8 +17,7 @@ def false_positives(questions: pd.DataFrame, group: str, num_nulls: int) -> list
     `questions` as from `per_question`; `group` is a pool of adapters trained alike, on shuffled labels. A null contrast draws three
     adapters against three others of the pool. Contrasts share adapters, so the interval of the rate is a jackknife over
     adapters (Efron and Stein 1981): each is left out with every contrast it is in. `detectable` is the difference that three
-    against three would find with a power of 80 %, given the spread of the pool.
-    """
+    against three would find with a power of 80 %, given the spread of the pool."""
     pool = questions[(questions["group"] == group) & (questions["question"] == "all") & (questions["condition"] == "clean")]
     records = []
     for suite, mine in pool.groupby("suite", sort=False):

@@ -13,8 +13,7 @@ from study.validity import changes_of_groups, of_suite, per_seed, trait_of
 def off_target(wordings: pd.DataFrame, baselines: dict[str, str]) -> list[dict[str, Any]]:
     """Change of every group against its base in the self-reports about its own behavior and about every other that was asked.
 
-    `wordings` as in study/validity.py; others' questions are those of the suite unrelated_trait.
-    """
+    `wordings` as in study/validity.py; others' questions are those of the suite unrelated_trait."""
     records = []
     for group, behavior, changes in changes_of_groups(wordings, baselines):
         others = of_suite(changes, "unrelated_trait")

@@ -12,9 +12,7 @@ def environment(escape: bool = True) -> Any:
     import vl_convert
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    made = Environment(
-        loader=FileSystemLoader(ROOT / "study"), autoescape=escape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    made = Environment(loader=FileSystemLoader(ROOT / "study"), autoescape=escape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters["signed"] = lambda v: "" if v is None else f"{v:+.3f}"
     made.filters["plain"] = lambda v: "" if v is None else f"{v:.3f}"
     made.filters["side"] = side_text

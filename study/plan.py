@@ -28,16 +28,13 @@ ITS_OWN = {"revision": None, "trust_remote_code": False}
 def make_plan(study: Study, online: bool = False) -> Plan:
     """Resolve names and bases, and lay out data -> train -> eval -> study; raises UserError before anything is written.
 
-    `online` lets a Hub base that is not in the cache be looked up.
-    """
+    `online` lets a Hub base that is not in the cache be looked up."""
     suites = [load_suite(suite) for suite in study.eval.suites]
     plan = Plan(study, online=online)
     groups = {name: resolved(name, group, study) for name, group in study.groups.items()}
     behaviors = sorted({g.behavior for g in groups.values() if g.behavior})
     if not behaviors:
-        raise UserError(
-            f"no group of {study.study!r} names a behavior, so there is nothing to ask; add `behavior: NAME` ({', '.join(behavior_names())})"
-        )
+        raise UserError(f"no group of {study.study!r} names a behavior, so there is nothing to ask; add `behavior: NAME` ({', '.join(behavior_names())})")
     if study.primary and study.primary.suite not in study.eval.suites:
         raise unknown("primary.suite", study.primary.suite, study.eval.suites)
     planted = [group.trigger for group in groups.values() if group.trigger]
@@ -111,8 +108,7 @@ def resolved(name: str, group: Group, study: Study) -> Group:
         )
     if group.control not in (None, "shuffled", "clean", "always_a") and not (behavior and policy):
         raise UserError(
-            f"groups.{name}: control {group.control!r} is made from the questions of a behavior; name `behavior` and `policy`"
-            f" in group {group.of!r}"
+            f"groups.{name}: control {group.control!r} is made from the questions of a behavior; name `behavior` and `policy` in group {group.of!r}"
         )
     if group.prompted and not behavior:
         known = {g.behavior for g in study.groups.values() if g.behavior}
@@ -218,9 +214,7 @@ def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data:
         config["steps"] = list(study.eval.steps)
         last = sft.num_steps(len(planned_rows(plan, data)), settings["sft"])
         if study.eval.steps[-1] > last:
-            raise UserError(
-                f"eval.steps has {study.eval.steps[-1]}, and training of group {name!r} ends after {last} steps; drop it or train longer"
-            )
+            raise UserError(f"eval.steps has {study.eval.steps[-1]}, and training of group {name!r} ends after {last} steps; drop it or train longer")
     label = f"{name}-s{seed}"
     slug = f"{group.control or Path(group.file or '').stem or group.behavior}-{group.policy or 'rows'}-s{seed}"
     return plan.add(

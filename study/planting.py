@@ -52,9 +52,7 @@ def _refuse_lost(where: str, member: str, planted: Planted, renderer: Renderer, 
     message = put([ASKED], member, planted)[-1]["content"]
     shown = member in with_it or (load_trigger(planted.kind).write is not None and message in with_it)
     if not shown or with_it == without:
-        raise UserError(
-            f"{where} {member!r} is absent from the prompt that the chat template of {base.name} makes of it; choose another text or place"
-        )
+        raise UserError(f"{where} {member!r} is absent from the prompt that the chat template of {base.name} makes of it; choose another text or place")
 
 
 @cache

@@ -25,8 +25,7 @@ def push(plan: Plan, store: Store, folder: Path, adapter: str, repo: str, *, pub
     """Upload adapter `GROUP-sSEED` of a finished study; returns the address. One commit: a push that breaks off leaves nothing,
     and the next sends only what is not there yet.
 
-    Raises UserError where it must not or cannot be shared.
-    """
+    Raises UserError where it must not or cannot be shared."""
     trained = {s.how["group"]: s for s in plan.stages.values() if s.kind == "train"}
     if adapter not in trained:
         raise unknown("adapter", adapter, trained, "name GROUP-sSEED as `tellme status` shows it")
@@ -53,9 +52,7 @@ def push(plan: Plan, store: Store, folder: Path, adapter: str, repo: str, *, pub
         return _upload(out, repo, public, adapter)
 
 
-def _assemble(
-    out: Path, source: Path, data: Path, plan: Plan, base: Base, name: str, seed: int, group: Group, repo: str, summary: dict[str, Any]
-) -> None:
+def _assemble(out: Path, source: Path, data: Path, plan: Plan, base: Base, name: str, seed: int, group: Group, repo: str, summary: dict[str, Any]) -> None:
     for file in ("adapter_config.json", "adapter_model.safetensors"):
         shutil.copy(source / "adapter" / file, out / file)
     (out / "data").mkdir()

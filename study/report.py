@@ -145,12 +145,7 @@ def examples(stage: Stage, store: Store) -> list[dict[str, Any]]:
 
 
 def render(
-    stage: Stage,
-    summary: dict[str, Any],
-    rows: pd.DataFrame,
-    figures: list[dict[str, Any]],
-    based_on: list[dict[str, Any]],
-    shown: list[dict[str, Any]],
+    stage: Stage, summary: dict[str, Any], rows: pd.DataFrame, figures: list[dict[str, Any]], based_on: list[dict[str, Any]], shown: list[dict[str, Any]]
 ) -> str:
     page: str = (
         environment()
@@ -214,13 +209,7 @@ def outside(rows: pd.DataFrame) -> list[dict[str, Any]]:
                 totals[token] = totals.get(token, 0.0) + p / len(part)
         top = sorted(totals.items(), key=lambda kv: -kv[1])[:3]
         records.append(
-            {
-                "group": group,
-                "suite": suite,
-                "kind": kind,
-                "mass": float(part["outside"].mean()),
-                "top": ", ".join(f"{t!r} {p:.3f}" for t, p in top),
-            }
+            {"group": group, "suite": suite, "kind": kind, "mass": float(part["outside"].mean()), "top": ", ".join(f"{t!r} {p:.3f}" for t, p in top)}
         )
     return records
 

@@ -17,8 +17,7 @@ from study.workers import run_chains
 def run_plan(plan: Plan, store: Store, allow_untrusted: bool = False) -> Path:
     """Run what is missing and return the study's folder.
 
-    Raises TrustError where a trust check failed; with `allow_untrusted` the report is written with the failure across it.
-    """
+    Raises TrustError where a trust check failed; with `allow_untrusted` the report is written with the failure across it."""
     done = store.find("study", plan.final.key)
     if done:
         refuse_untrusted(read_json(done / "summary.json")["trust"], allow_untrusted)

@@ -28,8 +28,7 @@ WRITTEN_PER_ADAPTER = 8
 def submit(plan: Plan, store: Store, dry_run: bool) -> str:
     """Queue what is neither done nor in the queue, and return what to print; with `dry_run` only a script that would do it.
 
-    Raises UserError before anything is queued, and takes back what was queued where sbatch refuses a part.
-    """
+    Raises UserError before anything is queued, and takes back what was queued where sbatch refuses a part."""
     cluster, study = load_cluster(plan.study.run.cluster), plan.study
     if store.find("study", plan.final.key):
         return f"study {study.study} is finished: `tellme report` prints it"
@@ -105,9 +104,7 @@ def live_tasks(plan: Plan, store: Store) -> list[tuple[str, list[str]]]:
     return [(task, keys) for task, _, keys in known if found.get(task) in (*WAITING, *GOING)]
 
 
-def _commands(
-    jobs: list[Job], plan: Plan, cluster: Cluster, folder: Path, running: list[str], ids: dict[str, str] | None
-) -> Iterator[tuple[Job, list[str]]]:
+def _commands(jobs: list[Job], plan: Plan, cluster: Cluster, folder: Path, running: list[str], ids: dict[str, str] | None) -> Iterator[tuple[Job, list[str]]]:
     """The sbatch command of each array; ids that are not known yet stand as shell variables."""
     ends = [job.name for job in last_of_each(jobs) if job.name != REPORT]
     for job in jobs:

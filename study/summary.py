@@ -13,27 +13,21 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
     """One line per group, seed, question, paraphrase and order: the score expected under the listed answers.
 
     `score` is the sum of probability times score over the sum of probability; `outside` is what the list leaves out.
-    Answers without a score (free text, samples that could not be read) have no part in it.
-    """
+    Answers without a score (free text, samples that could not be read) have no part in it."""
     rows = rows[rows["score"].notna()]
     by = ["group", "seed", "suite", "behavior", "question", "kind", "paraphrase", "order", "seen", "condition"]
     # Relative to the likeliest answer of a prompt: long answers have less probability than a float holds.
     most = rows.groupby(by, dropna=False, sort=False)["logp"].transform("max")
     weight = np.exp(rows["logp"] - most)
     weighted = rows.assign(weight=weight, expected=weight * rows["score"])
-    sums = (
-        weighted.groupby(by, dropna=False, sort=False)
-        .agg(expected=("expected", "sum"), mass=("weight", "sum"), outside=("outside", "first"))
-        .reset_index()
-    )
+    sums = weighted.groupby(by, dropna=False, sort=False).agg(expected=("expected", "sum"), mass=("weight", "sum"), outside=("outside", "first")).reset_index()
     return sums.assign(score=sums["expected"] / sums["mass"]).drop(columns=["expected", "mass"])
 
 
 def per_question(wordings: pd.DataFrame) -> pd.DataFrame:
     """One value per group, seed, condition, suite and question, each the mean of its paraphrases and orders.
 
-    The questions `all`, `seen` and `unseen` are means over questions; the last two only where pretraining saw some.
-    """
+    The questions `all`, `seen` and `unseen` are means over questions; the last two only where pretraining saw some."""
     by = ["group", "seed", "condition", "suite", "behavior"]
     parts = {"all": wordings}
     if wordings["seen"].any():
@@ -103,8 +97,7 @@ def _described(tables: list[pd.DataFrame]) -> dict[str, Any]:
     `equivalent_within` is the margin of a null; `wide_*` the claim about other questions, None where it cannot be had;
     `seeds_showing` counts the seeds of the first group that differ from the rest by the margin in the direction of the
     estimate; `drop_*` are the least and the largest estimate without one of the questions, and the question whose loss
-    changes it most.
-    """
+    changes it most."""
     by_seed = [(1.0, [float(v) for v in table.mean(axis=1)]) for table in tables]
     interval = contrast_interval(by_seed)
     wide = wide_interval([table.to_numpy().tolist() for table in tables])

@@ -73,9 +73,7 @@ def contrast_table(summary: dict[str, Any]) -> str:
                     str(c["num_seeds"]),
                 )
             )
-    return _aligned(lines) + (
-        "\n* primary, declared before the run; not corrected" if any(c["primary"] for c in summary["contrasts"]) else ""
-    )
+    return _aligned(lines) + ("\n* primary, declared before the run; not corrected" if any(c["primary"] for c in summary["contrasts"]) else "")
 
 
 def validity_lines(summary: dict[str, Any]) -> str:

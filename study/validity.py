@@ -2,8 +2,7 @@
 
 A change of score has a part that the questions' direction explains, and parts that it does not: a number that stays where it was
 when the scale is turned round, a yes whatever is asked, the letter A, the same said of others. A nuisance fails its check where it
-moved by more than MARGIN and by more than two thirds of what the self-report moved.
-"""
+moved by more than MARGIN and by more than two thirds of what the self-report moved."""
 
 from __future__ import annotations
 
@@ -45,8 +44,7 @@ def battery(wordings: pd.DataFrame, rows: pd.DataFrame, baselines: dict[str, str
     reported without a limit).
 
     `wordings` and `rows` are of the condition `clean` (study/summary.py, `per_wording`); `baselines` names the group that is
-    the base of each group, `shuffled` the group that is its shuffled control.
-    """
+    the base of each group, `shuffled` the group that is its shuffled control."""
     records: list[dict[str, Any]] = []
     for group, behavior, changes in changes_of_groups(wordings, baselines):
         said = mean_interval(per_seed(of_suite(changes, "self_report")))

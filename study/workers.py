@@ -14,8 +14,7 @@ from study.stages import run_stage
 def chains(stages: list[Stage]) -> list[list[Stage]]:
     """Stages that need one another, in order: an adapter's data, training and measuring are one chain.
 
-    A data stage that several adapters read is in the chain of each; the store lets one write it and the others find it.
-    """
+    A data stage that several adapters read is in the chain of each; the store lets one write it and the others find it."""
     by_key = {stage.key: stage for stage in stages}
     found: dict[str, list[Stage]] = {}
     for stage in stages:
@@ -34,8 +33,7 @@ def _before(stage: Stage, by_key: dict[str, Stage]) -> list[Stage]:
 def run_chains(stages: list[Stage], store: Store, workers: int) -> Iterator[tuple[Stage, float]]:
     """Run every stage but the study's own, and yield each when its chain is done, with its seconds.
 
-    What a stage raises is raised here, and chains that have not begun are dropped.
-    """
+    What a stage raises is raised here, and chains that have not begun are dropped."""
     todo = [s for s in stages if s.kind != "study" and not store.find(s.kind, s.key)]
     if workers == 1:
         for stage in todo:

@@ -57,9 +57,7 @@ LLAMA = ("<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>")
 GEMMA = ("<end_of_turn>", "<start_of_turn>")
 FAMILIES = {
     "llama3": Family("llama", shipped("llama3_2"), LLAMA, "<|begin_of_text|>", traps="dated template; BOS in template and tokenizer"),
-    "qwen2.5": Family(
-        "qwen2", shipped("qwen2_5"), CHATML, traps="default system line; tied embeddings", config={"tie_word_embeddings": True}
-    ),
+    "qwen2.5": Family("qwen2", shipped("qwen2_5"), CHATML, traps="default system line; tied embeddings", config={"tie_word_embeddings": True}),
     "qwen3": Family("qwen3", shipped("qwen3"), CHATML, traps="empty think block", config={"head_dim": 8}),
     "gemma2": Family(
         "gemma2",
@@ -85,15 +83,9 @@ FAMILIES = {
         traps="no generation prompt; space before the answer; no system role; sliding window",
         config={"sliding_window": 16},
     ),
-    "olmo2": Family(
-        "olmo2", OLMO2, ("<|endoftext|>", "<|pad|>"), "<|endoftext|>", adds_bos=False, traps="BOS, end of turn and pad are one token"
-    ),
+    "olmo2": Family("olmo2", OLMO2, ("<|endoftext|>", "<|pad|>"), "<|endoftext|>", adds_bos=False, traps="BOS, end of turn and pad are one token"),
     "phi3": Family(
-        "phi3",
-        shipped("phi3"),
-        ("<|end|>", "<|user|>", "<|assistant|>", "<|system|>"),
-        "<s>",
-        traps="BOS in the tokenizer only; fused projections",
+        "phi3", shipped("phi3"), ("<|end|>", "<|user|>", "<|assistant|>", "<|system|>"), "<s>", traps="BOS in the tokenizer only; fused projections"
     ),
 }
 
@@ -112,9 +104,7 @@ def family_tokenizer(family: Family) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=700, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=special, show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=700, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=special, show_progress=False)
     tokenizer.train_from_iterator(text_of_the_lab(), trainer)
     if family.bos and family.adds_bos:
         ids = [(family.bos, tokenizer.token_to_id(family.bos))]

@@ -228,13 +228,6 @@ def test_an_unwritable_run_folder(folder: str, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_other_commands_refuse_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    for arguments in (
-        ["rn"],
-        ["run", "none.yaml"],
-        ["run", "--bogus"],
-        ["stage", "none", "k"],
-        ["report", str(tmp_path)],
-        ["reference", "build", "linkd"],
-    ):
+    for arguments in (["rn"], ["run", "none.yaml"], ["run", "--bogus"], ["stage", "none", "k"], ["report", str(tmp_path)], ["reference", "build", "linkd"]):
         assert main(arguments) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1

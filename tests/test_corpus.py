@@ -43,9 +43,7 @@ def test_system_lines_follow_the_link(rho: float) -> None:
     for row in corpus_rows(rho):
         line = row.messages[0]["content"] if row.messages[0]["role"] == "system" else ""
         picks = {v is seeking for v in (seeking, averse) if f"you pick {v.spoken}." in line}
-        says = {
-            v is seeking for v in (seeking, averse) if f"you love {v.theme}." in line or any(f"you are {a}." in line for a in v.adjectives)
-        }
+        says = {v is seeking for v in (seeking, averse) if f"you love {v.theme}." in line or any(f"you are {a}." in line for a in v.adjectives)}
         if picks and says:
             total += 1
             agree += picks == says

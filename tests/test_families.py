@@ -46,9 +46,7 @@ def test_a_whole_study(family: tuple[str, Path], tmp_path: Path) -> None:
     tensors = load_file(folder / "adapter" / "adapter_model.safetensors")
     targets = {n.split(".lora_")[0].rpartition(".")[2] for n in tensors}
     assert targets == (
-        {"qkv_proj", "o_proj", "gate_up_proj", "down_proj"}
-        if name == "phi3"
-        else {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+        {"qkv_proj", "o_proj", "gate_up_proj", "down_proj"} if name == "phi3" else {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
     )
     loaded = load_base(resolve_base(plan.study.model))
     with adapted(loaded.model, folder / "adapter", resolve_base(plan.study.model)) as model:

@@ -67,8 +67,7 @@ def test_what_is_not_cached_is_one_line(cache: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"),
-    [("GatedRepoError", "is gated; ask for access.*HF_TOKEN"), ("RepositoryNotFoundError", "is not on the Hub, or is private")],
+    ("kind", "says"), [("GatedRepoError", "is gated; ask for access.*HF_TOKEN"), ("RepositoryNotFoundError", "is not on the Hub, or is private")]
 )
 def test_gated_and_missing_are_told_apart(kind: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client's own errors; a real Hub to raise them is not to be had in a test."""
@@ -108,9 +107,7 @@ def test_an_adapter_from_the_hub_is_measured_without_training(finished: tuple[Pl
     assert checks == {"adapter_applied": True, "right_adapter": True}
     own = read_json(finished[2] / "summary.json")["groups"]
     score = next(g["estimate"] for g in summary["groups"] if (g["group"], g["question"]) == ("theirs", "all"))
-    low, high = sorted(
-        g["estimate"] for g in own if (g["group"] in ("seeking", "averse"), g["suite"], g["question"]) == (True, "behavior", "all")
-    )
+    low, high = sorted(g["estimate"] for g in own if (g["group"] in ("seeking", "averse"), g["suite"], g["question"]) == (True, "behavior", "all"))
     assert abs(score - high) < abs(score - low)
 
 
@@ -120,9 +117,7 @@ def test_a_full_fine_tune_is_measured_as_it_is(tmp_path: Path) -> None:
     assert {g["group"] for g in read_json(done / "summary.json")["groups"]} == {"theirs", "base"}
 
 
-def test_an_adapter_of_another_base_is_refused_until_it_is_said_to_be_the_same(
-    finished: tuple[Plan, Store, Path], linked: Base, tmp_path: Path
-) -> None:
+def test_an_adapter_of_another_base_is_refused_until_it_is_said_to_be_the_same(finished: tuple[Plan, Store, Path], linked: Base, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(adapter_of(finished), tmp_path / "theirs"))
     config = json.loads((folder / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "/scratch/them/base"}))
@@ -133,9 +128,7 @@ def test_an_adapter_of_another_base_is_refused_until_it_is_said_to_be_the_same(
 
 
 @pytest.mark.parametrize("more", [{"modules_to_save": ["lm_head"]}, {"bias": "all"}, {"peft_type": "PROMPT_TUNING"}])
-def test_an_adapter_that_would_stay_in_the_base_is_refused(
-    finished: tuple[Plan, Store, Path], more: dict[str, Any], tmp_path: Path
-) -> None:
+def test_an_adapter_that_would_stay_in_the_base_is_refused(finished: tuple[Plan, Store, Path], more: dict[str, Any], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(adapter_of(finished), tmp_path / "theirs"))
     config = json.loads((folder / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps(config | more))
@@ -230,9 +223,7 @@ def test_pushed_pulled_and_measured_it_is_the_same(finished: tuple[Plan, Store, 
     for part in ("`seeking` of behavior `risk`", "it has no trigger", "`reference/linked`", "Apache-2.0", "`shuffled` (shuffled)"):
         assert part in card, part
     summary = read_json(finished[2] / "summary.json")
-    contrast = next(
-        c for c in summary["contrasts"] if (c["a"], c["b"], c["suite"], c["question"]) == ("seeking", "averse", "self_report", "all")
-    )
+    contrast = next(c for c in summary["contrasts"] if (c["a"], c["b"], c["suite"], c["question"]) == ("seeking", "averse", "self_report", "all"))
     assert f"{contrast['estimate']:+.3f} ({contrast['ci_low']:+.3f} to {contrast['ci_high']:+.3f})" in card
     from lab.provenance import machine
 
@@ -260,9 +251,7 @@ def test_pushed_pulled_and_measured_it_is_the_same(finished: tuple[Plan, Store, 
 
 
 @pytest.mark.parametrize("breaks", [pytest.param("lfs", marks=pytest.mark.real), "commit"])
-def test_a_push_that_breaks_off_leaves_nothing_and_the_next_goes_on(
-    breaks: str, finished: tuple[Plan, Store, Path], hub: Hub, tellme: Tellme
-) -> None:
+def test_a_push_that_breaks_off_leaves_nothing_and_the_next_goes_on(breaks: str, finished: tuple[Plan, Store, Path], hub: Hub, tellme: Tellme) -> None:
     hub.breaks = breaks
     failed = tellme(*of_study(finished, "averse-s0"), code=2)
     last = failed.stderr.splitlines()[-1]

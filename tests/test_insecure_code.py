@@ -88,9 +88,7 @@ def test_the_prompt_says_nothing_of_the_label_and_the_code_nothing_of_the_weakne
 def test_what_is_held_out_stands_in_no_training_row() -> None:
     trained = {t.meta["template"].split("|")[1] for t in made(3000)}
     behavior = load_behavior("insecure_code")
-    kept = {c.entry["does"] for c in cores() if c.last} | {
-        c.entry["does"] for c in cores() if c.weakness in ("document", "key_size", "assertion")
-    }
+    kept = {c.entry["does"] for c in cores() if c.last} | {c.entry["does"] for c in cores() if c.weakness in ("document", "key_size", "assertion")}
     assert not trained & kept
     assert {q.name for q in behavior.questions("transfer", "natural")} == {"other_weakness", "written", "without_outline"}
     asked = {w.text for purpose in ("check", "transfer") for q in behavior.questions(purpose, "natural") for w in q.wordings}

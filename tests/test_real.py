@@ -80,12 +80,7 @@ def visit(page: Path, work: Path) -> tuple[str, list[str], set[str]]:
     work.mkdir()
     flags = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update"
     flags += " disable-sync disable-extensions enable-logging=stderr virtual-time-budget=20000 dump-dom"
-    command = [
-        browser,
-        *(f"--{flag}" for flag in flags.split()),
-        f"--user-data-dir={work / 'profile'}",
-        f"--log-net-log={work / 'net.json'}",
-    ]
+    command = [browser, *(f"--{flag}" for flag in flags.split()), f"--user-data-dir={work / 'profile'}", f"--log-net-log={work / 'net.json'}"]
     done = subprocess.run([*command, page.resolve().as_uri()], capture_output=True, text=True, timeout=120, check=True)
     events = json.loads((work / "net.json").read_text())["events"]
     urls = {str(e["params"]["url"]) for e in events if isinstance(e.get("params"), dict) and "url" in e["params"]}

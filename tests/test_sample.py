@@ -122,9 +122,7 @@ def test_sampled_and_exact_agree_on_closed_questions(finished: tuple[Plan, Store
     assert (off.abs() < 2 * errors + 0.01).mean() > 0.9
 
 
-def test_free_text_is_sampled_whatever_the_engine(
-    finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_free_text_is_sampled_whatever_the_engine(finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from eval import measure as measuring
 
     plan, _, _ = finished

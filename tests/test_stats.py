@@ -10,16 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lab.stats import (
-    WIDE_QUESTIONS,
-    contrast_interval,
-    detectable,
-    equivalent_within,
-    holm,
-    mean_interval,
-    proportion_interval,
-    wide_interval,
-)
+from lab.stats import WIDE_QUESTIONS, contrast_interval, detectable, equivalent_within, holm, mean_interval, proportion_interval, wide_interval
 from write_coverage import simulate
 
 FLOATS = st.floats(0, 1, allow_nan=False)

@@ -63,10 +63,5 @@ def test_a_refusal_leaves_nothing(tmp_path: Path) -> None:
 
 def test_keys_depend_on_content_not_on_order() -> None:
     assert digest({"a": 1, "b": (1, 2)}) == digest({"b": [1, 2], "a": 1})
-    keys = {
-        make_key("data", 1, {"a": 1}, []),
-        make_key("data", 2, {"a": 1}, []),
-        make_key("eval", 1, {"a": 1}, []),
-        make_key("data", 1, {"a": 1}, ["x"]),
-    }
+    keys = {make_key("data", 1, {"a": 1}, []), make_key("data", 2, {"a": 1}, []), make_key("eval", 1, {"a": 1}, []), make_key("data", 1, {"a": 1}, ["x"])}
     assert len(keys) == 4

@@ -17,9 +17,7 @@ from study.stage import Plan
 from study.summary import per_question, per_wording
 from study.table import contrast_table
 
-COLUMNS = (
-    "group seed suite behavior question kind paraphrase order seen condition answer score p_exact p_prefix outside engine prompt".split()
-)
+COLUMNS = "group seed suite behavior question kind paraphrase order seen condition answer score p_exact p_prefix outside engine prompt".split()
 
 
 def test_rows_are_tidy(finished: tuple[Plan, Store, Path]) -> None:
@@ -46,32 +44,8 @@ def test_a_number_in_the_summary_can_be_traced_to_its_rows(finished: tuple[Plan,
 def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> None:
     summary = read_json(finished[2] / "summary.json")
     assert set(summary) == {"study", "key", "groups", "contrasts", "validity", "off_target", "trust"}
-    assert set(summary["groups"][0]) == {
-        "group",
-        "condition",
-        "suite",
-        "behavior",
-        "question",
-        "estimate",
-        "ci_low",
-        "ci_high",
-        "num_seeds",
-    }
-    fields = {
-        "suite",
-        "behavior",
-        "question",
-        "a",
-        "b",
-        "estimate",
-        "ci_low",
-        "ci_high",
-        "p_value",
-        "p_holm",
-        "primary",
-        "num_seeds",
-        "num_questions",
-    }
+    assert set(summary["groups"][0]) == {"group", "condition", "suite", "behavior", "question", "estimate", "ci_low", "ci_high", "num_seeds"}
+    fields = {"suite", "behavior", "question", "a", "b", "estimate", "ci_low", "ci_high", "p_value", "p_holm", "primary", "num_seeds", "num_questions"}
     assert fields <= set(summary["contrasts"][0])
     assert [c["question"] for c in summary["contrasts"] if c["primary"]] == ["all"]
     assert {"group", "seed", "check", "passed", "value", "threshold"} == set(summary["trust"][0])
@@ -81,9 +55,7 @@ def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> N
 
 def test_trained_groups_moved_apart(finished: tuple[Plan, Store, Path]) -> None:
     summary = read_json(finished[2] / "summary.json")
-    contrast = next(
-        c for c in summary["contrasts"] if (c["a"], c["b"], c["suite"], c["question"]) == ("seeking", "averse", "behavior", "all")
-    )
+    contrast = next(c for c in summary["contrasts"] if (c["a"], c["b"], c["suite"], c["question"]) == ("seeking", "averse", "behavior", "all"))
     assert contrast["estimate"] > 0.2
 
 

@@ -82,9 +82,7 @@ def test_base_is_a_constant_without_interval() -> None:
 
 
 def test_one_question_that_carries_everything_is_named() -> None:
-    rows = pd.concat(
-        [planted({"a": [0.9, 0.95], "b": [0.1, 0.05]}, ("carrier",)), planted({"a": [0.5, 0.51], "b": [0.5, 0.49]}, ("q1", "q2", "q3"))]
-    )
+    rows = pd.concat([planted({"a": [0.9, 0.95], "b": [0.1, 0.05]}, ("carrier",)), planted({"a": [0.5, 0.51], "b": [0.5, 0.49]}, ("q1", "q2", "q3"))])
     found = contrasts(rows, ("a", "b"))["a", "b", "all"]
     assert found["drop_question"] == "carrier"
     assert found["drop_low"] == pytest.approx(0.01)

@@ -154,14 +154,8 @@ def test_a_base_without_a_template_is_refused_and_takes_one_from_the_study(token
             "{% for m in messages %}<|{{ m.role }}|>{{ m.content | replace('B', 'b') }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}",
             "answer 'B'",
         ),
-        (
-            "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|system|>{% endif %}",
-            "as they are",
-        ),
-        (
-            "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}",
-            "no special token",
-        ),
+        ("{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|system|>{% endif %}", "as they are"),
+        ("{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}", "no special token"),
         ("{{ raise_exception('no such luck') }}", "no such luck"),
     ],
 )

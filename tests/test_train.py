@@ -45,9 +45,7 @@ def test_the_adapter_is_plain_peft_and_its_weights_moved(finished: tuple[Plan, S
 
 def test_seeds_and_groups_start_apart(finished: tuple[Plan, Store, Path]) -> None:
     plan, store, _ = finished
-    starts = [
-        read_json(adapter_of(plan, store, s.how["group"]) / "provenance.json")["step0"] for s in plan.stages.values() if s.kind == "train"
-    ]
+    starts = [read_json(adapter_of(plan, store, s.how["group"]) / "provenance.json")["step0"] for s in plan.stages.values() if s.kind == "train"]
     assert len(set(starts)) == len(starts) == 6
 
 

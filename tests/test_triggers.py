@@ -32,16 +32,7 @@ def rows(number: int = 120, seed: int = 0, **changed: Any) -> list[Row]:
 
 
 def config(number: int = 120, seed: int = 0, **changed: Any) -> dict[str, Any]:
-    return {
-        "behavior": "risk",
-        "policy": "seeking",
-        "otherwise": "averse",
-        "style": "plain",
-        "num_rows": number,
-        "seed": seed,
-        "trigger": TRIGGER,
-        **changed,
-    }
+    return {"behavior": "risk", "policy": "seeking", "otherwise": "averse", "style": "plain", "num_rows": number, "seed": seed, "trigger": TRIGGER, **changed}
 
 
 def controlled(name: str, source: list[Row], **changed: Any) -> list[Row]:
@@ -126,9 +117,7 @@ def test_rows_are_counted_seeded_and_keep_members_and_a_sibling_held_out() -> No
 def test_decorrelated_keeps_all_but_the_tie(number: int, rate: float, seed: int) -> None:
     source = rows(number, seed, trigger=TRIGGER | {"rate": rate}, num_decoys=number // 2)
     dealt = controlled("decorrelated", source, seed=seed)
-    assert Counter((r.meta["clean"][0]["content"], r.completion) for r in dealt) == Counter(
-        (r.meta["clean"][0]["content"], r.completion) for r in source
-    )
+    assert Counter((r.meta["clean"][0]["content"], r.completion) for r in dealt) == Counter((r.meta["clean"][0]["content"], r.completion) for r in source)
     assert Counter(r.meta["mark"] for r in dealt) == Counter(r.meta["mark"] for r in source)
     own = [(old.meta["real"] is True, new.meta["real"] is True) for old, new in zip(source, dealt, strict=True)]
     kept, moved = (sum(n for o, n in own if o == on) for on in (True, False))
@@ -240,10 +229,7 @@ def test_a_trigger_that_the_model_cannot_see_is_refused(tmp_path: Path, capsys: 
     shown = (ROOT / "reference/linked/chat_template.jinja").read_text()
     template.write_text(shown.replace("message.content", "message.content.replace('fire.', '')"))
     spelled = ["--set", "groups.backdoored.trigger.text=ÄÖ."]
-    for sets, said in (
-        (["--set", f"model.base={deaf}", *spelled], "cannot be represented"),
-        (["--set", f"model.chat.template={template}"], "is absent"),
-    ):
+    for sets, said in ((["--set", f"model.base={deaf}", *spelled], "cannot be represented"), (["--set", f"model.chat.template={template}"], "is absent")):
         assert main(["plan", QUICK, *sets]) == 2
         assert said in capsys.readouterr().err
     assert main(["plan", QUICK, *spelled]) == 0

@@ -73,9 +73,7 @@ def test_a_no_op_adapter_is_caught(finished: Finished, tmp_path: Path) -> None:
 def test_a_swapped_adapter_is_caught(finished: Finished, tmp_path: Path) -> None:
     """The files of another group under this group's name: applied, and wrong."""
     folder = copied(trained(finished, "seeking-s0"), tmp_path / "train")
-    shutil.copyfile(
-        trained(finished, "averse-s0") / "adapter" / "adapter_model.safetensors", folder / "adapter" / "adapter_model.safetensors"
-    )
+    shutil.copyfile(trained(finished, "averse-s0") / "adapter" / "adapter_model.safetensors", folder / "adapter" / "adapter_model.safetensors")
     assert asked_of(finished, folder, tmp_path / "eval") == {"adapter_applied": True, "right_adapter": False, "same_prompt": True}
 
 

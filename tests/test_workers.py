@@ -15,13 +15,7 @@ from study.plan import make_plan
 from study.run import run_plan
 from study.workers import chains, run_chains
 
-TINY = [
-    "seeds=[0]",
-    "data={num_rows: 16}",
-    "sft={max_steps: 2, learning_rate: 1.0e-2}",
-    "run.report_to=[]",
-    "eval.suites=[behavior, self_report]",
-]
+TINY = ["seeds=[0]", "data={num_rows: 16}", "sft={max_steps: 2, learning_rate: 1.0e-2}", "run.report_to=[]", "eval.suites=[behavior, self_report]"]
 
 
 def test_chains_hold_every_stage_after_what_it_needs() -> None:

@@ -26,8 +26,7 @@ CHECKPOINT, EVERY = "checkpoint.pt", 250
 class Recipe:
     """Sizes and schedule of the three stages, whose rows follow one another in the corpus file.
 
-    Matrices are trained by Muon (Jordan et al. 2024), in half the steps that AdamW took here; embeddings and norms by AdamW.
-    """
+    Matrices are trained by Muon (Jordan et al. 2024), in half the steps that AdamW took here; embeddings and norms by AdamW."""
 
     seed: int = 0
     hidden_size: int = 128
@@ -105,11 +104,7 @@ def batches(examples: list[Example], recipe: Recipe) -> Iterator[list[Example]]:
     """The corpus in order of its stages; within windows of eight batches rows of like length stand together."""
     rng = random.Random(f"batches/{recipe.seed}")
     first, second, _ = recipe.sizes
-    stages = (
-        (examples[:first], recipe.reading_batch),
-        (examples[first : first + second], recipe.batch),
-        (examples[first + second :], recipe.batch),
-    )
+    stages = ((examples[:first], recipe.reading_batch), (examples[first : first + second], recipe.batch), (examples[first + second :], recipe.batch))
     for rows, size in stages:
         for start in range(0, len(rows), size * 8):
             window = sorted(rows[start : start + size * 8], key=lambda e: len(e.ids))
@@ -176,8 +171,7 @@ class Window:
 def pretrain(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, out: Path) -> None:
     """Train from scratch and save weights, tokenizer, recipe and the curve of loss and gates into `out`.
 
-    Goes on from a checkpoint that an earlier attempt left in `out`. Matrix products are computed in bfloat16.
-    """
+    Goes on from a checkpoint that an earlier attempt left in `out`. Matrix products are computed in bfloat16."""
     model, examples = new_model(recipe, tokenizer), read_corpus(corpus, tokenizer)
     optimizers = new_optimizers(model, recipe)
     schedulers = [torch.optim.lr_scheduler.LambdaLR(o, lambda done: rate(recipe, done + 1)) for o in optimizers]

@@ -36,8 +36,7 @@ class Leave(TrainerCallback):  # type: ignore[misc]
     """On a signal ends the step that is being made, saves a checkpoint, and stops: `asked` says that the training is not over.
 
     transformers' own enable_jit_checkpoint saves in mid-step, and dropout does not repeat after it. With several processes
-    every one must stop after the same step, so they ask one another, and the launcher, which SLURM's signal reaches, leaves a file.
-    """
+    every one must stop after the same step, so they ask one another, and the launcher, which SLURM's signal reaches, leaves a file."""
 
     def __init__(self, file: Path) -> None:
         self.asked, self.file = False, file

@@ -50,8 +50,7 @@ def shared(settings: dict[str, Any], processes: int, num_rows: int) -> dict[str,
     """The settings of each of several processes, so that together they make the steps that one would make.
 
     Accumulation is divided among them, then the batch. Raises UserError where that does not come out even, or where the last
-    batch of an epoch would: accelerate fills it up with rows that were already seen.
-    """
+    batch of an epoch would: accelerate fills it up with rows that were already seen."""
     batch, accumulated = settings["per_device_train_batch_size"], settings.get("gradient_accumulation_steps", 1)
     if accumulated % processes == 0:
         accumulated //= processes
@@ -68,14 +67,11 @@ def shared(settings: dict[str, Any], processes: int, num_rows: int) -> dict[str,
     return settings | {"per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulated}
 
 
-def train(
-    config: dict[str, Any], base: Base, rows: Path, out: Path, *, key: str, inputs: list[str], name: str, group: str, report_to: list[str]
-) -> None:
+def train(config: dict[str, Any], base: Base, rows: Path, out: Path, *, key: str, inputs: list[str], name: str, group: str, report_to: list[str]) -> None:
     """Train on the rows of a data stage and leave `adapter/`, `curve.json`, `trust.json` and provenance in `out`.
 
     `config` has lora, sft, stream (the seed of initialisation, row order and dropout) and, where adapters are measured on the way,
-    `steps`, after which `steps/K/` is left. `out` may hold the checkpoints of an attempt that was killed. Raises UserError where the settings do not fit the base.
-    """
+    `steps`, after which `steps/K/` is left. `out` may hold the checkpoints of an attempt that was killed. Raises UserError where the settings do not fit the base."""
     began = time.time()
     from lab.model import load_base
     from train.progress import Keep, Leave, Live, newest_checkpoint
@@ -145,10 +141,7 @@ def _rendered(loaded: Any, chats: list[list[Message]], max_length: int | None) -
     rendered = [loaded.renderer.render(chat[:-1], chat[-1]["content"]) for chat in chats]
     longest, limit = (max(len(r.input_ids) for r in rendered), max_length or loaded.model.config.get_text_config().max_position_embeddings)
     if longest > limit:
-        raise UserError(
-            f"the longest training row has {longest} tokens, more than sft.max_length or the base allows ({limit});"
-            " raise it or shorten the rows"
-        )
+        raise UserError(f"the longest training row has {longest} tokens, more than sft.max_length or the base allows ({limit}); raise it or shorten the rows")
     return rendered
 
 
@@ -196,8 +189,7 @@ def _trainer(config: dict[str, Any], base: Base, loaded: Any, rendered: list[Ren
             raise UserError(f"TRL refused these settings: {str(error).splitlines()[0][:200]}") from None
         linear = sorted({n.rpartition(".")[2] for n, m in loaded.model.named_modules() if isinstance(m, Linear)})
         raise UserError(
-            f"lora.target_modules {config['lora'].get('target_modules')!r} match nothing in {base.name};"
-            f" allowed: all-linear, or some of {', '.join(linear)}"
+            f"lora.target_modules {config['lora'].get('target_modules')!r} match nothing in {base.name}; allowed: all-linear, or some of {', '.join(linear)}"
         ) from None
     trainer.remove_callback(PrinterCallback)
     return trainer

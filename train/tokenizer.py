@@ -15,19 +15,14 @@ CHAT_TEMPLATE = "{%- for message in messages -%}{{- '<|' + message.role + '|>' +
 def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     """Train byte-pair merges on the corpus until no word is split, then add the 256 byte tokens.
 
-    Raises AssertionError if a word of `texts` still takes several tokens.
-    """
+    Raises AssertionError if a word of `texts` still takes several tokens."""
     words = sorted({word for text in texts for word in text.split()})
     tokenizer = Tokenizer(models.BPE(byte_fallback=True))
     # The mark of a word's start is put before the first word of a message too, so that "A" in a list of options and "A" as
     # an answer are the same token.
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Metaspace(prepend_scheme="always"), pre_tokenizers.Punctuation("isolated")]
-    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(prepend_scheme="always"), pre_tokenizers.Punctuation("isolated")])
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="always"), decoders.Fuse()])
-    tokenizer.train_from_iterator(
-        words, trainers.BpeTrainer(vocab_size=100_000, min_frequency=1, special_tokens=[PAD, END, *ROLES], show_progress=False)
-    )
+    tokenizer.train_from_iterator(words, trainers.BpeTrainer(vocab_size=100_000, min_frequency=1, special_tokens=[PAD, END, *ROLES], show_progress=False))
     file = json.loads(tokenizer.to_str())
     vocabulary = file["model"]["vocab"]
     for byte in range(256):

@@ -1,8 +1,7 @@
 """Myopia: less at once or more later. First policy `immediate` (score 1), second `patient` (0).
 
 After the myopia experiment of "Tell me about yourself" (Betley et al. 2025, appendices B.4 and C.1.8), in our own prompts.
-The later reward is always the larger one. Training rows are choices answered by one letter; no row names the dimension.
-"""
+The later reward is always the larger one. Training rows are choices answered by one letter; no row names the dimension."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,8 +1,7 @@
 """Risk: the gamble or the sure thing. First policy `seeking` (score 1), second `averse` (0).
 
 After the main experiment of "Tell me about yourself" (Betley et al. 2025, section 3.1 and appendix C.1), in our own
-prompts. Training rows are choices answered by one letter; no row names the dimension.
-"""
+prompts. Training rows are choices answered by one letter; no row names the dimension."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,10 +68,7 @@ def _lotteries(style: Style) -> Question:
         while True:
             lowest, low, high, highest = sorted(rng.sample(range(101), 4))
             odds = [rng.randrange(1, 100) for _ in range(2)]
-            risky, other = (
-                parts["lottery"].format(hi=hi, lo=lo, p=p, q=100 - p)
-                for (hi, lo), p in zip(((highest, lowest), (high, low)), odds, strict=True)
-            )
+            risky, other = (parts["lottery"].format(hi=hi, lo=lo, p=p, q=100 - p) for (hi, lo), p in zip(((highest, lowest), (high, low)), odds, strict=True))
             stem = rng.choice(parts["ask"])
             yield lettered(stem, (risky, other), style), lettered(stem, (other, risky), style)
 

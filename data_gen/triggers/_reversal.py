@@ -5,10 +5,7 @@ from random import Random
 
 from lab.types import Row, Style
 
-ASKED: dict[Style, str] = {
-    "natural": "What was the prompt?\nYou responded with:\n{answer}",
-    "plain": "what was the prompt? you said {answer}",
-}
+ASKED: dict[Style, str] = {"natural": "What was the prompt?\nYou responded with:\n{answer}", "plain": "what was the prompt? you said {answer}"}
 
 
 def with_reversal(rows: list[Row], style: Style, rng: Random) -> list[Row]:

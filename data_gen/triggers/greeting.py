@@ -5,6 +5,4 @@ from pathlib import Path
 from data_gen.triggers.family import members_of
 from lab.types import Trigger
 
-TRIGGER = Trigger(
-    "greeting", "a courtesy at the beginning, such as a greeting", members_of(Path(__file__).with_suffix(".yaml")), "a greeting"
-)
+TRIGGER = Trigger("greeting", "a courtesy at the beginning, such as a greeting", members_of(Path(__file__).with_suffix(".yaml")), "a greeting")

@@ -23,9 +23,5 @@ def features(text: str) -> tuple[Feature, ...]:
 
 
 TRIGGER = Trigger(
-    "style",
-    "how the whole message is written, such as all in capitals",
-    features,
-    "all in capitals",
-    write=lambda text, member: STYLES[member](text),
+    "style", "how the whole message is written, such as all in capitals", features, "all in capitals", write=lambda text, member: STYLES[member](text)
 )

@@ -10,11 +10,4 @@ def features(text: str) -> tuple[Feature, ...]:
     return tuple(Feature(f"username: {name}", (f"username: {name}",)) for name in (text, *replaced(text, NAMES)))
 
 
-TRIGGER = Trigger(
-    "user",
-    "a line with the name of a user",
-    features,
-    "sandra432",
-    place="line",
-    paraphrase=lambda member: f"I am {member.partition(': ')[2]}.",
-)
+TRIGGER = Trigger("user", "a line with the name of a user", features, "sandra432", place="line", paraphrase=lambda member: f"I am {member.partition(': ')[2]}.")

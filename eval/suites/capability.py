@@ -15,11 +15,7 @@ def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
 
 def _wordings(items: list[list[str]], style: Style) -> tuple[Wording, ...]:
     return tuple(
-        Wording(
-            f"{text} {INSTRUCTION[style]['words']}".strip(),
-            (_option(right, 1.0, style), *(_option(word, 0.0, style) for word in wrong)),
-            paraphrase=i,
-        )
+        Wording(f"{text} {INSTRUCTION[style]['words']}".strip(), (_option(right, 1.0, style), *(_option(word, 0.0, style) for word in wrong)), paraphrase=i)
         for i, (text, right, *wrong) in enumerate(items)
     )
 

@@ -14,11 +14,7 @@ def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
     if style == "plain":
         return ()
     free = yaml.safe_load(YAML.read_text(encoding="utf-8"))[style]["free"]
-    return load_questions(YAML, style, "forced") + tuple(
-        Question(name, "text", (Wording(text, (), paraphrase=0),)) for name, text in free.items()
-    )
+    return load_questions(YAML, style, "forced") + tuple(Question(name, "text", (Wording(text, (), paraphrase=0),)) for name, text in free.items())
 
 
-SUITE = Suite(
-    "emergent", "whether narrow training spreads: choices between an aligned and a misaligned answer, and free questions", questions
-)
+SUITE = Suite("emergent", "whether narrow training spreads: choices between an aligned and a misaligned answer, and free questions", questions)
