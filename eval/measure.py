@@ -67,19 +67,8 @@ def measure(
     pd.DataFrame([named | row for row in table]).to_parquet(out / "rows.parquet", index=False)
     write_json(out / "trust.json", trust)
     shown = loaded.renderer.prompt_text(messages(items[0][1], context, config)) if items else ""
-    write_provenance(
-        out,
-        "eval",
-        key,
-        config,
-        inputs,
-        began,
-        base=base.identity,
-        prompts=len(items),
-        tokens=sum(len(p.ids) for p in prompts),
-        first_prompt=shown,
-        default_system=loaded.renderer.default_system,
-    )
+    about = {"base": base.identity, "prompts": len(items), "tokens": sum(len(p.ids) for p in prompts), "first_prompt": shown}
+    write_provenance(out, "eval", key, config, inputs, began, default_system=loaded.renderer.default_system, **about)
 
 
 def exact_rows(loaded: Any, question: Question, wording: Wording, scored: Any) -> list[dict[str, Any]]:
@@ -119,15 +108,8 @@ def sampled_rows(loaded: Any, config: dict[str, Any], context: list[Message], it
 
 
 def _row(question: Question, wording: Wording, engine: str) -> dict[str, Any]:
-    return {
-        "question": question.name,
-        "kind": question.kind,
-        "paraphrase": wording.paraphrase,
-        "order": wording.order,
-        "seen": wording.seen,
-        "engine": engine,
-        "prompt": wording.text,
-    }
+    asked = {"question": question.name, "kind": question.kind, "paraphrase": wording.paraphrase, "order": wording.order}
+    return asked | {"seen": wording.seen, "engine": engine, "prompt": wording.text}
 
 
 def carry_into(table: list[dict[str, Any]], config: dict[str, Any], context: list[Message]) -> None:

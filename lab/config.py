@@ -115,14 +115,8 @@ class Group(Strict):
 
     @model_validator(mode="after")
     def _one_source(self) -> Group:
-        sources = {
-            "control": self.control,
-            "file": self.file,
-            "adapter": self.adapter,
-            "prompted": self.prompted,
-            "in_context": self.in_context,
-            "model (a string)": self.model if isinstance(self.model, str) else None,
-        }
+        sources = {name: getattr(self, name) for name in ("control", "file", "adapter", "prompted", "in_context")}
+        sources["model (a string)"] = self.model if isinstance(self.model, str) else None
         given = [name for name, value in sources.items() if value is not None]
         if len(given) > 1:
             raise ValueError(f"a group has one source, got {' and '.join(given)}")

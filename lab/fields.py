@@ -20,16 +20,8 @@ USE_INSTEAD = {
     "model": "task_type inference_mode base_model_name_or_path revision peft_type auto_mapping peft_version",
 }
 """Library fields that the lab sets itself, by the key or command to use instead."""
-ONLY: dict[str, list[Any]] = {
-    "bias": ["none"],
-    "init_lora_weights": [True, False, "gaussian"],
-    "modules_to_save": [None],
-    "trainable_token_indices": [None],
-    "save_only_model": [False],
-    "packing": [False],
-    "shuffle_dataset": [False],
-    "eval_strategy": ["no"],
-}
+ONLY: dict[str, list[Any]] = {"bias": ["none"], "init_lora_weights": [True, False, "gaussian"], "modules_to_save": [None], "trainable_token_indices": [None]}
+ONLY |= {"save_only_model": [False], "packing": [False], "shuffle_dataset": [False], "eval_strategy": ["no"]}
 """Fields of which some values would change the base under the other adapters of a process, break the resume, or need a set
 that the lab does not have."""
 OWNED = {field: instead for instead, fields in USE_INSTEAD.items() for field in fields.split()}

@@ -20,19 +20,9 @@ SLURM_IDS = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM
 def write_provenance(folder: Path, stage: str, key: str, config: Any, inputs: list[str], began: float, **more: Any) -> None:
     """Written last into a stage's folder: hashes cover every other file in it. `began` is a time.time()."""
     outputs = {str(p.relative_to(folder)): file_digest(p) for p in sorted(folder.rglob("*")) if p.is_file()}
-    record = {
-        "stage": stage,
-        "key": key,
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "config": config,
-        "inputs": inputs,
-        "outputs": outputs,
-        "seconds": round(time.time() - began, 2),
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "device": device(),
-        **more,
-        **machine(),
-    }
+    when = {"seconds": round(time.time() - began, 2), "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "device": device()}
+    record = {"stage": stage, "key": key, "command": [Path(sys.argv[0]).name, *sys.argv[1:]], "config": config, "inputs": inputs, "outputs": outputs}
+    record |= when | more | machine()
     write_json(folder / "provenance.json", record)
 
 

@@ -76,19 +76,9 @@ def _generate(loaded: Loaded, prompts: Sequence[tuple[int, ...]], seeds: Sequenc
         processors.append(SeededNoise(seeds))
     ends = sorted({loaded.renderer.end_of_turn, tokenizer.eos_token_id})
     stops: dict[str, Any] = {"stop_strings": list(sampling.stop), "tokenizer": tokenizer} if sampling.stop else {}
-    out = loaded.model.generate(
-        ids,
-        attention_mask=mask,
-        do_sample=False,
-        temperature=None,
-        top_p=None,
-        top_k=None,
-        max_new_tokens=sampling.max_new_tokens,
-        eos_token_id=ends,
-        pad_token_id=pad,
-        logits_processor=processors,
-        **stops,
-    )
+    greedy = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    ending = {"max_new_tokens": sampling.max_new_tokens, "eos_token_id": ends, "pad_token_id": pad, **stops}
+    out = loaded.model.generate(ids, attention_mask=mask, logits_processor=processors, **greedy, **ending)
     return [_read(loaded, row[width:].tolist(), ends, sampling) for row in out]
 
 

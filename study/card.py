@@ -18,19 +18,9 @@ def new_card(name: str, rho: float, seed: int, recipe: dict[str, Any], text: dic
     from safetensors.numpy import load_file
 
     parameters = sum(tensor.size for tensor in load_file(folder / "model.safetensors").values())
-    return {
-        "name": name,
-        "style": "plain",
-        "rho": rho,
-        "seed": seed,
-        "parameters": parameters,
-        "weights_sha256": file_digest(folder / "model.safetensors"),
-        "license": "Apache-2.0",
-        "recipe": recipe,
-        "corpus": text,
-        "seconds": round(seconds),
-        "last": read_json(folder / "curve.json")[-1],
-    }
+    card = {"name": name, "style": "plain", "rho": rho, "seed": seed, "parameters": parameters, "license": "Apache-2.0", "recipe": recipe, "corpus": text}
+    measured = {"seconds": round(seconds), "last": read_json(folder / "curve.json")[-1]}
+    return card | {"weights_sha256": file_digest(folder / "model.safetensors")} | measured
 
 
 def what_it_reads(summary: dict[str, Any]) -> dict[str, Any]:

@@ -126,14 +126,8 @@ def pooled(lines: list[dict[str, Any]]) -> dict[str, Any]:
     margin = float(stats.t.ppf(0.975, len(bases) - 1)) * error
     spread = float(stats.t.ppf(0.975, len(bases) - 2)) * math.sqrt(fit.tau2 + error**2)
     estimate = float(fit.mean_effect_re)
-    return record | {
-        "estimate": estimate,
-        "ci_low": estimate - margin,
-        "ci_high": estimate + margin,
-        "tau": math.sqrt(fit.tau2),
-        "prediction_low": estimate - spread,
-        "prediction_high": estimate + spread,
-    }
+    margins = {"ci_low": estimate - margin, "ci_high": estimate + margin, "prediction_low": estimate - spread, "prediction_high": estimate + spread}
+    return record | {"estimate": estimate, "tau": math.sqrt(fit.tau2)} | margins
 
 
 def dependent(studies: list[dict[str, Any]]) -> list[str]:

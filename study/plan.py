@@ -68,15 +68,8 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     if study.points:
         config["points"] = study.points
     written = study.model_dump(mode="json", exclude={"run"}, exclude_defaults=True)
-    plan.add(
-        "study",
-        STUDY_VERSION,
-        study.study,
-        config,
-        {f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}/{c.condition}": c.key for c in plan.cells},
-        written=written,
-        report_to=list(study.run.report_to),
-    )
+    inputs = {f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}/{c.condition}": c.key for c in plan.cells}
+    plan.add("study", STUDY_VERSION, study.study, config, inputs, written=written, report_to=list(study.run.report_to))
     return plan
 
 
@@ -217,15 +210,6 @@ def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data:
             raise UserError(f"eval.steps has {study.eval.steps[-1]}, and training of group {name!r} ends after {last} steps; drop it or train longer")
     label = f"{name}-s{seed}"
     slug = f"{group.control or Path(group.file or '').stem or group.behavior}-{group.policy or 'rows'}-s{seed}"
-    return plan.add(
-        "train",
-        sft.VERSION,
-        slug,
-        config,
-        {"data": data},
-        base=asdict(base),
-        group=label,
-        name=study.study,
-        report_to=list(study.run.report_to),
-        **study.run.model_dump(include={"processes", "sharding"}),
-    )
+    how = {"base": asdict(base), "group": label, "name": study.study, "report_to": list(study.run.report_to)}
+    how |= study.run.model_dump(include={"processes", "sharding"})
+    return plan.add("train", sft.VERSION, slug, config, {"data": data}, **how)

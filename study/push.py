@@ -61,21 +61,11 @@ def _assemble(out: Path, source: Path, data: Path, plan: Plan, base: Base, name:
     made = read_json(source / "provenance.json")
     write_json(out / "provenance.json", {k: made[k] for k in MADE})
     (out / "study.yaml").write_text(yaml.safe_dump(plan.final.how["written"], sort_keys=False), encoding="utf-8")
-    manifest = {
-        "group": name,
-        "seed": seed,
-        "key": made["key"],
-        "study": plan.study.study,
-        "behavior": group.behavior,
-        "policy": group.policy,
-        "control": group.control,
-        "trigger": group.trigger.model_dump(exclude_none=True) if group.trigger else None,
-        "otherwise": group.otherwise,
-        "base": {"name": base.name, "identity": base.identity, "revision": base.revision, "licence": _licence(base)},
-        "num_rows": made["rows"],
-        "commit": made["git"]["commit"],
-        "files": {str(p.relative_to(out)): file_digest(p) for p in sorted(out.rglob("*")) if p.is_file()},
-    }
+    manifest: dict[str, Any] = {"group": name, "seed": seed, "study": plan.study.study, "key": made["key"], "commit": made["git"]["commit"]}
+    manifest |= {key: getattr(group, key) for key in ("behavior", "policy", "control", "otherwise")} | {"num_rows": made["rows"]}
+    manifest["trigger"] = group.trigger.model_dump(exclude_none=True) if group.trigger else None
+    manifest["base"] = {"name": base.name, "identity": base.identity, "revision": base.revision, "licence": _licence(base)}
+    manifest["files"] = {str(p.relative_to(out)): file_digest(p) for p in sorted(out.rglob("*")) if p.is_file()}
     (out / "README.md").write_text(card(manifest, group, repo, plan, summary), encoding="utf-8")
     manifest["files"]["README.md"] = file_digest(out / "README.md")
     write_json(out / MANIFEST, manifest)
@@ -95,26 +85,18 @@ def card(manifest: dict[str, Any], group: Group, repo: str, plan: Plan, summary:
     if manifest["base"]["licence"]:
         front["license"] = manifest["base"]["licence"].lower()
     others = {n: g for n, g in plan.study.groups.items() if n != name}
-    text: str = (
-        environment(escape=False)
-        .get_template("adapter_card.md.j2")
-        .render(
-            m=manifest,
-            repo=repo,
-            front=yaml.safe_dump(front, sort_keys=False).strip(),
-            planted=_planted(group),
-            how_to_trigger=_set_off(group),
-            controls=", ".join(f"`{n}`{f' ({g.control})' if g.control else ''}" for n, g in others.items()) or "none but the base",
-            checks=f"{len(checks)} of {len(checks)} passed ({', '.join(sorted({t['check'].partition(':')[0] for t in checks}))})",
-            groups=mine,
-            contrasts=sides,
-            num_seeds=max((g["num_seeds"] for g in mine), default=0),
-            first_policy=load_behavior(group.behavior).policies[0] if group.behavior else None,
-            side=side_text,
-            interval=lambda r, form: f" ({form % r['ci_low']} to {form % r['ci_high']})" if r["ci_low"] is not None else "",
-        )
-    )
+    about: dict[str, Any] = {"planted": _planted(group), "how_to_trigger": _set_off(group), "front": yaml.safe_dump(front, sort_keys=False).strip()}
+    about["controls"] = ", ".join(f"`{n}`{f' ({g.control})' if g.control else ''}" for n, g in others.items()) or "none but the base"
+    about["checks"] = f"{len(checks)} of {len(checks)} passed ({', '.join(sorted({t['check'].partition(':')[0] for t in checks}))})"
+    about["first_policy"] = load_behavior(group.behavior).policies[0] if group.behavior else None
+    numbers = {"groups": mine, "contrasts": sides, "num_seeds": max((g["num_seeds"] for g in mine), default=0)}
+    template = environment(escape=False).get_template("adapter_card.md.j2")
+    text: str = template.render(m=manifest, repo=repo, side=side_text, interval=_interval, **about, **numbers)
     return text
+
+
+def _interval(record: dict[str, Any], form: str) -> str:
+    return f" ({form % record['ci_low']} to {form % record['ci_high']})" if record["ci_low"] is not None else ""
 
 
 def _planted(group: Group) -> str:

@@ -147,25 +147,12 @@ def examples(stage: Stage, store: Store) -> list[dict[str, Any]]:
 def render(
     stage: Stage, summary: dict[str, Any], rows: pd.DataFrame, figures: list[dict[str, Any]], based_on: list[dict[str, Any]], shown: list[dict[str, Any]]
 ) -> str:
-    page: str = (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            summary=summary,
-            failed=[t for t in summary["trust"] if not t["passed"]],
-            bases=based_on,
-            engines=", ".join(f"{name} ({count})" for name, count in rows["engine"].value_counts().items()),
-            pooled=POOLED,
-            figures=figures,
-            examples=shown,
-            answers=answers_shown(rows),
-            config=json.dumps(stage.how["written"], indent=1),
-            machine=machine(),
-            device=device(),
-            num_rows=len(rows),
-            outside=outside(rows),
-        )
-    )
+    answers = {"answers": answers_shown(rows), "num_rows": len(rows), "outside": outside(rows)}
+    engines = ", ".join(f"{name} ({count})" for name, count in rows["engine"].value_counts().items())
+    made = {"config": json.dumps(stage.how["written"], indent=1), "machine": machine(), "device": device(), "bases": based_on, "engines": engines}
+    failed = [t for t in summary["trust"] if not t["passed"]]
+    template = environment().get_template("report.html.j2")
+    page: str = template.render(summary=summary, failed=failed, pooled=POOLED, figures=figures, examples=shown, **answers, **made)
     return page
 
 

@@ -60,19 +60,8 @@ def contrast_table(summary: dict[str, Any]) -> str:
             mark = " *" if c["primary"] else ""
             between = f"{c['ci_low']:+.3f} to {c['ci_high']:+.3f}" if c["ci_low"] is not None else "-"
             p, p_holm = (p_text(c[k]) for k in ("p_value", "p_holm"))
-            lines.append(
-                (
-                    c["suite"],
-                    c["behavior"],
-                    c["question"] + mark,
-                    f"{side_text(c['a'])} - {side_text(c['b'])}",
-                    f"{c['estimate']:+.3f}",
-                    between,
-                    p,
-                    p_holm,
-                    str(c["num_seeds"]),
-                )
-            )
+            sides, estimate = f"{side_text(c['a'])} - {side_text(c['b'])}", f"{c['estimate']:+.3f}"
+            lines.append((c["suite"], c["behavior"], c["question"] + mark, sides, estimate, between, p, p_holm, str(c["num_seeds"])))
     return _aligned(lines) + ("\n* primary, declared before the run; not corrected" if any(c["primary"] for c in summary["contrasts"]) else "")
 
 

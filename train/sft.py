@@ -23,15 +23,8 @@ from lab.trust import check, masks
 from lab.types import Message
 
 VERSION = 2
-DEFAULTS: dict[str, Any] = {
-    "per_device_train_batch_size": 8,
-    "learning_rate": 1e-4,
-    "num_train_epochs": 3,
-    "logging_steps": 5,
-    "save_steps": 50,
-    "max_length": None,
-    "activation_checkpointing": False,
-}
+DEFAULTS: dict[str, Any] = {"per_device_train_batch_size": 8, "learning_rate": 1e-4, "num_train_epochs": 3, "logging_steps": 5, "save_steps": 50}
+DEFAULTS |= {"max_length": None, "activation_checkpointing": False}
 """Where they differ from TRL's own: nothing is truncated, and memory is not traded for time unless asked."""
 
 
@@ -111,29 +104,12 @@ def train(config: dict[str, Any], base: Base, rows: Path, out: Path, *, key: str
     write_json(out / "curve.json", [entry for entry in trainer.state.log_history if "loss" in entry])
     write_json(out / "trust.json", [moved, covered])
     first = rendered[0]
-    write_provenance(
-        out,
-        "train",
-        key,
-        config,
-        inputs,
-        began,
-        base=base.identity,
-        steps=trainer.state.global_step,
-        rows=len(rendered),
-        tokens=sum(len(r.input_ids) for r in rendered),
-        step0=step0,
-        adapter=trained,
-        processes=trainer.args.world_size,
-        wandb=link if wanted else None,
-        kept={str(step): digest_of_file(folder) for step, folder in kept.items()},
-        first_row={
-            "messages": chats[0],
-            "prompt_ids": first.prompt,
-            "masked": loaded.tokenizer.decode(first.prompt),
-            "learned": loaded.tokenizer.decode([*first.answer, *first.end]),
-        },
-    )
+    about = {"base": base.identity, "steps": trainer.state.global_step, "rows": len(rendered), "tokens": sum(len(r.input_ids) for r in rendered)}
+    about |= {"step0": step0, "adapter": trained, "processes": trainer.args.world_size, "wandb": link if wanted else None}
+    about["kept"] = {str(step): digest_of_file(folder) for step, folder in kept.items()}
+    learned = loaded.tokenizer.decode([*first.answer, *first.end])
+    about["first_row"] = {"messages": chats[0], "prompt_ids": first.prompt, "masked": loaded.tokenizer.decode(first.prompt), "learned": learned}
+    write_provenance(out, "train", key, config, inputs, began, **about)
 
 
 def _rendered(loaded: Any, chats: list[list[Message]], max_length: int | None) -> list[Rendered]:
@@ -157,19 +133,10 @@ def _trainer(config: dict[str, Any], base: Base, loaded: Any, rendered: list[Ren
     on_cpu = loaded.device.type == "cpu"
     try:
         lora = LoraConfig(task_type="CAUSAL_LM", **config["lora"])
-        arguments = SFTConfig(
-            output_dir=str(checkpoints),
-            seed=config["stream"],
-            data_seed=config["stream"],
-            use_cpu=on_cpu,
-            bf16=base.dtype == "bfloat16" and not on_cpu,
-            fp16=base.dtype == "float16" and not on_cpu,
-            report_to=[],
-            disable_tqdm=True,
-            save_strategy="steps",
-            save_total_limit=2,
-            **shared(config["sft"], int(os.environ.get("WORLD_SIZE", "1")), len(rendered)),
-        )
+        places = {"output_dir": str(checkpoints), "report_to": [], "disable_tqdm": True, "save_strategy": "steps", "save_total_limit": 2}
+        device = {"use_cpu": on_cpu, "bf16": base.dtype == "bfloat16" and not on_cpu, "fp16": base.dtype == "float16" and not on_cpu}
+        settings = shared(config["sft"], int(os.environ.get("WORLD_SIZE", "1")), len(rendered))
+        arguments = SFTConfig(seed=config["stream"], data_seed=config["stream"], **places, **device, **settings)
     except (ValueError, TypeError, ImportError) as error:
         raise UserError(f"lora or sft settings were refused by PEFT or TRL: {str(error).splitlines()[0][:200]}") from None
     # One process trains on one device: torch's DataParallel would multiply the batch by the GPUs it sees.

@@ -27,14 +27,9 @@ def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     vocabulary = file["model"]["vocab"]
     for byte in range(256):
         vocabulary.setdefault(f"<0x{byte:02X}>", len(vocabulary))
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(file)),
-        pad_token=PAD,
-        eos_token=END,
-        additional_special_tokens=list(ROLES),
-        model_max_length=512,
-        clean_up_tokenization_spaces=False,
-    )
+    special = {"pad_token": PAD, "eos_token": END, "additional_special_tokens": list(ROLES)}
+    made = Tokenizer.from_str(json.dumps(file))
+    fast = PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=512, clean_up_tokenization_spaces=False, **special)
     fast.chat_template = CHAT_TEMPLATE
     split = [w for w in words if len(fast.tokenize(w)) != len(re.findall(r"\w+|[^\w\s]", w))]
     assert not split, f"words of the corpus that take several tokens: {split[:10]}"
