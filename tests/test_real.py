@@ -109,25 +109,6 @@ def test_a_page_that_asks_and_complains_is_seen(tmp_path: Path) -> None:
     assert urls == {"http://127.0.0.1:9/x.png"}
 
 
-def test_wandb_offline_is_a_run_per_adapter_that_can_be_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a key: real offline files, one run named by the adapter's key, with its configuration and last loss."""
-    from lab.read_study import load_study
-
-    for name in ("WANDB_API_KEY", "WANDB_MODE"):
-        monkeypatch.delenv(name, raising=False)
-    sets = ["groups={seeking: {behavior: risk, policy: seeking}}", "contrasts=[]", "primary=null", "seeds=[0]", "data.num_rows=32"]
-    plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*sets, "sft.logging_steps=1"]))
-    run_plan(plan, Store(tmp_path))
-    (stage,) = (s for s in plan.stages.values() if s.kind == "train")
-    (folder,) = (tmp_path / "wandb").glob("offline-run-*")
-    assert folder.name.endswith(stage.key)
-    inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(folder / f"run-{stage.key}.wandb")]
-    found = json.loads(subprocess.run(inspect, capture_output=True, text=True, check=True).stdout)
-    curve = read_json(Path(str(Store(tmp_path).find("train", stage.key))) / "curve.json")
-    assert found["summary"]["train/loss"] == pytest.approx(curve[-1]["loss"], abs=1e-6)
-    assert found["config"]["stream"] == stage.config["stream"]
-
-
 def test_the_quick_calibration_holds_its_bars(tmp_path: Path) -> None:
     """Signs right, every planted fault caught and its twin passed, false positives near nominal; a second call does no work."""
     command = [sys.executable, "-m", "study.cli", "calibrate", "--quick", "--set", f"run.dir={tmp_path}"]

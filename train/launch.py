@@ -1,6 +1,7 @@
 """One training by several processes, one per GPU: `accelerate launch` of this module with the arguments of train/sft.py."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -20,10 +21,9 @@ REFUSED = "refused.txt"
 def launch(processes: int, sharding: str, config: dict[str, Any], base: Base, rows: Path, out: Path, **how: Any) -> None:
     """Train as `train.sft.train` does, with as many processes. Raises what it raises."""
     (out / STOP).unlink(missing_ok=True)
-    on_gpu = Path("/proc/driver/nvidia").exists()
     file = ["--config_file", str(Path(__file__).with_name(f"{sharding}.yaml"))]
     given = json.dumps({"config": config, "base": asdict(base), "rows": str(rows), "out": str(out), **how})
-    command = [sys.executable, "-m", "accelerate.commands.launch", *file, *([] if on_gpu else ["--cpu"])]
+    command = [sys.executable, "-m", "accelerate.commands.launch", *file]
     command += ["--num_processes", str(processes), "--main_process_port", "0", "-m", "train.launch", given]
     work = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
     before = listen(lambda *_: (out / STOP).touch())
@@ -42,6 +42,7 @@ def launch(processes: int, sharding: str, config: dict[str, Any], base: Base, ro
 
 def main(given: dict[str, Any]) -> None:
     """What each process does."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     out, base, rows = Path(given.pop("out")), base_of_record(given.pop("base")), Path(given.pop("rows"))
     try:
         train(given.pop("config"), base, rows, out, **given)

@@ -134,6 +134,7 @@ def _trainer(config: dict[str, Any], base: Base, loaded: Any, rendered: list[Ren
     try:
         lora = LoraConfig(task_type="CAUSAL_LM", **config["lora"])
         places = {"output_dir": str(checkpoints), "report_to": [], "disable_tqdm": True, "save_strategy": "steps", "save_total_limit": 2}
+        places["ddp_find_unused_parameters"] = False
         device = {"use_cpu": on_cpu, "bf16": base.dtype == "bfloat16" and not on_cpu, "fp16": base.dtype == "float16" and not on_cpu}
         settings = shared(config["sft"], int(os.environ.get("WORLD_SIZE", "1")), len(rendered))
         arguments = SFTConfig(seed=config["stream"], data_seed=config["stream"], **places, **device, **settings)
