@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup quickstart check test test-real fields models coverage weaknesses notebook
+.PHONY: setup quickstart check test test-real fields models coverage weaknesses notebook scale
 
 setup: .venv/.ok
 
@@ -46,3 +46,7 @@ weaknesses: .venv/.ok
 # docs/rows.ipynb, executed on a finished quickstart.
 notebook: .venv/.ok
 	$(BIN)/python tests/write_notebook.py
+
+# docs/scale.md: memory and time on paper.
+scale: .venv/.ok
+	PYTHONPATH=tests $(BIN)/python tests/write_scale.py > docs/scale.md
