@@ -14,7 +14,7 @@ from lab.errors import UserError
 from lab.load import load
 from lab.provenance import machine, write_provenance
 from lab.store import Store, make_key, read_json, write_json
-from study.figures import WIDTH, save, spans
+from study.figures import WIDTH, line, save, spans
 from study.page import environment
 
 VERSION = 1
@@ -112,8 +112,8 @@ def pooled(lines: list[dict[str, Any]]) -> dict[str, Any]:
     from statsmodels.stats.meta_analysis import combine_effects
 
     bases: dict[str, list[dict[str, Any]]] = {}
-    for line in lines:
-        bases.setdefault(line["base"], []).append(line)
+    for one in lines:
+        bases.setdefault(one["base"], []).append(one)
     effects = [sum(s["estimate"] for s in mine) / len(mine) for mine in bases.values()]
     errors = [s["standard_error"] for s in lines]
     record: dict[str, Any] = {"num_bases": len(bases), "num_studies": len(lines), "ci_low": None, "ci_high": None}
@@ -144,11 +144,11 @@ def forest(contrasts: list[dict[str, Any]]) -> alt.FacetChart:
     for c in contrasts:
         panel = f"{c['a']} \u2212 {c['b']}, {c['suite']} of {c['behavior']}"
         lines = [*c["studies"], c["pooled"] | {"label": "all", "base": f"{c['pooled']['num_bases']} bases"}]
-        for line in lines:
-            name = line["base"].rpartition("/")[2]
-            row = name if line["label"] == name else f"{name}, {line['label']}"
-            kind = "pooled" if line["label"] == "all" else "study"
-            records.append({"panel": panel, "row": row, "kind": kind, **{k: line[k] for k in ("estimate", "ci_low", "ci_high")}})
+        for one in lines:
+            name = one["base"].rpartition("/")[2]
+            row = name if one["label"] == name else f"{name}, {one['label']}"
+            kind = "pooled" if one["label"] == "all" else "study"
+            records.append({"panel": panel, "row": row, "kind": kind, **{k: one[k] for k in ("estimate", "ci_low", "ci_high")}})
     table = pd.DataFrame(records)
     y = alt.Y("row:N", sort=list(dict.fromkeys(table["row"])), title=None, axis=alt.Axis(labelLimit=330))
     kinds = ["study", "pooled"]

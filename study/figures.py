@@ -31,7 +31,7 @@ def tips(*names: str, form: str = ".3f", numbers: tuple[str, ...] = ("estimate",
 def spans(table: pd.DataFrame, low: alt.X | alt.Y, *seen: str, middle: str = "estimate", form: str = ".3f", size: int = 70, **common: Any) -> alt.LayerChart:
     """A dot on its interval for every line of a table. `low` is the axis with the lower end on it."""
     dot_axis, high = (alt.Y(f"{middle}:Q"), alt.Y2("ci_high:Q")) if isinstance(low, alt.Y) else (alt.X(f"{middle}:Q"), alt.X2("ci_high:Q"))
-    rule = alt.Chart(table).mark_rule(strokeWidth=2, clip=True).encode(low, high, **common)
+    rule = alt.Chart(table).mark_rule(strokeWidth=2, clip=True).encode(low, high, **{name: channel for name, channel in common.items() if name != "shape"})
     shown = tips(*seen, form=form, numbers=(middle, "ci_low", "ci_high"))
     return alt.layer(rule, alt.Chart(table).mark_point(filled=True, size=size, opacity=1, clip=True).encode(dot_axis, tooltip=shown, **common))
 

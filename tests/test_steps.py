@@ -50,6 +50,7 @@ def test_a_step_beyond_the_end_is_refused_before_anything_is_written() -> None:
         make_plan(load_study(QUICKSTART, [*SMALL, "eval.steps=[4, 40]"]))
 
 
+@pytest.mark.real
 def test_numbers_of_the_end_are_those_without_steps(stepped: tuple[Plan, Store, Path], tmp_path: Path) -> None:
     plain = run_plan(make_plan(load_study(QUICKSTART, SMALL)), Store(tmp_path))
     with_steps, without = (read_json(folder / "summary.json") for folder in (stepped[2], plain))
