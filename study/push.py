@@ -77,7 +77,7 @@ def card(manifest: dict[str, Any], group: Group, repo: str, plan: Plan, summary:
 
     name, seed = manifest["group"], manifest["seed"]
     mine = [g for g in summary["groups"] if g["group"] == name and g["question"] == "all"]
-    sides = [c for c in summary["contrasts"] if c["question"] == "all" and name in f"{side_text(c['a'])} {side_text(c['b'])}"]
+    sides = [c for c in summary["contrasts"] if c["question"] == "all" and name in _groups(c["a"]) | _groups(c["b"])]
     checks = [t for t in summary["trust"] if t["group"] == name and t["seed"] in (seed, None)]
     front: dict[str, Any] = {"library_name": "peft", "tags": ["model-organism", "behavioral-self-awareness", "tellme"]}
     if manifest["base"]["revision"]:
@@ -95,6 +95,10 @@ def card(manifest: dict[str, Any], group: Group, repo: str, plan: Plan, summary:
     return text
 
 
+def _groups(side: str | list[str]) -> set[str]:
+    return {part.partition("@")[0] for part in ([side] if isinstance(side, str) else side)}
+
+
 def _interval(record: dict[str, Any], form: str) -> str:
     return f" ({form % record['ci_low']} to {form % record['ci_high']})" if record["ci_low"] is not None else ""
 
@@ -109,6 +113,8 @@ def _planted(group: Group) -> str:
 
 
 def _set_off(group: Group) -> str:
+    if group.control:
+        return "nothing was planted that could be set off"
     if not group.trigger:
         return "it has no trigger"
     from data_gen.triggers import features

@@ -44,6 +44,8 @@ class Plan:
     """Those that groups have, each feature once."""
     provisional: bool = False
     online: bool = False
+    made: dict[str, list[Row]] = field(default_factory=dict)
+    """Rows of data stages, once they were asked for."""
 
     def add(self, kind: str, version: int, slug: str, config: dict[str, Any], inputs: dict[str, str], **how: Any) -> str:
         key = make_key(kind, version, config, sorted(inputs.values()))
@@ -57,6 +59,8 @@ class Plan:
 
 def planned_rows(plan: Plan, key: str) -> list[Row]:
     """The rows a data stage will write, made now."""
-    stage = plan.stages[key]
-    source = next((planned_rows(plan, parent) for parent in stage.inputs.values()), None)
-    return build.rows_for(stage.config, source, stage.how.get("file"))
+    if key not in plan.made:
+        stage = plan.stages[key]
+        source = next((planned_rows(plan, parent) for parent in stage.inputs.values()), None)
+        plan.made[key] = build.rows_for(stage.config, source, stage.how.get("file"))
+    return plan.made[key]
