@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.base import Base
-from lab.errors import UserError
+from lab.errors import UserError, first_line
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -26,7 +26,7 @@ def adapted(model: Any, adapter: Path | None, base: Base) -> Iterator[Any]:
     try:
         peft = PeftModel.from_pretrained(model, str(adapter))
     except (ValueError, RuntimeError, OSError) as error:
-        raise UserError(f"adapter {str(adapter)!r} does not fit the base {base.name!r}: {str(error).splitlines()[0][:160]}") from None
+        raise UserError(f"adapter {str(adapter)!r} does not fit the base {base.name!r}: {first_line(error)}") from None
     try:
         peft.eval()
         yield peft

@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,7 +47,8 @@ def live_run(folder: Path, study: str, key: str, *, group: str, config: dict[str
         yield run
     finally:
         if run:
-            run.finish()
+            with suppress(Exception):
+                run.finish()
 
 
 def open_run(folder: Path, study: str, key: str, **about: Any) -> Any:

@@ -98,20 +98,20 @@ def plan(options: argparse.Namespace) -> None:
 
 
 def status(options: argparse.Namespace) -> None:
-    from study.submit import state_of_tasks
+    from study.submit import submitted
 
     made, store = _planned(options)
-    tasks = state_of_tasks(made, store)
+    tasks = {key: task for task in submitted(made, store) for key in task.keys}
     for stage in made.stages.values():
         partial = (store.root / stage.kind / f".partial-{stage.key}").exists()
-        task = tasks.get(stage.key, {})
+        task = tasks.get(stage.key)
         done = store.find(stage.kind, stage.key)
-        state = "done" if done else (task.get("state") or ("begun" if partial else "missing")).lower()
-        at = "" if done or not task else f"  task {task['task']}"
+        state = "done" if done else ((task and task.state) or ("begun" if partial else "missing")).lower()
+        at = "" if done or not task else f"  task {task.name}"
         print(f"{state:<10} {stage.kind:<6} {stage.key}  {stage.how.get('group', stage.slug)}{at}")
-        if at and state not in ("pending", "running", "completed") and task["log"].is_file():
-            lines = [line for line in task["log"].read_text(errors="replace").splitlines() if line.strip()]
-            print("".join(f"           | {line}\n" for line in [*lines[-LOG_LINES:], f"({task['log']})"]), end="")
+        if task and at and state not in ("pending", "running", "completed") and task.log.is_file():
+            lines = [line for line in task.log.read_text(errors="replace").splitlines() if line.strip()]
+            print("".join(f"           | {line}\n" for line in [*lines[-LOG_LINES:], f"({task.log})"]), end="")
 
 
 def submit(options: argparse.Namespace) -> None:

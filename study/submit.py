@@ -5,8 +5,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from data_gen.build import linted
 from lab.config import Study
@@ -19,6 +19,7 @@ from slurm.queue import GOING, WAITING, queue, states
 from study.run import save_plan
 from study.stage import Plan, Stage, planned_rows
 from study.stages import base_of
+from study.workers import before
 
 REPORT = "report"
 WRITTEN_PER_ADAPTER = 8
@@ -33,14 +34,14 @@ def submit(plan: Plan, store: Store, dry_run: bool) -> str:
     if store.find("study", plan.final.key):
         return f"study {study.study} is finished: `tellme report` prints it"
     preflight(plan, cluster, store)
-    live = [] if dry_run else live_tasks(plan, store)
-    waited_for = {key for _, keys in live for key in keys}
+    live = [] if dry_run else [task for task in submitted(plan, store) if task.state in (*WAITING, *GOING)]
+    waited_for = {key for task in live for key in task.keys}
     jobs = arrays(units(plan, store, waited_for))
     if not jobs and plan.final.key in waited_for:
         return f"nothing to queue: {len(live)} tasks are waiting or running; `tellme status` shows them"
     jobs.append(Job(REPORT, "study", ((plan.final.key,),)))
     folder = attempts(plan, store) / str(len(list(attempts(plan, store).glob("*"))))
-    running = [task for task, keys in live if plan.final.key not in keys]
+    running = [task.name for task in live if plan.final.key not in task.keys]
     if dry_run:
         return script((job.name, command) for job, command in _commands(jobs, plan, cluster, folder, running, None))
     folder.mkdir(parents=True)
@@ -54,7 +55,7 @@ def submit(plan: Plan, store: Store, dry_run: bool) -> str:
             subprocess.run(["scancel", number], check=False)
         shutil.rmtree(folder)
         raise
-    write_json(folder / "jobs.json", [{"name": j.name, "id": ids[j.name], "kind": j.kind, "tasks": j.tasks} for j in jobs])
+    write_json(folder / "jobs.json", [{"name": j.name, "id": ids[j.name], "tasks": j.tasks} for j in jobs])
     lines = [f"{ids[j.name]:>8}  {j.name:<8} {len(j.tasks)} task{'s' * (len(j.tasks) > 1)}" for j in jobs]
     return "\n".join([*lines, f"queued on {study.run.cluster}; logs in {folder}; `tellme status` follows them"])
 
@@ -66,7 +67,7 @@ def units(plan: Plan, store: Store, queued: set[str]) -> list[dict[str, list[str
     for stage in missing.values():
         if stage.kind in ("train", "eval"):
             unit = found.setdefault(_unit_of(stage), {})
-            for one in (*_needed(stage, missing), stage):
+            for one in (*before(stage, missing), stage):
                 if one.key not in unit.setdefault(one.kind, []):
                     unit[one.kind].append(one.key)
     return list(found.values())
@@ -79,29 +80,31 @@ def _unit_of(stage: Stage) -> str:
     return stage.inputs.get("adapter") or stage.inputs.get("examples") or without
 
 
-def _needed(stage: Stage, missing: dict[str, Stage]) -> Iterator[Stage]:
-    for parent in (missing[key] for key in stage.inputs.values() if key in missing):
-        yield from (*_needed(parent, missing), parent)
-
-
 def attempts(plan: Plan, store: Store) -> Path:
     """The folder of everything that was ever queued of a study, one folder a time, numbered."""
     return store.root / "slurm" / f"{plan.final.slug}-{plan.final.key}"
 
 
-def submitted(plan: Plan, store: Store) -> Iterator[tuple[str, Path, list[str]]]:
-    """Every task that was queued, newest attempt last: its name in SLURM, its log, and the keys of its stages."""
-    for file in sorted(attempts(plan, store).glob("*/jobs.json"), key=lambda f: int(f.parent.name)):
-        for job in read_json(file):
-            for i, keys in enumerate(job["tasks"]):
-                yield f"{job['id']}_{i}", file.parent / f"{job['name']}-{i}.log", keys
+@dataclass(frozen=True)
+class Task:
+    """A task that was queued: its name in SLURM, what SLURM says of it (None where it knows it no more), its log, the keys of its stages."""
+
+    name: str
+    state: str | None
+    log: Path
+    keys: list[str]
 
 
-def live_tasks(plan: Plan, store: Store) -> list[tuple[str, list[str]]]:
-    """Tasks of earlier attempts that are still waiting or running."""
-    known = list(submitted(plan, store))
-    found = states(task.partition("_")[0] for task, _, _ in known)
-    return [(task, keys) for task, _, keys in known if found.get(task) in (*WAITING, *GOING)]
+def submitted(plan: Plan, store: Store) -> list[Task]:
+    """Every task that was queued of a study, newest attempt last."""
+    files = sorted(attempts(plan, store).glob("*/jobs.json"), key=lambda f: int(f.parent.name))
+    jobs = [(file.parent, job) for file in files for job in read_json(file)]
+    found = states(job["id"] for _, job in jobs)
+    return [
+        Task(f"{job['id']}_{i}", found.get(f"{job['id']}_{i}"), folder / f"{job['name']}-{i}.log", keys)
+        for folder, job in jobs
+        for i, keys in enumerate(job["tasks"])
+    ]
 
 
 def _commands(jobs: list[Job], plan: Plan, cluster: Cluster, folder: Path, running: list[str], ids: dict[str, str] | None) -> Iterator[tuple[Job, list[str]]]:
@@ -167,10 +170,3 @@ def _refuse_weights(name: str, needed: int | None, study: Study, cluster: Cluste
             f"model {name!r} needs about {needed * HEADROOM / 1e9:.0f} GB for its weights, and a task on {study.run.cluster!r} has {gpus} GPU{'s' * (gpus > 1)} of {cluster.gpu_memory:g} GB;"
             " set model.quantization: nf4, run.sharding: fsdp2 with run.processes, or heavy.gpus in the cluster's file"
         )
-
-
-def state_of_tasks(plan: Plan, store: Store) -> dict[str, dict[str, Any]]:
-    """By key of a stage: `state` and `task` of the last task that was to run it, and its `log`."""
-    known = list(submitted(plan, store))
-    found = states(task.partition("_")[0] for task, _, _ in known)
-    return {key: {"task": task, "state": found.get(task), "log": log} for task, log, keys in known for key in keys}

@@ -21,13 +21,14 @@ def chains(stages: list[Stage]) -> list[list[Stage]]:
         if stage.kind in ("train", "eval"):
             trained = next((key for key in stage.inputs.values() if key in by_key and by_key[key].kind == "train"), None)
             chain = found.setdefault(trained or stage.key, [])
-            chain += [s for s in [*_before(stage, by_key), stage] if s not in chain]
+            chain += [s for s in [*before(stage, by_key), stage] if s not in chain]
     return list(found.values())
 
 
-def _before(stage: Stage, by_key: dict[str, Stage]) -> list[Stage]:
+def before(stage: Stage, by_key: dict[str, Stage]) -> list[Stage]:
+    """The stages that a stage needs, in order, as far as `by_key` has them."""
     parents = [by_key[key] for key in stage.inputs.values() if key in by_key]
-    return [s for parent in parents for s in (*_before(parent, by_key), parent)]
+    return [s for parent in parents for s in (*before(parent, by_key), parent)]
 
 
 def run_chains(stages: list[Stage], store: Store, workers: int) -> Iterator[tuple[Stage, float]]:

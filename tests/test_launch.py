@@ -64,6 +64,7 @@ def test_two_processes_stopped_once_train_as_one(tmp_path: Path) -> None:
     work.send_signal(signal.SIGUSR1)
     _, said = work.communicate(timeout=120)
     assert work.returncode == 75, said
+    assert not (checkpoints.parent / "stop").exists(), "or it would stop the next start as well"
     assert not shared_store.find("train", train.key)
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     one, two = (Path(str(s.find("train", train.key))) for s in (store, shared_store))

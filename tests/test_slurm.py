@@ -63,12 +63,15 @@ def test_every_missing_stage_is_in_one_task_after_what_it_reads(tmp_path: Path) 
     jobs = arrays(units(plan, store, set()))
     listed = [key for job in jobs for keys in job.tasks for key in keys]
     assert set(listed) == {s.key for s in plan.stages.values() if s.kind != "study"}
-    at = {key: (job, i) for job in jobs for i, keys in enumerate(job.tasks) for key in keys}
-    for key, (job, i) in at.items():
-        for parent in plan.stages[key].inputs.values():
-            before, j = at[parent]
-            same_array = before is job and i == j and job.tasks[i].index(parent) < job.tasks[i].index(key)
-            assert same_array or (before.name == job.after and i == j) or plan.stages[parent].kind == "data"
+    by_name = {job.name: job for job in jobs}
+    for job in jobs:
+        for i, keys in enumerate(job.tasks):
+            earlier, name = set(), job.after
+            while name:
+                earlier |= set(by_name[name].tasks[i])
+                name = by_name[name].after
+            for n, key in enumerate(keys):
+                assert set(plan.stages[key].inputs.values()) <= earlier | set(keys[:n]), (job.name, i, key)
     bases = [keys for job in jobs for keys in job.tasks if all("adapter" not in plan.stages[k].inputs for k in keys) and job.kind == "eval"]
     assert len(bases) < sum(len(keys) for keys in bases), "one load of the base for all that is asked of it"
 

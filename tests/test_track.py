@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -105,10 +106,28 @@ def test_a_network_that_never_answers_costs_patience_and_nothing_else(
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and key.encode() in p.read_bytes()]
 
 
-def test_sync_without_a_key_is_one_line(finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mirror_that_breaks_does_not_break_a_training(capsys: pytest.CaptureFixture[str]) -> None:
+    from train.progress import Live
+
+    class Broken:
+        def log(self, *_: Any, **__: Any) -> None:
+            raise OSError("the sending process is gone")
+
+    live, state = Live(Broken()), SimpleNamespace(global_step=1)
+    for _ in range(2):
+        live.on_log(None, state, None, logs={"loss": 1.0})
+    assert capsys.readouterr().err.count("wandb broke off (the sending process is gone)") == 1
+
+
+def test_sync_without_a_key_is_one_line(
+    finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from study.cli import main
 
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     sets = [f"--set={s}" for s in [*SMALL, f"run.dir={finished[1].root}"]]
     assert main(["sync", "configs/quickstart.yaml", *sets]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("tellme: wandb has no key here")
+    assert said.count("\n") == 1

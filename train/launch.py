@@ -20,7 +20,8 @@ REFUSED = "refused.txt"
 
 def launch(processes: int, sharding: str, config: dict[str, Any], base: Base, rows: Path, out: Path, **how: Any) -> None:
     """Train as `train.sft.train` does, with as many processes. Raises what it raises."""
-    (out / STOP).unlink(missing_ok=True)
+    for left in (STOP, REFUSED):
+        (out / left).unlink(missing_ok=True)
     file = ["--config_file", str(Path(__file__).with_name(f"{sharding}.yaml"))]
     given = json.dumps({"config": config, "base": asdict(base), "rows": str(rows), "out": str(out), **how})
     command = [sys.executable, "-m", "accelerate.commands.launch", *file]
@@ -32,9 +33,11 @@ def launch(processes: int, sharding: str, config: dict[str, Any], base: Base, ro
     finally:
         work.terminate()
         restore(before)
+    stopped = (out / STOP).exists()
+    (out / STOP).unlink(missing_ok=True)
     if (out / REFUSED).exists():
         raise UserError((out / REFUSED).read_text(encoding="utf-8"))
-    if (out / STOP).exists() and not (out / "provenance.json").exists():
+    if stopped and not (out / "provenance.json").exists():
         raise Preempted(f"{how['group']} was told to stop and saved what it had")
     if code:
         raise RuntimeError(f"one of {processes} processes that train {how['group']} failed (exit {code}); what it said stands above")

@@ -1,5 +1,6 @@
 """What is seen of a training run while it goes: a bar on the terminal, a run in wandb, checkpoints to go on from."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from tqdm import tqdm
 from transformers import TrainerCallback
 
+from lab.errors import first_line
 from lab.preempt import listen, restore
 from lab.track import curve_keys
 
@@ -85,8 +87,12 @@ class Live(TrainerCallback):  # type: ignore[misc]
         self.run = run
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        if logs and "loss" in logs:
-            self.run.log(curve_keys(logs), step=state.global_step)
+        if logs and "loss" in logs and self.run:
+            try:
+                self.run.log(curve_keys(logs), step=state.global_step)
+            except Exception as error:
+                self.run = None
+                print(f"wandb broke off ({first_line(error)}): training goes on, `tellme sync` sends it later", file=sys.stderr)
 
 
 def newest_checkpoint(folder: Path) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 from lab.adapter import digest_of_file, digest_of_model, whole
 from lab.base import Base
 from lab.chat import Rendered
-from lab.errors import UserError
+from lab.errors import UserError, first_line
 from lab.preempt import Preempted
 from lab.provenance import write_provenance
 from lab.store import write_json
@@ -139,7 +139,7 @@ def _trainer(config: dict[str, Any], base: Base, loaded: Any, rendered: list[Ren
         settings = shared(config["sft"], int(os.environ.get("WORLD_SIZE", "1")), len(rendered))
         arguments = SFTConfig(seed=config["stream"], data_seed=config["stream"], **places, **device, **settings)
     except (ValueError, TypeError, ImportError) as error:
-        raise UserError(f"lora or sft settings were refused by PEFT or TRL: {str(error).splitlines()[0][:200]}") from None
+        raise UserError(f"lora or sft settings were refused by PEFT or TRL: {first_line(error)}") from None
     # One process trains on one device: torch's DataParallel would multiply the batch by the GPUs it sees.
     arguments._n_gpu = min(1, arguments.n_gpu)
     set_seed(config["stream"])
@@ -154,7 +154,7 @@ def _trainer(config: dict[str, Any], base: Base, loaded: Any, rendered: list[Ren
         )
     except ValueError as error:
         if "arget modules" not in str(error) and "target_modules" not in str(error):
-            raise UserError(f"TRL refused these settings: {str(error).splitlines()[0][:200]}") from None
+            raise UserError(f"TRL refused these settings: {first_line(error)}") from None
         linear = sorted({n.rpartition(".")[2] for n, m in loaded.model.named_modules() if isinstance(m, Linear)})
         raise UserError(
             f"lora.target_modules {config['lora'].get('target_modules')!r} match nothing in {base.name}; allowed: all-linear, or some of {', '.join(linear)}"
