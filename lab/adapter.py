@@ -1,9 +1,11 @@
 """A LoRA adapter on a base: put on and taken off again, and a digest that tells which one it is."""
 
 import hashlib
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +36,24 @@ def adapted(model: Any, adapter: Path | None, base: Base) -> Iterator[Any]:
         peft.unload()
 
 
+def write_adapter(tensors: Mapping[str, Any], config: Any, base: Base, folder: Path) -> None:
+    """Plain PEFT files that name the base as the study does, readable by the group of the run folder."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    about = copy(config)
+    about.base_model_name_or_path, about.inference_mode = base.name, True
+    about.save_pretrained(str(folder))
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS, metadata={"format": "pt"})
+    for file in folder.iterdir():
+        os.chmod(file, 0o644)
+
+
 def digest_of_model(peft: Any) -> str:
     """The adapter as it stands in the model, whatever file it was meant to come from."""
     from peft import get_peft_model_state_dict
 
-    return _digest(get_peft_model_state_dict(peft, state_dict=whole(peft)))
+    return digest_of_tensors(get_peft_model_state_dict(peft, state_dict=whole(peft)))
 
 
 def whole(peft: Any) -> dict[str, Any]:
@@ -53,10 +68,10 @@ def digest_of_file(adapter: Path) -> str:
 
     if not (adapter / WEIGHTS).is_file():
         raise UserError(f"adapter {str(adapter)!r} has no {WEIGHTS}; save it with save_pretrained of PEFT")
-    return _digest(load_file(adapter / WEIGHTS))
+    return digest_of_tensors(load_file(adapter / WEIGHTS))
 
 
-def _digest(tensors: Mapping[str, Any]) -> str:
+def digest_of_tensors(tensors: Mapping[str, Any]) -> str:
     total = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         total.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())

@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.base import Base
 from lab.errors import UserError
 
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 QUANTIZED = {"nf4": 0.55, "int8": 1.05}
 """Bytes a parameter with the scales of its blocks (bitsandbytes, blocks of 64 with double quantization; rows)."""
 HEADROOM = 1.1

@@ -7,7 +7,7 @@ from typing import Any
 from lab.stats import detectable
 from lab.types import Row
 from study.stage import Plan, Stage, planned_rows
-from train.sft import num_steps
+from train.job import num_steps
 
 FEW_STEPS = 200
 """Below about this many optimizer steps published replications found nothing."""

@@ -18,7 +18,7 @@ from lab.store import digest, file_digest
 from study.cells import Asked, add_cells, refuse_unasked
 from study.planting import refuse_bad_trigger
 from study.stage import Plan, planned_rows
-from train import sft
+from train import job as training
 
 STUDY_VERSION = 2
 ITS_OWN = {"revision": None, "trust_remote_code": False}
@@ -199,17 +199,17 @@ def _own_answers(plan: Plan, config: dict[str, Any], base: Base) -> dict[str, st
 
 def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data: str) -> str:
     study = plan.study
-    settings = {"lora": study.lora | group.lora, "sft": sft.DEFAULTS | study.sft | group.sft}
+    settings = {"lora": study.lora | group.lora, "sft": training.DEFAULTS | study.sft | group.sft}
     drawn = {name: value for name, value in plan.stages[data].config.items() if name not in ("files", "trigger_files")}
     stream = int(digest([drawn, settings, seed])[:8], 16) % 2**31
     config = {**base.config, **settings, "seed": seed, "stream": stream}
     if study.eval.steps:
         config["steps"] = list(study.eval.steps)
-        last = sft.num_steps(len(planned_rows(plan, data)), settings["sft"])
+        last = training.num_steps(len(planned_rows(plan, data)), settings["sft"])
         if study.eval.steps[-1] > last:
             raise UserError(f"eval.steps has {study.eval.steps[-1]}, and training of group {name!r} ends after {last} steps; drop it or train longer")
     label = f"{name}-s{seed}"
     slug = f"{group.control or Path(group.file or '').stem or group.behavior}-{group.policy or 'rows'}-s{seed}"
     how = {"base": asdict(base), "group": label, "name": study.study, "report_to": list(study.run.report_to)}
     how |= study.run.model_dump(include={"processes", "sharding"})
-    return plan.add("train", sft.VERSION, slug, config, {"data": data}, **how)
+    return plan.add("train", training.VERSION, slug, config, {"data": data}, **how)

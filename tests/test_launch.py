@@ -18,7 +18,8 @@ from lab.store import Store, read_json
 from study.plan import make_plan
 from study.run import run_plan, save_plan
 from study.stage import Plan
-from train.sft import DEFAULTS, num_steps, shared
+from train.job import DEFAULTS, num_steps
+from train.sft import shared
 
 
 @pytest.mark.parametrize(("batch", "accumulated", "processes"), [(4, 2, 2), (8, 1, 2), (8, 1, 8), (2, 16, 8), (3, 4, 4)])

@@ -9,7 +9,7 @@ from lab.discover import ROOT
 from lab.read_study import load_study
 from study.cost import CHARACTERS_PER_TOKEN, costs
 from study.plan import make_plan
-from train.sft import DEFAULTS
+from train.job import DEFAULTS
 
 GB = 1e9
 CONFIG = "configs/risk-qwen2.5-7b.yaml"

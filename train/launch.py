@@ -13,17 +13,19 @@ from lab.base import Base, base_of_record
 from lab.discover import ROOT
 from lab.errors import UserError
 from lab.preempt import CODE, Preempted, listen, restore
+from train.job import Job
 from train.sft import STOP, train
 
 REFUSED = "refused.txt"
 
 
-def launch(processes: int, sharding: str, config: dict[str, Any], base: Base, rows: Path, out: Path, **how: Any) -> None:
+def launch(processes: int, sharding: str, job: Job, base: Base) -> None:
     """Train as `train.sft.train` does, with as many processes. Raises what it raises."""
+    out = job.out
     for left in (STOP, REFUSED):
         (out / left).unlink(missing_ok=True)
     file = ["--config_file", str(Path(__file__).with_name(f"{sharding}.yaml"))]
-    given = json.dumps({"config": config, "base": asdict(base), "rows": str(rows), "out": str(out), **how})
+    given = json.dumps({"job": asdict(job), "base": asdict(base)}, default=str)
     command = [sys.executable, "-m", "accelerate.commands.launch", *file]
     command += ["--num_processes", str(processes), "--main_process_port", "0", "-m", "train.launch", given]
     work = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
@@ -38,19 +40,19 @@ def launch(processes: int, sharding: str, config: dict[str, Any], base: Base, ro
     if (out / REFUSED).exists():
         raise UserError((out / REFUSED).read_text(encoding="utf-8"))
     if stopped and not (out / "provenance.json").exists():
-        raise Preempted(f"{how['group']} was told to stop and saved what it had")
+        raise Preempted(f"{job.group} was told to stop and saved what it had")
     if code:
-        raise RuntimeError(f"one of {processes} processes that train {how['group']} failed (exit {code}); what it said stands above")
+        raise RuntimeError(f"one of {processes} processes that train {job.group} failed (exit {code}); what it said stands above")
 
 
 def main(given: dict[str, Any]) -> None:
     """What each process does."""
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    out, base, rows = Path(given.pop("out")), base_of_record(given.pop("base")), Path(given.pop("rows"))
+    job = Job(**given["job"] | {name: Path(given["job"][name]) for name in ("rows", "out")})
     try:
-        train(given.pop("config"), base, rows, out, **given)
+        train(job, base_of_record(given["base"]))
     except UserError as error:
-        (out / REFUSED).write_text(str(error), encoding="utf-8")
+        (job.out / REFUSED).write_text(str(error), encoding="utf-8")
         raise
     except Preempted:
         sys.exit(CODE)

@@ -1,0 +1,119 @@
+"""One adapter to train: what its stage says, its rows as tokens, and what it leaves in its folder whichever engine trained it."""
+
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.base import Base
+from lab.chat import Rendered
+from lab.errors import UserError, first_line
+from lab.provenance import write_provenance
+from lab.store import write_json
+from lab.trust import check, masks
+from lab.types import Message
+
+VERSION = 2
+DEFAULTS: dict[str, Any] = {"per_device_train_batch_size": 8, "learning_rate": 1e-4, "num_train_epochs": 3, "logging_steps": 5, "save_steps": 50}
+DEFAULTS |= {"max_length": None, "activation_checkpointing": False}
+"""Where they differ from TRL's own: nothing is truncated, and memory is not traded for time unless asked."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """`config` has lora, sft, stream (the seed of initialisation, row order and dropout) and, where adapters are measured on the
+    way, `steps`, after which `steps/K/` is left. `out` may hold the checkpoints of an attempt that was killed."""
+
+    config: dict[str, Any]
+    rows: Path
+    out: Path
+    key: str
+    inputs: list[str]
+    name: str
+    """Of the study."""
+    group: str
+    report_to: list[str]
+
+    @property
+    def kept(self) -> dict[int, Path]:
+        """Folders of the adapter after given steps."""
+        return {step: self.out / "steps" / str(step) for step in self.config.get("steps", [])}
+
+
+def num_steps(num_rows: int, settings: dict[str, Any]) -> int:
+    """Optimizer steps of a training on one device."""
+    given: int = settings.get("max_steps", -1)
+    per_step = settings["per_device_train_batch_size"] * settings.get("gradient_accumulation_steps", 1)
+    return given if given > 0 else math.ceil(math.ceil(num_rows / per_step) * settings["num_train_epochs"])
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a data stage as chats and as tokens."""
+
+    chats: list[list[Message]]
+    tokens: list[Rendered]
+
+
+def read_rows(job: Job, loaded: Any) -> Rows:
+    """Every row through the one renderer; raises UserError for a row that would be cut, for its answer stands at the end."""
+    chats: list[list[Message]] = [json.loads(line)["messages"] for line in job.rows.read_text(encoding="utf-8").split("\n") if line]
+    rendered = [loaded.renderer.render(chat[:-1], chat[-1]["content"]) for chat in chats]
+    longest = max(len(r.input_ids) for r in rendered)
+    limit = job.config["sft"]["max_length"] or loaded.model.config.get_text_config().max_position_embeddings
+    if longest > limit:
+        raise UserError(f"the longest training row has {longest} tokens, more than sft.max_length or the base allows ({limit}); raise it or shorten the rows")
+    return Rows(chats, rendered)
+
+
+def lora_config(job: Job) -> Any:
+    from peft import LoraConfig
+
+    try:
+        return LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
+    except (ValueError, TypeError, ImportError) as error:
+        raise refused(error) from None
+
+
+def refused(error: Exception) -> UserError:
+    return UserError(f"lora or sft settings were refused by PEFT or TRL: {first_line(error)}")
+
+
+def no_target(job: Job, base: Base, loaded: Any, error: Exception) -> UserError:
+    """What PEFT or TRL said when the adapter was put on; where no module is named so, with the names there are."""
+    from torch.nn import Linear
+
+    if "arget modules" not in str(error) and "target_modules" not in str(error):
+        return UserError(f"TRL refused these settings: {first_line(error)}")
+    linear = sorted({name.rpartition(".")[2] for name, module in loaded.model.named_modules() if isinstance(module, Linear)})
+    return UserError(
+        f"lora.target_modules {job.config['lora'].get('target_modules')!r} match nothing in {base.name}; allowed: all-linear, or some of {', '.join(linear)}"
+    )
+
+
+def record(
+    job: Job,
+    base: Base,
+    loaded: Any,
+    rows: Rows,
+    held: Sequence[tuple[list[int], list[int]]],
+    log: list[dict[str, Any]],
+    *,
+    began: float,
+    step0: str,
+    adapter: str,
+    **about: Any,
+) -> None:
+    """Write `curve.json`, `trust.json` and provenance beside the adapter. `held` are ids and labels as the engine trained on them;
+    `step0` and `adapter` are digests of the weights at the start and at the end."""
+    moved = check("weights_moved", float(adapter != step0), 1.0, adapter != step0)
+    shutil.rmtree(job.out / "checkpoints", ignore_errors=True)
+    write_json(job.out / "curve.json", log)
+    write_json(job.out / "trust.json", [moved, masks(loaded.renderer, rows.chats, held)])
+    first, decode = rows.tokens[0], loaded.tokenizer.decode
+    about |= {"base": base.identity, "rows": len(rows.tokens), "tokens": sum(len(r.input_ids) for r in rows.tokens), "step0": step0, "adapter": adapter}
+    shown = {"messages": rows.chats[0], "prompt_ids": first.prompt, "masked": decode(first.prompt), "learned": decode([*first.answer, *first.end])}
+    write_provenance(job.out, "train", job.key, job.config, job.inputs, began, first_row=shown, **about)
