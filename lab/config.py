@@ -196,6 +196,11 @@ class Eval(Strict):
         return tuple(name for name in dict.fromkeys(value) if name != "default")
 
 
+class Train(Strict):
+    engine: Literal["trl", "fleet"] = "trl"
+    """`trl` trains one adapter after another, `fleet` all those on one base together (train/engine.py says which it can)."""
+
+
 class Run(Strict):
     dir: str = "runs"
     report_to: tuple[Literal["wandb"], ...] = ()
@@ -204,7 +209,7 @@ class Run(Strict):
     cluster: str = "local"
     """Where `tellme submit` sends it: a file of slurm/clusters/, or the path of one."""
     processes: int = Field(default=1, ge=1)
-    """Processes that train one adapter together, one per GPU; accumulation is divided among them."""
+    """Processes that train one adapter together (engine `trl`), one per GPU; accumulation is divided among them."""
     sharding: Literal["ddp", "fsdp2"] = "ddp"
     """What each of them holds: the whole base, or its share of it."""
 
@@ -219,6 +224,7 @@ class Study(Strict):
     data: Data = Data()
     lora: dict[str, Any] = {}
     sft: dict[str, Any] = {}
+    train: Train = Train()
     eval: Eval = Eval()
     run: Run = Run()
     sweep: dict[str, list[Any]] | list[dict[str, list[Any]]] = {}

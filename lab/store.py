@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,28 +49,34 @@ class Store:
         return next((f for f in folders if not f.name.startswith(".")), None)
 
     def publish(self, stage: str, slug: str, key: str, write: Callable[[Path], None]) -> Path:
-        """Let `write` fill a scratch folder, then rename it to its final name.
+        """Let `write` fill a scratch folder, then rename it to its final name: `publish_all` of one."""
+        self.publish_all(stage, {key: slug}, lambda folders: write(folders[key]))
+        return Path(str(self.find(stage, key)))
+
+    def publish_all(self, stage: str, slugs: dict[str, str], write: Callable[[dict[str, Path]], None]) -> None:
+        """Let `write` fill the scratch folders, by key, of what is not there yet, then rename each to its final name.
 
         A second process with the same key waits for the first and takes its result. A killed stage leaves its scratch
         folder, which the next attempt receives again: training resumes from the checkpoints in it. A first attempt
         that refuses its input leaves nothing."""
-        final = self.root / stage / f"{slug}-{key}"
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(self.root / ".locks" / key):
-            found = self.find(stage, key)
-            if found:
-                return found
-            scratch = final.parent / f".partial-{key}"
-            begun = scratch.exists()
-            scratch.mkdir(exist_ok=True)
+        folder = self.root / stage
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as held:
+            for key in sorted(slugs):
+                held.enter_context(_lock(self.root / ".locks" / key))
+            scratch = {key: folder / f".partial-{key}" for key in slugs if not self.find(stage, key)}
+            new = [path for path in scratch.values() if not path.exists()]
+            for path in new:
+                path.mkdir()
             try:
-                write(scratch)
+                if scratch:
+                    write(scratch)
             except (UserError, TrustError):
-                if not begun:
-                    shutil.rmtree(scratch)
+                for path in new:
+                    shutil.rmtree(path)
                 raise
-            os.rename(scratch, final)
-        return final
+            for key, path in scratch.items():
+                os.rename(path, folder / f"{slugs[key]}-{key}")
 
 
 @contextmanager

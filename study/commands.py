@@ -21,7 +21,10 @@ LOG_LINES = 3
 
 def _planned(options: argparse.Namespace, online: bool = False) -> tuple[Plan, Store]:
     study = load_study(options.config, options.sets)
-    return make_plan(study, online), Store(study.run.dir)
+    plan = make_plan(study, online)
+    for note in plan.notes:
+        print(note, file=sys.stderr)
+    return plan, Store(study.run.dir)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -152,12 +155,12 @@ def pull(options: argparse.Namespace) -> None:
 
 
 def stage(options: argparse.Namespace) -> None:
-    from study.stages import run_stage
+    from study.stages import run_in_order
 
     listen()
-    for key in options.keys:
-        found, store = load_stage(options.plan, key)
-        print(run_stage(found, store), flush=True)
+    loaded = [load_stage(options.plan, key) for key in options.keys]
+    for found, _ in run_in_order([stage for stage, _ in loaded], store := loaded[0][1]):
+        print(store.find(found.kind, found.key), flush=True)
 
 
 def show(options: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ from study.cells import Asked, add_cells, refuse_unasked
 from study.planting import refuse_bad_trigger
 from study.stage import Plan, planned_rows
 from train import job as training
+from train.engine import FLEET, reason_against
 
 STUDY_VERSION = 2
 ITS_OWN = {"revision": None, "trust_remote_code": False}
@@ -203,6 +204,12 @@ def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data:
     drawn = {name: value for name, value in plan.stages[data].config.items() if name not in ("files", "trigger_files")}
     stream = int(digest([drawn, settings, seed])[:8], 16) % 2**31
     config = {**base.config, **settings, "seed": seed, "stream": stream}
+    if study.train.engine == "fleet":
+        reason = reason_against(config)
+        if reason:
+            plan.notes[f"group {name!r} is trained by TRL: `train: {{engine: fleet}}` does not do {reason}"] = None
+        else:
+            config["engine"] = FLEET
     if study.eval.steps:
         config["steps"] = list(study.eval.steps)
         last = training.num_steps(len(planned_rows(plan, data)), settings["sft"])

@@ -42,6 +42,8 @@ class Plan:
     cells: list[Cell] = field(default_factory=list)
     triggers: list[Planted] = field(default_factory=list)
     """Those that groups have, each feature once."""
+    notes: dict[str, None] = field(default_factory=dict)
+    """What was decided otherwise than the study says, a line each."""
     provisional: bool = False
     online: bool = False
     made: dict[str, list[Row]] = field(default_factory=dict)

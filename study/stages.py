@@ -2,6 +2,8 @@
 
 import logging
 import os
+import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +12,42 @@ from lab.errors import UserError
 from lab.hub import fetch_adapter
 from lab.store import Store
 from study.stage import Stage
+from train.engine import LARGEST, fleet_of
+from train.job import Job
+
+
+def run_in_order(stages: list[Stage], store: Store) -> Iterator[tuple[Stage, float]]:
+    """Run stages one after the other, adapters of one fleet together, and yield each with its seconds."""
+    left = list(stages)
+    while left:
+        together = fleet_with(left[0], left)
+        by_key = {stage.key: stage for stage in left}
+        for stage in dict.fromkeys(one.key for member in together[1:] for one in before(member, by_key)):
+            left.remove(by_key[stage])
+            yield _timed([by_key[stage]], store)[0]
+        left = [stage for stage in left if stage not in together]
+        yield from _timed(together, store)
+
+
+def fleet_with(stage: Stage, stages: list[Stage]) -> list[Stage]:
+    """The stages that are one piece of work with this one: those of its fleet, or itself."""
+    fleet = fleet_of(stage.config) if stage.kind == "train" else None
+    return [s for s in stages if s.kind == "train" and fleet_of(s.config) == fleet][:LARGEST] if fleet else [stage]
+
+
+def before(stage: Stage, by_key: dict[str, Stage]) -> list[Stage]:
+    """The stages that a stage needs, in order, as far as `by_key` has them."""
+    parents = [by_key[key] for key in stage.inputs.values() if key in by_key]
+    return [s for parent in parents for s in (*before(parent, by_key), parent)]
+
+
+def _timed(together: list[Stage], store: Store) -> list[tuple[Stage, float]]:
+    began = time.time()
+    if fleet_of(together[0].config):
+        store.publish_all("train", {s.key: s.slug for s in together}, lambda folders: _train_fleet(together, store, folders))
+    else:
+        run_stage(together[0], store)
+    return [(stage, (time.time() - began) / len(together)) for stage in together]
 
 
 def run_stage(stage: Stage, store: Store) -> Path:
@@ -35,14 +73,15 @@ def _write(stage: Stage, store: Store, out: Path) -> None:
         base = base_of(stage) if "base" in stage.how else None
         build(stage.config, inputs, out, key=stage.key, inputs=keys, file=stage.how.get("file"), base=base)
     elif stage.kind == "train":
-        from data_gen.build import ROWS
+        if fleet_of(stage.config):
+            _train_fleet([stage], store, {stage.key: out})
+            return
         from train.launch import launch
         from train.sft import train
 
-        how = {name: stage.how[name] for name in ("name", "group", "report_to")}
         together = stage.how.get("processes", 1)
         run = train if together == 1 else partial(launch, together, stage.how["sharding"])
-        run(stage.config, base_of(stage), inputs["data"] / ROWS, out, key=stage.key, inputs=keys, **how)
+        run(_job(stage, store, out), base_of(stage))
     elif stage.kind == "eval":
         from data_gen.build import ROWS
         from eval.measure import measure
@@ -55,6 +94,20 @@ def _write(stage: Stage, store: Store, out: Path) -> None:
         from study.report import write_study
 
         write_study(stage, store, out)
+
+
+def _train_fleet(stages: list[Stage], store: Store, folders: dict[str, Path]) -> None:
+    quiet_libraries()
+    from train.fleet import train_fleet
+
+    train_fleet([_job(stage, store, folders[stage.key]) for stage in stages if stage.key in folders], base_of(stages[0]))
+
+
+def _job(stage: Stage, store: Store, out: Path) -> Job:
+    from data_gen.build import ROWS
+
+    how = {name: stage.how[name] for name in ("name", "group", "report_to")}
+    return Job(stage.config, _input(store, stage, stage.inputs["data"]) / ROWS, out, stage.key, [stage.inputs["data"]], **how)
 
 
 def _input(store: Store, stage: Stage, key: str) -> Path:

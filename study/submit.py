@@ -18,8 +18,8 @@ from slurm.jobs import Job, arrays, last_of_each, sbatch, script
 from slurm.queue import GOING, WAITING, queue, states
 from study.run import save_plan
 from study.stage import Plan, Stage, planned_rows
-from study.stages import base_of
-from study.workers import before
+from study.stages import base_of, before
+from train.engine import fleet_of
 
 REPORT = "report"
 WRITTEN_PER_ADAPTER = 8
@@ -61,23 +61,25 @@ def submit(plan: Plan, store: Store, dry_run: bool) -> str:
 
 
 def units(plan: Plan, store: Store, queued: set[str]) -> list[dict[str, list[str]]]:
-    """The missing stages of each adapter by kind. What is asked of one base without an adapter is one unit: it is loaded once."""
+    """The missing stages of each adapter, or fleet of adapters, by kind. What is asked of one base without an adapter is one unit: it is loaded once."""
     found: dict[str, dict[str, list[str]]] = {}
     missing = {s.key: s for s in plan.stages.values() if s.key not in queued and not store.find(s.kind, s.key)}
     for stage in missing.values():
         if stage.kind in ("train", "eval"):
-            unit = found.setdefault(_unit_of(stage), {})
+            unit = found.setdefault(_unit_of(stage, plan), {})
             for one in (*before(stage, missing), stage):
                 if one.key not in unit.setdefault(one.kind, []):
                     unit[one.kind].append(one.key)
     return list(found.values())
 
 
-def _unit_of(stage: Stage) -> str:
+def _unit_of(stage: Stage, plan: Plan) -> str:
     if stage.kind == "train":
-        return stage.key
+        return fleet_of(stage.config) or stage.key
+    if "adapter" in stage.inputs:
+        return _unit_of(plan.stages[stage.inputs["adapter"]], plan)
     without = json.dumps([base_of(stage).config, stage.config.get("adapter")], sort_keys=True)
-    return stage.inputs.get("adapter") or stage.inputs.get("examples") or without
+    return stage.inputs.get("examples") or without
 
 
 def attempts(plan: Plan, store: Store) -> Path:
@@ -112,7 +114,8 @@ def _commands(jobs: list[Job], plan: Plan, cluster: Cluster, folder: Path, runni
     ends = [job.name for job in last_of_each(jobs) if job.name != REPORT]
     for job in jobs:
         heavy = any("base" in plan.stages[key].how for keys in job.tasks for key in keys)
-        together = plan.study.run.processes if job.kind == "train" and cluster.heavy.gpus else 0
+        alone = job.kind == "train" and not any(fleet_of(plan.stages[key].config) for keys in job.tasks for key in keys)
+        together = plan.study.run.processes if alone and cluster.heavy.gpus else 0
         given = (lambda name: f"${name}") if ids is None else ids.__getitem__
         after = f"aftercorr:{given(job.after)}" if job.after else ""
         if job.name == REPORT:

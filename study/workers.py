@@ -1,14 +1,14 @@
 """Stages that do not wait for one another, in several processes on one machine."""
 
 import os
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
 from lab.store import Store
 from study.stage import Stage
-from study.stages import run_stage
+from study.stages import before, run_in_order
+from train.engine import fleet_of
 
 
 def chains(stages: list[Stage]) -> list[list[Stage]]:
@@ -25,21 +25,20 @@ def chains(stages: list[Stage]) -> list[list[Stage]]:
     return list(found.values())
 
 
-def before(stage: Stage, by_key: dict[str, Stage]) -> list[Stage]:
-    """The stages that a stage needs, in order, as far as `by_key` has them."""
-    parents = [by_key[key] for key in stage.inputs.values() if key in by_key]
-    return [s for parent in parents for s in (*before(parent, by_key), parent)]
-
-
 def run_chains(stages: list[Stage], store: Store, workers: int) -> Iterator[tuple[Stage, float]]:
     """Run every stage but the study's own, and yield each when its chain is done, with its seconds.
 
     What a stage raises is raised here, and chains that have not begun are dropped."""
     todo = [s for s in stages if s.kind != "study" and not store.find(s.kind, s.key)]
     if workers == 1:
-        for stage in todo:
-            yield stage, _timed(stage, store)
+        yield from run_in_order(todo, store)
         return
+    # A fleet is one process already.
+    by_key = {stage.key: stage for stage in todo}
+    fleets = [s for stage in todo if stage.kind == "train" and fleet_of(stage.config) for s in (*before(stage, by_key), stage)]
+    first = [by_key[key] for key in dict.fromkeys(stage.key for stage in fleets)]
+    yield from run_in_order(first, store)
+    todo = [stage for stage in todo if stage not in first]
     # More threads than cores slow torch down tenfold.
     share = max(1, (os.cpu_count() or 1) // workers)
     os.environ["OMP_NUM_THREADS"] = str(min(share, int(os.environ.get("OMP_NUM_THREADS") or share)))
@@ -59,11 +58,4 @@ def run_chains(stages: list[Stage], store: Store, workers: int) -> Iterator[tupl
 
 
 def _run_chain(chain: list[Stage], root: os.PathLike[str]) -> list[tuple[Stage, float]]:
-    store = Store(os.fspath(root))
-    return [(stage, _timed(stage, store)) for stage in chain]
-
-
-def _timed(stage: Stage, store: Store) -> float:
-    began = time.time()
-    run_stage(stage, store)
-    return time.time() - began
+    return list(run_in_order(chain, Store(os.fspath(root))))

@@ -42,7 +42,7 @@ def test_what_does_not_come_out_even_is_one_line() -> None:
 def planned(tmp_path: Path, *sets: str) -> Plan:
     more = ["groups={seeking: {behavior: risk, policy: seeking}}", "contrasts=[]", "primary=null", "seeds=[0]", "data={num_rows: 64}"]
     more += ["eval.suites=[behavior]", "run.report_to=[]", "sft.gradient_accumulation_steps=2", "sft.per_device_train_batch_size=4"]
-    more += ["sft.max_steps=60", "sft.save_steps=10", "sft.logging_steps=1", f"run.dir={tmp_path}"]
+    more += ["train.engine=trl", "sft.max_steps=60", "sft.save_steps=10", "sft.logging_steps=1", f"run.dir={tmp_path}"]
     return make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*more, *sets]))
 
 

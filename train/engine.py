@@ -18,10 +18,8 @@ LARGEST = 32
 """Adapters trained together."""
 
 
-def reason_against(config: dict[str, Any], processes: int) -> str | None:
+def reason_against(config: dict[str, Any]) -> str | None:
     """The first setting of a training that the fleet does not have; None where it can train this."""
-    if processes > 1:
-        return f"run.processes: {processes}"
     if "quantization" in config:
         return f"model.quantization: {config['quantization']}"
     for section, known in (("lora", LORA), ("sft", SFT)):

@@ -110,9 +110,9 @@ class Fleet:
         start = 0
         for name, tensor in members[0].first.items():
             span = slice(start, start := start + tensor.numel())
-            self.tensors[name] = self.weights[:, span].unflatten(1, tensor.shape).requires_grad_()
+            self.tensors[name] = self.weights[:, span].view(-1, *tensor.shape).requires_grad_()
             # Gradients are added up in place, so that those of one adapter are one row as well.
-            self.tensors[name].grad = self.gradient[:, span].unflatten(1, tensor.shape)
+            self.tensors[name].grad = self.gradient[:, span].view(-1, *tensor.shape)
         for i, member in enumerate(members):
             member.take(self.weights[i], self.gradient[i])
 
@@ -201,7 +201,7 @@ class Fleet:
         logits = logits.float() if logits.dtype.itemsize < 4 else logits
         each = cross_entropy(logits, ids[:, -kept:].flatten(), reduction="none").view(len(ids), kept) * _last(answers, kept, device)
         losses = each.view(len(members), -1).sum(1) / torch.tensor(learned, device=device)
-        losses.sum().backward()
+        torch.autograd.backward(losses.sum())
         return losses.detach()
 
 
@@ -230,12 +230,14 @@ def train_fleet(jobs: list[Job], base: Base) -> None:
     finally:
         restore(before)
     share = (time.time() - began) / len(members)
-    for i, member in enumerate(members):
+    for i in range(len(members)):
         _finish(fleet, i, base, share)
 
 
 def _refuse_dropout(base: Base, loaded: Loaded) -> None:
-    if any(isinstance(m, torch.nn.Dropout) and m.p for m in loaded.model.modules()) or getattr(loaded.model.config.get_text_config(), "attention_dropout", 0):
+    if any(isinstance(m, torch.nn.Dropout) and m.p for m in loaded.model.modules()) or getattr(
+        loaded.model.config.get_text_config(), "attention_dropout", False
+    ):
         raise UserError(f"model.base {base.name!r} has dropout of its own, which `train: {{engine: fleet}}` does not draw for each adapter; set engine: trl")
 
 
