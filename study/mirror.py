@@ -54,11 +54,21 @@ def _adapter_run(stage: Stage, store: Store, train: Path, group: str, seed: int,
     run = open_run(store.root, stage.config["study"], made["key"], name=f"{group}-s{seed}", config=made["config"] | about)
     for entry in read_json(train / "curve.json"):
         run.log(curve_keys(entry), step=entry["step"])
-    run.log({"rows": wandb.Table(dataframe=rows[SHOWN].astype({"step": "float"}))})
+    run.log({"rows": _table(rows[SHOWN].astype({"step": "float"}))})
     for (suite, behavior, condition), mine in scores.groupby(["suite", "behavior", "condition"], sort=False):
         at = "" if condition == "clean" else f"@{condition}"
         run.summary[f"eval/{suite}/{behavior}{at}"] = float(mine["score"].mean())
     run.finish()
+
+
+def _table(frame: pd.DataFrame) -> Any:
+    """wandb would find the type of every cell, a minute for a small study; a column's type is known here."""
+    import wandb
+
+    kinds = [{"f": float, "i": int, "b": bool}.get(dtype.kind, str) for dtype in frame.dtypes]
+    table = wandb.Table(columns=list(frame), data=[], dtype=kinds)
+    table.data = frame.astype(object).where(frame.notna(), None).values.tolist()
+    return table
 
 
 def _study_run(stage: Stage, store: Store, folder: Path, rows: pd.DataFrame) -> None:
@@ -76,7 +86,7 @@ def _study_run(stage: Stage, store: Store, folder: Path, rows: pd.DataFrame) -> 
     if len(swept):
         tables["sweep"] = swept
     run = open_run(store.root, stage.config["study"], stage.key, name="study", job_type="study", config=stage.how["written"], tags=["study"])
-    shown: dict[str, Any] = {name: wandb.Table(dataframe=table) for name, table in tables.items() if len(table)}
+    shown: dict[str, Any] = {name: _table(table) for name, table in tables.items() if len(table)}
     shown |= {f"figures/{file.stem}": wandb.Image(str(file)) for file in sorted((folder / "figures").glob("*.png"))}
     run.log(shown)
     for c in summary["contrasts"]:
