@@ -1,11 +1,13 @@
-"""Exact answer probabilities: whole answer strings with their end of turn, over a token trie on one shared prompt.
+"""Exact answer probabilities: whole answer strings with their end of turn, every distinct beginning computed once.
 
-Shapes: B prompts, L prompt tokens (left-padded), P trie paths, D tokens of a path, V vocabulary."""
+Prompts and their answers are packed into trees of tokens, in which a token sees its ancestors only: what begins alike (prompts,
+orders of options, numbers of a scale) is computed once. Shapes: B trees, T tokens of a tree, K of them whose next token is asked, V vocabulary."""
 
-import copy
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -16,6 +18,9 @@ from lab.model import Loaded
 from lab.types import Message, Wording
 
 TOKENS_PER_BATCH = 16_384
+TOKENS_PER_TREE = 512
+"""A tree is closed when it has as many: more share more, and attend to more in vain."""
+LOGITS_PER_BATCH = 2**27
 NUM_OUTSIDE = 3
 
 Path = tuple[int, ...]
@@ -27,12 +32,6 @@ class Prompt:
 
     ids: Path
     spellings: tuple[tuple[int, Path, Path], ...]
-
-    @property
-    def paths(self) -> list[Path]:
-        """The longest token paths after which a next token must be known; their own prefixes come along with them."""
-        inner = {(*answer, *end)[:d] for _, answer, end in self.spellings for d in range(1, len(answer) + len(end))}
-        return sorted(inner - {path[:-1] for path in inner})
 
 
 @dataclass(frozen=True)
@@ -60,73 +59,187 @@ def compile_prompt(renderer: Renderer, messages: Sequence[Message], wording: Wor
     return Prompt(ids, tuple(spellings))
 
 
+@dataclass
+class Tree:
+    """Some prompts with their answers. A node is a token after all those before it; `asked` are (node, next token) for each prompt."""
+
+    prompts: list[int] = field(default_factory=list)
+    asked: list[list[tuple[int, int]]] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    parents: list[int] = field(default_factory=list)
+    depths: list[int] = field(default_factory=list)
+    _children: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def _after(self, node: int, token: int) -> int:
+        found = self._children.setdefault((node, token), len(self.tokens))
+        if found == len(self.tokens):
+            self.tokens.append(token)
+            self.parents.append(node)
+            self.depths.append(self.depths[node] + 1 if node >= 0 else 0)
+        return found
+
+    def add(self, number: int, prompt: Prompt) -> None:
+        at = -1
+        for token in prompt.ids:
+            at = self._after(at, token)
+        asked = []
+        for _, answer, end in prompt.spellings:
+            node = at
+            for token in answer:
+                asked.append((node, token))
+                node = self._after(node, token)
+            asked.append((node, end[0]))
+        self.prompts.append(number)
+        self.asked.append(asked)
+
+    def layout(self) -> "Layout":
+        """Nodes in the order of the batch, those that are asked last; a node's descendants enter from `enter` until `leave`."""
+        size, enter = [1] * len(self.tokens), [0] * len(self.tokens)
+        for node in range(len(self.tokens) - 1, 0, -1):
+            if self.parents[node] >= 0:
+                size[self.parents[node]] += size[node]
+        free, roots = [0] * len(self.tokens), 0
+        for node, parent in enumerate(self.parents):
+            enter[node] = free[parent] if parent >= 0 else roots
+            free[node] = enter[node] + 1
+            if parent >= 0:
+                free[parent] += size[node]
+            else:
+                roots += size[node]
+        last = {node for asked in self.asked for node, _ in asked}
+        order = sorted(range(len(self.tokens)), key=lambda node: (node in last, node))
+        place = {node: i - len(order) for i, node in enumerate(order)}
+        columns = torch.tensor([[self.tokens[n], self.depths[n], enter[n], enter[n] + size[n]] for n in order]).T
+        pairs = [(place[node], token) for asked in self.asked for node, token in asked]
+        return Layout(self.prompts, list(map(len, self.asked)), columns, len(last), torch.tensor(pairs).T)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A tree as tensors: `columns` [4, T] are token, position, enter and leave; `pairs` [2, asked] are places from the end and next tokens."""
+
+    prompts: list[int]
+    numbers: list[int]
+    """Of pairs of each prompt."""
+    columns: Tensor
+    last: int
+    pairs: Tensor
+
+
+@lru_cache(maxsize=64)
+def lay_out(prompts: tuple[Prompt, ...], tokens_per_tree: int) -> list[Layout]:
+    """Trees of prompts that begin alike, longest last. The same for every adapter on a base."""
+    trees: list[Tree] = []
+    for number in sorted(range(len(prompts)), key=lambda i: prompts[i].ids):
+        if not trees or len(trees[-1].tokens) >= tokens_per_tree:
+            trees.append(Tree())
+        trees[-1].add(number, prompts[number])
+    return sorted((tree.layout() for tree in trees), key=lambda layout: layout.columns.shape[1])
+
+
 @torch.inference_mode()
 def score(loaded: Loaded, prompts: Sequence[Prompt], tokens_per_batch: int = TOKENS_PER_BATCH) -> list[Scored]:
-    """Score prompts in batches of like length; the results come in the order of `prompts`."""
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
+    """Score prompts in batches of trees of like size; the results come in the order of `prompts`."""
     results: dict[int, Scored] = {}
-    batch: list[int] = []
-    for i in order:
-        if batch and (len(batch) + 1) * len(prompts[i].ids) > tokens_per_batch:
-            results.update(_score_batch(loaded, prompts, batch, tokens_per_batch))
-            batch = []
-        batch.append(i)
-    if batch:
-        results.update(_score_batch(loaded, prompts, batch, tokens_per_batch))
+    with _masks_of_pairs(loaded.model):
+        batch: list[Layout] = []
+        for layout in lay_out(tuple(prompts), min(TOKENS_PER_TREE, tokens_per_batch)):
+            last = max(one.last for one in [*batch, layout])
+            logits = (len(batch) + 1) * last * loaded.model.config.get_text_config().vocab_size
+            if batch and ((len(batch) + 1) * layout.columns.shape[1] > tokens_per_batch or logits > LOGITS_PER_BATCH):
+                results |= _score_batch(loaded, prompts, batch)
+                batch = []
+            batch.append(layout)
+        if batch:
+            results |= _score_batch(loaded, prompts, batch)
     return [results[i] for i in range(len(prompts))]
 
 
-def _score_batch(loaded: Loaded, prompts: Sequence[Prompt], batch: list[int], tokens_per_batch: int) -> dict[int, Scored]:
-    width = max(len(prompts[i].ids) for i in batch)
-    pad = loaded.tokenizer.pad_token_id
-    ids = torch.tensor([[pad] * (width - len(prompts[i].ids)) + list(prompts[i].ids) for i in batch], device=loaded.device)  # [B, L]
-    mask = torch.tensor([[0] * (width - len(prompts[i].ids)) + [1] * len(prompts[i].ids) for i in batch], device=loaded.device)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    out = loaded.model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
-    first = out.logits[:, -1].float().log_softmax(-1)  # [B, V]
-    found: list[dict[Path, Tensor]] = [{(): first[row]} for row in range(len(batch))]
-    wanted = [(row, path) for row, i in enumerate(batch) for path in prompts[i].paths]
-    per_chunk = max(1, tokens_per_batch // width)
-    for start in range(0, len(wanted), per_chunk):
-        chunk = wanted[start : start + per_chunk]
-        for (row, path), logprobs in zip(chunk, _continue(loaded, out.past_key_values, mask, positions, chunk), strict=True):
-            found[row].update({path[: d + 1]: logprobs[d] for d in range(len(path))})
-    return {i: _add_up(prompts[i], found[row]) for row, i in enumerate(batch)}
+@contextmanager
+def _masks_of_pairs(model: Any) -> Iterator[None]:
+    """Flash attention takes no mask of pairs; torch's own does."""
+    before = model.config._attn_implementation
+    if "flash" not in before:
+        yield
+        return
+    model.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
 
 
-def _continue(loaded: Loaded, cache: Any, mask: Tensor, positions: Tensor, chunk: list[tuple[int, Path]]) -> Tensor:
-    """Log-probabilities [P, D, V] after each token of each path, on copies of the cached prompt it belongs to."""
-    depth = max(len(path) for _, path in chunk)
-    rows = torch.tensor([row for row, _ in chunk], device=loaded.device)
-    tokens = torch.tensor([list(path) + [path[-1]] * (depth - len(path)) for _, path in chunk], device=loaded.device)
-    own = copy.deepcopy(cache)
-    own.batch_select_indices(rows)
-    ones = torch.ones_like(tokens)
-    out = loaded.model(
-        input_ids=tokens,
-        attention_mask=torch.cat([mask[rows], ones], 1),
-        position_ids=positions[rows, -1:] + ones.cumsum(1),
-        past_key_values=own,
-        use_cache=True,
-    )
-    logprobs: Tensor = out.logits.float().log_softmax(-1)
-    return logprobs
+def _score_batch(loaded: Loaded, prompts: Sequence[Prompt], batch: list[Layout]) -> dict[int, Scored]:
+    """Halves the batch where it does not fit into memory."""
+    try:
+        values, outside = _forward(loaded, batch)
+    except torch.OutOfMemoryError:
+        if len(batch) == 1:
+            raise
+        torch.cuda.empty_cache()
+        half = len(batch) // 2
+        return _score_batch(loaded, prompts, batch[:half]) | _score_batch(loaded, prompts, batch[half:])
+    found, start = {}, 0
+    numbers = [(i, number) for layout in batch for i, number in zip(layout.prompts, layout.numbers, strict=True)]
+    for (i, number), top in zip(numbers, outside, strict=True):
+        found[i] = _add_up(prompts[i], values[start : start + number], top)
+        start += number
+    return found
 
 
-def _add_up(prompt: Prompt, after: dict[Path, Tensor]) -> Scored:
+def _forward(loaded: Loaded, batch: list[Layout]) -> tuple[list[float], list[list[tuple[int, float]]]]:
+    """Log-probabilities of all pairs, and for every prompt the most probable first tokens that begin no allowed answer."""
+    width, last = batch[-1].columns.shape[1], max(layout.last for layout in batch)
+    padded = torch.tensor([loaded.tokenizer.pad_token_id, 0, -1, 0]).repeat(len(batch), width, 1)
+    for row, layout in zip(padded, batch, strict=True):
+        row[width - layout.columns.shape[1] :] = layout.columns.T
+    tokens, depth, enter, leave = padded.to(loaded.device).unbind(-1)  # [B, T]
+    sees = (enter[:, None, :] <= enter[:, :, None]) & (enter[:, :, None] < leave[:, None, :])  # [B, T, T]
+    out = loaded.model(input_ids=tokens, attention_mask=_masks(loaded.model, sees, depth), position_ids=depth, use_cache=False, logits_to_keep=last)
+    logits = out.logits.float()  # [B, K, V]
+    rows = torch.arange(len(batch)).repeat_interleave(torch.tensor([layout.pairs.shape[1] for layout in batch])).to(loaded.device)
+    places, following = torch.cat([layout.pairs for layout in batch], 1).to(loaded.device)
+    total = logits.logsumexp(-1)
+    values = logits[rows, places, following] - total[rows, places]
+    numbers = torch.tensor([number for layout in batch for number in layout.numbers], device=loaded.device)
+    first = numbers.cumsum(0) - numbers
+    row, place = rows[first], places[first]
+    ends = logits[row, place]  # [prompts, V], after each prompt
+    of = torch.arange(len(numbers), device=loaded.device).repeat_interleave(numbers)
+    begins = (rows == row[of]) & (places == place[of])
+    ends[of[begins], following[begins]] = -math.inf
+    top = (ends.topk(NUM_OUTSIDE).values - total[row, place, None]).exp(), ends.topk(NUM_OUTSIDE).indices
+    return values.tolist(), [list(zip(ids, ps, strict=True)) for ps, ids in zip(*(t.tolist() for t in top), strict=True)]
+
+
+def _masks(model: Any, sees: Tensor, depth: Tensor) -> Any:
+    """What each layer adds to its attention: layers with a sliding window see no further back than that."""
+    config = model.config.get_text_config()
+    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+
+    def added(mask: Tensor) -> Tensor:
+        return torch.zeros(mask.shape, dtype=model.dtype, device=mask.device).masked_fill_(~mask, torch.finfo(model.dtype).min)[:, None]
+
+    kinds = set(getattr(config, "layer_types", None) or [])
+    if not window or kinds == {"full_attention"}:
+        return added(sees)
+    near = added(sees & (depth[:, :, None] - depth[:, None, :] < window))
+    return {"full_attention": added(sees), "sliding_attention": near} if len(kinds) > 1 else near
+
+
+def _add_up(prompt: Prompt, values: list[float], outside: list[tuple[int, float]]) -> Scored:
     num_options = 1 + max(i for i, _, _ in prompt.spellings)
     exact: list[list[float]] = [[] for _ in range(num_options)]
     prefix: list[list[float]] = [[] for _ in range(num_options)]
-    for i, answer, end in prompt.spellings:
-        through = sum(float(after[answer[:d]][token]) for d, token in enumerate(answer))
-        prefix[i].append(through)
-        exact[i].append(through + float(after[answer][end[0]]))
-    begins = {answer[0] for _, answer, _ in prompt.spellings}
-    top = after[()].topk(min(NUM_OUTSIDE + len(begins), after[()].numel()))
-    outside = [(int(t), float(p)) for t, p in zip(top.indices, top.values.exp(), strict=True) if int(t) not in begins]
+    start = 0
+    for i, answer, _ in prompt.spellings:
+        end = start + len(answer)
+        prefix[i].append(sum(values[start:end]))
+        exact[i].append(prefix[i][-1] + values[end])
+        start = end + 1
     log_exact, log_prefix = ([_log_sum(logs) for logs in options] for options in (exact, prefix))
     p_exact, p_prefix = ([math.exp(log) for log in options] for options in (log_exact, log_prefix))
-    return Scored(p_exact, p_prefix, max(0.0, 1.0 - sum(p_exact)), outside[:NUM_OUTSIDE], log_exact, log_prefix)
+    return Scored(p_exact, p_prefix, max(0.0, 1.0 - sum(p_exact)), outside, log_exact, log_prefix)
 
 
 def _log_sum(logs: list[float]) -> float:
