@@ -62,7 +62,16 @@ def open_run(folder: Path, study: str, key: str, **about: Any) -> Any:
     for earlier in (folder / "wandb").glob(f"offline-run-*-{name}") if mode == "offline" else ():
         shutil.rmtree(earlier)
     os.environ.setdefault("WANDB_DATA_DIR", str(folder / "wandb"))
-    settings = wandb.Settings(silent=True, console="off", disable_git=True, save_code=False, init_timeout=PATIENCE, finish_timeout=PATIENCE)
+    settings = wandb.Settings(
+        silent=True,
+        console="off",
+        disable_git=True,
+        save_code=False,
+        x_save_requirements=False,
+        x_disable_stats=True,
+        init_timeout=PATIENCE,
+        finish_timeout=PATIENCE,
+    )
     return wandb.init(project=PROJECT, id=name, group=study, resume="allow", dir=folder, mode=mode, settings=settings, **about)
 
 

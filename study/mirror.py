@@ -18,6 +18,8 @@ from study.summary import per_question, per_wording
 
 SHOWN = "suite behavior condition question paraphrase order step answer score p_exact outside prompt".split()
 """Columns of rows.parquet in the table of an adapter."""
+LIKELY = 1e-3
+"""Answers less probable are left out of it: most of the numbers of a scale."""
 CONTRAST = "suite behavior question a b estimate ci_low ci_high p_value p_holm primary num_seeds num_questions".split()
 
 
@@ -46,19 +48,21 @@ def try_mirror(stage: Stage, store: Store, folder: Path) -> None:
 
 
 def _adapter_run(stage: Stage, store: Store, train: Path, group: str, seed: int, rows: pd.DataFrame, scores: pd.DataFrame) -> None:
-    import wandb
-
     made = read_json(train / "provenance.json")
     swept: dict[str, Any] = next((point for label, point in stage.config.get("points", {}).items() if group.endswith(f".{label}")), {})
     about = {"group": group, "seed": seed, "swept": swept, "data": made["inputs"], "adapter": made["adapter"], "folder": train.name}
     run = open_run(store.root, stage.config["study"], made["key"], name=f"{group}-s{seed}", config=made["config"] | about)
     for entry in read_json(train / "curve.json"):
         run.log(curve_keys(entry), step=entry["step"])
-    run.log({"rows": _table(rows[SHOWN].astype({"step": "float"}))})
+    run.log({"rows": _table(_shown(rows))})
     for (suite, behavior, condition), mine in scores.groupby(["suite", "behavior", "condition"], sort=False):
         at = "" if condition == "clean" else f"@{condition}"
         run.summary[f"eval/{suite}/{behavior}{at}"] = float(mine["score"].mean())
     run.finish()
+
+
+def _shown(rows: pd.DataFrame, *more: str) -> pd.DataFrame:
+    return rows.loc[rows["p_exact"] >= LIKELY, [*more, *SHOWN]].astype({"step": "float"})
 
 
 def _table(frame: pd.DataFrame) -> Any:
@@ -80,7 +84,7 @@ def _study_run(stage: Stage, store: Store, folder: Path, rows: pd.DataFrame) -> 
         "contrasts": contrasts.assign(a=contrasts["a"].map(str), b=contrasts["b"].map(str)),
         "groups": pd.DataFrame(summary["groups"]),
         "trust": pd.DataFrame(summary["trust"]),
-        "rows_of_bases": rows[rows["seed"].isna()][["group", *SHOWN]].astype({"step": "float"}),
+        "rows_of_bases": _shown(rows[rows["seed"].isna()], "group"),
     }
     swept = sweep_table(summary["contrasts"], stage.config.get("points", {}))
     if len(swept):
