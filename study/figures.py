@@ -1,10 +1,12 @@
 """The figures of a report, as Vega-Lite charts: one source for the interactive page, SVG and PNG."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 import pandas as pd
+import vl_convert
 
 from lab.types import POOLED
 
@@ -46,10 +48,11 @@ def save(charts: dict[str, Any], out: Path) -> dict[str, str]:
     (out / "figures").mkdir(exist_ok=True)
     specs = {}
     for name, chart in charts.items():
-        drawn = themed(chart)
-        drawn.save(out / "figures" / f"{name}.svg")
-        drawn.save(out / "figures" / f"{name}.png", ppi=160)
-        specs[name] = drawn.to_json(indent=None)
+        spec = themed(chart).to_dict()
+        svg = vl_convert.vegalite_to_svg(spec)
+        (out / "figures" / f"{name}.svg").write_text(svg, encoding="utf-8")
+        (out / "figures" / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, ppi=160))
+        specs[name] = json.dumps(spec)
     return specs
 
 
