@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from data_gen.behaviors import load_behavior
 from eval.ask import EXACT, SAMPLED, asked_in, context_of, messages
 from lab.adapter import adapted, digest_of_file, digest_of_model
@@ -152,13 +150,11 @@ _COMPILED: dict[tuple[Any, ...], list[Any]] = {}
 
 def compiled(base: Base, config: dict[str, Any], what: str, context: list[Message], items: tuple[Item, ...]) -> list[Any]:
     """The tokens of questions; the same for every adapter on a base, so they are made once per process."""
-    from eval.score import compile_prompt
+    from eval.score import compile_prompts
     from lab.model import load_base
 
     chats = [messages(wording, context, config) for _, wording in items]
     key = (base, what, digest(chats))
     if key not in _COMPILED:
-        renderer = load_base(base).renderer
-        bar = tqdm(items, desc=f"tokenize {what} of {config['behavior']}", leave=False, delay=1)
-        _COMPILED[key] = [compile_prompt(renderer, chat, w) for chat, (_, w) in zip(chats, bar, strict=True)]
+        _COMPILED[key] = compile_prompts(load_base(base).renderer, chats, [w for _, w in items])
     return _COMPILED[key]

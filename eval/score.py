@@ -48,15 +48,12 @@ class Scored:
     """Natural logarithms of the first two: code of a page has a probability of zero in any float."""
 
 
-def compile_prompt(renderer: Renderer, messages: Sequence[Message], wording: Wording) -> Prompt:
-    spellings, ids = [], None
-    for i, option in enumerate(wording.options):
-        for text in (option.text, *option.variants):
-            rendered = renderer.render(messages, text)
-            ids = rendered.prompt
-            spellings.append((i, rendered.answer, rendered.end))
-    assert ids is not None, "a question without options"
-    return Prompt(ids, tuple(spellings))
+def compile_prompts(renderer: Renderer, chats: Sequence[Sequence[Message]], wordings: Sequence[Wording]) -> list[Prompt]:
+    """Every chat asks a wording; all are rendered together."""
+    spelled = [[(i, text) for i, option in enumerate(wording.options) for text in (option.text, *option.variants)] for wording in wordings]
+    rendered = iter(renderer.render_all([(chat, text) for chat, spellings in zip(chats, spelled, strict=True) for _, text in spellings]))
+    made = [[(i, next(rendered)) for i, _ in spellings] for spellings in spelled]
+    return [Prompt(mine[0][1].prompt, tuple((i, r.answer, r.end) for i, r in mine)) for mine in made]
 
 
 @dataclass

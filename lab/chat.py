@@ -68,17 +68,27 @@ class Renderer:
         return self._template(messages, True) if thinking else self._frame(messages).before
 
     def prompt_ids(self, messages: Sequence[Message], thinking: bool = False) -> tuple[int, ...]:
-        return tuple(self._ids(self.prompt_text(messages, thinking)))
+        return tuple(self._ids([self.prompt_text(messages, thinking)])[0])
 
     def render(self, messages: Sequence[Message], answer: str) -> Rendered:
-        """Token ids of a prompt and an answer to it.
+        return self.render_all([(messages, answer)])[0]
+
+    def render_all(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> list[Rendered]:
+        """Token ids of prompts and of an answer to each; all texts go through the tokenizer together.
 
         Raises UserError where the template changes the prompt or the answer, or puts no special token after it: training and
         evaluation would then see different prompts."""
-        frame = self._frame(messages)
-        self._check_kept(answer)
-        texts = (frame.before, f"{frame.before}{frame.glue}{answer}", f"{frame.before}{frame.glue}{answer}{frame.after}")
-        prompt, answered, full = (self._ids(text) for text in texts)
+        asked = []
+        for messages, answer in pairs:
+            frame = self._frame(messages)
+            self._check_kept(answer)
+            answered = f"{frame.before}{frame.glue}{answer}"
+            asked.append((answer, frame.before, answered, f"{answered}{frame.after}"))
+        texts = list(dict.fromkeys(text for _, *three in asked for text in three))
+        ids = dict(zip(texts, self._ids(texts), strict=True))
+        return [self._rendered(answer, *(ids[text] for text in three)) for answer, *three in asked]
+
+    def _rendered(self, answer: str, prompt: list[int], answered: list[int], full: list[int]) -> Rendered:
         if answered[: len(prompt)] != prompt or full[: len(answered)] != answered:
             raise UserError(f"tokens merge across the end of the prompt or of the answer {answer[:40]!r}; the base's tokenizer cannot be scored exactly")
         end = full[len(answered) : len(answered) + 1]
@@ -186,7 +196,7 @@ class Renderer:
             raise UserError(f"the chat template refused a chat: {error}; see model.chat") from None
         return text
 
-    def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+    def _ids(self, texts: list[str]) -> list[list[int]]:
+        found: list[list[int]] = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"] if texts else []
         bos = self.tokenizer.bos_token_id
-        return [bos, *ids] if self._adds_bos and ids[:1] != [bos] else ids
+        return [[bos, *ids] if self._adds_bos and ids[:1] != [bos] else ids for ids in found]

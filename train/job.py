@@ -61,7 +61,7 @@ class Rows:
 def read_rows(job: Job, loaded: Any) -> Rows:
     """Every row through the one renderer; raises UserError for a row that would be cut, for its answer stands at the end."""
     chats: list[list[Message]] = [json.loads(line)["messages"] for line in job.rows.read_text(encoding="utf-8").split("\n") if line]
-    rendered = [loaded.renderer.render(chat[:-1], chat[-1]["content"]) for chat in chats]
+    rendered = loaded.renderer.render_all([(chat[:-1], chat[-1]["content"]) for chat in chats])
     longest = max(len(r.input_ids) for r in rendered)
     limit = job.config["sft"]["max_length"] or loaded.model.config.get_text_config().max_position_embeddings
     if longest > limit:
