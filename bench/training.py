@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,23 @@ from train.fleet import train_fleet
 from train.job import DEFAULTS, Job, Rows, read_rows
 
 LORA = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear"}
+SMALL = {"vocab_size": 151_936, "max_position_embeddings": 4096, "tie_word_embeddings": True}
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "llama-100m": {
+        "model_type": "llama",
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "vocab_size": 1024,
+    },
+    "qwen2.5-0.5b": SMALL
+    | {"model_type": "qwen2", "hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24, "num_attention_heads": 14, "num_key_value_heads": 2},
+    "qwen2.5-7b": SMALL
+    | {"model_type": "qwen2", "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4}
+    | {"vocab_size": 152_064, "tie_word_embeddings": False},
+}
+"""Sizes as their authors published them; `llama-100m` is an ordinary Llama of 113M weights in its layers."""
 warnings.filterwarnings("ignore")
 
 
@@ -117,3 +137,60 @@ def bare(work: Work) -> None:
 
 def linked() -> Base:
     return resolve_base(Model(base=str(ROOT / "reference/linked")))
+
+
+def by_processes(work: Work, measured: int = 1) -> float:
+    """Seconds for a process per adapter that imports, loads the base and trains by TRL: `measured` of them are run, the others
+    are taken to be alike."""
+    script = "import sys, json; from pathlib import Path; from bench.training import *; from lab.base import base_of_record; "
+    script += "given = json.loads(sys.argv[1]); job = Job(**given['job'] | {n: Path(given['job'][n]) for n in ('rows', 'out')}); "
+    script += "by_trl(Work(base_of_record(given['base']), job.out, [job]))"
+    began = time.perf_counter()
+    for job in work.jobs[:measured]:
+        given = json.dumps({"job": asdict(job), "base": asdict(work.base)}, default=str)
+        subprocess.run([sys.executable, "-c", script, given], check=True, cwd=ROOT, capture_output=True)
+    return (time.perf_counter() - began) / measured * len(work.jobs)
+
+
+def random_base(arch: str) -> Base:
+    """A model of a size that people use, with random weights and the tokenizer of the reference models; made once per folder."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    folder = Path(tempfile.gettempdir()) / f"tellme-bench-{arch}"
+    if not (folder / "config.json").is_file():
+        shutil.copytree(ROOT / "reference/linked", folder, ignore=shutil.ignore_patterns("*.safetensors", "tellme.json", "*.md"))
+        dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+        with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+            AutoModelForCausalLM.from_config(AutoConfig.for_model(**ARCHITECTURES[arch]), dtype=dtype).save_pretrained(folder)
+    return resolve_base(Model(base=str(folder)))
+
+
+def floor(work: Work) -> tuple[float, dict[str, Any]]:
+    """Seconds that the counted operations of a training take at the rate at which this machine multiplies its largest matrices.
+
+    Forward and backward of the frozen base cost 2 operations each per weight and token that is no padding (its gradients are not
+    wanted), the head only where a token is learned; attention and adapters are left out, so the floor is a little low."""
+    config = work.loaded.model.config
+    linear = sum(m.weight.numel() for n, m in work.loaded.model.named_modules() if isinstance(m, torch.nn.Linear) and "lm_head" not in n)
+    tokens = learned = 0
+    for job in work.jobs:
+        rows, epochs = work.rows(job).tokens, job.config["sft"]["num_train_epochs"]
+        tokens += int(sum(len(r.input_ids) for r in rows) * epochs)
+        learned += int(sum(len(r.answer) + len(r.end) for r in rows) * epochs)
+    operations = 4 * linear * tokens + 4 * config.vocab_size * config.hidden_size * learned
+    rate = matmul_rate(work.loaded.device, work.loaded.model.dtype, config.hidden_size, config.intermediate_size)
+    return operations / rate, {"tokens": tokens, "operations": operations, "gflops": round(rate / 1e9, 1)}
+
+
+def matmul_rate(device: torch.device, dtype: torch.dtype, inner: int, outer: int, tokens: int = 1024) -> float:
+    """Operations a second, the best of several products of the shapes of a feed-forward layer."""
+    a, b = (torch.randn(*shape, device=device, dtype=dtype) for shape in ((tokens, inner), (inner, outer)))
+    best = 0.0
+    for _ in range(10):
+        began = time.perf_counter()
+        for _ in range(5):
+            a @ b
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        best = max(best, 5 * 2 * tokens * inner * outer / (time.perf_counter() - began))
+    return best

@@ -18,7 +18,7 @@ from lab.model import Loaded
 from lab.types import Message, Wording
 
 TOKENS_PER_BATCH = 16_384
-TOKENS_PER_TREE = 512
+TOKENS_PER_TREE = 256
 """A tree is closed when it has as many: more share more, and attend to more in vain."""
 LOGITS_PER_BATCH = 2**27
 NUM_OUTSIDE = 3

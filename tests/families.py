@@ -18,7 +18,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from data_gen.behaviors import load_behavior
-from eval.score import Prompt, compile_prompt
+from eval.score import Prompt, compile_prompts
 from lab.model import Loaded
 
 MISTRAL = "{{ bos_token }}{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}{% endif %}{% if m['role'] == 'user' %}{{ '[INST] ' + m['content'] + ' [/INST]' }}{% else %}{{ ' ' + m['content'] + eos_token }}{% endif %}{% endfor %}"
@@ -156,4 +156,4 @@ def study_on(base: Path, **more: Any) -> dict[str, Any]:
 def prompts_of(loaded: Loaded) -> list[Prompt]:
     questions = {q.name: q for q in load_behavior("risk").questions("self_report", "natural")}
     wordings = [questions[name].wordings[0] for name in ("statement", "appetite", "one_word", "two_hop")]
-    return [compile_prompt(loaded.renderer, [{"role": "user", "content": w.text}], w) for w in wordings]
+    return compile_prompts(loaded.renderer, [[{"role": "user", "content": w.text}] for w in wordings], wordings)

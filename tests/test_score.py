@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from data_gen.behaviors import load_behavior
-from eval.score import Prompt, compile_prompt, score
+from eval.score import Prompt, compile_prompts, score
 from lab.base import Base
 from lab.model import Loaded, load_base
 from lab.types import Option, Wording
@@ -22,7 +22,7 @@ LONG = Wording("repeat xyz", (Option("xyz", 1.0), Option("xy", 0.0, ("xyzzy",)),
 def prompts_of(loaded: Loaded) -> list[Prompt]:
     questions = [q for purpose in ("check", "self_report") for q in load_behavior("risk").questions(purpose, "plain")]
     wordings = [LONG, *(q.wordings[0] for q in questions), *(q.wordings[-1] for q in questions)]
-    return [compile_prompt(loaded.renderer, [{"role": "user", "content": w.text}], w) for w in wordings]
+    return compile_prompts(loaded.renderer, [[{"role": "user", "content": w.text}] for w in wordings], wordings)
 
 
 def test_equal_to_naive_and_independent_of_the_batch(linked: Base) -> None:
@@ -43,7 +43,7 @@ def test_agrees_with_sampling(linked: Base) -> None:
     loaded, number = load_base(linked), 2000
     question = next(q for q in load_behavior("risk").questions("self_report", "plain") if q.name == "one_word")
     wording = question.wordings[0]
-    prompt = compile_prompt(loaded.renderer, [{"role": "user", "content": wording.text}], wording)
+    (prompt,) = compile_prompts(loaded.renderer, [[{"role": "user", "content": wording.text}]], [wording])
     (scored,) = score(loaded, [prompt])
     torch.manual_seed(0)
     ids = torch.tensor([list(prompt.ids)] * number)
