@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 
 os.environ.setdefault("TQDM_DISABLE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -49,8 +50,8 @@ def train_one() -> None:
 
     for batch in (1, 16):
         alone = work(linked(), 1, 288, per_device_train_batch_size=batch, num_train_epochs=1 if batch == 1 else 3)
-        in_turns("train_one" if batch == 1 else "train_one_b16", alone.fleet, lambda alone=alone: bare(alone), rounds=5)
-        in_turns(f"trl_b{batch}", lambda alone=alone: by_trl(alone), lambda alone=alone: bare(alone), rounds=3)
+        in_turns("train_one" if batch == 1 else "train_one_b16", alone.fleet, partial(bare, alone), rounds=5)
+        in_turns(f"trl_b{batch}", partial(by_trl, alone), partial(bare, alone), rounds=3)
 
 
 def train_floor(arch: str = "llama-100m") -> None:
@@ -86,25 +87,17 @@ def train_floor(arch: str = "llama-100m") -> None:
 
 def score_lmeval() -> None:
     from bench.compare import in_turns
-    from bench.scoring import furthest, lm_eval, self_report
+    from bench.scoring import Asked, furthest, lm_eval, self_report
     from bench.training import linked, random_base
 
-    for name, letters, base in (
-        ("score_lmeval", False, linked()),
-        ("score_lmeval_letters", True, linked()),
-        ("score_lmeval_100m", False, random_base("llama-100m")),
-    ):
-        asked, end = self_report(base, letters), not letters
-        apart = furthest(asked, lm_eval(asked, end), end)
-        in_turns(
-            name,
-            asked.ours,
-            lambda: lm_eval(asked, end),
-            rounds=1 if "100m" in name else 5,
-            warm=False,
-            apart=apart,
-            answers=sum(len(w.options) for _, w in asked.items),
-        )
+    def against(name: str, asked: Asked, end: bool, rounds: int) -> None:
+        about = {"apart": furthest(asked, lm_eval(asked, end), end), "answers": sum(len(w.options) for _, w in asked.items)}
+        in_turns(name, asked.ours, lambda: lm_eval(asked, end), rounds=rounds, warm=False, **about)
+
+    against("score_lmeval", self_report(linked()), True, 5)
+    against("score_lmeval_letters", self_report(linked(), letters=True), False, 5)
+    against("score_lmeval_natural", self_report(linked(), style="natural"), True, 2)
+    against("score_lmeval_100m", self_report(random_base("llama-100m")), True, 1)
 
 
 def score_naive() -> None:
@@ -143,7 +136,8 @@ def score_inspect() -> None:
 def growth() -> None:
     from bench.growth import adapters, memory, questions, rows
 
-    adapters(), questions(), rows(), memory()
+    for part in (adapters, questions, rows, memory):
+        part()
 
 
 COMPARISONS = {

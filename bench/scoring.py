@@ -15,7 +15,7 @@ import torch
 from data_gen.behaviors import load_behavior
 from eval.score import Prompt, Scored, compile_prompts, lay_out, score
 from lab.model import Loaded, load_base
-from lab.types import Question, Wording
+from lab.types import Question, Style, Wording
 
 warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
@@ -42,8 +42,8 @@ class Asked:
         return score(self.loaded, self.prompts())
 
 
-def self_report(base: Any, letters: bool = False) -> Asked:
-    questions = load_behavior("risk").questions("self_report", "plain")
+def self_report(base: Any, letters: bool = False, style: Style = "plain") -> Asked:
+    questions = load_behavior("risk").questions("self_report", style)
     return Asked(load_base(base), [(q, w) for q in questions for w in q.wordings if not letters or q.kind == "letters"])
 
 
