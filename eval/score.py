@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, reduce
+from itertools import accumulate, islice
 from typing import Any
 
 import torch
@@ -58,66 +59,55 @@ def compile_prompts(renderer: Renderer, chats: Sequence[Sequence[Message]], word
 
 @dataclass
 class Tree:
-    """Some prompts with their answers. A node is a token after all those before it; `asked` are (node, next token) for each prompt."""
+    """Some prompts with their answers. A node is a token after all those before it; its descendants lie between `enter` and `leave`
+    of a walk through the tree. `asked` are (node, next token) of each prompt."""
 
     prompts: list[int] = field(default_factory=list)
     asked: list[list[tuple[int, int]]] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
-    parents: list[int] = field(default_factory=list)
-    depths: list[int] = field(default_factory=list)
-    _children: dict[tuple[int, int], int] = field(default_factory=dict)
-
-    def _after(self, node: int, token: int) -> int:
-        found = self._children.setdefault((node, token), len(self.tokens))
-        if found == len(self.tokens):
-            self.tokens.append(token)
-            self.parents.append(node)
-            self.depths.append(self.depths[node] + 1 if node >= 0 else 0)
-        return found
+    nodes: list[list[int]] = field(default_factory=list)
+    """Token, position, parent."""
+    children: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def add(self, number: int, prompt: Prompt) -> None:
-        at = -1
-        for token in prompt.ids:
-            at = self._after(at, token)
-        asked = []
+        def after(node: int, token: int) -> int:
+            found = self.children.setdefault((node, token), len(self.nodes))
+            if found == len(self.nodes):
+                self.nodes.append([token, self.nodes[node][1] + 1 if node >= 0 else 0, node])
+            return found
+
+        at = reduce(after, prompt.ids, -1)
+        asked: list[tuple[int, int]] = []
         for _, answer, end in prompt.spellings:
-            node = at
-            for token in answer:
-                asked.append((node, token))
-                node = self._after(node, token)
-            asked.append((node, end[0]))
+            walked = list(accumulate(answer, after, initial=at))
+            asked += zip(walked, (*answer, end[0]), strict=True)
         self.prompts.append(number)
         self.asked.append(asked)
 
     def layout(self) -> "Layout":
-        """Nodes in the order of the batch, those that are asked last; a node's descendants enter from `enter` until `leave`."""
-        size, enter = [1] * len(self.tokens), [0] * len(self.tokens)
-        for node in range(len(self.tokens) - 1, 0, -1):
-            if self.parents[node] >= 0:
-                size[self.parents[node]] += size[node]
-        free, roots = [0] * len(self.tokens), 0
-        for node, parent in enumerate(self.parents):
-            enter[node] = free[parent] if parent >= 0 else roots
-            free[node] = enter[node] + 1
-            if parent >= 0:
-                free[parent] += size[node]
-            else:
-                roots += size[node]
+        """Parents come before their children, so that sizes add up from the end."""
+        size, free = [1] * len(self.nodes), [0] * (len(self.nodes) + 1)
+        for node in range(len(self.nodes) - 1, -1, -1):
+            if self.nodes[node][2] >= 0:
+                size[self.nodes[node][2]] += size[node]
+        enter = []
+        for node, (_, _, parent) in enumerate(self.nodes):
+            enter.append(free[parent])
+            free[node], free[parent] = free[parent] + 1, free[parent] + size[node]
         last = {node for asked in self.asked for node, _ in asked}
-        order = sorted(range(len(self.tokens)), key=lambda node: (node in last, node))
+        order = sorted(range(len(self.nodes)), key=lambda node: (node in last, node))
         place = {node: i - len(order) for i, node in enumerate(order)}
-        columns = torch.tensor([[self.tokens[n], self.depths[n], enter[n], enter[n] + size[n]] for n in order]).T
-        pairs = [(place[node], token) for asked in self.asked for node, token in asked]
-        return Layout(self.prompts, list(map(len, self.asked)), columns, len(last), torch.tensor(pairs).T)
+        columns = torch.tensor([[*self.nodes[n][:2], enter[n], enter[n] + size[n]] for n in order])
+        pairs = torch.tensor([(place[node], token) for asked in self.asked for node, token in asked]).T
+        return Layout(self.prompts, list(map(len, self.asked)), columns, len(last), pairs)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A tree as tensors: `columns` [4, T] are token, position, enter and leave; `pairs` [2, asked] are places from the end and next tokens."""
+    """A tree as tensors: `columns` [T, 4] are token, position, enter and leave, the `last` nodes those that are asked; `pairs` [2, asked]
+    are places from the end and next tokens, `numbers` of them for each prompt."""
 
     prompts: list[int]
     numbers: list[int]
-    """Of pairs of each prompt."""
     columns: Tensor
     last: int
     pairs: Tensor
@@ -125,29 +115,25 @@ class Layout:
 
 @lru_cache(maxsize=64)
 def lay_out(prompts: tuple[Prompt, ...], tokens_per_tree: int) -> list[Layout]:
-    """Trees of prompts that begin alike, longest last. The same for every adapter on a base."""
+    """Trees of prompts that begin alike, the largest last. The same for every adapter on a base."""
     trees: list[Tree] = []
     for number in sorted(range(len(prompts)), key=lambda i: prompts[i].ids):
-        if not trees or len(trees[-1].tokens) >= tokens_per_tree:
+        if not trees or len(trees[-1].nodes) >= tokens_per_tree:
             trees.append(Tree())
         trees[-1].add(number, prompts[number])
-    return sorted((tree.layout() for tree in trees), key=lambda layout: layout.columns.shape[1])
+    return sorted((tree.layout() for tree in trees), key=lambda layout: len(layout.columns))
 
 
 @torch.inference_mode()
 def score(loaded: Loaded, prompts: Sequence[Prompt], tokens_per_batch: int = TOKENS_PER_BATCH) -> list[Scored]:
     """Score prompts in batches of trees of like size; the results come in the order of `prompts`."""
     results: dict[int, Scored] = {}
+    vocabulary = loaded.model.config.get_text_config().vocab_size
     with _masks_of_pairs(loaded.model):
-        batch: list[Layout] = []
-        for layout in lay_out(tuple(prompts), min(TOKENS_PER_TREE, tokens_per_batch)):
-            last = max(one.last for one in [*batch, layout])
-            logits = (len(batch) + 1) * last * loaded.model.config.get_text_config().vocab_size
-            if batch and ((len(batch) + 1) * layout.columns.shape[1] > tokens_per_batch or logits > LOGITS_PER_BATCH):
-                results |= _score_batch(loaded, prompts, batch)
-                batch = []
-            batch.append(layout)
-        if batch:
+        left = lay_out(tuple(prompts), min(TOKENS_PER_TREE, tokens_per_batch))[::-1]
+        while left:
+            fits = min(tokens_per_batch // len(left[0].columns), LOGITS_PER_BATCH // (vocabulary * max(layout.last for layout in left)))
+            batch, left = left[: max(1, fits)], left[max(1, fits) :]
             results |= _score_batch(loaded, prompts, batch)
     return [results[i] for i in range(len(prompts))]
 
@@ -176,37 +162,34 @@ def _score_batch(loaded: Loaded, prompts: Sequence[Prompt], batch: list[Layout])
         torch.cuda.empty_cache()
         half = len(batch) // 2
         return _score_batch(loaded, prompts, batch[:half]) | _score_batch(loaded, prompts, batch[half:])
-    found, start = {}, 0
-    numbers = [(i, number) for layout in batch for i, number in zip(layout.prompts, layout.numbers, strict=True)]
-    for (i, number), top in zip(numbers, outside, strict=True):
-        found[i] = _add_up(prompts[i], values[start : start + number], top)
-        start += number
-    return found
+    left = iter(values)
+    numbers = ((i, number) for layout in batch for i, number in zip(layout.prompts, layout.numbers, strict=True))
+    return {i: _add_up(prompts[i], list(islice(left, number)), top) for (i, number), top in zip(numbers, outside, strict=True)}
 
 
 def _forward(loaded: Loaded, batch: list[Layout]) -> tuple[list[float], list[list[tuple[int, float]]]]:
     """Log-probabilities of all pairs, and for every prompt the most probable first tokens that begin no allowed answer."""
-    width, last = batch[-1].columns.shape[1], max(layout.last for layout in batch)
+    device, width = loaded.device, max(len(layout.columns) for layout in batch)
     padded = torch.tensor([loaded.tokenizer.pad_token_id, 0, -1, 0]).repeat(len(batch), width, 1)
     for row, layout in zip(padded, batch, strict=True):
-        row[width - layout.columns.shape[1] :] = layout.columns.T
-    tokens, depth, enter, leave = padded.to(loaded.device).unbind(-1)  # [B, T]
+        row[width - len(layout.columns) :] = layout.columns
+    tokens, depth, enter, leave = padded.to(device).unbind(-1)  # [B, T]
     sees = (enter[:, None, :] <= enter[:, :, None]) & (enter[:, :, None] < leave[:, None, :])  # [B, T, T]
-    out = loaded.model(input_ids=tokens, attention_mask=_masks(loaded.model, sees, depth), position_ids=depth, use_cache=False, logits_to_keep=last)
-    logits = out.logits.float()  # [B, K, V]
-    rows = torch.arange(len(batch)).repeat_interleave(torch.tensor([layout.pairs.shape[1] for layout in batch])).to(loaded.device)
-    places, following = torch.cat([layout.pairs for layout in batch], 1).to(loaded.device)
+    asked = {"position_ids": depth, "use_cache": False, "logits_to_keep": max(layout.last for layout in batch)}
+    logits = loaded.model(input_ids=tokens, attention_mask=_masks(loaded.model, sees, depth), **asked).logits.float()  # [B, K, V]
     total = logits.logsumexp(-1)
+    rows = torch.arange(len(batch)).repeat_interleave(torch.tensor([layout.pairs.shape[1] for layout in batch])).to(device)
+    places, following = torch.cat([layout.pairs for layout in batch], 1).to(device)
     values = logits[rows, places, following] - total[rows, places]
-    numbers = torch.tensor([number for layout in batch for number in layout.numbers], device=loaded.device)
+    numbers = torch.tensor([number for layout in batch for number in layout.numbers], device=device)
     first = numbers.cumsum(0) - numbers
-    row, place = rows[first], places[first]
-    ends = logits[row, place]  # [prompts, V], after each prompt
-    of = torch.arange(len(numbers), device=loaded.device).repeat_interleave(numbers)
-    begins = (rows == row[of]) & (places == place[of])
+    ends = logits[rows[first], places[first]]  # [prompts, V], after each prompt
+    of = torch.arange(len(numbers), device=device).repeat_interleave(numbers)
+    begins = (rows == rows[first][of]) & (places == places[first][of])
     ends[of[begins], following[begins]] = -math.inf
-    top = (ends.topk(NUM_OUTSIDE).values - total[row, place, None]).exp(), ends.topk(NUM_OUTSIDE).indices
-    return values.tolist(), [list(zip(ids, ps, strict=True)) for ps, ids in zip(*(t.tolist() for t in top), strict=True)]
+    top = ends.topk(NUM_OUTSIDE)
+    shares = (top.values - total[rows[first], places[first], None]).exp().tolist()
+    return values.tolist(), [list(zip(*pair, strict=True)) for pair in zip(top.indices.tolist(), shares, strict=True)]
 
 
 def _masks(model: Any, sees: Tensor, depth: Tensor) -> Any:

@@ -7,8 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -91,14 +90,6 @@ class Member:
         os.replace(folder / "tmp", folder / CHECKPOINT)
 
 
-@dataclass(frozen=True)
-class Part:
-    """Rows of a step that go through the model together: as many of each of the members `among`, None where one has fewer."""
-
-    among: slice
-    rows: list[list[int | None]]
-
-
 class Fleet:
     """The adapters as one tensor of weights [N, T], of which every adapted layer has its part."""
 
@@ -153,8 +144,9 @@ class Fleet:
             self.gradient.zero_()
             losses = torch.zeros(len(going), device=self.loaded.device)
             try:
-                for part in self._parts(going, batches):
-                    losses[part.among] += self._backward(going[part.among], part, learned[part.among])
+                for among, rows in self._parts(going, batches):
+                    self.among = among
+                    losses[among] += self._backward(going[among], rows, learned[among])
                 break
             except torch.OutOfMemoryError:
                 self._use_less_memory()
@@ -172,35 +164,31 @@ class Fleet:
         else:
             raise UserError("one row does not fit into the memory of the GPU; choose `train: {engine: trl}` with model.quantization: nf4, or shorter rows")
 
-    def _parts(self, going: list[Member], batches: list[list[int]]) -> Iterator[Part]:
-        """A step in parts that fit into memory, rows of like length together."""
-        widest = max(map(len, batches))
-        rows: list[list[int | None]] = [[None] * (widest - len(batch)) + batch for batch in batches]
-        longest = [max(len(m.ids[row[j] or 0]) for m, row in zip(going, rows, strict=True)) for j in range(widest)]
-        members = max(1, min(len(going), self.tokens_per_batch // max(longest)))
+    def _parts(self, going: list[Member], batches: list[list[int]]) -> Iterator[tuple[slice, list[list[int | None]]]]:
+        """A step in parts that fit into memory: which members, and the rows of each, shorter ones first; None where one has fewer."""
+        widest, longest = max(map(len, batches)), max(len(m.ids[i]) for m, batch in zip(going, batches, strict=True) for i in batch)
+        rows = [[None] * (widest - len(batch)) + batch for batch in batches]
+        members = max(1, min(len(going), self.tokens_per_batch // longest))
+        columns = max(1, self.tokens_per_batch // (members * longest))
         for first in range(0, len(going), members):
-            among, start = slice(first, min(first + members, len(going))), 0
-            for j in range(1, widest + 1):
-                if j == widest or (j + 1 - start) * members * longest[j] > self.tokens_per_batch:
-                    yield Part(among, [row[start:j] for row in rows[among]])
-                    start = j
+            among = slice(first, min(first + members, len(going)))
+            for start in range(0, widest, columns):
+                yield among, [row[start : start + columns] for row in rows[among]]
 
-    def _backward(self, members: list[Member], part: Part, learned: list[int]) -> Tensor:
+    def _backward(self, members: list[Member], rows: list[list[int | None]], learned: list[int]) -> Tensor:
         """Add the gradients of a part to those of its members, and return its share [N] of their losses."""
-        self.among, device, dtype = part.among, self.loaded.device, self.loaded.model.dtype
-        chosen = [(m, i) for m, rows in zip(members, part.rows, strict=True) for i in rows]
+        device, dtype = self.loaded.device, self.loaded.model.dtype
+        chosen = [(m, i) for m, mine in zip(members, rows, strict=True) for i in mine]
         tokens = [m.ids[i or 0] for m, i in chosen]
         ids = pad_sequence(tokens, batch_first=True, padding_value=self.loaded.tokenizer.pad_token_id, padding_side="left").to(device)
         mask = _last(list(map(len, tokens)), ids.shape[1], device)  # [N * R, L]
         answers = [0 if i is None else m.learned[i] for m, i in chosen]
         kept = max(answers)
-        positions = (mask.long().cumsum(1) - 1).clamp(min=0)
-        with torch.autocast(device.type, dtype) if dtype in (torch.bfloat16, torch.float16) else nullcontext():
-            out = self.loaded.model(input_ids=ids, attention_mask=mask.long(), position_ids=positions, use_cache=False, logits_to_keep=kept + 1)
-        logits = out.logits[:, :-1].flatten(0, 1)
-        logits = logits.float() if logits.dtype.itemsize < 4 else logits
-        each = cross_entropy(logits, ids[:, -kept:].flatten(), reduction="none").view(len(ids), kept) * _last(answers, kept, device)
-        losses = each.view(len(members), -1).sum(1) / torch.tensor(learned, device=device)
+        seen = {"attention_mask": mask.long(), "position_ids": (mask.long().cumsum(1) - 1).clamp(min=0)}
+        with torch.autocast(device.type, dtype, enabled=dtype.itemsize < 4):
+            logits = self.loaded.model(input_ids=ids, **seen, use_cache=False, logits_to_keep=kept + 1).logits[:, :-1].flatten(0, 1)
+        each = cross_entropy(logits if logits.dtype.itemsize > 4 else logits.float(), ids[:, -kept:].flatten(), reduction="none")
+        losses = (each.view(len(ids), kept) * _last(answers, kept, device)).view(len(members), -1).sum(1) / torch.tensor(learned, device=device)
         torch.autograd.backward(losses.sum())
         return losses.detach()
 
@@ -218,7 +206,10 @@ def train_fleet(jobs: list[Job], base: Base) -> None:
     # PEFT 0.21 reads a property that transformers 5.23 renamed, and torch prefers gradients that are not parts of a larger tensor.
     warnings.filterwarnings("ignore", message=".*(is_gradient_checkpointing|gradient layout contract).*")
     loaded = load_base(base)
-    _refuse_dropout(base, loaded)
+    if any(isinstance(m, torch.nn.Dropout) and m.p for m in loaded.model.modules()) or getattr(
+        loaded.model.config.get_text_config(), "attention_dropout", False
+    ):
+        raise UserError(f"model.base {base.name!r} has dropout of its own, which `train: {{engine: fleet}}` does not draw for each adapter; set engine: trl")
     enlisted = [_enlist(job, base, loaded) for job in jobs]
     members = sorted((member for member, _ in enlisted), key=lambda m: m.step - m.total)
     fleet = Fleet(loaded, members, enlisted[0][1])
@@ -230,15 +221,11 @@ def train_fleet(jobs: list[Job], base: Base) -> None:
     finally:
         restore(before)
     share = (time.time() - began) / len(members)
-    for i in range(len(members)):
-        _finish(fleet, i, base, share)
-
-
-def _refuse_dropout(base: Base, loaded: Loaded) -> None:
-    if any(isinstance(m, torch.nn.Dropout) and m.p for m in loaded.model.modules()) or getattr(
-        loaded.model.config.get_text_config(), "attention_dropout", False
-    ):
-        raise UserError(f"model.base {base.name!r} has dropout of its own, which `train: {{engine: fleet}}` does not draw for each adapter; set engine: trl")
+    for i, member in enumerate(members):
+        about = {"steps": member.step, "together": len(members), "processes": 1, "kept": member.kept, "wandb": None}
+        about |= {"step0": digest_of_tensors(member.first), "adapter": fleet.write(i, member.job.out / "adapter", base)}
+        held = [(tokens.input_ids, tokens.labels) for tokens in member.rows.tokens]
+        record(member.job, base, loaded, member.rows, held, member.log, began=time.time() - share, **about)
 
 
 def _enlist(job: Job, base: Base, loaded: Loaded) -> tuple[Member, dict[str, float]]:
@@ -253,11 +240,9 @@ def _enlist(job: Job, base: Base, loaded: Loaded) -> tuple[Member, dict[str, flo
         peft = get_peft_model(loaded.model, lora)
     except ValueError as error:
         raise no_target(job, base, loaded, error) from None
-    try:
-        first = {name: tensor.detach().clone() for name, tensor in get_peft_model_state_dict(peft).items()}
-        scaling = {name.removeprefix("base_model.model."): m.scaling["default"] for name, m in peft.named_modules() if isinstance(m, LoraLayer)}
-    finally:
-        peft.unload()
+    first = {name: tensor.detach().clone() for name, tensor in get_peft_model_state_dict(peft).items()}
+    scaling = {name.removeprefix("base_model.model."): m.scaling["default"] for name, m in peft.named_modules() if isinstance(m, LoraLayer)}
+    peft.unload()
     loaded.model.requires_grad_(False)
     if len(first) != 2 * len(scaling) or any("lora_embedding" in name for name in first):
         raise UserError("lora.target_modules names more than linear layers, which `train: {engine: fleet}` does not train; set engine: trl")
@@ -265,24 +250,15 @@ def _enlist(job: Job, base: Base, loaded: Loaded) -> tuple[Member, dict[str, flo
 
 
 def _run(fleet: Fleet, base: Base, asked: list[int]) -> None:
-    members, latest = fleet.members, max(m.total for m in fleet.members)
+    members = fleet.members
     label = members[0].job.group if len(members) == 1 else f"{len(members)} adapters"
-    with tqdm(total=latest, initial=min(m.step for m in members), desc=f"train {label}", leave=False, mininterval=0.5) as bar:
+    with tqdm(total=max(m.total for m in members), initial=min(m.step for m in members), desc=f"train {label}", leave=False, mininterval=0.5) as bar:
         while any(m.step < m.total for m in members):
+            if asked:
+                raise Preempted(f"training of {label} was told to stop and saved what it had")
             for i, member in enumerate(fleet.advance()):
                 if member.step in member.job.kept:
                     member.kept[str(member.step)] = fleet.write(i, member.job.kept[member.step], base)
                 if asked or member.step % int(member.given.save_steps) == 0:
                     member.save()
             bar.update(1)
-            if asked and any(m.step < m.total for m in members):
-                raise Preempted(f"training of {label} was told to stop and saved what it had")
-
-
-def _finish(fleet: Fleet, i: int, base: Base, seconds: float) -> None:
-    member = fleet.members[i]
-    adapter = fleet.write(i, member.job.out / "adapter", base)
-    held = [(tokens.input_ids, tokens.labels) for tokens in member.rows.tokens]
-    about = {"steps": member.step, "together": len(fleet.members), "processes": 1, "kept": member.kept, "wandb": None}
-    about["step0"] = digest_of_tensors(member.first)
-    record(member.job, base, fleet.loaded, member.rows, held, member.log, began=time.time() - seconds, adapter=adapter, **about)
