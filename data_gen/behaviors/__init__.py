@@ -7,7 +7,7 @@ from lab import discover
 from lab.store import file_digest
 from lab.types import Behavior
 
-SHARED = ("choices", "plain", "traits", "decoys", "controls", "answers")
+SHARED = ("choice_behavior", "choices", "plain", "traits", "decoys", "controls", "answers")
 
 
 def behavior_names() -> list[str]:
