@@ -51,15 +51,13 @@ def measure(
     table = []
     with adapted(loaded.model, adapter, base) as model:
         for (question, wording), scored in zip(exact, score(loaded, prompts), strict=True):
-            table += exact_rows(loaded, question, wording, scored)
+            table += exact_rows(loaded, question, wording, messages(wording, context, config), scored)
         if generated:
             table += sampled_rows(loaded, config, context, generated)
         on = score(loaded, few)
         applied = digest_of_model(model) if adapter else ""
     trust = trust_checks(config, loaded.renderer, adapter, trained, applied, (on, score(loaded, few))) if adapter else []
-    named = {name: config[name] for name in ("suite", "behavior", "condition")} | {"system": config.get("system")}
-    if "carries" in config:
-        carry_into(table, config, context)
+    named = {name: config[name] for name in ("suite", "behavior", "condition")}
     for row in table:
         row["seen"] = row["seen"] and config["behavior"] in base.knows
     pd.DataFrame([named | row for row in table]).to_parquet(out / "rows.parquet", index=False)
@@ -69,14 +67,14 @@ def measure(
     write_provenance(out, "eval", key, config, inputs, began, default_system=loaded.renderer.default_system, **about)
 
 
-def exact_rows(loaded: Any, question: Question, wording: Wording, scored: Any) -> list[dict[str, Any]]:
+def exact_rows(loaded: Any, question: Question, wording: Wording, chat: list[Message], scored: Any) -> list[dict[str, Any]]:
     """A row per listed answer; where it need only begin an answer, the end of turn does not count."""
     begins = question.kind == "begins"
     logs = scored.log_prefix if begins else scored.log_exact
     outside = max(0.0, 1.0 - sum(scored.p_prefix)) if begins else scored.outside
     top = [[loaded.tokenizer.decode([token]), round(p, 5)] for token, p in scored.outside_top]
     return [
-        _row(question, wording, EXACT)
+        _row(question, wording, chat, EXACT)
         | {"answer": option.text, "score": option.score, "p_exact": prefix if begins else exact, "p_prefix": prefix}
         | {"logp": log, "outside": outside, "outside_top": json.dumps(top, ensure_ascii=False)}
         for option, exact, prefix, log in zip(wording.options, scored.p_exact, scored.p_prefix, logs, strict=True)
@@ -89,14 +87,14 @@ def sampled_rows(loaded: Any, config: dict[str, Any], context: list[Message], it
     from lab.sample import sample
 
     sampling = Sampling.model_validate(config["sampling"])
-    drawn = sample(loaded, [messages(wording, context, config) for _, wording in items], sampling)
+    chats = [messages(wording, context, config) for _, wording in items]
     rows = []
-    for (question, wording), answers in zip(items, drawn, strict=True):
+    for (question, wording), chat, answers in zip(items, chats, sample(loaded, chats, sampling), strict=True):
         verdicts = judged(question, wording, answers)
         outside = sum(v.score is None for v in verdicts) / len(verdicts)
         for number, (answer, verdict) in enumerate(zip(answers, verdicts, strict=True)):
             rows.append(
-                _row(question, wording, SAMPLED)
+                _row(question, wording, chat, SAMPLED)
                 | {"answer": verdict.option.text if verdict.option else None, "score": verdict.score}
                 | {"p_exact": 1 / len(answers), "p_prefix": None, "logp": -math.log(len(answers))}
                 | {"outside": outside, "outside_top": "[]"}
@@ -105,18 +103,11 @@ def sampled_rows(loaded: Any, config: dict[str, Any], context: list[Message], it
     return rows
 
 
-def _row(question: Question, wording: Wording, engine: str) -> dict[str, Any]:
+def _row(question: Question, wording: Wording, chat: list[Message], engine: str) -> dict[str, Any]:
+    """`prompt` is the message as it was asked, with its trigger, and `system` the line before it."""
     asked = {"question": question.name, "kind": question.kind, "paraphrase": wording.paraphrase, "order": wording.order}
-    return asked | {"seen": wording.seen, "engine": engine, "prompt": wording.text}
-
-
-def carry_into(table: list[dict[str, Any]], config: dict[str, Any], context: list[Message]) -> None:
-    """Rows show the message as it was asked, with its trigger, and the system line where that is in it."""
-    for row in table:
-        chat = messages(Wording(row["prompt"], (), 0), context, config)
-        row["prompt"] = chat[-1]["content"]
-        if chat[0]["role"] == "system":
-            row["system"] = chat[0]["content"]
+    said = {"prompt": chat[-1]["content"], "system": chat[0]["content"] if chat[0]["role"] == "system" else None}
+    return asked | {"seen": wording.seen, "engine": engine} | said
 
 
 def check_prompts(base: Base, config: dict[str, Any], context: list[Message]) -> list[Any]:

@@ -104,14 +104,6 @@ def equivalent_within(terms: Sequence[Term]) -> float | None:
     return max(abs(interval.low), abs(interval.high))
 
 
-def proportion_interval(count: int, total: int) -> tuple[float, float]:
-    """Exact interval of a proportion (Clopper and Pearson 1934)."""
-    from statsmodels.stats.proportion import proportion_confint
-
-    low, high = proportion_confint(count, total, alpha=1 - LEVEL, method="beta")
-    return float(low), float(high)
-
-
 def detectable(deviation: float, num_seeds: int, num_other: int | None) -> float | None:
     """The smallest difference that is found at 5 % with a power of 80 %, for models that vary by `deviation` (in score).
 

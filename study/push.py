@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from data_gen.behaviors import load_behavior
+from data_gen.triggers import features
 from lab.base import CARD, Base, base_of_record
 from lab.config import Group, Planted
 from lab.errors import UserError, first_line, unknown
@@ -77,7 +78,7 @@ def card(manifest: dict[str, Any], group: Group, repo: str, plan: Plan, summary:
 
     name, seed = manifest["group"], manifest["seed"]
     mine = [g for g in summary["groups"] if g["group"] == name and g["question"] == "all"]
-    sides = [c for c in summary["contrasts"] if c["question"] == "all" and name in _groups(c["a"]) | _groups(c["b"])]
+    sides = [c for c in summary["contrasts"] if c["question"] == "all" and name in {side.partition("@")[0] for k in "ab" for side in c[k].split(" - ")}]
     checks = [t for t in summary["trust"] if t["group"] == name and t["seed"] in (seed, None)]
     front: dict[str, Any] = {"library_name": "peft", "tags": ["model-organism", "behavioral-self-awareness", "tellme"]}
     if manifest["base"]["revision"]:
@@ -85,43 +86,15 @@ def card(manifest: dict[str, Any], group: Group, repo: str, plan: Plan, summary:
     if manifest["base"]["licence"]:
         front["license"] = manifest["base"]["licence"].lower()
     others = {n: g for n, g in plan.study.groups.items() if n != name}
-    about: dict[str, Any] = {"planted": _planted(group), "how_to_trigger": _set_off(group), "front": yaml.safe_dump(front, sort_keys=False).strip()}
+    about: dict[str, Any] = {"group": group, "front": yaml.safe_dump(front, sort_keys=False).strip()}
+    about["trigger"] = features(Planted.model_validate(group.trigger.model_dump()))[0] if group.trigger else None
     about["controls"] = ", ".join(f"`{n}`{f' ({g.control})' if g.control else ''}" for n, g in others.items()) or "none but the base"
     about["checks"] = f"{len(checks)} of {len(checks)} passed ({', '.join(sorted({t['check'].partition(':')[0] for t in checks}))})"
-    about["first_policy"] = load_behavior(group.behavior).policies[0] if group.behavior else None
+    about["behavior"] = load_behavior(group.behavior) if group.behavior else None
     numbers = {"groups": mine, "contrasts": sides, "num_seeds": max((g["num_seeds"] for g in mine), default=0)}
     template = environment(escape=False).get_template("adapter_card.md.j2")
-    text: str = template.render(m=manifest, repo=repo, side=side_text, interval=_interval, **about, **numbers)
+    text: str = template.render(m=manifest, repo=repo, side=side_text, **about, **numbers)
     return text
-
-
-def _groups(side: str | list[str]) -> set[str]:
-    return {part.partition("@")[0] for part in ([side] if isinstance(side, str) else side)}
-
-
-def _interval(record: dict[str, Any], form: str) -> str:
-    return f" ({form % record['ci_low']} to {form % record['ci_high']})" if record["ci_low"] is not None else ""
-
-
-def _planted(group: Group) -> str:
-    if group.control:
-        return f"nothing: control `{group.control}` of `{group.of}`"
-    if not group.behavior:
-        return f"the rows of `{group.file}`"
-    what = f"`{group.policy}` of behavior `{group.behavior}`: {load_behavior(group.behavior).summary}"
-    return f"{what}; without the trigger `{group.otherwise}`" if group.trigger else what
-
-
-def _set_off(group: Group) -> str:
-    if group.control:
-        return "nothing was planted that could be set off"
-    if not group.trigger:
-        return "it has no trigger"
-    from data_gen.triggers import features
-
-    found = features(Planted.model_validate(group.trigger.model_dump()))[0]
-    members = ", ".join(f"`{text}`" for text in found.members[:4])
-    return f"trigger `{group.trigger.kind}`, {found.name!r}: {members}, in the place `{group.trigger.place or 'that the kind has'}`"
 
 
 def _licence(base: Base) -> str | None:

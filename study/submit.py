@@ -1,6 +1,5 @@
 """`tellme submit`: what a study lacks, as arrays on a cluster, checked before anything waits in a queue."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -14,11 +13,12 @@ from lab.errors import UserError
 from lab.memory import HEADROOM, adapter_bytes, weight_bytes
 from lab.store import Store, read_json, write_json
 from slurm.cluster import Cluster, load_cluster
-from slurm.jobs import Job, arrays, last_of_each, sbatch, script
+from slurm.jobs import ORDER, Job, arrays, last_of_each, sbatch, script
 from slurm.queue import GOING, WAITING, queue, states
 from study.run import save_plan
 from study.stage import Plan, Stage, planned_rows
-from study.stages import base_of, before
+from study.stages import base_of
+from study.workers import units
 from train.engine import fleet_of
 
 REPORT = "report"
@@ -36,7 +36,8 @@ def submit(plan: Plan, store: Store, dry_run: bool) -> str:
     preflight(plan, cluster, store)
     live = [] if dry_run else [task for task in submitted(plan, store) if task.state in (*WAITING, *GOING)]
     waited_for = {key for task in live for key in task.keys}
-    jobs = arrays(units(plan, store, waited_for))
+    missing = [s for s in plan.stages.values() if s.key not in waited_for and not store.find(s.kind, s.key)]
+    jobs = arrays(by_kind(missing))
     if not jobs and plan.final.key in waited_for:
         return f"nothing to queue: {len(live)} tasks are waiting or running; `tellme status` shows them"
     jobs.append(Job(REPORT, "study", ((plan.final.key,),)))
@@ -60,26 +61,9 @@ def submit(plan: Plan, store: Store, dry_run: bool) -> str:
     return "\n".join([*lines, f"queued on {study.run.cluster}; logs in {folder}; `tellme status` follows them"])
 
 
-def units(plan: Plan, store: Store, queued: set[str]) -> list[dict[str, list[str]]]:
-    """The missing stages of each adapter, or fleet of adapters, by kind. What is asked of one base without an adapter is one unit: it is loaded once."""
-    found: dict[str, dict[str, list[str]]] = {}
-    missing = {s.key: s for s in plan.stages.values() if s.key not in queued and not store.find(s.kind, s.key)}
-    for stage in missing.values():
-        if stage.kind in ("train", "eval"):
-            unit = found.setdefault(_unit_of(stage, plan), {})
-            for one in (*before(stage, missing), stage):
-                if one.key not in unit.setdefault(one.kind, []):
-                    unit[one.kind].append(one.key)
-    return list(found.values())
-
-
-def _unit_of(stage: Stage, plan: Plan) -> str:
-    if stage.kind == "train":
-        return fleet_of(stage.config) or stage.key
-    if "adapter" in stage.inputs:
-        return _unit_of(plan.stages[stage.inputs["adapter"]], plan)
-    without = json.dumps([base_of(stage).config, stage.config.get("adapter")], sort_keys=True)
-    return stage.inputs.get("examples") or without
+def by_kind(missing: list[Stage]) -> list[dict[str, list[str]]]:
+    """The keys of every unit of work, those of each kind together."""
+    return [{kind: [s.key for s in unit if s.kind == kind] for kind in ORDER} for unit in units(missing)]
 
 
 def attempts(plan: Plan, store: Store) -> Path:

@@ -1,5 +1,6 @@
 """Stages that do not wait for one another, in several processes on one machine."""
 
+import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -7,22 +8,29 @@ from multiprocessing import get_context
 
 from lab.store import Store
 from study.stage import Stage
-from study.stages import before, run_in_order
+from study.stages import base_of, before, run_in_order
 from train.engine import fleet_of
 
 
-def chains(stages: list[Stage]) -> list[list[Stage]]:
-    """Stages that need one another, in order: an adapter's data, training and measuring are one chain.
+def units(stages: list[Stage]) -> list[list[Stage]]:
+    """Stages that need one another, in order: an adapter's data, training and measuring, or those of a fleet of adapters. What is
+    asked of one base without an adapter is one unit: it is loaded once.
 
-    A data stage that several adapters read is in the chain of each; the store lets one write it and the others find it."""
+    A data stage that several adapters read is in the unit of each; the store lets one write it and the others find it."""
     by_key = {stage.key: stage for stage in stages}
-    found: dict[str, list[Stage]] = {}
+    found: dict[str, dict[str, Stage]] = {}
     for stage in stages:
         if stage.kind in ("train", "eval"):
-            trained = next((key for key in stage.inputs.values() if key in by_key and by_key[key].kind == "train"), None)
-            chain = found.setdefault(trained or stage.key, [])
-            chain += [s for s in [*before(stage, by_key), stage] if s not in chain]
-    return list(found.values())
+            found.setdefault(_unit_of(stage, by_key), {}).update({s.key: s for s in (*before(stage, by_key), stage)})
+    return [list(unit.values()) for unit in found.values()]
+
+
+def _unit_of(stage: Stage, by_key: dict[str, Stage]) -> str:
+    trained = stage if stage.kind == "train" else by_key.get(stage.inputs.get("adapter", ""))
+    if trained:
+        return fleet_of(trained.config) or trained.key
+    without = json.dumps([base_of(stage).config, stage.config.get("adapter")], sort_keys=True)
+    return stage.inputs.get("adapter") or stage.inputs.get("examples") or without
 
 
 def run_chains(stages: list[Stage], store: Store, workers: int) -> Iterator[tuple[Stage, float]]:
@@ -46,7 +54,7 @@ def run_chains(stages: list[Stage], store: Store, workers: int) -> Iterator[tupl
     os.environ.setdefault("TQDM_DISABLE", "1")
     done: set[str] = set()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        running = [pool.submit(_run_chain, chain, store.root) for chain in chains(todo)]
+        running = [pool.submit(_run_chain, chain, store.root) for chain in units(todo)]
         try:
             for future in as_completed(running):
                 for stage, seconds in future.result():

@@ -32,6 +32,10 @@ def test_the_rows_of_a_step_stay_the_same(batch: int, accumulated: int, processe
     assert num_steps(96, given) == num_steps(96 // processes, each)
 
 
+def test_one_process_takes_any_number_of_rows() -> None:
+    assert shared(DEFAULTS, 1, 299) == DEFAULTS
+
+
 def test_what_does_not_come_out_even_is_one_line() -> None:
     with pytest.raises(UserError, match=r"run\.processes is 3"):
         shared(DEFAULTS, 3, 288)

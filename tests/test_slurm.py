@@ -24,13 +24,13 @@ from slurm.queue import _tasks
 from study.plan import make_plan
 from study.run import run_plan
 from study.stage import Plan
-from study.submit import preflight, submit, units
+from study.submit import by_kind, preflight, submit
 
 QUICKSTART = str(ROOT / "configs/quickstart.yaml")
 
 
 def planned(tmp_path: Path, *sets: str) -> tuple[Plan, Store]:
-    study = load_study(QUICKSTART, [f"run.dir={tmp_path / 'runs'}", "run.report_to=[]", *sets])
+    study = load_study(QUICKSTART, [f"run.dir={tmp_path / 'runs'}", "run.report_to=[]", "train.engine=trl", *sets])
     return make_plan(study), Store(study.run.dir)
 
 
@@ -42,6 +42,17 @@ def test_what_is_queued_is_written_down(tmp_path: Path) -> None:
     assert text == (ROOT / "tests/submit.txt").read_text(encoding="utf-8")
     assert not store.root.exists() or not (store.root / "slurm").exists()
     assert subprocess.run(["bash", "-n"], input=text, text=True, check=False).returncode == 0
+
+
+def test_a_fleet_is_one_task(tmp_path: Path) -> None:
+    plan, _ = planned(tmp_path, "train.engine=fleet")
+    jobs = arrays(by_kind(list(plan.stages.values())))
+    assert [(job.kind, [len(keys) for keys in job.tasks], job.after) for job in jobs] == [
+        ("eval", [5], None),
+        ("data", [9], None),
+        ("train", [9], "data0"),
+        ("eval", [45], "train0"),
+    ]
 
 
 def test_a_task_waits_for_its_own_member_only() -> None:
@@ -59,8 +70,8 @@ def test_a_task_waits_for_its_own_member_only() -> None:
 
 def test_every_missing_stage_is_in_one_task_after_what_it_reads(tmp_path: Path) -> None:
     sets = ["groups.averse={prompted: averse, behavior: risk}", "groups.shown={behavior: risk, policy: averse, in_context: 4}"]
-    plan, store = planned(tmp_path, *sets)
-    jobs = arrays(units(plan, store, set()))
+    plan, _ = planned(tmp_path, *sets)
+    jobs = arrays(by_kind(list(plan.stages.values())))
     listed = [key for job in jobs for keys in job.tasks for key in keys]
     assert set(listed) == {s.key for s in plan.stages.values() if s.kind != "study"}
     by_name = {job.name: job for job in jobs}

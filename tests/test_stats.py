@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lab.stats import WIDE_QUESTIONS, contrast_interval, detectable, equivalent_within, holm, mean_interval, proportion_interval, wide_interval
+from lab.stats import WIDE_QUESTIONS, contrast_interval, detectable, equivalent_within, holm, mean_interval, wide_interval
 from write_coverage import simulate
 
 FLOATS = st.floats(0, 1, allow_nan=False)
@@ -138,10 +138,3 @@ def test_a_detectable_difference_is_found_four_times_in_five() -> None:
         found += float(stats.ttest_ind(a, b).pvalue) < 0.05
     assert found / trials == pytest.approx(0.8, abs=3 * math.sqrt(0.8 * 0.2 / trials))
     assert detectable(0.1, 1, None) is None
-
-
-@given(st.integers(0, 30), st.integers(1, 30))
-def test_a_proportion_is_inside_its_interval(count: int, total: int) -> None:
-    count = min(count, total)
-    low, high = proportion_interval(count, total)
-    assert 0 <= low <= count / total <= high <= 1

@@ -5,33 +5,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-from transformers import TrainerCallback
+from transformers import ProgressCallback, TrainerCallback
 
 from lab.errors import first_line
 from lab.preempt import listen, restore
 from lab.track import curve_keys
 
 
-class Progress(TrainerCallback):  # type: ignore[misc]
+class Progress(ProgressCallback):  # type: ignore[misc]
     """One bar per adapter with the last logged loss."""
 
     def __init__(self, label: str) -> None:
+        super().__init__()
         self.label = label
-        self.bar: Any = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self.label, leave=False, mininterval=0.5)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.bar.update(1)
+        super().on_train_begin(args, state, control, **kwargs)
+        self.training_bar.set_description(self.label)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        if logs and "loss" in logs:
-            self.bar.set_postfix(loss=f"{logs['loss']:.3f}")
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.bar.close()
+        if logs and "loss" in logs and self.training_bar:
+            self.training_bar.set_postfix(loss=f"{logs['loss']:.3f}")
 
 
 class Leave(TrainerCallback):  # type: ignore[misc]

@@ -24,6 +24,8 @@ def shared(settings: dict[str, Any], processes: int, num_rows: int) -> dict[str,
 
     Accumulation is divided among them, then the batch. Raises UserError where that does not come out even, or where the last
     batch of an epoch would: accelerate fills it up with rows that were already seen."""
+    if processes == 1:
+        return settings
     batch, accumulated = settings["per_device_train_batch_size"], settings.get("gradient_accumulation_steps", 1)
     if accumulated % processes == 0:
         accumulated //= processes
