@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,18 +72,24 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
     write_provenance(out, "study", stage.key, stage.how["written"], sorted(stage.inputs.values()), began, wandb=link)
 
 
-def gather(stage: Stage, store: Store) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    tables, trust = [], []
+def measured(stage: Stage, store: Store) -> Iterator[tuple[dict[str, Any], Path, dict[str, Any]]]:
+    """Every cell of a study with the folder of its measurement and the provenance of that."""
     for cell in stage.config["cells"]:
         folder = store.find("eval", cell["key"])
         assert folder, cell
+        yield cell, folder, read_json(folder / "provenance.json")
+
+
+def gather(stage: Stage, store: Store) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    tables, trust = [], []
+    for cell, folder, made in measured(stage, store):
         table = pd.read_parquet(folder / "rows.parquet")
         table.insert(0, "step", pd.Series([cell["step"]] * len(table), dtype="Int64"))
         table.insert(0, "seed", pd.Series([cell["seed"]] * len(table), dtype="Int64"))
         table.insert(0, "group", cell["group"])
         tables.append(table.assign(eval_key=cell["key"]))
         checks = read_json(folder / "trust.json")
-        adapter = _train_folder(folder, store)
+        adapter = _train_folder(made, store)
         if adapter:
             checks += read_json(adapter / "trust.json")
         trust += [{"group": cell["group"], "seed": cell["seed"], **check} for check in checks]
@@ -91,20 +98,14 @@ def gather(stage: Stage, store: Store) -> tuple[pd.DataFrame, list[dict[str, Any
     return pd.concat(tables, ignore_index=True), list(distinct.values())
 
 
-def _train_folder(eval_folder: Path, store: Store) -> Path | None:
-    inputs = read_json(eval_folder / "provenance.json")["inputs"]
-    return next((f for f in (store.find("train", key) for key in inputs) if f), None)
+def _train_folder(made: dict[str, Any], store: Store) -> Path | None:
+    return next((f for f in (store.find("train", key) for key in made["inputs"]) if f), None)
 
 
 def adapters(stage: Stage, store: Store) -> dict[tuple[str, int], Path]:
     """The train folder of each group and seed."""
-    found = {}
-    for cell in stage.config["cells"]:
-        folder = store.find("eval", cell["key"])
-        adapter = _train_folder(folder, store) if folder else None
-        if adapter:
-            found[cell["group"], cell["seed"]] = adapter
-    return found
+    found = {(cell["group"], cell["seed"]): _train_folder(made, store) for cell, _, made in measured(stage, store)}
+    return {at: folder for at, folder in found.items() if folder}
 
 
 def _starts(stage: Stage, store: Store) -> list[dict[str, Any]]:
@@ -159,10 +160,7 @@ def render(
 def bases(stage: Stage, store: Store) -> list[dict[str, Any]]:
     """Every base with the settings it was loaded with, and the first prompt that it was asked."""
     found: dict[str, dict[str, Any]] = {}
-    for cell in stage.config["cells"]:
-        folder = store.find("eval", cell["key"])
-        assert folder, cell
-        made = read_json(folder / "provenance.json")
+    for _, _, made in measured(stage, store):
         config = made["config"]
         settings = {k: config[k] for k in ("dtype", *Model.model_fields) if k in config and k != "base"}
         shown = {"settings": settings, "default_system": made["default_system"], "prompt": made["first_prompt"]}
@@ -173,10 +171,7 @@ def bases(stage: Stage, store: Store) -> list[dict[str, Any]]:
 def baselines(stage: Stage, store: Store) -> dict[str, str]:
     """The group that is the base of each group: `base`, or a `{model: ID}` group, where that is the same model as loaded."""
     loaded: dict[str, str] = {}
-    for cell in stage.config["cells"]:
-        folder = store.find("eval", cell["key"])
-        assert folder, cell
-        made = read_json(folder / "provenance.json")
+    for cell, _, made in measured(stage, store):
         config = {k: v for k, v in made["config"].items() if k in ("dtype", *Model.model_fields)}
         loaded.setdefault(cell["group"], json.dumps(config, sort_keys=True))
     written = stage.how["written"]["groups"]

@@ -43,7 +43,10 @@ def planned(*sets: str) -> Plan:
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Jobs:
     """Two adapters whose rates, schedules and numbers of steps and rows differ; 30 rows leave a batch of 2 at the end of an epoch."""
     store = Store(tmp_path_factory.mktemp("store"))
-    plan = planned("sft={max_steps: 20, learning_rate: 3.0e-3, logging_steps: 1}", "groups.averse.sft={max_steps: 13, learning_rate: 1.0e-3, lr_scheduler_type: cosine, logging_steps: 1}")
+    plan = planned(
+        "sft={max_steps: 20, learning_rate: 3.0e-3, logging_steps: 1}",
+        "groups.averse.sft={max_steps: 13, learning_rate: 1.0e-3, lr_scheduler_type: cosine, logging_steps: 1}",
+    )
     trains = [s for s in plan.stages.values() if s.kind == "train"]
     rows = [run_stage(plan.stages[s.inputs["data"]], store) / "rows.jsonl" for s in trains]
 

@@ -22,7 +22,7 @@ from lab.base import Base
 from lab.errors import UserError
 from lab.model import Loaded, load_base
 from lab.preempt import Preempted, listen, restore
-from train.job import Job, Rows, lora_config, no_target, num_steps, read_rows, record, refused
+from train.job import Job, Rows, num_steps, one_line_refusal, read_rows, record
 
 TOKENS_PER_BATCH = 8_192
 CHECKPOINT = "fleet.pt"
@@ -36,10 +36,7 @@ class Member:
 
         self.job, self.rows, self.first, self.lora = job, rows, first, lora
         given = {name: value for name, value in job.config["sft"].items() if name not in ("max_length", "activation_checkpointing")}
-        try:
-            self.given = TrainingArguments(output_dir=str(job.out), report_to=[], use_cpu=True, **given)
-        except (ValueError, TypeError) as error:
-            raise refused(error) from None
+        self.given = TrainingArguments(output_dir=str(job.out), report_to=[], use_cpu=True, **given)
         self.ids = [torch.tensor(tokens.input_ids) for tokens in rows.tokens]
         self.learned = [len(tokens.answer) + len(tokens.end) for tokens in rows.tokens]
         self.per_step = self.given.per_device_train_batch_size * self.given.gradient_accumulation_steps
@@ -230,23 +227,23 @@ def train_fleet(jobs: list[Job], base: Base) -> None:
 
 def _enlist(job: Job, base: Base, loaded: Loaded) -> tuple[Member, dict[str, float]]:
     """A member with the weights that TRL would begin with, and the scaling of every layer that gets an adapter."""
-    from peft import get_peft_model, get_peft_model_state_dict
+    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
     from peft.tuners.lora import LoraLayer
     from transformers import set_seed
 
-    rows, lora = read_rows(job, loaded), lora_config(job)
+    rows = read_rows(job, loaded)
     set_seed(job.config["stream"])
-    try:
+    with one_line_refusal(job, base, loaded):
+        lora = LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
         peft = get_peft_model(loaded.model, lora)
-    except ValueError as error:
-        raise no_target(job, base, loaded, error) from None
     first = {name: tensor.detach().clone() for name, tensor in get_peft_model_state_dict(peft).items()}
     scaling = {name.removeprefix("base_model.model."): m.scaling["default"] for name, m in peft.named_modules() if isinstance(m, LoraLayer)}
     peft.unload()
     loaded.model.requires_grad_(False)
     if len(first) != 2 * len(scaling) or any("lora_embedding" in name for name in first):
         raise UserError("lora.target_modules names more than linear layers, which `train: {engine: fleet}` does not train; set engine: trl")
-    return Member(job, rows, first, lora), scaling
+    with one_line_refusal(job, base, loaded):
+        return Member(job, rows, first, lora), scaling
 
 
 def _run(fleet: Fleet, base: Base, asked: list[int]) -> None:

@@ -3,7 +3,8 @@
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,27 +70,20 @@ def read_rows(job: Job, loaded: Any) -> Rows:
     return Rows(chats, rendered)
 
 
-def lora_config(job: Job) -> Any:
-    from peft import LoraConfig
-
-    try:
-        return LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
-    except (ValueError, TypeError, ImportError) as error:
-        raise refused(error) from None
-
-
-def refused(error: Exception) -> UserError:
-    return UserError(f"lora or sft settings were refused by PEFT or TRL: {first_line(error)}")
-
-
-def no_target(job: Job, base: Base, loaded: Any, error: Exception) -> UserError:
-    """What PEFT or TRL said when the adapter was put on; where no module is named so, with the names there are."""
+@contextmanager
+def one_line_refusal(job: Job, base: Base, loaded: Any) -> Iterator[None]:
+    """What PEFT or TRL say of the settings, as one line; where no module is named so, with the names there are."""
     from torch.nn import Linear
 
-    if "arget modules" not in str(error) and "target_modules" not in str(error):
-        return UserError(f"TRL refused these settings: {first_line(error)}")
+    try:
+        yield
+        return
+    except (ValueError, TypeError, ImportError) as error:
+        said, reason = str(error), first_line(error)
+    if "arget modules" not in said and "target_modules" not in said:
+        raise UserError(f"lora or sft settings were refused by PEFT or TRL: {reason}")
     linear = sorted({name.rpartition(".")[2] for name, module in loaded.model.named_modules() if isinstance(module, Linear)})
-    return UserError(
+    raise UserError(
         f"lora.target_modules {job.config['lora'].get('target_modules')!r} match nothing in {base.name}; allowed: all-linear, or some of {', '.join(linear)}"
     )
 

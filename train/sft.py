@@ -13,7 +13,7 @@ from lab.base import Base
 from lab.errors import UserError
 from lab.preempt import Preempted
 from lab.track import PROJECT, live_run, run_id
-from train.job import Job, Rows, lora_config, no_target, read_rows, record, refused
+from train.job import Job, Rows, one_line_refusal, read_rows, record
 
 STOP = "stop"
 """File in the stage's folder by which a launcher tells several processes to save and leave."""
@@ -85,25 +85,23 @@ def train(job: Job, base: Base) -> None:
 
 def _trainer(job: Job, base: Base, loaded: Any, rows: Rows) -> Any:
     from datasets import Dataset
+    from peft import LoraConfig
     from transformers import PrinterCallback, set_seed
     from trl import SFTConfig, SFTTrainer
 
     from train.progress import Progress
 
     on_cpu, stream = loaded.device.type == "cpu", job.config["stream"]
-    lora = lora_config(job)
-    try:
+    with one_line_refusal(job, base, loaded):
+        lora = LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
         places = {"output_dir": str(job.out / "checkpoints"), "report_to": [], "disable_tqdm": True, "save_strategy": "steps", "save_total_limit": 2}
         places["ddp_find_unused_parameters"] = False
         device = {"use_cpu": on_cpu, "bf16": base.dtype == "bfloat16" and not on_cpu, "fp16": base.dtype == "float16" and not on_cpu}
         settings = shared(job.config["sft"], int(os.environ.get("WORLD_SIZE", "1")), len(rows.tokens))
         arguments = SFTConfig(seed=stream, data_seed=stream, **places, **device, **settings)
-    except (ValueError, TypeError, ImportError) as error:
-        raise refused(error) from None
-    # One process trains on one device: torch's DataParallel would multiply the batch by the GPUs it sees.
-    arguments._n_gpu = min(1, arguments.n_gpu)
-    set_seed(stream)
-    try:
+        # One process trains on one device: torch's DataParallel would multiply the batch by the GPUs it sees.
+        arguments._n_gpu = min(1, arguments.n_gpu)
+        set_seed(stream)
         trainer = SFTTrainer(
             model=loaded.model,
             args=arguments,
@@ -112,8 +110,6 @@ def _trainer(job: Job, base: Base, loaded: Any, rows: Rows) -> Any:
             peft_config=lora,
             callbacks=[Progress(f"train {job.group}")] if arguments.process_index == 0 else [],
         )
-    except ValueError as error:
-        raise no_target(job, base, loaded, error) from None
     trainer.remove_callback(PrinterCallback)
     return trainer
 
