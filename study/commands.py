@@ -10,11 +10,10 @@ from lab.errors import UserError, first_line
 from lab.preempt import listen
 from lab.read_study import load_study
 from lab.store import Store, read_json
-from lab.trust import means
 from study.plan import make_plan
 from study.run import load_stage, run_plan
 from study.stage import Plan
-from study.table import contrast_table, validity_lines
+from study.table import text
 
 LOG_LINES = 3
 
@@ -38,11 +37,9 @@ def report(options: argparse.Namespace) -> None:
         _print_result(folders[0])
         return
     from study.compare import compare
-    from study.table import comparison_text
 
     folder = compare(folders)
-    print(comparison_text(read_json(folder / "compare.json")))
-    print(f"report: {folder / 'compare.html'}")
+    print(text("comparison", found=read_json(folder / "compare.json"), folder=folder))
 
 
 def _finished(config: str, sets: Sequence[str]) -> Path:
@@ -61,11 +58,7 @@ def _finished(config: str, sets: Sequence[str]) -> Path:
 
 
 def _print_result(folder: Path) -> None:
-    for failed in (t for t in read_json(folder / "summary.json")["trust"] if not t["passed"]):
-        print(f"NOT TO BE TRUSTED: {failed['check']} failed for {failed['group']}, seed {failed['seed']}: it must hold that {means(failed)}")
-    summary = read_json(folder / "summary.json")
-    print("\n".join(part for part in (contrast_table(summary), validity_lines(summary)) if part))
-    print(f"report: {folder / 'report.html'}")
+    print(text("results", found=read_json(folder / "summary.json"), folder=folder))
 
 
 def plan(options: argparse.Namespace) -> None:
@@ -195,11 +188,9 @@ def list(options: argparse.Namespace) -> None:
 
 def calibrate(options: argparse.Namespace) -> None:
     from study.calibrate import calibrate as calibrate_lab
-    from study.table import calibration_text
 
     folder = calibrate_lab(options.quick, options.sets)
-    print(calibration_text(read_json(folder / "calibration.json")))
-    print(f"report: {folder / 'report.html'}")
+    print(text("calibration", found=read_json(folder / "calibration.json"), folder=folder))
 
 
 def reference(options: argparse.Namespace) -> None:

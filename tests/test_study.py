@@ -15,7 +15,7 @@ from study.cli import main
 from study.run import run_plan
 from study.stage import Plan
 from study.summary import per_question, per_wording
-from study.table import contrast_table
+from study.table import text as printed
 
 COLUMNS = "group seed suite behavior question kind paraphrase order seen condition answer score p_exact p_prefix outside engine prompt".split()
 
@@ -81,7 +81,7 @@ def test_the_report_is_one_file_that_asks_for_nothing(finished: tuple[Plan, Stor
 
 
 def test_the_table_and_the_commands(finished: tuple[Plan, Store, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    text = contrast_table(read_json(finished[2] / "summary.json"))
+    text = printed("results", found=read_json(finished[2] / "summary.json"), folder=finished[2])
     assert "seeking - averse" in text
     assert "primary" in text
     assert main(["report", str(finished[2])]) == 0
