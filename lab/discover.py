@@ -5,10 +5,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import yaml
+
 from lab.errors import unknown
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout that is running."""
+
+
+def beside(module: str) -> Any:
+    """What the YAML beside a module, given as its `__file__`, holds."""
+    return yaml.safe_load(Path(module).with_suffix(".yaml").read_text(encoding="utf-8"))
 
 
 def names(package: ModuleType) -> list[str]:
