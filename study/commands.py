@@ -28,18 +28,16 @@ def _planned(options: argparse.Namespace, online: bool = False) -> tuple[Plan, S
 
 def run(options: argparse.Namespace) -> None:
     plan, store = _planned(options, online=True)
-    _print_result(run_plan(plan, store, options.allow_untrusted))
+    _print("results", run_plan(plan, store, options.allow_untrusted))
 
 
 def report(options: argparse.Namespace) -> None:
     folders = [_finished(config, options.sets) for config in options.configs]
     if len(folders) == 1:
-        _print_result(folders[0])
-        return
+        return _print("results", folders[0])
     from study.compare import compare
 
-    folder = compare(folders)
-    print(text("comparison", found=read_json(folder / "compare.json"), folder=folder))
+    return _print("comparison", compare(folders), "compare.json")
 
 
 def _finished(config: str, sets: Sequence[str]) -> Path:
@@ -57,8 +55,8 @@ def _finished(config: str, sets: Sequence[str]) -> Path:
     return done
 
 
-def _print_result(folder: Path) -> None:
-    print(text("results", found=read_json(folder / "summary.json"), folder=folder))
+def _print(name: str, folder: Path, file: str = "summary.json") -> None:
+    print(text(name, found=read_json(folder / file), folder=folder))
 
 
 def plan(options: argparse.Namespace) -> None:
@@ -69,28 +67,12 @@ def plan(options: argparse.Namespace) -> None:
     made, store = _planned(options)
     kinds = [s.kind for s in made.stages.values()]
     bases = {s.how["base"]["name"]: s.how["base"] for s in made.stages.values() if "base" in s.how}
-    print(f"study {made.study.study}, key {made.final.key}{' (provisional)' if made.provisional else ''}, store {store.root}")
-    for name, base in bases.items():
-        print(f"base {name}: {base['identity']}, {base['dtype']}, {base['style']} prompts")
-        weights = weight_bytes(base_of_record(base))
-        if weights is not None:
-            print(f"  weights {weights / 1e9:.3g} GB in memory")
-        if base["provisional"]:
-            print("  not on this machine: keys are provisional until its commit is known, tokens are estimated")
-    print("stages: " + ", ".join(f"{kinds.count(k)} {k}" for k in ("data", "train", "eval", "study") if k in kinds))
-    print(f"{'adapter':<36} {'rows':>7} {'steps':>7} {'tokens':>10}  key")
-    listed = costs(made)
-    for cost in listed:
-        print(f"{cost['group']:<36} {cost['rows']:>7} {cost['steps']:>7} {cost['tokens']:>10}  {cost['key']}")
-    print(f"in all: {sum(c['steps'] for c in listed)} optimizer steps, {sum(c['tokens'] for c in listed)} tokens")
-    for found in detectable_effects(made):
-        effects = " / ".join("-" if e is None else f"{e:.2f}" for e in found["effects"])
-        spread = " / ".join(map(str, SEED_DEVIATIONS))
-        print(f"{found['contrast']}, {found['seeds']} seeds: found with 80 % power from a difference of {effects} on, for models that vary by {spread}")
+    weights = {name: weight_bytes(base_of_record(base)) for name, base in bases.items()}
+    about = {"costs": (listed := costs(made)), "effects": detectable_effects(made), "spread": SEED_DEVIATIONS}
+    print(text("plan", plan=made, store=store, kinds=kinds, bases=bases, weights=weights, **about))
     if any(c["few"] for c in listed):
-        print(
-            f"warning: fewer than {FEW_STEPS} optimizer steps per adapter; published replications on large models found no self-report there", file=sys.stderr
-        )
+        warning = f"warning: fewer than {FEW_STEPS} optimizer steps per adapter; published replications on large models found no self-report there"
+        print(warning, file=sys.stderr)
 
 
 def status(options: argparse.Namespace) -> None:
@@ -169,28 +151,17 @@ def list(options: argparse.Namespace) -> None:
     from eval.suites import load_suite, suite_names
     from lab.base import reference_names
 
-    print("behaviors (data_gen/behaviors/)")
-    for name in behavior_names():
-        behavior = load_behavior(name)
-        print(f"  {name:<16} {' / '.join(behavior.policies):<28} {behavior.summary}")
-    print("triggers (data_gen/triggers/)")
-    for name in trigger_names():
-        trigger = load_trigger(name)
-        print(f"  {name:<16} {trigger.summary}; text: {trigger.example!r}")
-    print("suites (eval/suites/)")
-    for name in suite_names():
-        print(f"  {name:<16} {load_suite(name).summary}")
-    print("reference models (reference/)")
-    for name in reference_names():
-        card = read_json(Path(str(find_path(name))) / "tellme.json")
-        print(f"  {name:<24} link {card['rho']:+g}, {card['parameters'] / 1e6:.1f}M parameters")
+    behaviors, triggers, suites = (
+        {name: load(name) for name in found()} for found, load in ((behavior_names, load_behavior), (trigger_names, load_trigger), (suite_names, load_suite))
+    )
+    cards = {name: read_json(Path(str(find_path(name))) / "tellme.json") for name in reference_names()}
+    print(text("list", behaviors=behaviors, triggers=triggers, suites=suites, cards=cards))
 
 
 def calibrate(options: argparse.Namespace) -> None:
     from study.calibrate import calibrate as calibrate_lab
 
-    folder = calibrate_lab(options.quick, options.sets)
-    print(text("calibration", found=read_json(folder / "calibration.json"), folder=folder))
+    _print("calibration", calibrate_lab(options.quick, options.sets), "calibration.json")
 
 
 def reference(options: argparse.Namespace) -> None:
