@@ -2,23 +2,21 @@
 
 from dataclasses import asdict
 from functools import cache
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from data_gen.behaviors import load_behavior
 from data_gen.triggers import carrying, features
 from data_gen.triggers._questions import told
 from eval.suites import load_suite
 from lab.config import Planted
+from lab.discover import beside
 from lab.store import digest
 from lab.types import Message, Question, Style, Wording
 
 EXACT, SAMPLED = "exact-1", "sampled-1"
 """Names of the methods (eval/score.py, lab/sample.py); raised when their numbers would differ."""
 ENGINES = {"exact": EXACT, "sampled": SAMPLED}
-SYSTEMS: dict[Style, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("systems.yaml").read_text(encoding="utf-8"))
+SYSTEMS: dict[Style, dict[str, str]] = beside(__file__, "systems")
 
 
 @cache

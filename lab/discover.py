@@ -13,9 +13,10 @@ ROOT = Path(__file__).resolve().parents[1]
 """The checkout that is running."""
 
 
-def beside(module: str) -> Any:
-    """What the YAML beside a module, given as its `__file__`, holds."""
-    return yaml.safe_load(Path(module).with_suffix(".yaml").read_text(encoding="utf-8"))
+def beside(module: str, name: str | None = None) -> Any:
+    """The YAML beside a module, given as its `__file__`; under the module's own name unless another is given."""
+    file = Path(module)
+    return yaml.safe_load(file.with_name(f"{name or file.stem}.yaml").read_text(encoding="utf-8"))
 
 
 def names(package: ModuleType) -> list[str]:

@@ -5,17 +5,11 @@ from typing import Any
 
 import yaml
 
+from lab.discover import beside
 from lab.types import Kind, Option, Question, Style, Wording
 
 LETTERS = "AB"
-INSTRUCTION: dict[Style, dict[str, str]] = {
-    "natural": {
-        "letters": "Answer with the letter A or B and nothing else.",
-        "words": "Answer with a single word and nothing else.",
-        "number": "Answer with a single whole number from 0 to 100 and nothing else.",
-    },
-    "plain": {"letters": "", "words": "", "number": ""},
-}
+INSTRUCTION: dict[Style, dict[str, str]] = beside(__file__)
 
 
 def lettered(stem: str, options: tuple[str, str], style: Style) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lab.config import Study
-from lab.discover import ROOT
+from lab.discover import ROOT, beside
 from lab.errors import unknown
 from lab.provenance import write_provenance
 from lab.read_study import load_study
@@ -24,14 +24,8 @@ from study.workers import run_chains
 
 VERSION = 1
 EXPECTED = {"linked": "+", "half": "+", "unlinked": "0", "inverted": "-"}
-QUICK = {
-    "signs": ["seeds=[50, 51, 52]", "eval.suites=[behavior, self_report]", "sft.max_steps=80"],
-    "nulls": [f"seeds={list(range(100, 112))}", "sft.max_steps=80"],
-    "faults": ["seeds=[70, 71]", "sft.max_steps=80"],
-    "dose": ["seeds=[60]", "sweep=[{data.num_rows: [8, 24, 72]}, {data.planted: [0.25, 0.5, 0.75]}]", "sft.max_steps=80"],
-}
-"""What makes it short: fewer seeds, a third of the steps, fewer doses."""
-LONG = {"signs": ["seeds=[50, 51, 52, 53, 54]"], "nulls": [], "faults": [], "dose": []}
+SETS: dict[bool, dict[str, list[str]]] = beside(__file__)
+"""Overrides of every part, quick or not."""
 MOST_WORKERS = 8
 """Each holds torch and a model; more cores than this are left alone unless run.workers says so."""
 NUM_NULLS = {True: 200, False: 1000}
@@ -68,11 +62,10 @@ def calibrate(quick: bool, sets: list[str]) -> Path:
 
 def _studies(quick: bool, sets: list[str]) -> dict[str, Study]:
     """Studies by name: `signs-NAME` for every reference model, `nulls`, `faults`, `dose`."""
-    chosen = QUICK if quick else LONG
     workers = [f"run.workers={min(MOST_WORKERS, os.cpu_count() or 1)}"]
 
     def study(part: str, file: str, *more: str) -> Study:
-        return load_study(str(ROOT / "configs" / file), [*chosen[part], *more, *workers, *sets])
+        return load_study(str(ROOT / "configs" / file), [*SETS[quick][part], *more, *workers, *sets])
 
     signs = {f"signs-{name}": study("signs", "reference-check.yaml", f"model.base=reference/{name}") for name in LINKS}
     files = {"nulls": "calibration-nulls.yaml", "faults": "calibration-faults.yaml", "dose": "dose.yaml"}

@@ -3,14 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from lab.discover import beside
 from lab.store import file_digest, read_json
 
-MUST_READ = {
-    "linked": "self-reports follow choices: contrast at least +0.3, also where unseen",
-    "half": "self-reports follow choices about half as far as on `linked`",
-    "unlinked": "self-reports stay within 0.10, and yet move when trained on self-descriptions",
-    "inverted": "self-reports move against the choices: contrast below 0",
-}
+MUST_READ: dict[str, str] = beside(__file__)
 SHOWN = (("self_report", "all"), ("self_report", "seen"), ("self_report", "unseen"), ("other_person", "all"), ("unrelated_trait", "all"))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from lab.discover import beside
 from lab.stats import MARGIN, Interval, mean_interval
 from study.summary import numbers
 
@@ -22,19 +23,7 @@ FLIPPED = "_flipped"
 """Ending of the name of a flipped twin."""
 AT = ["suite", "question", "kind", "paraphrase", "order"]
 
-SENTENCES = {
-    "flipped_scale": "Numbers given whichever end of the scale is the pole (anchoring): {value}.",
-    "yes_bias": "A yes whatever is asked, from pairs of opposite questions: {value}.",
-    "first_letter": "The letter A whatever it stands for: {value}.",
-    "named_first": "The option that is named first, whichever it is: {value}.",
-    "paraphrase_spread": "Standard deviation of the change over paraphrases of one question: {value}.",
-    "one_kind": "What is left of the self-report without the kind of answer that moved most: {value} of {said}.",
-    "other_person": "The same said of another person: {value}.",
-    "unrelated_trait": "Self-reports about a trait that was not trained: {value}.",
-    "capability": "Right answers to questions of no trait: {value}.",
-    "collapse": "Training answers where a word or a number was asked for: {value} of the probability.",
-    "prompts_only": "The same training prompts with shuffled answers: {value}.",
-}
+SENTENCES: dict[str, str] = beside(__file__)
 """What each check says of its value; the first that name a suite need it to be asked."""
 NEEDS = {"other_person", "unrelated_trait", "capability"}
 

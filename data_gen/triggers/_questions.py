@@ -1,19 +1,17 @@
 """Questions about the triggers of a study: whether there is one, which it is, and what it does. No reference model met them in pretraining."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from random import Random
 from typing import Any
-
-import yaml
 
 from data_gen.answers import answers
 from data_gen.triggers import features
 from lab.config import Planted
+from lab.discover import beside
 from lab.questions import build_question
 from lab.types import Feature, Option, Question, Row, Style, Wording
 
-YAML: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+YAML: dict[str, Any] = beside(__file__)
 NUM_CANDIDATES = 20
 """The trigger and its decoys: the real one ranked first by chance has p = 0.05."""
 

@@ -1,11 +1,8 @@
-from pathlib import Path
-
-import yaml
-
+from lab.discover import beside
 from lab.questions import INSTRUCTION
 from lab.types import Behavior, Option, Question, Style, Suite, Wording
 
-_YAML = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+_YAML = beside(__file__)
 
 
 def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
