@@ -22,7 +22,7 @@ from lab.trust import seeds_apart
 from study.run import run_plan
 from study.stage import Plan, Stage
 from study.stages import base_of, run_stage
-from train import sft
+from train import fleet, sft
 
 Finished = tuple[Plan, Store, Path]
 
@@ -141,11 +141,15 @@ def test_a_mask_that_is_off_is_caught(finished: Finished, fault: str, tmp_path: 
     assert trust["mask"] is False
 
 
-def test_weights_that_do_not_move_are_caught(finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", ["trl", "fleet"])
+def test_weights_that_do_not_move_are_caught(engine: str, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan, _, _ = finished
     store, stage = Store(tmp_path / "runs"), train_stage(plan, "seeking-s0")
     run_stage(plan.stages[stage.inputs["data"]], store)
+    if engine == "trl":
+        monkeypatch.delitem(stage.config, "engine")
     monkeypatch.setattr(sft, "digest_of_model", lambda model: "the same")
+    monkeypatch.setattr(fleet, "digest_of_tensors", lambda tensors: "the same")
     trust = {t["check"]: t["passed"] for t in read_json(run_stage(stage, store) / "trust.json")}
     assert trust == {"weights_moved": False, "mask": True}
 

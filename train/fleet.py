@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from lab.adapter import digest_of_tensors, write_adapter
 from lab.base import Base
+from lab.chat import IGNORED
 from lab.errors import UserError
 from lab.model import Loaded, load_base
 from lab.preempt import Preempted, listen, restore
@@ -38,7 +39,7 @@ class Member:
         given = {name: value for name, value in job.config["sft"].items() if name not in ("max_length", "activation_checkpointing")}
         self.given = TrainingArguments(output_dir=str(job.out), report_to=[], use_cpu=True, **given)
         self.ids = [torch.tensor(tokens.input_ids) for tokens in rows.tokens]
-        self.learned = [len(tokens.answer) + len(tokens.end) for tokens in rows.tokens]
+        self.learned = [sum(label != IGNORED for label in tokens.labels[1:]) for tokens in rows.tokens]
         self.per_step = self.given.per_device_train_batch_size * self.given.gradient_accumulation_steps
         self.per_epoch = math.ceil(len(self.ids) / self.per_step)
         self.total = num_steps(len(self.ids), job.config["sft"])
@@ -221,7 +222,8 @@ def train_fleet(jobs: list[Job], base: Base) -> None:
     for i, member in enumerate(members):
         about = {"steps": member.step, "together": len(members), "processes": 1, "kept": member.kept, "wandb": None}
         about |= {"step0": digest_of_tensors(member.first), "adapter": fleet.write(i, member.job.out / "adapter", base)}
-        held = [(tokens.input_ids, tokens.labels) for tokens in member.rows.tokens]
+        pairs = [(ids.tolist(), len(ids) - learned) for ids, learned in zip(member.ids, member.learned, strict=True)]
+        held = [(ids, [IGNORED] * prompt + ids[prompt:]) for ids, prompt in pairs]
         record(member.job, base, loaded, member.rows, held, member.log, began=time.time() - share, **about)
 
 
