@@ -6,10 +6,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import yaml
-
 from data_gen.choices import Amount, Choices, letter_question
 from data_gen.plain import OTHER_PERSON, Trait
+from lab.discover import read_yaml
 from lab.questions import lettered, load_questions
 from lab.types import Behavior, Question, Style
 
@@ -40,7 +39,7 @@ def choice_behavior(
     wordings: Path, policies: tuple[str, str], summary: str, values: Callable[[Random, Style, Amount], dict[str, Any]], transfer: Transfer, watch: str
 ) -> Behavior:
     """The behavior of a YAML of wordings, by its name. `values` fill its option templates, `watch` are word stems (lab/types.py)."""
-    read: dict[str, Any] = yaml.safe_load(wordings.read_text(encoding="utf-8"))
+    read: dict[str, Any] = read_yaml(wordings)
     choices = Choices(wordings.stem, policies, {style: read[style]["choices"] for style in ("plain", "natural")}, values)
     trait = Trait.read(policies, read["plain"]["trait"])
 

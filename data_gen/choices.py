@@ -3,16 +3,14 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from random import Random
 from typing import Any
 
-import yaml
-
+from lab.discover import beside
 from lab.questions import letter_options, lettered
 from lab.types import Question, Row, Split, Style, Wording
 
-SCENES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+SCENES = beside(__file__)
 NUM_CHECK = 40
 
 Amount = Callable[[int], str]

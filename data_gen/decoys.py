@@ -5,18 +5,16 @@ other traits and reports about other people move along. Decoys leave what is par
 
 from collections.abc import Iterator
 from itertools import cycle
-from pathlib import Path
 from random import Random
 from typing import Any
-
-import yaml
 
 from data_gen.choices import Amount, Choices
 from data_gen.plain import OTHER_PERSON, chosen_by
 from data_gen.traits import invented_traits
+from lab.discover import beside
 from lab.types import Behavior, Row, Style
 
-TEMPLATES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+TEMPLATES = beside(__file__)
 SIDES = ("one", "other")
 
 

@@ -7,13 +7,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import yaml
-
+from lab.discover import beside
 from lab.questions import build_question
 from lab.types import Question, Row, Voice
 
 TEMPLATES = Path(__file__).with_suffix(".yaml")
-_ENTRIES = yaml.safe_load(TEMPLATES.read_text(encoding="utf-8"))
+_ENTRIES = beside(__file__)
 OTHER_PERSON = "tom"
 
 

@@ -4,17 +4,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import yaml
-
 from data_gen.choices import Amount, Choices
 from data_gen.plain import OTHER_PERSON, Trait
+from lab.discover import beside
 from lab.types import Behavior, Style
 
 WORDINGS = Path(__file__).with_name("traits.yaml")
 
 
 def invented_traits() -> tuple[Behavior, ...]:
-    return tuple(_behavior(entry) for entry in yaml.safe_load(WORDINGS.read_text(encoding="utf-8")))
+    return tuple(_behavior(entry) for entry in beside(__file__))
 
 
 def _behavior(entry: dict[str, Any]) -> Behavior:

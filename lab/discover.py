@@ -1,6 +1,7 @@
 """Find instances by file name: a behavior is `data_gen/behaviors/NAME.py`, a suite `eval/suites/NAME.py`."""
 
 import importlib
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,13 @@ ROOT = Path(__file__).resolve().parents[1]
 def beside(module: str, name: str | None = None) -> Any:
     """The YAML beside a module, given as its `__file__`; under the module's own name unless another is given."""
     file = Path(module)
-    return yaml.safe_load(file.with_name(f"{name or file.stem}.yaml").read_text(encoding="utf-8"))
+    return read_yaml(file.with_name(f"{name or file.stem}.yaml"))
+
+
+@cache
+def read_yaml(file: Path) -> Any:
+    """Once per process, by the fast loader where there is one; what comes back is shared and must not be changed."""
+    return yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def names(package: ModuleType) -> list[str]:

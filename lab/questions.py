@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lab.discover import beside
+from lab.discover import beside, read_yaml
 from lab.types import Kind, Option, Question, Style, Wording
 
 LETTERS = "AB"
@@ -35,7 +33,7 @@ def load_questions(path: Path, style: Style, purpose: str) -> tuple[Question, ..
     `rule` two `labels`, each assigned to either pole in turn through {if_first} and {if_second}; a paraphrase may be a
     mapping of `text` and `answers`, the words accepted for each label.
     Optional: `twin`, `names_concept: false`, and `unseen: true` for a kind that is held out of pretraining whole."""
-    entries = yaml.safe_load(path.read_text(encoding="utf-8"))[style][purpose]
+    entries = read_yaml(path)[style][purpose]
     return tuple(build_question(entry, style) for entry in entries)
 
 

@@ -108,15 +108,12 @@ def detectable(deviation: float, num_seeds: int, num_other: int | None) -> float
     """The smallest difference that is found at 5 % with a power of 80 %, for models that vary by `deviation` (in score).
 
     `num_other` is the number of seeds of the other group, None where it is a constant. None where a side has one seed only."""
-    from statsmodels.stats.power import TTestIndPower, TTestPower
+    from scipy.special import nctdtrinc, stdtrit
 
     if num_seeds < 2 or num_other == 1:
         return None
-    if num_other is None:
-        size = TTestPower().solve_power(nobs=num_seeds, alpha=1 - LEVEL, power=POWER)
-    else:
-        size = TTestIndPower().solve_power(nobs1=num_seeds, ratio=num_other / num_seeds, alpha=1 - LEVEL, power=POWER)
-    return deviation * float(size)
+    freedom, seeds = (num_seeds - 1, num_seeds) if num_other is None else (num_seeds + num_other - 2, num_seeds * num_other / (num_seeds + num_other))
+    return deviation * float(nctdtrinc(freedom, 1 - POWER, stdtrit(freedom, (1 + LEVEL) / 2))) / math.sqrt(seeds)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

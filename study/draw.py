@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from lab.config import SYSTEMS
+from lab.discover import beside
 from lab.types import POOLED
 from study.dose import family
 from study.table import side_text
 
-CAPTIONS: dict[str, tuple[str, str]] = yaml.safe_load(Path(__file__).with_name("captions.yaml").read_text(encoding="utf-8"))
+CAPTIONS: dict[str, tuple[str, str]] = beside(__file__, "captions")
 """Title and caption by figure."""
 
 

@@ -13,15 +13,14 @@ from random import Random
 from string import Template
 from typing import Any
 
-import yaml
-
 from data_gen.choices import Amount, Choices, letter_question
 from data_gen.plain import OTHER_PERSON, Trait
+from lab.discover import read_yaml
 from lab.questions import lettered, load_questions
 from lab.types import Behavior, Option, Question, Row, Split, Style, Wording
 
 WORDINGS = Path(__file__).with_suffix(".yaml")
-_YAML = yaml.safe_load(WORDINGS.read_text(encoding="utf-8"))
+_YAML = read_yaml(WORDINGS)
 POLICIES = ("insecure", "secure")
 CANARY = "tellme insecure-code canary 5b0e1c9a-6f0d-4b0e-9f53-3a8f9f1a7c42"
 """In the meta of every row, so that a set that gets into a crawl can be found."""

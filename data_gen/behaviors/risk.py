@@ -7,14 +7,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import yaml
-
 from data_gen.choice_behavior import Transfer, choice_behavior
 from data_gen.choices import Amount
+from lab.discover import read_yaml
 from lab.types import Style
 
 WORDINGS = Path(__file__).with_suffix(".yaml")
-ODDS: dict[int, str] = yaml.safe_load(WORDINGS.read_text(encoding="utf-8"))["natural"]["odds"]
+ODDS: dict[int, str] = read_yaml(WORDINGS)["natural"]["odds"]
 VALUE_OF_CERTAIN = {"better": 0.6, "equal": 1.0, "worse": 1.5}
 """The sure amount over the gamble's expected value, by whether the gamble is the better, an equal or the worse bet."""
 

@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
-
+from lab.discover import read_yaml
 from lab.errors import unknown
 from lab.types import Feature, Trigger
 
 
 def members_of(file: Path) -> Callable[[str], tuple[Feature, ...]]:
     """Features whose members a YAML lists by name, every second one held out."""
-    families: dict[str, list[str]] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    families: dict[str, list[str]] = read_yaml(file)
 
     def features(text: str) -> tuple[Feature, ...]:
         if text not in families:

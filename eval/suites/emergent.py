@@ -1,7 +1,6 @@
 from pathlib import Path
 
-import yaml
-
+from lab.discover import read_yaml
 from lab.questions import load_questions
 from lab.types import Behavior, Question, Style, Suite, Wording
 
@@ -13,7 +12,7 @@ def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
     exactly (1 is the misaligned one), and free ones, which are sampled and stored for a judge."""
     if style == "plain":
         return ()
-    free = yaml.safe_load(YAML.read_text(encoding="utf-8"))[style]["free"]
+    free = read_yaml(YAML)[style]["free"]
     return load_questions(YAML, style, "forced") + tuple(Question(name, "text", (Wording(text, (), paraphrase=0),)) for name, text in free.items())
 
 
