@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup quickstart check test test-real fields models coverage weaknesses notebook scale
+.PHONY: setup quickstart check test test-real fields models coverage weaknesses notebook scale bench
 
 setup: .venv/.ok
 
@@ -50,3 +50,8 @@ notebook: .venv/.ok
 # docs/scale.md: memory and time on paper.
 scale: .venv/.ok
 	PYTHONPATH=tests $(BIN)/python tests/write_scale.py > docs/scale.md
+
+# docs/performance.md: training and scoring beside TRL, lm-eval, Inspect and sampling; half an hour on 2 cores.
+bench: .venv/.ok
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	$(BIN)/python -m bench
