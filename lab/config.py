@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from lab.types import Place
 
@@ -181,17 +181,12 @@ class Eval(Strict):
     def _in_order(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(sorted(set(value)))
 
-    @field_validator("suites")
+    @field_validator("suites", "systems")
     @classmethod
-    def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _known_and_once(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if len(set(value)) < len(value):
-            raise ValueError("each suite stands once")
-        return value
-
-    @field_validator("systems")
-    @classmethod
-    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not set(value) <= set(SYSTEMS):
+            raise ValueError("each stands once")
+        if info.field_name == "systems" and not set(value) <= set(SYSTEMS):
             raise ValueError(f"allowed: {', '.join(SYSTEMS)}")
         return tuple(name for name in dict.fromkeys(value) if name != "default")
 

@@ -56,27 +56,19 @@ def dataset_file(given: str) -> Path:
 def one_line_errors(what: str, repo: str) -> Iterator[None]:
     """What the Hub's client raises, as one line that says what to do."""
     from httpx2 import TransportError
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub import errors
 
     try:
         yield
-    except GatedRepoError:
+    except errors.GatedRepoError:
         raise UserError(f"{what} {repo!r} is gated; ask for access on its page, then `hf auth login` or set HF_TOKEN") from None
-    except RepositoryNotFoundError:
+    except errors.RepositoryNotFoundError:
         raise UserError(f"{what} {repo!r} is not on the Hub, or is private; check the id, or `hf auth login` with an account that may read it") from None
-    except (LocalEntryNotFoundError, TransportError, OfflineModeIsEnabled, ConnectionError, TimeoutError) as error:
+    except (errors.LocalEntryNotFoundError, TransportError, errors.OfflineModeIsEnabled, ConnectionError, TimeoutError) as error:
         raise UserError(
             f"{what} {repo!r} is not in the cache and the Hub cannot be reached ({first_line(error)}); download it where there is network (`hf download {repo}`), or use one of `tellme list`"
         ) from None
-    except (RevisionNotFoundError, EntryNotFoundError, HfHubHTTPError) as error:
+    except (errors.RevisionNotFoundError, errors.EntryNotFoundError, errors.HfHubHTTPError) as error:
         raise UserError(f"{what} {repo!r} cannot be had from the Hub ({first_line(error)}); check id, revision and access") from None
 
 

@@ -1,6 +1,6 @@
 """What a plan will cost: rows, tokens and optimizer steps per adapter, before a GPU is spent."""
 
-import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +53,11 @@ def _num_tokens(row: Row, source: str) -> float:
     file = Path(source) / "tokenizer.json"
     if not file.is_file():
         return len(text) / CHARACTERS_PER_TOKEN
-    return len(_tokenizer(str(file)).encode(text, add_special_tokens=False).ids)
+    return len(_tokenizer(file).encode(text, add_special_tokens=False).ids)
 
 
-_TOKENIZERS: dict[str, Any] = {}
-
-
-def _tokenizer(file: str) -> Any:
+@cache
+def _tokenizer(file: Path) -> Any:
     from tokenizers import Tokenizer
 
-    if file not in _TOKENIZERS:
-        _TOKENIZERS[file] = Tokenizer.from_str(json.dumps(json.loads(Path(file).read_text())))
-    return _TOKENIZERS[file]
+    return Tokenizer.from_file(str(file))

@@ -46,21 +46,15 @@ def trust_faults(plan: Plan, store: Store) -> list[dict[str, Any]]:
     one, other = healthy[:2]
     trained, base = _trained(one, store), base_of(one)
     with TemporaryDirectory() as scratch:
-        no_op = Path(scratch) / "no_op"
-        _without_effect(trained / "adapter", no_op)
         checked = {
-            "no_op": _checks(one, base, no_op, None),
+            "no_op": _checks(one, base, _without_effect(trained / "adapter", Path(scratch) / "no_op"), None),
             "swapped": _checks(one, base, _trained(other, store) / "adapter", trained),
             "wrong_template": _checks(one, _other_template(base), trained / "adapter", trained),
         }
     twin = _checks(one, base, trained / "adapter", trained)
-    records = []
-    for name, check in OF_TRUST.items():
-        failed = [c["check"].partition(":")[0] for c in checked[name] if not c["passed"]]
-        records.append(
-            {"name": name, "caught": check in failed, "by": ", ".join(failed) or "nothing"} | {"healthy_twin_passes": all(c["passed"] for c in twin)}
-        )
-    return records
+    healthy_too = {"healthy_twin_passes": all(c["passed"] for c in twin)}
+    failed = {name: [c["check"].partition(":")[0] for c in checks if not c["passed"]] for name, checks in checked.items()}
+    return [{"name": name, "caught": check in failed[name], "by": ", ".join(failed[name]) or "nothing"} | healthy_too for name, check in OF_TRUST.items()]
 
 
 def _trained(stage: Stage, store: Store) -> Path:
@@ -78,12 +72,13 @@ def _checks(stage: Stage, base: Base, adapter: Path, trained: Path | None) -> li
     return checks
 
 
-def _without_effect(adapter: Path, out: Path) -> None:
+def _without_effect(adapter: Path, out: Path) -> Path:
     from safetensors.torch import load_file, save_file
 
     shutil.copytree(adapter, out)
     weights = out / "adapter_model.safetensors"
     save_file({n: t * 0 if "lora_B" in n else t for n, t in load_file(weights).items()}, weights, {"format": "pt"})
+    return out
 
 
 def _other_template(base: Base) -> Base:
