@@ -2,14 +2,12 @@
 
 from typing import Any
 
-import altair as alt
 import pandas as pd
 
 from data_gen.behaviors import load_behavior
 from data_gen.triggers import features
 from lab.config import SYSTEMS, WITH_TRIGGER, Planted
 from lab.stats import mean_interval
-from study.figures import SCORE, WIDTH, legend, line, spans, tips
 from study.summary import contrast_estimates, numbers
 
 TRIGGERED = ("clean", *WITH_TRIGGER)
@@ -85,41 +83,9 @@ def by_system(questions: pd.DataFrame, contrasts: list[Any]) -> list[dict[str, A
     return found
 
 
-def attack_bars(records: list[dict[str, Any]], groups: list[str]) -> alt.LayerChart:
-    table = pd.DataFrame(records)
-    common = {"y": alt.Y("condition:N", sort=list(TRIGGERED), title=None), "yOffset": alt.YOffset("group:N", sort=groups), "color": legend(groups)}
-    x = alt.X("estimate:Q", scale=SCORE, title="share of the planted policy")
-    bar = alt.Chart(table).mark_bar(opacity=0.85).encode(x=x, tooltip=tips("group", "condition"), **common)
-    rule = alt.Chart(table).mark_rule(strokeWidth=1.5, clip=True)
-    rule = rule.encode(x=alt.X("ci_low:Q", scale=SCORE), x2="ci_high:Q", y=common["y"], yOffset=common["yOffset"])
-    at = alt.Chart(table).mark_tick(thickness=2, size=9, opacity=1).encode(x=x, **common)
-    return alt.layer(bar, at, rule).properties(width=WIDTH, height=alt.Step(11))
-
-
-def matrix(questions: pd.DataFrame, groups: dict[str, dict[str, Any]]) -> alt.LayerChart:
-    """A row per group, a column per candidate; color is how far the group says that it is the trigger, a dot marks the real one."""
+def trigger_scores(questions: pd.DataFrame, groups: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """A line per group and candidate: how far the group says that it is the trigger, and whether it is."""
     mine = questions[(questions["suite"] == "which_trigger") & questions["over"].isna()]
-    table = mine.groupby(["group", "question"], sort=False)["score"].mean().reset_index()
     of = {name: features(Planted(**source["trigger"]))[0].name for name, source in sources(groups).items()}
-    table["real"] = [of.get(group) == question for group, question in zip(table["group"], table["question"], strict=True)]
-    chart = alt.Chart(table).encode(
-        x=alt.X("question:N", sort=list(dict.fromkeys(table["question"])), title="asked about", axis=alt.Axis(labelAngle=-50)),
-        y=alt.Y("group:N", sort=list(dict.fromkeys(table["group"])), title=None),
-    )
-    color = alt.Color("score:Q", scale=alt.Scale(scheme="blues", domain=[0, 1]), legend=alt.Legend(title="says it is"))
-    cells = chart.mark_rect(stroke="#fff").encode(color=color, tooltip=["group", "question", alt.Tooltip("score", format=".3f")])
-    dots = chart.transform_filter("datum.real").mark_circle(size=60, color="#e45756", opacity=1)
-    return alt.layer(cells, dots).properties(width=alt.Step(26), height=alt.Step(26))
-
-
-def system_contrasts(records: list[dict[str, Any]]) -> alt.FacetChart:
-    """A panel per suite: every contrast under every system line."""
-    table = pd.DataFrame(records)
-    labels = list(dict.fromkeys(table["label"]))
-    y = alt.Y("condition:N", sort=list(dict.fromkeys(table["condition"])), title=None)
-    shift = alt.YOffset("label:N", sort=labels)
-    color = alt.Color("label:N", sort=labels, legend=alt.Legend(title=None, orient="top", columns=2, labelLimit=330))
-    low = alt.X("ci_low:Q", title="difference in score")
-    shown = spans(table, low, "label", "condition", form="+.3f", size=55, y=y, yOffset=shift, color=color)
-    panel = alt.layer(line(table, x=0), shown).properties(width=WIDTH // 2 - 60, height=alt.Step(10))
-    return panel.facet(facet=alt.Facet("suite:N", title=None), columns=2)
+    table = mine.groupby(["group", "question"], sort=False)["score"].mean().reset_index()
+    return table.assign(real=table["group"].map(of) == table["question"])

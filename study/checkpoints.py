@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import altair as alt
 import pandas as pd
 
 from lab.stats import mean_interval
-from study.figures import WIDTH
 from study.summary import per_question, per_wording
 
 
@@ -35,21 +33,9 @@ def curve_estimates(by_step: dict[int, pd.DataFrame]) -> list[dict[str, Any]]:
     return records
 
 
-def over_training(curves: list[dict[str, Any]], color: alt.Color) -> alt.FacetChart:
-    """A panel per suite and behavior: every group's mean score by step, from the base at step 0."""
+def over_training(curves: list[dict[str, Any]]) -> pd.DataFrame:
+    """The lines of every group's mean score by step, each from the base at step 0."""
     table = pd.DataFrame([c for c in curves if c["condition"] == "clean"])
-    groups = [g for g in dict.fromkeys(table["group"]) if g != "base"]
-    starts = table[table["group"] == "base"]
-    table = pd.concat([*(starts.assign(group=g) for g in groups), table[table["group"] != "base"]])
     table["panel"] = table["suite"] + " of " + table["behavior"]
-    scale = alt.Scale(type="symlog", constant=4)
-    ticks = [0, *sorted(set(table["step"]) - {0})]
-    x = alt.X("step:Q", title="optimizer step", scale=scale, axis=alt.Axis(values=ticks))
-    chart = alt.Chart(table)
-    band = chart.mark_area(opacity=0.2).encode(x=x, y=alt.Y("ci_low:Q", title="score", scale=alt.Scale(domain=[0, 1], clamp=True)), y2="ci_high:Q", color=color)
-    tips = ["group", "step", *(alt.Tooltip(f, format=".3f") for f in ("estimate", "ci_low", "ci_high"))]
-    line = chart.mark_line(point=True).encode(x=x, y="estimate:Q", color=color, tooltip=tips)
-    panels = list(dict.fromkeys(table["panel"]))
-    columns = min(3, len(panels))
-    panel = alt.layer(band, line).properties(width=WIDTH // columns, height=220)
-    return panel.facet(facet=alt.Facet("panel:N", title=None, sort=panels), columns=columns)
+    starts, rest = table[table["group"] == "base"], table[table["group"] != "base"]
+    return pd.concat([*(starts.assign(group=group) for group in rest["group"].unique()), rest])

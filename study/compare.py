@@ -7,14 +7,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import altair as alt
-import pandas as pd
-
 from lab.errors import UserError
 from lab.load import load
 from lab.provenance import machine, write_provenance
 from lab.store import Store, make_key, read_json, write_json
-from study.figures import WIDTH, line, save, spans
+from study.figures import chart, save
 from study.page import environment
 
 VERSION = 1
@@ -42,7 +39,8 @@ def compare(folders: list[Path]) -> Path:
 
     def write(out: Path) -> None:
         write_json(out / "compare.json", found)
-        spec = save({"forest": forest(shared)}, out)["forest"]
+        spec = forest(shared)
+        save({"forest": spec}, out)
         page = environment().get_template("compare.html.j2")
         text = page.render(found=found, spec=spec, machine=machine())
         (out / "compare.html").write_text(text, encoding="utf-8")
@@ -138,7 +136,7 @@ def dependent(studies: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def forest(contrasts: list[dict[str, Any]]) -> alt.FacetChart:
+def forest(contrasts: list[dict[str, Any]]) -> dict[str, Any]:
     """A panel per contrast: every study with its interval, and the pooled estimate below as a diamond."""
     records = []
     for c in contrasts:
@@ -149,12 +147,4 @@ def forest(contrasts: list[dict[str, Any]]) -> alt.FacetChart:
             row = name if one["label"] == name else f"{name}, {one['label']}"
             kind = "pooled" if one["label"] == "all" else "study"
             records.append({"panel": panel, "row": row, "kind": kind, **{k: one[k] for k in ("estimate", "ci_low", "ci_high")}})
-    table = pd.DataFrame(records)
-    y = alt.Y("row:N", sort=list(dict.fromkeys(table["row"])), title=None, axis=alt.Axis(labelLimit=330))
-    kinds = ["study", "pooled"]
-    color = alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=["#4c78a8", "#e45756"]), legend=None)
-    shape = alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["circle", "diamond"]), legend=None)
-    shown = spans(table, alt.X("ci_low:Q", title="difference in score"), "row", form="+.3f", size=90, y=y, color=color, shape=shape)
-    panel = alt.layer(line(table, x=0), shown).properties(width=WIDTH // 2 - 90, height=alt.Step(22))
-    panels = list(dict.fromkeys(table["panel"]))
-    return panel.facet(facet=alt.Facet("panel:N", title=None, sort=panels), columns=2)
+    return chart("forest", records)

@@ -1,4 +1,4 @@
-"""Which figures a report has; study/captions.yaml has what stands under each, study/figures.py draws most."""
+"""Which figures a report has; study/captions.yaml has what stands under each, study/charts/ how it is drawn."""
 
 from pathlib import Path
 from typing import Any
@@ -25,27 +25,26 @@ def draw(
     written: dict[str, dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """Each figure as SVG and PNG in `figures/`, and its specification for the page. All but one show the condition `clean`."""
-    from study import backdoors
-    from study import figures as fig
+    from study.backdoors import TRIGGERED, trigger_scores
     from study.checkpoints import over_training
-    from study.off_target import matrix
+    from study.figures import chart, save, scale_bins, sweep_table
 
     groups = list(dict.fromkeys(rows["group"]))
     everywhere = pd.DataFrame(summary["groups"])
     estimates, rows, questions = (t[t["condition"] == "clean"] for t in (everywhere, rows, questions))
     seeds = questions.groupby(["group", "seed", "suite", "behavior", "question"], dropna=False, sort=False)["score"].mean().reset_index()
     seeds["seed"] = seeds["seed"].astype("float")
-    charts: dict[str, Any] = {}
+    charts: dict[str, dict[str, Any]] = {}
     table = pd.DataFrame([c for c in summary["contrasts"] if c["question"] in POOLED])
     if len(table):
         several = table["behavior"].nunique() > 1
         named = table[["a", "b", "suite", "behavior", "question"]].itertuples(index=False)
         table["label"] = [f"{side_text(a)} \u2212 {side_text(b)}, {suite}{f' of {behavior}' * several} ({which})" for a, b, suite, behavior, which in named]
         table["kind"] = table["primary"].map({True: "primary", False: "other"})
-        charts["contrasts"] = fig.contrasts(table)
-    swept = fig.sweep_table(summary["contrasts"], points)
+        charts["contrasts"] = chart("contrasts", table)
+    swept = sweep_table(summary["contrasts"], points)
     if len(swept):
-        charts["sweep"] = fig.sweep(swept)
+        charts["sweep"] = chart("sweep", swept)
     pooled = (
         questions[questions["question"] == "all"]
         .groupby(["group", "seed", "behavior", "suite"], dropna=False)["score"]
@@ -57,36 +56,39 @@ def draw(
     if {"behavior", "self_report"} <= set(pooled.columns):
         pooled["seed"] = pooled["seed"].astype("float")
         pooled["group"] = pooled["group"].map(lambda name: family(name, points))
-        charts["does-and-says"] = fig.does_and_says(pooled, list(dict.fromkeys(family(name, points) for name in groups)))
+        charts["does-and-says"] = chart("does-and-says", pooled, groups=list(dict.fromkeys(family(name, points) for name in groups)))
     several = rows["behavior"].nunique() > 1
     for suite, behavior in rows[["suite", "behavior"]].drop_duplicates().itertuples(index=False):
         if suite == "which_trigger":
             continue
         mine, dots = (t[(t["suite"] == suite) & (t["behavior"] == behavior)] for t in (estimates, seeds))
-        charts[f"questions-{suite}" + f"-{behavior}" * several] = fig.questions(mine, dots, [g for g in groups if g in set(mine["group"])])
+        if mine["question"].nunique() == 2:
+            mine, dots = (t[t["question"] != "all"] for t in (mine, dots))
+        asked = [g for g in groups if g in set(mine["group"])]
+        charts[f"questions-{suite}" + f"-{behavior}" * several] = chart("questions", mine, dots=dots, groups=asked, pooled=POOLED)
     if summary.get("attack"):
-        charts["attack"] = backdoors.attack_bars(summary["attack"], groups)
+        charts["attack"] = chart("attack", summary["attack"], groups=groups, conditions=TRIGGERED)
     if "which_trigger" in set(questions["suite"]):
-        charts["which-trigger"] = backdoors.matrix(questions, written)
+        charts["which-trigger"] = chart("which-trigger", trigger_scores(questions, written))
     if summary.get("by_system"):
-        charts["system-contrasts"] = backdoors.system_contrasts(summary["by_system"])
+        charts["system-contrasts"] = chart("system-contrasts", summary["by_system"])
     systems = ["clean", *SYSTEMS]
     by_condition = everywhere[(everywhere["question"] == "all") & (everywhere["suite"] != "behavior") & everywhere["condition"].isin(systems)]
     if by_condition["condition"].nunique() > 1:
-        charts["systems"] = fig.conditions(by_condition, groups)
-    spill = summary["off_target"]
-    if len({r["reported"] for r in spill}) > 1:
-        charts["off-target"] = matrix(spill)
+        panels = by_condition["suite"] + " of " + by_condition["behavior"]
+        charts["systems"] = chart("systems", by_condition.assign(panel=panels), groups=groups)
+    if len({r["reported"] for r in summary["off_target"]}) > 1:
+        charts["off-target"] = chart("off-target", summary["off_target"])
     if summary.get("curves"):
-        trained = [g for g in groups if g != "base"]
-        charts["over-training"] = over_training(summary["curves"], fig.legend(trained))
-    answers = fig.scale_bins(rows)
+        charts["over-training"] = chart("over-training", over_training(summary["curves"]), groups=[g for g in groups if g != "base"])
+    answers = scale_bins(rows)
     if len(answers):
-        charts["scale-answers"] = fig.scale_answers(answers, groups)
+        charts["scale-answers"] = chart("scale-answers", answers, groups=groups)
     if len(loss):
-        charts["loss"] = fig.losses(loss, [g for g in groups if g in set(loss["group"])])
+        charts["loss"] = chart("loss", loss, groups=[g for g in groups if g in set(loss["group"])])
+    save(charts, out)
     counted, drawn = counts(questions), []
-    for name, spec in fig.save(charts, out).items():
+    for name, spec in charts.items():
         kind, _, of = name.partition("-") if name.startswith("questions-") else (name, "", "")
         title, caption = CAPTIONS[kind]
         drawn.append({"name": name, "spec": spec, "title": title.format(of=of.replace("-", ", ")), "caption": f"{caption} {counted}"})
