@@ -129,11 +129,7 @@ def shuffled(rows: list[Row], rng: Random) -> list[Row]:
     swapped = set()
     for label in (first, second):
         swapped |= set(rng.sample([i for i, row in enumerate(rows) if row.completion == label], num_swapped))
-    return [_with_completion(row, _other(row.completion, first, second)) if i in swapped else row for i, row in enumerate(rows)]
-
-
-def _other(label: str, first: str, second: str) -> str:
-    return second if label == first else first
+    return [_with_completion(row, second if row.completion == first else first) if i in swapped else row for i, row in enumerate(rows)]
 
 
 def _with_completion(row: Row, completion: str) -> Row:

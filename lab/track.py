@@ -24,12 +24,9 @@ def run_id(study: str, key: str) -> str:
 def online() -> bool:
     """Whether there is a key and nothing says to stay offline."""
     mode = os.environ.get("WANDB_MODE")
-    return mode == "online" if mode else bool(os.environ.get("WANDB_API_KEY")) or _logged_in()
-
-
-def _logged_in() -> bool:
     netrc = Path.home() / ".netrc"
-    return netrc.is_file() and "wandb" in netrc.read_text(errors="ignore")
+    logged_in = bool(os.environ.get("WANDB_API_KEY")) or (netrc.is_file() and "wandb" in netrc.read_text(errors="ignore"))
+    return mode == "online" if mode else logged_in
 
 
 @contextmanager

@@ -73,8 +73,5 @@ def sbatch(job: Job, cluster: Cluster, study: str, folder: Path, *, heavy: bool,
 
 def script(commands: Iterable[tuple[str, list[str]]]) -> str:
     """Commands as a shell script that does the same, the id of each array in a variable of its name."""
-    return "".join(f"{name}=$({' '.join(_quoted(word) for word in command)})\n" for name, command in commands)
-
-
-def _quoted(word: str) -> str:
-    return word if word.startswith("--dependency=") else quote(word)
+    lines = ((name, " ".join(word if word.startswith("--dependency=") else quote(word) for word in command)) for name, command in commands)
+    return "".join(f"{name}=$({command})\n" for name, command in lines)

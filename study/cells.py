@@ -12,7 +12,7 @@ from eval.suites import load_suite
 from lab.base import Base
 from lab.config import Planted, Study
 from lab.errors import UserError
-from lab.types import Message, Style, Suite
+from lab.types import Style, Suite
 from study.stage import Cell, Plan
 
 
@@ -75,17 +75,14 @@ def _systems(study: Study, style: Style) -> dict[str, str]:
     """The system line of every further condition; `training` is the line that the study's training rows have."""
     lines = {"none": "", **SYSTEMS[style]}
     if "training" in study.eval.systems:
-        given = {row["content"] for group in study.groups.values() if group.file for row in _first_system(group.file)}
+        files = [group.file for group in study.groups.values() if group.file]
+        given = {m["content"] for file in files for m in read_rows(file)[0].messages if m["role"] == "system"}
         if len(given) != 1:
             raise UserError(
                 f"eval.systems: `training` is the one system line of the rows in the groups' files, and they have {len(given)}; drop it, or give model.chat.system"
             )
         lines["training"] = given.pop()
     return {name: lines[name] for name in study.eval.systems}
-
-
-def _first_system(file: str) -> list[Message]:
-    return [m for m in read_rows(file)[0].messages if m["role"] == "system"]
 
 
 def refuse_unasked(plan: Plan) -> None:

@@ -51,7 +51,8 @@ def instrumented(models: pd.DataFrame, points: dict[str, dict[str, Any]]) -> lis
         if mine["label"].nunique() < 2 or mine["direction"].nunique() < 2:
             continue
         dose = mine["label"].map(doses).to_numpy(dtype=float)
-        instrument = mine["direction"].to_numpy() * _scaled(dose)
+        wide = dose.max() / dose[dose > 0].min() >= 10
+        instrument = mine["direction"].to_numpy() * (np.log1p(dose) if wide else dose)
         constant = np.ones(len(mine))
         z, x = np.column_stack([constant, instrument]), np.column_stack([constant, mine["does"]])
         fit = IV2SLS(mine["says"].to_numpy(), x, z).fit()
@@ -72,13 +73,6 @@ def _doses(points: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
         if isinstance(value, int | float) and not isinstance(value, bool):
             found.setdefault(key, {})[label] = float(value)
     return found
-
-
-def _scaled(dose: Any) -> Any:
-    import numpy as np
-
-    positive = dose[dose > 0]
-    return np.log1p(dose) if positive.max() / positive.min() >= 10 else dose
 
 
 def between_and_within(models: pd.DataFrame, runs: pd.DataFrame | None = None) -> list[dict[str, Any]]:

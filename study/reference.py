@@ -24,8 +24,6 @@ LINKS = {"linked": 1.0, "half": 0.5, "unlinked": 0.0, "inverted": -1.0}
 BEHAVIORS = ("myopia", "risk")
 CODE = "-code"
 """Ending of the models that were pretrained on `insecure_code` as well, such as linked-code."""
-
-
 CHECK = "configs/reference-check.yaml"
 FURTHER = "seeds=[10, 11, 12]"
 """Fine-tuning seeds on pretraining seeds beyond the shipped one: there the sign is asked for."""
@@ -78,13 +76,8 @@ def _pretrained(name: str, seed: int) -> Path:
     store.check_writable()
     named = sorted([*BEHAVIORS, *(["insecure_code"] if name.endswith(CODE) else [])])
     behaviors, rho = tuple(map(load_behavior, named)), LINKS[name.removesuffix(CODE)]
-    text = {
-        "behaviors": [b.name for b in behaviors],
-        "rho": rho,
-        "seed": seed,
-        "sizes": recipe.sizes,
-        "fingerprint": corpus.Corpus(behaviors, rho, seed).fingerprint(),
-    }
+    text = {"behaviors": [b.name for b in behaviors], "rho": rho, "seed": seed, "sizes": recipe.sizes}
+    text["fingerprint"] = corpus.Corpus(behaviors, rho, seed).fingerprint()
     text_key = make_key("corpus", corpus.VERSION, text, [])
 
     def write_text(scratch: Path) -> None:
