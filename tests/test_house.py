@@ -86,6 +86,6 @@ def test_only_the_renderer_calls_the_chat_template() -> None:
 
 
 def test_the_command_starts_without_heavy_imports() -> None:
-    heavy = "torch transformers peft trl datasets wandb pandas altair scipy sklearn".split()
+    heavy = "torch transformers peft trl datasets wandb pandas vl_convert scipy sklearn".split()
     code = f"import sys; from study.cli import main; from study import commands; sys.exit(any(m in sys.modules for m in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
