@@ -20,7 +20,7 @@ from lab.model import load_base
 from lab.store import Store, read_json
 from study.run import save_plan
 from study.stage import Plan
-from study.stages import run_stage
+from study.stages import run_in_order, run_stage
 
 
 def adapter_of(plan: Plan, store: Store, group: str) -> Path:
@@ -68,13 +68,20 @@ def test_training_and_measuring_leave_the_base_bit_identical(finished: tuple[Pla
     assert all(torch.equal(a, b) for a, b in zip(used.state_dict().values(), fresh.state_dict().values(), strict=True))
 
 
-def test_the_same_stage_again_is_bit_identical(finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["trl", "fleet"])
+def test_the_same_again_is_bit_identical(engine: str, finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
+    """The adapter by TRL twice; those of a fleet as they came out beside the same others."""
+    from lab.read_study import load_study
+    from study.plan import make_plan
+
     plan, store, _ = finished
-    again = Store(tmp_path)
-    stage = next(s for s in plan.stages.values() if s.kind == "train" and s.how["group"] == "seeking-s0")
-    run_stage(plan.stages[stage.inputs["data"]], again)
-    run_stage(stage, again)
-    one, two = weights(adapter_of(plan, store, "seeking-s0")), weights(adapter_of(plan, again, "seeking-s0"))
+    if engine == "trl":
+        sets = ["groups={seeking: {behavior: risk, policy: seeking}}", "contrasts=[]", "primary=null", "seeds=[0]", "train.engine=trl", "sft.max_steps=12"]
+        plan, store = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets)), Store(tmp_path / "once")
+    stages = [s for s in plan.stages.values() if s.kind in ("data", "train")]
+    for again in (store, Store(tmp_path / "twice")):
+        list(run_in_order([s for s in stages if not again.find(s.kind, s.key)], again))
+    one, two = (weights(adapter_of(plan, where, "seeking-s0")) for where in (store, again))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
