@@ -20,8 +20,8 @@ LARGEST = 32
 
 def reason_against(config: dict[str, Any]) -> str | None:
     """The first setting of a training that the fleet does not have; None where it can train this."""
-    if "quantization" in config:
-        return f"model.quantization: {config['quantization']}"
+    if "quantization" in config or config["dtype"] == "float16":
+        return f"model.quantization: {config['quantization']}" if "quantization" in config else "model.dtype: float16"
     for section, known in (("lora", LORA), ("sft", SFT)):
         for name, value in config[section].items():
             if (name in known or value == PLAIN.get(name, known)) and not (name == "init_lora_weights" and value not in (True, "gaussian")):

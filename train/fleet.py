@@ -204,10 +204,11 @@ def train_fleet(jobs: list[Job], base: Base) -> None:
     # PEFT 0.21 reads a property that transformers 5.23 renamed, and torch prefers gradients that are not parts of a larger tensor.
     warnings.filterwarnings("ignore", message=".*(is_gradient_checkpointing|gradient layout contract).*")
     loaded = load_base(base)
-    if any(isinstance(m, torch.nn.Dropout) and m.p for m in loaded.model.modules()) or getattr(
-        loaded.model.config.get_text_config(), "attention_dropout", False
-    ):
-        raise UserError(f"model.base {base.name!r} has dropout of its own, which `train: {{engine: fleet}}` does not draw for each adapter; set engine: trl")
+    dropout = [m for m in loaded.model.modules() if isinstance(m, torch.nn.Dropout) and m.p]
+    spread = len(set(getattr(loaded.model, "hf_device_map", {}).values())) > 1
+    if dropout or spread or getattr(loaded.model.config.get_text_config(), "attention_dropout", False):
+        reason = "is spread over several GPUs" if spread else "has dropout of its own"
+        raise UserError(f"model.base {base.name!r} {reason}, which is not for `train: {{engine: fleet}}`; set engine: trl")
     enlisted = [_enlist(job, base, loaded) for job in jobs]
     members = sorted((member for member, _ in enlisted), key=lambda m: m.step - m.total)
     fleet = Fleet(loaded, members, enlisted[0][1])
@@ -249,15 +250,15 @@ def _enlist(job: Job, base: Base, loaded: Loaded) -> tuple[Member, dict[str, flo
 
 
 def _run(fleet: Fleet, base: Base, asked: list[int]) -> None:
-    members = fleet.members
+    members, latest = fleet.members, max(m.total for m in fleet.members)
     label = members[0].job.group if len(members) == 1 else f"{len(members)} adapters"
-    with tqdm(total=max(m.total for m in members), initial=min(m.step for m in members), desc=f"train {label}", leave=False, mininterval=0.5) as bar:
+    with tqdm(total=latest, initial=min(m.step for m in members), desc=f"train {label}", leave=False, mininterval=0.5) as bar:
         while any(m.step < m.total for m in members):
             if asked:
                 raise Preempted(f"training of {label} was told to stop and saved what it had")
             for i, member in enumerate(fleet.advance()):
                 if member.step in member.job.kept:
                     member.kept[str(member.step)] = fleet.write(i, member.job.kept[member.step], base)
-                if asked or member.step % int(member.given.save_steps) == 0:
+                if asked or member.step % int(member.given.save_steps) == 0 or member.step == member.total < latest:
                     member.save()
             bar.update(1)
