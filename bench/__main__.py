@@ -60,7 +60,7 @@ def train_floor(arch: str = "llama-100m") -> None:
     from bench.compare import peak_megabytes, say, seconds
     from bench.training import floor, random_base, work
 
-    some = work(random_base(arch), 4, 16, per_device_train_batch_size=4, num_train_epochs=1)
+    some = work(random_base(arch), 4, 8, per_device_train_batch_size=4, num_train_epochs=1)
     some.fleet()
     pairs = []
     for _ in range(3):
