@@ -16,10 +16,10 @@ def train_study(batch: int, epochs: int) -> None:
     from bench.compare import in_turns, say, seconds
     from bench.training import by_processes, by_trl, linked, work
 
-    twelve = work(linked(), 12, 288, per_device_train_batch_size=batch, num_train_epochs=epochs)
+    twelve = work(linked(), 12, 144 if batch == 1 else 288, per_device_train_batch_size=batch, num_train_epochs=epochs)
     twelve.fleet()
-    found = in_turns(f"train_study_b{batch}", twelve.fleet, lambda: by_trl(twelve), rounds=2 if batch == 1 else 3, warm=False)
-    fresh, theirs = seconds(twelve.fleet), by_processes(twelve, 2)
+    found = in_turns(f"train_study_b{batch}", twelve.fleet, lambda: by_trl(twelve), rounds=2, warm=False)
+    fresh, theirs = seconds(twelve.fleet), by_processes(twelve, 1)
     # What the fleet's own process takes to start is what one of theirs takes beyond its training.
     start = max(0.0, theirs / 12 - found["theirs_s"] / 12)
     ratio = round((fresh + start) / theirs, 4)
@@ -31,7 +31,7 @@ def train_study(batch: int, epochs: int) -> None:
             "ratio": ratio,
             "ratio_low": ratio,
             "ratio_high": ratio,
-            "measured": 2,
+            "measured": 1,
         }
     )
 
@@ -41,7 +41,7 @@ def train_study_b1() -> None:
 
 
 def train_study_b16() -> None:
-    train_study(16, 3)
+    train_study(16, 2)
 
 
 def train_one() -> None:
@@ -50,8 +50,8 @@ def train_one() -> None:
 
     for batch in (1, 16):
         alone = work(linked(), 1, 288, per_device_train_batch_size=batch, num_train_epochs=1 if batch == 1 else 3)
-        in_turns("train_one" if batch == 1 else "train_one_b16", alone.fleet, partial(bare, alone), rounds=5)
-        in_turns(f"trl_b{batch}", partial(by_trl, alone), partial(bare, alone), rounds=3)
+        in_turns("train_one" if batch == 1 else "train_one_b16", alone.fleet, partial(bare, alone), rounds=3)
+        in_turns(f"trl_b{batch}", partial(by_trl, alone), partial(bare, alone), rounds=2)
 
 
 def train_floor(arch: str = "llama-100m") -> None:
@@ -96,7 +96,7 @@ def score_lmeval() -> None:
 
     against("score_lmeval", self_report(linked()), True, 5)
     against("score_lmeval_letters", self_report(linked(), letters=True), False, 5)
-    against("score_lmeval_natural", self_report(linked(), style="natural"), True, 2)
+    against("score_lmeval_natural", self_report(linked(), style="natural"), True, 1)
     against("score_lmeval_100m", self_report(random_base("llama-100m")), True, 1)
 
 
@@ -107,7 +107,7 @@ def score_naive() -> None:
 
     asked = self_report(linked())
     apart = furthest(asked, naive(asked), True)
-    in_turns("score_naive", asked.ours, lambda: naive(asked), rounds=2, warm=False, apart=apart)
+    in_turns("score_naive", asked.ours, lambda: naive(asked), rounds=1, warm=False, apart=apart)
 
 
 def score_sampled() -> None:

@@ -12,7 +12,7 @@ PAGE = ROOT / "docs" / "performance.md"
 WHAT = {
     "train_study_b1": ("12 adapters, batch 1: the fleet against one `SFTTrainer` after another on a loaded base", 0.2),
     "train_study_b1_processes": ("the same against one process each", None),
-    "train_study_b16": ("12 adapters, batch 16, 3 epochs: the fleet against one `SFTTrainer` after another", 0.5),
+    "train_study_b16": ("12 adapters, batch 16, 2 epochs: the fleet against one `SFTTrainer` after another", 0.5),
     "train_study_b16_processes": ("the same against one process each", None),
     "train_one": ("one adapter, batch 1: the fleet against a bare loop in torch and PEFT", 1.15),
     "train_one_b16": ("one adapter, batch 16: the fleet against that loop", 1.15),

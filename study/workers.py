@@ -41,12 +41,6 @@ def run_chains(stages: list[Stage], store: Store, workers: int) -> Iterator[tupl
     if workers == 1:
         yield from run_in_order(todo, store)
         return
-    # A fleet is one process already.
-    by_key = {stage.key: stage for stage in todo}
-    fleets = [s for stage in todo if stage.kind == "train" and fleet_of(stage.config) for s in (*before(stage, by_key), stage)]
-    first = [by_key[key] for key in dict.fromkeys(stage.key for stage in fleets)]
-    yield from run_in_order(first, store)
-    todo = [stage for stage in todo if stage not in first]
     # More threads than cores slow torch down tenfold.
     share = max(1, (os.cpu_count() or 1) // workers)
     os.environ["OMP_NUM_THREADS"] = str(min(share, int(os.environ.get("OMP_NUM_THREADS") or share)))
