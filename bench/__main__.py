@@ -58,7 +58,7 @@ def train_floor(arch: str = "llama-100m") -> None:
     import torch
 
     from bench.compare import peak_megabytes, say, seconds
-    from bench.training import floor, random_base, work
+    from bench.training import floor, random_base, shares, work
 
     some = work(random_base(arch), 4, 8, per_device_train_batch_size=4, num_train_epochs=1)
     some.fleet()
@@ -71,6 +71,7 @@ def train_floor(arch: str = "llama-100m") -> None:
     mine, bound, counted = pairs[-1]
     more = {"arch": arch, "tokens_per_s": round(counted["tokens"] / mine, 1), "gflops_peak": counted["gflops"], "share_of_peak": round(bound / mine, 3)}
     more["megabytes"] = round(torch.cuda.max_memory_allocated() / 2**20) if torch.cuda.is_available() else round(peak_megabytes())
+    more["shares"] = shares(some)
     name = "train_floor" if arch == "llama-100m" else f"train_{arch}"
     say(
         {
@@ -86,12 +87,14 @@ def train_floor(arch: str = "llama-100m") -> None:
 
 
 def score_lmeval() -> None:
-    from bench.compare import in_turns
+    from bench.compare import in_turns, seconds
     from bench.scoring import Asked, furthest, lm_eval, self_report
     from bench.training import linked, random_base
 
     def against(name: str, asked: Asked, end: bool, rounds: int) -> None:
+        render, whole = seconds(asked.afresh), seconds(asked.ours)
         about = {"apart": furthest(asked, lm_eval(asked, end), end), "answers": sum(len(w.options) for _, w in asked.items)}
+        about |= {"render_s": round(render, 4), "compute_s": round(whole - render, 4)}
         in_turns(name, asked.ours, lambda: lm_eval(asked, end), rounds=rounds, warm=False, **about)
 
     against("score_lmeval", self_report(linked()), True, 5)

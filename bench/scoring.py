@@ -37,9 +37,12 @@ class Asked:
 
     def ours(self) -> list[Scored]:
         """From text to probabilities; nothing is kept from an earlier call."""
+        return score(self.loaded, self.afresh())
+
+    def afresh(self) -> list[Prompt]:
         lay_out.cache_clear()
         self.loaded.renderer._frames.clear()
-        return score(self.loaded, self.prompts())
+        return self.prompts()
 
 
 def self_report(base: Any, letters: bool = False, style: Style = "plain") -> Asked:

@@ -194,3 +194,15 @@ def matmul_rate(device: torch.device, dtype: torch.dtype, inner: int, outer: int
             torch.cuda.synchronize()
         best = max(best, 5 * 2 * tokens * inner * outer / (time.perf_counter() - began))
     return best
+
+
+def shares(work: Work, number: int = 8) -> dict[str, float]:
+    """Where the time of a fleet goes: the operations that take most of it themselves, as shares; `other` is the rest."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        work.fleet()
+    times = {event.key.removeprefix("aten::"): event.self_cpu_time_total for event in profiled.key_averages()}
+    whole = sum(times.values())
+    most = dict(sorted(times.items(), key=lambda pair: -pair[1])[:number])
+    return {name: round(t / whole, 3) for name, t in most.items()} | {"other": round(1 - sum(most.values()) / whole, 3)}
