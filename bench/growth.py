@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
 from typing import Any
 
-from bench.compare import say, seconds, slope
+from bench.compare import peak_megabytes, say, seconds, slope
 from lab.discover import ROOT
 
 
@@ -77,8 +76,7 @@ def one(what: str) -> None:
     if what == "nothing":
         import peft  # noqa: F401
     {"nothing": list, "fleet": trained.fleet, "trl": lambda: by_trl(trained), "score": asked.ours, "lm_eval": lambda: lm_eval(asked, True)}[what]()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"name": f"memory_{what}", "megabytes": round(peak), "seconds": round(time.perf_counter() - began, 1)}))
+    print(json.dumps({"name": f"memory_{what}", "megabytes": round(peak_megabytes()), "seconds": round(time.perf_counter() - began, 1)}))
 
 
 if __name__ == "__main__":

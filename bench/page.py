@@ -56,6 +56,8 @@ def table(found: dict[str, dict[str, Any]]) -> str:
 def _numbers(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     apart = max(f["apart"] for f in found.values() if "apart" in f)
     numbers: dict[str, Any] = {"profile": ", ".join(f"`{op}` {share:.0%}" for op, share in found["train_floor"]["shares"].items())}
+    bound = found["train_floor"]
+    numbers["mm"] = f"{bound['theirs_s'] / bound['ours_s'] / bound['shares']['mm']:.0%}"
     numbers |= {part: f"{found['score_lmeval'][f'{part}_s']:.2f}" for part in ("render", "compute")}
     numbers |= {"apart": f"{apart:.1e}", "within": found["score_sampled"]["within_three_errors"], "same": found["score_inspect"]["same_answer"]}
     return numbers | {"share": f"{found['train_floor']['share_of_peak']:.0%}", "gflops": found["train_floor"]["gflops_peak"]}
@@ -101,13 +103,16 @@ others are answered with something that is not listed).
   At batch 1 the steps of twelve adapters cost little more than those of one; at batch 16 the processor is busy with one adapter
   already, and what is saved is the head, padding, and what a trainer does around a step.
 - **`train_floor`.** The fleet computes at {share} of the rate that the largest matrix product alone reaches here ({gflops:.0f} GFLOP/s). Its
-  profile, by operation: {profile}. What is no product of large matrices is what the floor leaves out: attention, norms, activations and rotary embeddings pass over memory without a product; adapters
+  profile, by operation: {profile}. `mm` are the products of the frozen weights, at {mm} of that rate; what is no product of large matrices is what the floor leaves out: attention, norms, activations and rotary embeddings pass over memory without a product; adapters
   of rank 8 are products with a side of 8, at a fraction of that rate; and the gradient passes through all of these again.
 - **`score_lmeval`.** On a reference model a prompt has a dozen tokens, so an answer of two tokens can never cost less than a sixth of what
   lm-eval spends on it (it reads prompt and answer anew for each of 3,852 answers), and 101 numbers of a scale make three quarters of
   all tokens. Of our time {render} s are rendering and tokenizing and {compute} s the model; the first, which lm-eval does for one text where the lab does it for three to see that no
-  tokens merge, is in a study paid once for all adapters on a base. With prompts of the length that real models are asked
-  (`score_lmeval_natural`) the shared prompt is what counts.
+  tokens merge, is in a study paid once for all adapters on a base. In the wordings for real models (`score_lmeval_natural`) the
+  model is an even smaller part of our time: a byte for every letter, as this tokenizer spells words it does not know, is rendered for each answer.
+- **`score_sampled`.** A hundred samples of an answer of two tokens are one prompt and a few steps of a batch of a hundred, which a tiny model hardly feels;
+  the exact scores of a scale take 101 answers through the model, and rendering alone is more than the bar. What sampling costs beside it is its error: a share of
+  a hundred samples is off by up to 0.05 (one standard error), the exact one by {apart}.
 - **`score_lmeval_letters`.** Twelve prompts of a dozen tokens are one pass of a tiny model for either; most of a call is Python, and the lab also
   computes the end of turn, which lm-eval is not asked for there.
 """
