@@ -58,6 +58,8 @@ def _numbers(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     numbers: dict[str, Any] = {"profile": ", ".join(f"`{op}` {share:.0%}" for op, share in found["train_floor"]["shares"].items())}
     bound = found["train_floor"]
     numbers["mm"] = f"{bound['theirs_s'] / bound['ours_s'] / bound['shares']['mm']:.0%}"
+    numbers["large"] = f"{found['score_lmeval_100m']['ratio']:.2f}"
+    numbers["natural"] = f"{found['score_lmeval_natural']['render_s']:.2f} of {found['score_lmeval_natural']['ours_s']:.2f}"
     numbers |= {part: f"{found['score_lmeval'][f'{part}_s']:.2f}" for part in ("render", "compute")}
     numbers |= {"apart": f"{apart:.1e}", "within": found["score_sampled"]["within_three_errors"], "same": found["score_inspect"]["same_answer"]}
     return numbers | {"share": f"{found['train_floor']['share_of_peak']:.0%}", "gflops": found["train_floor"]["gflops_peak"]}
@@ -93,8 +95,7 @@ that other work shares, times move by a third from one minute to the next, and r
 `python -m bench --device cuda --arch qwen2.5-7b` measures tokens per second, share of peak and memory there with random weights.
 """
 NOTES = """Answers are equal: the largest difference of a probability from lm-eval and from one pass per answer is {apart}; of the sampled
-shares {within:.1%} lie within three standard errors; Inspect's greedy answer is the likeliest listed one for {same:.0%} of prompts (the
-others are answered with something that is not listed).
+shares {within:.1%} lie within three standard errors; Inspect's greedy answer is the likeliest listed one for {same:.0%} of prompts.
 
 ## What makes the difference, and what is left
 
@@ -105,11 +106,10 @@ others are answered with something that is not listed).
 - **`train_floor`.** The fleet computes at {share} of the rate that the largest matrix product alone reaches here ({gflops:.0f} GFLOP/s). Its
   profile, by operation: {profile}. `mm` are the products of the frozen weights, at {mm} of that rate; what is no product of large matrices is what the floor leaves out: attention, norms, activations and rotary embeddings pass over memory without a product; adapters
   of rank 8 are products with a side of 8, at a fraction of that rate; and the gradient passes through all of these again.
-- **`score_lmeval`.** On a reference model a prompt has a dozen tokens, so an answer of two tokens can never cost less than a sixth of what
-  lm-eval spends on it (it reads prompt and answer anew for each of 3,852 answers), and 101 numbers of a scale make three quarters of
-  all tokens. Of our time {render} s are rendering and tokenizing and {compute} s the model; the first, which lm-eval does for one text where the lab does it for three to see that no
-  tokens merge, is in a study paid once for all adapters on a base. In the wordings for real models (`score_lmeval_natural`) the
-  model is an even smaller part of our time: a byte for every letter, as this tokenizer spells words it does not know, is rendered for each answer.
+- **`score_lmeval`.** lm-eval reads prompt and answer anew for each of 3,852 answers, some 53,000 tokens; the trees of the same answers have some 4,900 nodes, of
+  which three quarters are the numbers of scales. That is 0.09 before anything else is done, and {large} on a model that is large enough to be busy (`score_lmeval_100m`). On
+  a tiny one, {render} s of ours are rendering and tokenizing and {compute} s the model; in the wordings for real models (`score_lmeval_natural`) {natural} s are the
+  former. The lab tokenizes three texts for each answer, to see that no tokens merge where lm-eval takes that for granted. In a study this is done once for all adapters on a base.
 - **`score_sampled`.** A hundred samples of an answer of two tokens are one prompt and a few steps of a batch of a hundred, which a tiny model hardly feels;
   the exact scores of a scale take 101 answers through the model, and rendering alone is more than the bar. What sampling costs beside it is its error: a share of
   a hundred samples is off by up to 0.05 (one standard error), the exact one by {apart}.
