@@ -66,8 +66,8 @@ class Store:
                 held.enter_context(_lock(self.root / ".locks" / key))
             scratch = {key: folder / f".partial-{key}" for key in slugs if not self.find(stage, key)}
             new = [path for path in scratch.values() if not path.exists()]
-            for path in new:
-                path.mkdir()
+            for path in scratch.values():
+                path.mkdir(exist_ok=True)
             try:
                 if scratch:
                     write(scratch)

@@ -96,12 +96,12 @@ def test_a_network_that_never_answers_costs_patience_and_nothing_else(
         monkeypatch.delenv("WANDB_MODE", raising=False)
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         began = time.time()
-        folder = run_plan(planned("seeds=[0]"), Store(tmp_path / "stalled"))
+        folder = run_plan(planned("seeds=[0]", "train.engine=trl"), Store(tmp_path / "stalled"))
         assert time.time() - began < 120
     said = capsys.readouterr().err
     assert "wandb cannot be reached" in said
     assert "wandb has no copy of this study" in said
-    alone = run_plan(planned("seeds=[0]", "run.report_to=[]"), Store(tmp_path / "alone"))
+    alone = run_plan(planned("seeds=[0]", "train.engine=trl", "run.report_to=[]"), Store(tmp_path / "alone"))
     assert same_numbers(read_json(folder / "summary.json"), read_json(alone / "summary.json"))
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and key.encode() in p.read_bytes()]
 

@@ -23,6 +23,7 @@ from lab.chat import IGNORED
 from lab.errors import UserError
 from lab.model import Loaded, load_base
 from lab.preempt import Preempted, listen, restore
+from lab.track import PROJECT, run_id
 from train.job import Job, Rows, num_steps, one_line_refusal, read_rows, record
 
 TOKENS_PER_BATCH = 8_192
@@ -221,7 +222,9 @@ def train_fleet(jobs: list[Job], base: Base) -> None:
         restore(before)
     share = (time.time() - began) / len(members)
     for i, member in enumerate(members):
-        about = {"steps": member.step, "together": len(members), "processes": 1, "kept": member.kept, "wandb": None}
+        about = {"steps": member.step, "together": len(members), "processes": 1, "kept": member.kept}
+        link = {"project": PROJECT, "id": run_id(member.job.name, member.job.key), "url": None}
+        about["wandb"] = link if "wandb" in member.job.report_to else None
         about |= {"step0": digest_of_tensors(member.first), "adapter": fleet.write(i, member.job.out / "adapter", base)}
         pairs = [(ids.tolist(), len(ids) - learned) for ids, learned in zip(member.ids, member.learned, strict=True)]
         held = [(ids, [IGNORED] * prompt + ids[prompt:]) for ids, prompt in pairs]
