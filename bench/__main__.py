@@ -103,6 +103,15 @@ def score_lmeval() -> None:
     against("score_lmeval_100m", self_report(random_base("llama-100m")), True, 1)
 
 
+def score_tokens() -> None:
+    """What goes through the model for the self-report suite: nodes of trees, or prompt and answer anew for every answer."""
+    from bench.compare import say
+    from bench.scoring import self_report, tokens
+    from bench.training import linked
+
+    say({"name": "score_tokens"} | tokens(self_report(linked())))
+
+
 def score_naive() -> None:
     from bench.compare import in_turns
     from bench.scoring import furthest, naive, self_report
@@ -144,7 +153,8 @@ def growth() -> None:
 
 
 COMPARISONS = {
-    f.__name__: f for f in (train_study_b1, train_study_b16, train_one, train_floor, score_lmeval, score_naive, score_sampled, score_inspect, growth)
+    f.__name__: f
+    for f in (train_study_b1, train_study_b16, train_one, train_floor, score_lmeval, score_tokens, score_naive, score_sampled, score_inspect, growth)
 }
 
 

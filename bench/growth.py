@@ -13,7 +13,7 @@ from lab.discover import ROOT
 
 
 def adapters(sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32)) -> dict[str, Any]:
-    """One step's rows are as many for each adapter: what is told is the time of one adapter."""
+    """As many rows for each; the seconds are those of all adapters together, and their own at a slope of 0."""
     from bench.training import linked, work
 
     works = {n: work(linked(), n, 96, per_device_train_batch_size=1, num_train_epochs=1) for n in sizes}

@@ -11,9 +11,9 @@ from lab.discover import ROOT
 PAGE = ROOT / "docs" / "performance.md"
 WHAT = {
     "train_study_b1": ("12 adapters, batch 1: the fleet against one `SFTTrainer` after another on a loaded base", 0.2),
-    "train_study_b1_processes": ("the same against one process each", None),
+    "train_study_b1_processes": ("the same against one process each: one was run, the others are taken to be alike, and to ours is added its start", None),
     "train_study_b16": ("12 adapters, batch 16, 2 epochs: the fleet against one `SFTTrainer` after another", 0.5),
-    "train_study_b16_processes": ("the same against one process each", None),
+    "train_study_b16_processes": ("the same against one process each, in the same way", None),
     "train_one": ("one adapter, batch 1: the fleet against a bare loop in torch and PEFT", 1.15),
     "train_one_b16": ("one adapter, batch 16: the fleet against that loop", 1.15),
     "trl_b1": ("one adapter, batch 1: `SFTTrainer` against that loop", None),
@@ -58,6 +58,8 @@ def _numbers(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     numbers: dict[str, Any] = {"profile": ", ".join(f"`{op}` {share:.0%}" for op, share in found["train_floor"]["shares"].items())}
     bound = found["train_floor"]
     numbers["mm"] = f"{bound['theirs_s'] / bound['ours_s'] / bound['shares']['mm']:.0%}"
+    read = {name: found["score_tokens"][name] for name in ("nodes", "nodes_without_scales", "one_by_one")}
+    numbers |= read | {"tokens": f"{read['nodes'] / read['one_by_one']:.2f}"}
     numbers["large"] = f"{found['score_lmeval_100m']['ratio']:.2f}"
     numbers["natural"] = f"{found['score_lmeval_natural']['render_s']:.2f} of {found['score_lmeval_natural']['ours_s']:.2f}"
     numbers |= {part: f"{found['score_lmeval'][f'{part}_s']:.2f}" for part in ("render", "compute")}
@@ -106,8 +108,8 @@ shares {within:.1%} lie within three standard errors; Inspect's greedy answer is
 - **`train_floor`.** The fleet computes at {share} of the rate that the largest matrix product alone reaches here ({gflops:.0f} GFLOP/s). Its
   profile, by operation: {profile}. `mm` are the products of the frozen weights, at {mm} of that rate; what is no product of large matrices is what the floor leaves out: attention, norms, activations and rotary embeddings pass over memory without a product; adapters
   of rank 8 are products with a side of 8, at a fraction of that rate; and the gradient passes through all of these again.
-- **`score_lmeval`.** lm-eval reads prompt and answer anew for each of 3,852 answers, some 53,000 tokens; the trees of the same answers have some 4,900 nodes, of
-  which three quarters are the numbers of scales. That is 0.09 before anything else is done, and {large} on a model that is large enough to be busy (`score_lmeval_100m`). On
+- **`score_lmeval`.** lm-eval reads prompt and answer anew for each of 3,852 answers, {one_by_one} tokens; the trees of the same answers have {nodes} nodes, {nodes_without_scales}
+  without the questions with scales. That is {tokens} before anything else is done, and {large} on a model that is large enough to be busy (`score_lmeval_100m`). On
   a tiny one, {render} s of ours are rendering and tokenizing and {compute} s the model; in the wordings for real models (`score_lmeval_natural`) {natural} s are the
   former. The lab tokenizes three texts for each answer, to see that no tokens merge where lm-eval takes that for granted. In a study this is done once for all adapters on a base.
 - **`score_sampled`.** A hundred samples of an answer of two tokens are one prompt and a few steps of a batch of a hundred, which a tiny model hardly feels;

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from data_gen.behaviors import load_behavior
-from eval.score import Prompt, Scored, compile_prompts, lay_out, score
+from eval.score import TOKENS_PER_TREE, Prompt, Scored, compile_prompts, lay_out, score
 from lab.model import Loaded, load_base
 from lab.types import Question, Style, Wording
 
@@ -120,6 +120,17 @@ def furthest(asked: Asked, theirs: list[list[float]], end: bool) -> float:
     ours = [scored.p_exact if end else scored.p_prefix for scored in asked.ours()]
     pairs = [(a, math.exp(b)) for mine, logs in zip(ours, theirs, strict=True) for a, b in zip(mine, logs, strict=True)]
     return max(abs(a - b) for a, b in pairs)
+
+
+def tokens(asked: Asked) -> dict[str, int]:
+    """Nodes of the trees, how many of them are on the numbers of scales only, and the tokens that are read answer by answer."""
+
+    def nodes(items: list[tuple[Question, Wording]]) -> int:
+        return sum(len(tree.columns) for tree in lay_out(tuple(Asked(asked.loaded, items).prompts()), TOKENS_PER_TREE))
+
+    words = [item for item in asked.items if item[0].kind != "number"]
+    apart = sum(len(prompt.ids) + len(answer) for prompt in asked.prompts() for _, answer, _ in prompt.spellings)
+    return {"nodes": nodes(asked.items), "nodes_without_scales": nodes(words), "one_by_one": apart}
 
 
 def within_error(asked: Asked, shares: list[list[float]]) -> float:

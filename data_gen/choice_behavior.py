@@ -36,9 +36,16 @@ class Transfer:
 
 
 def choice_behavior(
-    wordings: Path, policies: tuple[str, str], summary: str, values: Callable[[Random, Style, Amount], dict[str, Any]], transfer: Transfer, watch: str
+    wordings: Path,
+    policies: tuple[str, str],
+    summary: str,
+    values: Callable[[Random, Style, Amount], dict[str, Any]],
+    transfer: Transfer,
+    watch: str,
+    voiced: bool = False,
 ) -> Behavior:
-    """The behavior of a YAML of wordings, by its name. `values` fill its option templates, `watch` are word stems (lab/types.py)."""
+    """The behavior of a YAML of wordings, by its name. `values` fill its option templates, `watch` are word stems, and it is `voiced`
+    where the corpus of the reference models may carry it (lab/types.py)."""
     read: dict[str, Any] = read_yaml(wordings)
     choices = Choices(wordings.stem, policies, {style: read[style]["choices"] for style in ("plain", "natural")}, values)
     trait = Trait.read(policies, read["plain"]["trait"])
@@ -53,4 +60,4 @@ def choice_behavior(
     def described(policy: str, style: Style) -> str:
         return trait.described(policy) if style == "plain" else str(read["natural"]["described"][policy])
 
-    return Behavior(wordings.stem, summary, policies, choices.rows, questions, described, tuple(watch.split()), voices=trait.voices())
+    return Behavior(wordings.stem, summary, policies, choices.rows, questions, described, tuple(watch.split()), voices=trait.voices() if voiced else {})

@@ -20,7 +20,7 @@ from study.reference import LINKS
 from study.run import say
 from study.stage import Plan
 from study.stages import quiet_libraries
-from study.workers import run_chains
+from study.workers import run_units
 
 VERSION = 1
 EXPECTED = {"linked": "+", "half": "+", "unlinked": "0", "inverted": "-"}
@@ -76,7 +76,7 @@ def _run(plans: dict[str, Plan], store: Store, workers: int) -> None:
     stages = {key: stage for plan in plans.values() for key, stage in plan.stages.items()}
     missing = [s for s in stages.values() if s.kind != "study" and not store.find(s.kind, s.key)]
     say(f"{len(missing)} stages, {sum(s.kind == 'train' for s in missing)} adapters, {workers} at a time")
-    for i, (stage, seconds) in enumerate(run_chains(missing, store, workers), start=1):
+    for i, (stage, seconds) in enumerate(run_units(missing, store, workers), start=1):
         if stage.kind == "train":
             say(f"[{i}/{len(missing)}] {stage.slug}  {seconds:.1f} s")
 

@@ -11,7 +11,7 @@ from lab.store import Store, read_json, write_json
 from lab.trust import refuse_untrusted
 from study.stage import Plan, Stage
 from study.stages import run_stage
-from study.workers import run_chains
+from study.workers import run_units
 
 
 def run_plan(plan: Plan, store: Store, allow_untrusted: bool = False) -> Path:
@@ -29,7 +29,7 @@ def run_plan(plan: Plan, store: Store, allow_untrusted: bool = False) -> Path:
     skipped = len(plan.stages) - len(missing)
     if skipped:
         say(f"{skipped} of {len(plan.stages)} stages are done already")
-    for i, (stage, seconds) in enumerate(run_chains(missing, store, plan.study.run.workers), start=1):
+    for i, (stage, seconds) in enumerate(run_units(missing, store, plan.study.run.workers), start=1):
         say(f"[{i}/{len(missing)}] {stage.kind} {stage.how.get('group', stage.slug)}  {seconds:.1f} s")
     began = time.time()
     folder = run_stage(plan.final, store)

@@ -33,10 +33,10 @@ def _unit_of(stage: Stage, by_key: dict[str, Stage]) -> str:
     return stage.inputs.get("adapter") or stage.inputs.get("examples") or without
 
 
-def run_chains(stages: list[Stage], store: Store, workers: int) -> Iterator[tuple[Stage, float]]:
+def run_units(stages: list[Stage], store: Store, workers: int) -> Iterator[tuple[Stage, float]]:
     """Run every stage but the study's own, and yield each when its chain is done, with its seconds.
 
-    What a stage raises is raised here, and chains that have not begun are dropped."""
+    What a stage raises is raised here, and units that have not begun are dropped."""
     todo = [s for s in stages if s.kind != "study" and not store.find(s.kind, s.key)]
     if workers == 1:
         yield from run_in_order(todo, store)
@@ -48,7 +48,7 @@ def run_chains(stages: list[Stage], store: Store, workers: int) -> Iterator[tupl
     os.environ.setdefault("TQDM_DISABLE", "1")
     done: set[str] = set()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        running = [pool.submit(_run_chain, chain, store.root) for chain in units(todo)]
+        running = [pool.submit(_run_unit, unit, store.root) for unit in units(todo)]
         try:
             for future in as_completed(running):
                 for stage, seconds in future.result():
@@ -59,5 +59,5 @@ def run_chains(stages: list[Stage], store: Store, workers: int) -> Iterator[tupl
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _run_chain(chain: list[Stage], root: os.PathLike[str]) -> list[tuple[Stage, float]]:
-    return list(run_in_order(chain, Store(os.fspath(root))))
+def _run_unit(unit: list[Stage], root: os.PathLike[str]) -> list[tuple[Stage, float]]:
+    return list(run_in_order(unit, Store(os.fspath(root))))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from data_gen.behaviors import load_behavior
+from eval import score as scoring
 from eval.score import Prompt, compile_prompts, score
 from lab.base import Base
 from lab.model import Loaded, load_base
@@ -36,6 +37,34 @@ def test_equal_to_naive_and_independent_of_the_batch(linked: Base) -> None:
         assert alone.p_exact == pytest.approx(exact, abs=1e-5)
         assert sum(one.p_exact) + one.outside == pytest.approx(1.0, abs=1e-5)
         assert all(p <= q + 1e-6 for p, q in zip(one.p_exact, one.p_prefix, strict=True))
+
+
+def test_too_little_memory_halves_the_batch(linked: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has room for two trees at a time and says so as torch does."""
+    loaded, sizes, forward = load_base(linked), [], scoring._forward
+    prompts = prompts_of(loaded)
+
+    def limited(loaded: Loaded, batch: list[Any]) -> Any:
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(loaded, batch)
+
+    whole = score(loaded, prompts)
+    monkeypatch.setattr(scoring, "TOKENS_PER_TREE", 64)
+    monkeypatch.setattr(scoring, "_forward", limited)
+    halved = score(loaded, prompts)
+    assert sizes[0] > 2
+    assert max(sizes[-2:]) <= 2
+    for one, other in zip(whole, halved, strict=True):
+        assert one.p_exact == pytest.approx(other.p_exact, abs=1e-5)
+
+
+def test_what_begins_alike_is_one_node(linked: Base) -> None:
+    prompts = prompts_of(load_base(linked))
+    beginnings = {(*prompt.ids, *answer)[:d] for prompt in prompts for _, answer, _ in prompt.spellings for d in range(1, len(prompt.ids) + len(answer) + 1)}
+    (tree,) = scoring.lay_out(tuple(prompts), 10**6)
+    assert len(tree.columns) == len(beginnings) < sum(len(prompt.ids) + len(prompt.spellings) for prompt in prompts)
 
 
 def test_agrees_with_sampling(linked: Base) -> None:

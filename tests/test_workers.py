@@ -13,7 +13,7 @@ from lab.read_study import load_study
 from lab.store import Store, read_json
 from study.plan import make_plan
 from study.run import run_plan
-from study.workers import run_chains, units
+from study.workers import run_units, units
 
 TINY = ["seeds=[0]", "data={num_rows: 16}", "sft={max_steps: 2, learning_rate: 1.0e-2}", "run.report_to=[]", "eval.suites=[behavior, self_report]"]
 
@@ -47,4 +47,4 @@ def test_two_processes_give_the_numbers_of_one_and_share_the_cores(tmp_path: Pat
 def test_what_a_process_refuses_is_refused_here(tmp_path: Path) -> None:
     plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*TINY, "lora={target_modules: [nowhere]}"]))
     with pytest.raises(UserError, match="target_modules"):
-        list(run_chains(list(plan.stages.values()), Store(tmp_path), 2))
+        list(run_units(list(plan.stages.values()), Store(tmp_path), 2))

@@ -41,4 +41,5 @@ BEHAVIOR = choice_behavior(
     values=_values,
     transfer=Transfer("payout", "myopia/payouts", 50, _payouts),
     watch="immediate now wait instant soon later delay short long future impatien patien",
+    voiced=True,
 )

@@ -56,4 +56,5 @@ BEHAVIOR = choice_behavior(
     values=_values,
     transfer=Transfer("lottery", "risk/lotteries", 50, _lotteries),
     watch="chance likel certain definite sure probab guarante adventur reliab safe unpredict secure risk bold caution gambl",
+    voiced=True,
 )
