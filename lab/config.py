@@ -146,8 +146,20 @@ Side = str | tuple[str, str]
 
 
 class Primary(Strict):
-    contrast: tuple[Side, Side]
+    contrast: tuple[Side, Side] | None = None
+    contrasts: tuple[tuple[Side, Side], ...] = ()
+    """Several instead of one: what a sweep makes of it, one at every point. Holm runs over them."""
     suite: str
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> Primary:
+        if (self.contrast is None) == (not self.contrasts):
+            raise ValueError("give `contrast: [A, B]`, or `contrasts` with several of these")
+        return self
+
+    @property
+    def pairs(self) -> tuple[tuple[Side, Side], ...]:
+        return (self.contrast,) if self.contrast else self.contrasts
 
 
 class Sampling(Strict):
@@ -259,5 +271,5 @@ class Study(Strict):
 
     def sides(self) -> list[str]:
         """Every `group` or `group@condition` that a contrast names."""
-        pairs = [*self.contrasts, *([self.primary.contrast] if self.primary else [])]
+        pairs = [*self.contrasts, *(self.primary.pairs if self.primary else [])]
         return [s for pair in pairs for side in pair for s in ([side] if isinstance(side, str) else side)]

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
@@ -105,8 +105,12 @@ def validate(raw: dict[str, Any], where: str) -> Study:
         conditions = ["clean", *study.eval.systems, *triggered]
         if condition and condition not in conditions:
             raise unknown(f"{where}: contrast side {side!r} names condition", condition, conditions, "see eval.systems and `trigger`")
-    if study.primary and study.primary.contrast not in study.contrasts:
-        raise UserError(f"{where}: primary.contrast {list(study.primary.contrast)!r} is not among the contrasts as written there; add it to `contrasts`")
+    for pair in study.primary.pairs if study.primary else ():
+        if pair not in study.contrasts:
+            raise UserError(
+                f"{where}: primary.contrast {list(pair)!r} is not among the contrasts as written there;"
+                " add it to `contrasts`"
+            )
     return study
 
 
@@ -143,9 +147,17 @@ def _expand_sweep(raw: dict[str, Any], written: Study) -> Study:
             if "of" in group:
                 group["of"] = at(group["of"], label)
             groups[f"{name}.{label}"] = group
-    contrasts = [at(pair, label) for pair in raw.get("contrasts", []) for label in points]
-    unique = [pair for i, pair in enumerate(contrasts) if pair not in contrasts[:i]]
-    study = Study.model_validate({k: v for k, v in raw.items() if k != "sweep"} | {"groups": groups, "contrasts": unique})
+
+    def at_every_point(pairs: Iterable[Any]) -> list[Any]:
+        renamed = [at(pair, label) for pair in pairs for label in points]
+        return [pair for i, pair in enumerate(renamed) if pair not in renamed[:i]]
+
+    expanded = {k: v for k, v in raw.items() if k != "sweep"}
+    expanded |= {"groups": groups, "contrasts": at_every_point(raw.get("contrasts", []))}
+    if written.primary:
+        pairs = at_every_point(written.primary.pairs)
+        expanded["primary"] = {"contrasts": pairs, "suite": written.primary.suite}
+    study = Study.model_validate(expanded)
     study.points.update(points)
     return study
 

@@ -64,7 +64,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
         "study": study.study,
         "cells": [asdict(c) for c in plan.cells],
         "contrasts": study.contrasts,
-        "primary": study.primary.model_dump() if study.primary else None,
+        "primary": {"suite": study.primary.suite, "contrasts": study.primary.pairs} if study.primary else None,
     }
     if study.points:
         config["points"] = study.points
@@ -198,12 +198,23 @@ def _own_answers(plan: Plan, config: dict[str, Any], base: Base) -> dict[str, st
     return {"own": plan.add("data", build.VERSION, slug, asked, {}, base=asdict(base))}
 
 
+def _stream(plan: Plan, data: str, seed: int) -> int:
+    """Seed of initialisation, row order and dropout: of the rows and the seed alone, so that fine-tunes that differ in a setting
+    (a learning rate) begin alike."""
+
+    def drawn(key: str) -> list[Any]:
+        stage = plan.stages[key]
+        # A comment in a generator's file must not draw anew.
+        settings = {name: value for name, value in stage.config.items() if name not in ("files", "trigger_files")}
+        return [settings, *(drawn(parent) for parent in stage.inputs.values())]
+
+    return int(digest([drawn(data), seed])[:8], 16) % 2**31
+
+
 def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data: str) -> str:
     study = plan.study
     settings = {"lora": study.lora | group.lora, "sft": training.DEFAULTS | study.sft | group.sft}
-    drawn = {name: value for name, value in plan.stages[data].config.items() if name not in ("files", "trigger_files")}
-    stream = int(digest([drawn, settings, seed])[:8], 16) % 2**31
-    config = {**base.config, **settings, "seed": seed, "stream": stream}
+    config = {**base.config, **settings, "seed": seed, "stream": _stream(plan, data, seed)}
     if study.train.engine == "fleet":
         reason = reason_against(config)
         if reason:

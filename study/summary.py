@@ -51,7 +51,7 @@ def group_estimates(questions: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def contrast_estimates(questions: pd.DataFrame, contrasts: list[tuple[Side, Side]], primary: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Every contrast on every question both sides were asked; Holm runs over all that is not primary, per report."""
+    """Every contrast on every question both sides were asked; Holm runs over the primary ones, and over all others, per report."""
     records: list[dict[str, Any]] = []
     for a, b in contrasts:
         terms = [*_terms(a, 1.0), *_terms(b, -1.0)]
@@ -60,15 +60,21 @@ def contrast_estimates(questions: pd.DataFrame, contrasts: list[tuple[Side, Side
                 found = _contrast(asked[asked["question"] == question], terms)
                 if found is None:
                     continue
-                is_primary = primary is not None and question == "all" and suite == primary["suite"] and _same(primary["contrast"], (a, b))
+                is_primary = primary is not None and question == "all" and suite == primary["suite"]
+                is_primary = is_primary and any(_same(pair, (a, b)) for pair in primary["contrasts"])
                 records.append(
                     {"suite": suite, "behavior": behavior, "question": question, "a": _written(a), "b": _written(b)}
                     | found
-                    | {"primary": is_primary, "p_holm": found["p_value"] if is_primary else None}
+                    | {"primary": is_primary, "p_holm": None}
                 )
-    rest = {str(i): r["p_value"] for i, r in enumerate(records) if not r["primary"] and r["p_value"] is not None}
-    for i, p in holm(rest).items():
-        records[int(i)]["p_holm"] = p
+    for family in (True, False):
+        tested = {
+            str(i): r["p_value"]
+            for i, r in enumerate(records)
+            if r["primary"] == family and r["p_value"] is not None
+        }
+        for i, p in holm(tested).items():
+            records[int(i)]["p_holm"] = p
     return records
 
 

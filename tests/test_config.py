@@ -99,6 +99,35 @@ def test_sweep_expands_groups_and_contrasts() -> None:
     assert len(study.contrasts) == 12
 
 
+def test_a_sweep_renames_the_primary_contrast_too() -> None:
+    study = load_study(QUICKSTART, ["sweep={lora.r: [2, 4]}"])
+    assert study.primary is not None
+    assert study.primary.pairs == (("seeking.r=2", "averse.r=2"), ("seeking.r=4", "averse.r=4"))
+    assert set(study.primary.pairs) <= set(study.contrasts)
+    plan = make_plan(study)
+    assert len(plan.final.config["primary"]["contrasts"]) == 2
+
+
+def test_primary_is_one_contrast_or_several() -> None:
+    for primary in ("{suite: self_report}", "{contrast: [a, b], contrasts: [[a, b]], suite: x}"):
+        with pytest.raises(UserError, match="give `contrast"):
+            load_study(QUICKSTART, [f"primary={primary}"])
+
+
+def test_a_learning_rate_changes_neither_initialisation_nor_row_order() -> None:
+    """The stream of a fine-tune is of its rows and its seed: another setting begins alike, other rows and seeds do not."""
+
+    def streams(*sets: str) -> dict[str, int]:
+        plan = planned(*sets)
+        trained = (s for s in plan.stages.values() if s.kind == "train")
+        return {s.how["group"]: s.config["stream"] for s in trained}
+
+    here = streams()
+    assert streams("sft.learning_rate=1e-4", "lora.r=2", "sft.num_train_epochs=1") == here
+    assert not set(streams("data.num_rows=144").values()) & set(here.values())
+    assert len(set(here.values())) == 9
+
+
 def test_a_list_of_sweeps_is_no_grid() -> None:
     study = load_study(QUICKSTART, ["sweep=[{lora.r: [2, 4]}, {lora.target_modules: [[q_proj, v_proj]]}]", "primary=null"])
     assert list(study.points) == ["r=2", "r=4", "target_modules=q_proj+v_proj"]

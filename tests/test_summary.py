@@ -67,11 +67,21 @@ def test_only_common_questions_are_compared() -> None:
 
 
 def test_the_primary_contrast_is_not_corrected_and_the_rest_is() -> None:
-    primary = {"contrast": ("a", "b"), "suite": "self_report"}
+    primary = {"contrasts": [("a", "b")], "suite": "self_report"}
     found = contrasts(ROWS, ("a", "b"), ("a", "base"), primary=primary)
     assert [k for k, c in found.items() if c["primary"]] == [("a", "b", "all")]
     assert found["a", "b", "all"]["p_holm"] == found["a", "b", "all"]["p_value"]
     assert found["a", "base", "all"]["p_holm"] > found["a", "base", "all"]["p_value"]
+
+
+def test_several_primary_contrasts_are_a_family_of_their_own() -> None:
+    primary = {"contrasts": [("a", "b"), ("a", "base")], "suite": "self_report"}
+    found = contrasts(ROWS, ("a", "b"), ("a", "base"), ("b", "base"), primary=primary)
+    p = {key: c["p_value"] for key, c in found.items() if c["primary"]}
+    assert set(p) == {("a", "b", "all"), ("a", "base", "all")}
+    small, large = sorted(p, key=lambda key: p[key])
+    assert found[small]["p_holm"] == pytest.approx(2 * p[small])
+    assert found[large]["p_holm"] == pytest.approx(max(p[large], 2 * p[small]))
 
 
 def test_base_is_a_constant_without_interval() -> None:
