@@ -86,7 +86,7 @@ def status(options: argparse.Namespace) -> None:
         done = store.find(stage.kind, stage.key)
         state = "done" if done else ((task and task.state) or ("begun" if partial else "missing")).lower()
         at = "" if done or not task else f"  task {task.name}"
-        print(f"{state:<10} {stage.kind:<6} {stage.key}  {stage.how.get('group', stage.slug)}{at}")
+        print(f"{state:<10} {stage.kind:<6} {stage.key}  {made.names_of(stage)}{at}")
         if task and at and state not in ("pending", "running", "completed") and task.log.is_file():
             lines = [line for line in task.log.read_text(errors="replace").splitlines() if line.strip()]
             print("".join(f"           | {line}\n" for line in [*lines[-LOG_LINES:], f"({task.log})"]), end="")

@@ -45,7 +45,7 @@ def _cost(stage: Stage, plan: Plan) -> dict[str, Any]:
     sample = rows[:SAMPLE]
     per_row = sum(_num_tokens(row, stage.how["base"]["source"]) for row in sample) / len(sample)
     tokens = round(per_row * per_step * steps)
-    return {"group": stage.how["group"], "key": stage.key, "rows": len(rows), "steps": steps, "tokens": tokens, "few": steps < FEW_STEPS}
+    return {"group": plan.names_of(stage), "key": stage.key, "rows": len(rows), "steps": steps, "tokens": tokens, "few": steps < FEW_STEPS}
 
 
 def _num_tokens(row: Row, source: str) -> float:

@@ -30,10 +30,15 @@ def mirror(stage: Stage, store: Store, folder: Path) -> None:
     rows = load(folder)
     questions = per_question(per_wording(rows[rows["step"].isna()]))
     pooled = questions[(questions["question"] == "all") & questions["seed"].notna()]
-    for (group, seed), train in adapters(stage, store).items():
+    models: dict[Path, list[tuple[str, int]]] = {}
+    for model, train in adapters(stage, store).items():
+        models.setdefault(train, []).append(model)
+    for train, alike in models.items():
+        # Groups that are trained alike share an adapter, its run and its numbers.
+        group, seed = alike[0]
         of_adapter = (rows["group"] == group) & (rows["seed"] == seed)
         scores = pooled[(pooled["group"] == group) & (pooled["seed"] == seed)]
-        _adapter_run(stage, store, train, group, seed, rows[of_adapter], scores)
+        _adapter_run(stage, store, train, alike, rows[of_adapter], scores)
     _study_run(stage, store, folder, rows)
 
 
@@ -47,11 +52,22 @@ def try_mirror(stage: Stage, store: Store, folder: Path) -> None:
         print(f"wandb has no copy of this study ({first_line(error)}); `tellme sync` writes it later", file=sys.stderr)
 
 
-def _adapter_run(stage: Stage, store: Store, train: Path, group: str, seed: int, rows: pd.DataFrame, scores: pd.DataFrame) -> None:
-    made = read_json(train / "provenance.json")
+def _adapter_run(
+    stage: Stage,
+    store: Store,
+    train: Path,
+    alike: list[tuple[str, int]],
+    rows: pd.DataFrame,
+    scores: pd.DataFrame,
+) -> None:
+    """`alike` are the groups and seeds whose adapter this is."""
+    made, (group, seed) = read_json(train / "provenance.json"), alike[0]
+    names = [f"{name}-s{number}" for name, number in alike]
     swept: dict[str, Any] = next((point for label, point in stage.config.get("points", {}).items() if group.endswith(f".{label}")), {})
-    about = {"group": group, "seed": seed, "swept": swept, "data": made["inputs"], "adapter": made["adapter"], "folder": train.name}
-    run = open_run(store.root, stage.config["study"], made["key"], name=f"{group}-s{seed}", config=made["config"] | about)
+    about = {"group": group, "seed": seed, "names": names, "swept": swept, "data": made["inputs"]}
+    about |= {"adapter": made["adapter"], "folder": train.name}
+    config = made["config"] | about
+    run = open_run(store.root, stage.config["study"], made["key"], name=", ".join(names), config=config)
     for entry in read_json(train / "curve.json"):
         run.log(curve_keys(entry), step=entry["step"])
     run.log({"rows": _table(_shown(rows))})

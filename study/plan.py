@@ -137,6 +137,7 @@ def _add_group(plan: Plan, who: Asked, group: Group, groups: dict[str, Group]) -
                 add_cells(plan, replace(who, seed=seed, inputs={"examples": data}, context=context))
                 continue
             inputs = {"adapter": _add_train(plan, who.group, group, seed, base, data)}
+            plan.adapters[f"{who.group}-s{seed}"] = inputs["adapter"]
             add_cells(plan, replace(who, seed=seed, inputs=inputs))
             for step in study.eval.steps:
                 add_cells(plan, replace(who, seed=seed, inputs=inputs, context={"step": step}))

@@ -27,7 +27,7 @@ def push(plan: Plan, store: Store, folder: Path, adapter: str, repo: str, *, pub
     and the next sends only what is not there yet.
 
     Raises UserError where it must not or cannot be shared."""
-    trained = {s.how["group"]: s for s in plan.stages.values() if s.kind == "train"}
+    trained = {name: plan.stages[key] for name, key in plan.adapters.items()}
     if adapter not in trained:
         raise unknown("adapter", adapter, trained, "name GROUP-sSEED as `tellme status` shows it")
     if not HUB_ID.fullmatch(repo):

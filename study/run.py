@@ -30,7 +30,7 @@ def run_plan(plan: Plan, store: Store, allow_untrusted: bool = False) -> Path:
     if skipped:
         say(f"{skipped} of {len(plan.stages)} stages are done already")
     for i, (stage, seconds) in enumerate(run_units(missing, store, plan.study.run.workers), start=1):
-        say(f"[{i}/{len(missing)}] {stage.kind} {stage.how.get('group', stage.slug)}  {seconds:.1f} s")
+        say(f"[{i}/{len(missing)}] {stage.kind} {plan.names_of(stage)}  {seconds:.1f} s")
     began = time.time()
     folder = run_stage(plan.final, store)
     say(f"[{len(missing)}/{len(missing)}] study {plan.final.slug}  {time.time() - began:.1f} s")

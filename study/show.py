@@ -17,12 +17,13 @@ def show_study(plan: Plan) -> None:
         if renderer:
             system = "its own" if renderer.has_system_role else "none, so a system line goes in front of the first user turn"
             print(f"== base {base.name}: system role: {system}; default system line: {renderer.default_system or 'none'}")
-    for stage in plan.stages.values():
-        group = stage.how.get("group", "").rpartition("-s")[0]
-        if stage.kind == "train" and group not in shown:
+    for name, key in plan.adapters.items():
+        group, stage = name.rpartition("-s")[0], plan.stages[key]
+        if group not in shown:
             shown.add(group)
             print(f"\n== group {group}: one row; between >>> and <<< is learned")
-            print(_learned(planned_rows(plan, stage.inputs["data"])[0], renderer_of(base_of(stage))))
+            row = planned_rows(plan, stage.inputs["data"])[0]
+            print(_learned(row, renderer_of(base_of(stage))))
     for stage in plan.stages.values():
         if stage.kind != "eval":
             continue

@@ -42,6 +42,8 @@ class Plan:
     cells: list[Cell] = field(default_factory=list)
     triggers: list[Planted] = field(default_factory=list)
     """Those that groups have, each feature once."""
+    adapters: dict[str, str] = field(default_factory=dict)
+    """Key of the train stage by `GROUP-sSEED`; groups that are trained alike share one."""
     notes: dict[str, None] = field(default_factory=dict)
     """What was decided otherwise than the study says, a line each."""
     provisional: bool = False
@@ -53,6 +55,11 @@ class Plan:
         key = make_key(kind, version, config, sorted(inputs.values()))
         self.stages.setdefault(key, Stage(kind, slug, key, config, inputs, how))
         return key
+
+    def names_of(self, stage: Stage) -> str:
+        """What a stage is called on the terminal: every adapter it makes, or its slug."""
+        names = [name for name, key in self.adapters.items() if key == stage.key]
+        return ", ".join(names) or stage.slug
 
     @property
     def final(self) -> Stage:

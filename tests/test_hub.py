@@ -25,6 +25,7 @@ from lab.memory import placement, weight_bytes
 from lab.model import load_base, load_renderer
 from lab.read_study import load_study, validate
 from lab.store import Store, read_json
+from study.cli import main
 from study.plan import make_plan
 from study.push import push
 from study.run import run_plan
@@ -294,6 +295,19 @@ def test_triggers_and_harm_are_shared_on_purpose_only(tmp_path: Path) -> None:
         push(plan, Store(tmp_path), tmp_path, "insecur-s0", "me/organism", public=False, understood=False)
     with pytest.raises(UserError, match="is no Hub id"):
         push(plan, Store(tmp_path), tmp_path, "insecure-s0", "organism", public=False, understood=True)
+
+
+def test_an_adapter_of_two_groups_can_be_named_by_either(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sets = ["groups.again={behavior: insecure_code, policy: insecure}", f"run.dir={tmp_path}"]
+    plan = make_plan(load_study(str(ROOT / "configs/insecure-code-quick.yaml"), sets))
+    assert plan.adapters["again-s0"] == plan.adapters["insecure-s0"]
+    for adapter in ("insecure-s0", "again-s0"):
+        with pytest.raises(UserError, match=f"{adapter}.*--i-understand"):
+            push(plan, Store(tmp_path), tmp_path, adapter, "me/organism", public=False, understood=False)
+    assert main(["status", "configs/insecure-code-quick.yaml", *(f"--set={s}" for s in sets)]) == 0
+    assert "insecure-s0, again-s0" in capsys.readouterr().out
 
 
 def test_rows_of_a_hub_dataset_at_a_pinned_revision(hub: Hub, tellme: Tellme, finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
