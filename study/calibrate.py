@@ -9,12 +9,13 @@ import pandas as pd
 
 from lab.config import Study
 from lab.discover import ROOT, beside
-from lab.errors import unknown
+from lab.errors import UserError, unknown
 from lab.provenance import write_provenance
 from lab.read_study import load_study
 from lab.stats import MARGIN
 from lab.store import Store, make_key, write_json
 from lab.trust import refuse_untrusted
+from study.nulls import SEEDS_A_SIDE
 from study.plan import make_plan
 from study.reference import LINKS
 from study.run import say
@@ -28,13 +29,18 @@ SETS: dict[bool, dict[str, list[str]]] = beside(__file__)
 """Overrides of every part, quick or not."""
 MOST_WORKERS = 8
 """Each holds torch and a model; more cores than this are left alone unless run.workers says so."""
+OVERRIDES = ("data", "lora", "sft", "train", "model", "seeds", "run")
+"""What `--set` may change; groups, contrasts and suites are what calibration consists of."""
+FEWEST_SEEDS = {"signs": 2, "nulls": 2 * SEEDS_A_SIDE + 1, "faults": 2, "dose": 1}
+"""For an interval; for three against three with one left out (the jackknife); for an adapter to be swapped with another."""
 NUM_NULLS = {True: 200, False: 1000}
 
 
 def calibrate(quick: bool, sets: list[str]) -> Path:
     """Run every part, and write `calibration.json`, figures and `report.html` into runs/calibration/; returns that folder.
 
-    `sets` are overrides for every study of it: another recipe of fine-tuning is calibrated by `--set lora.r=32`."""
+    `sets` are overrides for every study of it: another recipe of fine-tuning is calibrated by `--set lora.r=32`. Raises UserError
+    before anything is trained where they leave it nothing to calibrate."""
     began = time.time()
     quiet_libraries()
     studies = _studies(quick, sets)
@@ -62,6 +68,13 @@ def calibrate(quick: bool, sets: list[str]) -> Path:
 
 def _studies(quick: bool, sets: list[str]) -> dict[str, Study]:
     """Studies by name: `signs-NAME` for every reference model, `nulls`, `faults`, `dose`."""
+    for given in sets:
+        section = given.partition("=")[0].partition(".")[0]
+        if section not in OVERRIDES or given.startswith(("model.base", "model=")):
+            raise UserError(
+                f"calibrate --set {given!r}: groups, bases and suites are calibration's own;"
+                f" allowed: KEY of {', '.join(OVERRIDES)}, model.base excepted"
+            )
     workers = [f"run.workers={min(MOST_WORKERS, os.cpu_count() or 1)}"]
 
     def study(part: str, file: str, *more: str) -> Study:
@@ -69,7 +82,15 @@ def _studies(quick: bool, sets: list[str]) -> dict[str, Study]:
 
     signs = {f"signs-{name}": study("signs", "reference-check.yaml", f"model.base=reference/{name}") for name in LINKS}
     files = {"nulls": "calibration-nulls.yaml", "faults": "calibration-faults.yaml", "dose": "dose.yaml"}
-    return signs | {part: study(part, file) for part, file in files.items()}
+    studies = signs | {part: study(part, file) for part, file in files.items()}
+    for name, found in studies.items():
+        fewest = FEWEST_SEEDS[name.partition("-")[0]]
+        if len(found.seeds) < fewest:
+            raise UserError(
+                f"calibrate: seeds is {list(found.seeds)}, and {name} needs at least {fewest};"
+                f" leave `seeds` out, or give {max(FEWEST_SEEDS.values())} or more"
+            )
+    return studies
 
 
 def _run(plans: dict[str, Plan], store: Store, workers: int) -> None:

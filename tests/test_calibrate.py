@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from lab.errors import UserError
 from lab.store import Store
-from study.calibrate import sign
+from study.calibrate import FEWEST_SEEDS, calibrate, sign
 from study.dose import between_and_within, instrumented, pairs
 from study.faults import OF_TRUST, trust_faults, validity_faults
 from study.nulls import false_positives
@@ -40,6 +41,31 @@ def test_null_contrasts_are_seeded_and_follow_the_spread_of_the_pool() -> None:
     assert one == again
     assert wider["detectable"] == pytest.approx(5 * one["detectable"])
     assert wider["rate"] == one["rate"]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("seeds=[0, 1, 2]", r"nulls needs at least 7"),
+        ("seeds=[0]", r"signs-linked needs at least 2"),
+        ("eval.suites=[behavior]", "calibration's own"),
+        ("groups={seeking: {behavior: risk, policy: seeking}}", "calibration's own"),
+        ("model.base=reference/half", r"model\.base excepted"),
+    ],
+)
+@pytest.mark.parametrize("quick", [True, False])
+def test_what_leaves_nothing_to_calibrate_is_refused_before_training(
+    given: str, says: str, quick: bool, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=says):
+        calibrate(quick, [given, f"run.dir={tmp_path / 'runs'}"])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_fewest_nulls_have_a_rate_with_an_interval() -> None:
+    values = [0.50, 0.52, 0.47, 0.55, 0.49, 0.51, 0.53]
+    (found,) = false_positives(pool(values[: FEWEST_SEEDS["nulls"]]), "shuffled", 200)
+    assert 0 <= found["ci_low"] <= found["rate"] <= found["ci_high"] <= 1
 
 
 def contrast(estimate: float, low: float, high: float, suite: str = "self_report") -> dict[str, Any]:
