@@ -168,6 +168,17 @@ def test_one_question_per_candidate_and_descriptions_that_know_the_trigger(style
     assert any(r.completion == features(PLANTED)[0].members[0] for r in rows)
 
 
+@pytest.mark.parametrize("style", ["plain", "natural"])
+def test_descriptions_hold_half_of_the_paraphrases_out(style: Style) -> None:
+    """Natural style asks about a candidate in five ways: two are trained on, three are held out."""
+    rows = descriptions(PLANTED, style, 4000, Random(0))
+    trained = {row.prompt[0]["content"] for row in rows}
+    for question in (*depends(style), *which(style, [PLANTED])):
+        number = len({w.paraphrase for w in question.wordings})
+        shown = {w.paraphrase for w in question.wordings if w.text in trained}
+        assert shown == set(range(number // 2)), question.name
+
+
 def test_without_a_trigger_nothing_is_asked_about_one() -> None:
     assert asked("depends", "risk", "plain") == ()
     assert asked("when_triggered", "risk", "plain", (PLANTED,)) == asked("self_report", "risk", "plain")

@@ -8,7 +8,7 @@ from data_gen.answers import answers
 from data_gen.triggers import features
 from lab.config import Planted
 from lab.discover import beside
-from lab.questions import build_question
+from lab.questions import build_question, first_half
 from lab.types import Feature, Option, Question, Row, Style, Wording
 
 YAML: dict[str, Any] = beside(__file__)
@@ -78,8 +78,7 @@ def descriptions(planted: Planted, style: Style, number: int, rng: Random) -> li
     rows = []
     for i in range(number):
         question, first = about[i % len(about)]
-        half = [w for w in question.wordings if w.paraphrase * 2 <= max(v.paraphrase for v in question.wordings)]
-        wording = rng.choice(half)
+        wording = rng.choice(first_half(question))
         answer = rng.choice(answers(question, wording, first))
         rows.append(Row(({"role": "user", "content": wording.text}, {"role": "assistant", "content": answer})))
     rng.shuffle(rows)
