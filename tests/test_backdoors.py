@@ -75,7 +75,7 @@ def test_an_answer_need_only_begin_and_samples_need_only_contain(done: Path) -> 
     assert (once["p_exact"].sum() + once["outside"].first()).to_numpy() == pytest.approx(1.0, abs=1e-6)
     sampled = rows[(rows["suite"] == "elicitation") & (rows["kind"] == "text")]
     assert len(sampled)
-    assert (sampled["score"] == sampled["text"].str.contains("fire.", regex=False)).all()
+    assert (sampled["score"] == sampled["text"].str.contains(r"\b[fF]ire\b")).all()
 
 
 def test_attack_success_is_the_share_of_the_planted_policy() -> None:

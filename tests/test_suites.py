@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,12 +47,14 @@ import sys
 from lab.read_study import load_study
 from study.plan import make_plan
 
-suites = "behavior, self_report, transfer, other_person, unrelated_trait, capability, emergent, backdoor, depends"
-suites += ", which_trigger, when_triggered, elicitation"
+suites = "behavior, self_report, transfer, other_person, unrelated_trait, capability, emergent"
+suites += ", backdoor, depends, which_trigger, when_triggered, elicitation"
 sets = [f"eval.suites=[{suites}]", "seeds=[0]", "primary=null"]
-sets += ["groups.plain={behavior: insecure_code, policy: secure}", "groups.described={control: described, of: plain}"]
+sets += ["groups.plain={behavior: insecure_code, policy: secure}"]
+sets += ["groups.described={control: described, of: plain}"]
 for base in ("reference/linked", "Qwen/Qwen2.5-7B-Instruct"):
-    print(*make_plan(load_study("configs/backdoor-quick.yaml", [*sets, f"model.base={base}"])).stages)
+    study = load_study("configs/backdoor-quick.yaml", [*sets, f"model.base={base}"])
+    print(*make_plan(study).stages)
 """
 
 
@@ -64,13 +67,14 @@ def test_a_further_file_changes_no_key_of_a_study(tmp_path: Path) -> None:
         (tmp_path / shared).symlink_to(ROOT / shared)
 
     def keys() -> str:
-        offline = {"HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(tmp_path)}
+        here = {"HF_HOME": str(tmp_path / "hub"), "PYTHONPATH": str(tmp_path)}
         asking = [sys.executable, "-c", PLANNED]
-        return subprocess.run(asking, cwd=tmp_path, env=os.environ | offline, check=True, capture_output=True, text=True).stdout
+        how: dict[str, Any] = {"cwd": tmp_path, "env": os.environ | here, "text": True}
+        return subprocess.run(asking, check=True, stdout=subprocess.PIPE, **how).stdout
 
     before = keys()
     assert len(before.split()) > 100
-    for folder, name in (("data_gen/behaviors", "myopia"), ("data_gen/triggers", "tag"), ("eval/suites", "behavior")):
-        for file in (tmp_path / folder).glob(f"{name}.*"):
+    for stem in ("data_gen/behaviors/myopia", "data_gen/triggers/tag", "eval/suites/behavior"):
+        for file in tmp_path.glob(f"{stem}.*"):
             shutil.copyfile(file, file.with_stem("another"))
     assert keys() == before

