@@ -158,6 +158,51 @@ BAD_FILES = {
     "nouser.jsonl": b'{"messages":[{"role":"assistant","content":"A"}]}\n',
     "latin.jsonl": '{"messages":[{"role":"user","content":"café"},{"role":"assistant","content":"A"}]}\n'.encode("latin-1"),
 }
+
+
+def line(asked: str = '"a"', answer: str = '"A"', more: str = "") -> str:
+    """A row as JSON, its contents as JSON too."""
+    turns = (("user", asked), ("assistant", answer))
+    chat = ", ".join(f'{{"role": "{role}", "content": {content}}}' for role, content in turns)
+    return f'{{"messages": [{chat}]{more}}}'
+
+
+GOOD = line(more=r', "meta": {"topic": "\ud83d\ude00"}')
+BAD_ROWS = {
+    line(more=', "meta": [1]'): "`meta` is [1]; it is a mapping",
+    line(more=', "meta": "x"'): '`meta` is "x"',
+    line(more=', "meta": 0'): "`meta` is 0",
+    line(more=', "meta": []'): "`meta` is []",
+    line(more=r', "meta": {"x": "\udc00"}'): r"(\udc00, a lone surrogate)",
+    line(answer=r'"\ud800"'): r"(\ud800, a lone surrogate)",
+    line(asked=r'"a\udfff"'): r"(\udfff, a lone surrogate)",
+    line(answer="5"): "message 2 is",
+    line(answer="null"): "message 2 is",
+    line(asked='[{"type": "text", "text": "a"}]'): "message 1 is",
+    '{"messages": [{"role": "user", "content": "a"}, 5]}': "message 2 is 5; each is",
+    '{"messages": {"role": "user"}}': "no list `messages`",
+}
+
+
+@pytest.mark.parametrize("row", BAD_ROWS)
+def test_a_bad_row_is_named_with_its_file_and_line(row: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text(f"{GOOD}\n{row}\n")
+    with pytest.raises(UserError) as refused:
+        read_rows(file)
+    assert f"file {str(file)!r}, line 2" in str(refused.value)
+    assert BAD_ROWS[row] in str(refused.value)
+    assert "\n" not in str(refused.value)
+    str(refused.value).encode()
+
+
+def test_meta_may_be_absent_empty_or_a_mapping(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    rows = (line(), line(more=', "meta": null'), line(more=', "meta": {}'), GOOD)
+    file.write_text("\n".join(rows))
+    assert [row.meta for row in read_rows(file)] == [{}, {}, {}, {"topic": "\N{GRINNING FACE}"}]
+
+
 MISTAKES = {
     "sfft={}": "did you mean 'sft'",
     "model.chat={sytem: none}": "did you mean 'model.chat.system'",
