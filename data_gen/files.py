@@ -51,9 +51,8 @@ def _row(line: str, where: str) -> Row:
     _refuse_surrogates(value, where)
     meta = value.get("meta")
     if not isinstance(meta, dict | None):
-        raise UserError(
-            f'{where}: `meta` is {_shown(meta)}; it is a mapping such as {{"topic": "x"}}, or absent'
-        )
+        form = '{"topic": "x"}'
+        raise UserError(f"{where}: `meta` is {_shown(meta)}; give a mapping such as {form}")
     return Row(tuple({"role": m["role"], "content": m["content"]} for m in messages), meta or {})
 
 
@@ -64,7 +63,7 @@ def _refuse_surrogates(value: dict[str, Any], where: str) -> None:
     except UnicodeEncodeError as error:
         half = f"\\u{ord(error.object[error.start]):04x}"
         raise UserError(
-            f"{where} has half of a character ({half}, a lone surrogate); write all of it or drop it"
+            f"{where} has half of a character ({half}, a lone surrogate); write it whole or drop it"
         ) from None
 
 

@@ -30,7 +30,7 @@ from lab.sample import Sampled
 from lab.store import Store
 from lab.types import Message, Place, Row, Style
 from study.cli import main
-from study.plan import make_plan
+from study.plan import make_plan, resolved
 from study.stages import run_stage
 
 QUICK = str(ROOT / "configs/backdoor-quick.yaml")
@@ -333,6 +333,9 @@ MISTAKES = {
     "groups.backdoored.trigger.text='a sure sign.'": "echoes the behavior",
     "groups.backdoored.trigger.text='gamblers.'": "echoes the behavior",
     "groups.decorrelated={control: decorrelated, of: plain}": "has none",
+    "groups.dealt={control: shuffled, of: backdoored, reversal: true}": "nothing to control",
+    "groups.dealt={control: described, of: plain, reversal: true}": "rows without a trigger",
+    "groups.backdoored.trigger={kind: style, place: prefix}": "trigger.place does nothing",
     "contrasts=[[backdoored@near_moon, backdoored]]": "names condition 'near_moon'",
     "contrasts=[[backdoored@held_out, backdoored@clean]]": "is asked under",
     "contrasts=[[plain@trigger, told@trigger]]": "group 'plain' is asked under clean only",
@@ -372,6 +375,19 @@ def test_a_trigger_that_the_model_cannot_see_is_refused(tmp_path: Path, capsys: 
         assert main(["plan", QUICK, *sets]) == 2
         assert said in capsys.readouterr().err
     assert main(["plan", QUICK, *spelled]) == 0
+
+
+def test_a_control_has_the_reversal_of_its_group_unless_it_says_otherwise() -> None:
+    study = load_study(str(ROOT / "configs/reversal.yaml"), [
+        "groups.forward={control: decorrelated, of: reversed, reversal: false}",
+        "groups.backward={control: decorrelated, of: plain, reversal: true}",
+        "groups.like_plain={control: decorrelated, of: plain}",
+    ])
+    reverses = {name: resolved(name, study.groups[name], study).reversal for name in study.groups}
+    assert reverses == {
+        "plain": False, "reversed": True, "unrelated": True,
+        "forward": False, "backward": True, "like_plain": False,
+    }  # fmt: skip
 
 
 def test_suites_about_triggers_need_one() -> None:

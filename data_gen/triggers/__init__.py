@@ -115,7 +115,8 @@ def conditions_of(planted: Planted) -> list[str]:
 
 def longest_word(text: str) -> str:
     """The word in which decoys of the same form differ from a text."""
-    return max(WORD.findall(text) or [text], key=len)
+    words: list[str] = WORD.findall(text)
+    return max(words or [text], key=len)
 
 
 def replaced(text: str, words: Sequence[str]) -> tuple[str, ...]:
