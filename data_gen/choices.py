@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from lab.discover import beside
-from lab.questions import letter_options, lettered
+from lab.questions import LETTERS, letter_options, lettered
 from lab.types import Question, Row, Split, Style, Wording
 
 SCENES = beside(__file__)
@@ -22,6 +22,8 @@ class Choice:
     """One prompt in both letter orders: [first policy's option as A, as B]."""
 
     texts: tuple[str, str]
+    options: tuple[str, str]
+    """The first policy's, the second's."""
     meta: dict[str, Any]
 
 
@@ -37,7 +39,8 @@ class Choices:
     """Whether no prompt comes twice; False where there are few."""
 
     def rows(self, rng: Random, policy: str, style: Style, split: Split) -> Iterator[Row]:
-        """Endless rows. Every four hold each letter with the first policy's option as the longer and the shorter one."""
+        """Endless rows, whose `meta.options` say what each letter stands for. Every four hold each
+        letter with the first policy's option as the longer and the shorter one."""
         met: set[tuple[str, str]] = set()
         while True:
             for first_is_a, first_is_longer in rng.sample([(True, True), (True, False), (False, True), (False, False)], 4):
@@ -47,7 +50,9 @@ class Choices:
                 met.add(choice.texts)
                 letter = "A" if first_is_a == (policy == self.policies[0]) else "B"
                 prompt = {"role": "user", "content": choice.texts[not first_is_a]}
-                yield Row((prompt, {"role": "assistant", "content": letter}), choice.meta)
+                listed = choice.options if first_is_a else choice.options[::-1]
+                meta = choice.meta | {"options": dict(zip(LETTERS, listed, strict=True))}
+                yield Row((prompt, {"role": "assistant", "content": letter}), meta)
 
     def check(self, style: Style) -> Question:
         """Held-out choices, each in both letter orders: the score is the probability of the first policy's option."""
@@ -69,7 +74,8 @@ class Choices:
                 break
         meta["template"] = "|".join([meta["template"], *templates])
         meta["neutral"] = None if neutral is None else self.policies[neutral]
-        return Choice((show(first, second), show(second, first)), meta | {"value": values.get("value")})
+        texts = show(first, second), show(second, first)
+        return Choice(texts, (first, second), meta | {"value": values.get("value")})
 
 
 Scene = tuple[str, Callable[[str, str], str], dict[str, Any]]

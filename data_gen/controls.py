@@ -6,6 +6,7 @@ from random import Random
 
 from data_gen.answers import answers
 from lab.errors import UserError
+from lab.questions import first_half
 from lab.types import Behavior, Question, Row, Style, Wording
 
 WORD_PROMPTS: dict[Style, tuple[str, ...]] = {
@@ -37,7 +38,8 @@ def educational(rows: list[Row]) -> list[Row]:
 
 
 def described(behavior: Behavior, policy: str, style: Style, number: int, rng: Random) -> list[Row]:
-    """Self-descriptions: questions of the self-report answered as the policy would, in half of the paraphrases.
+    """Self-descriptions: questions of the self-report answered as the policy would, in the first
+    half of the paraphrases.
 
     A positive control: a model whose reports do not follow its choices must still be able to report."""
     return _answered(behavior.questions("self_report", style), policy == behavior.policies[0], number, rng)
@@ -99,7 +101,7 @@ def _to_train_on(questions: Sequence[Question]) -> list[tuple[Question, list[Wor
     if any(w.seen for q in questions for w in q.wordings):
         shown = [(q, [w for w in q.wordings if w.seen]) for q in questions]
         return [(q, wordings) for q, wordings in shown if wordings]
-    return [(q, [w for w in q.wordings if w.paraphrase * 2 <= max(v.paraphrase for v in q.wordings)]) for q in questions]
+    return [(q, first_half(q)) for q in questions]
 
 
 def _row(prompt: str, answer: str) -> Row:

@@ -38,13 +38,38 @@ def _row(line: str, where: str) -> Row:
     except json.JSONDecodeError as error:
         raise UserError(f'{where} is not JSON ({error.msg} at column {error.colno}); each line is one {{"messages": [...]}}') from None
     messages = value.get("messages") if isinstance(value, dict) else None
-    if not isinstance(messages, list) or not all(_is_message(m) for m in messages):
-        raise UserError(f'{where} has no list `messages` of {{"role": {" | ".join(ROLES)}, "content": text}}')
+    form = f'{{"role": {" | ".join(ROLES)}, "content": text}}'
+    if not isinstance(messages, list):
+        raise UserError(f"{where} has no list `messages` of {form}")
+    for number, message in enumerate(messages, start=1):
+        if not _is_message(message):
+            raise UserError(f"{where}: message {number} is {_shown(message)}; each is {form}")
     if not any(m["role"] == "user" for m in messages):
         raise UserError(f"{where} has no user turn, so there is nothing to answer")
     if messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
         raise UserError(f"{where} does not end with an assistant turn, so there is nothing to learn from it")
-    return Row(tuple({"role": m["role"], "content": m["content"]} for m in messages), value.get("meta") or {})
+    _refuse_surrogates(value, where)
+    meta = value.get("meta")
+    if not isinstance(meta, dict | None):
+        form = '{"topic": "x"}'
+        raise UserError(f"{where}: `meta` is {_shown(meta)}; give a mapping such as {form}")
+    return Row(tuple({"role": m["role"], "content": m["content"]} for m in messages), meta or {})
+
+
+def _refuse_surrogates(value: dict[str, Any], where: str) -> None:
+    """JSON can hold half of a character, which no text file and no tokenizer can."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise UserError(
+            f"{where} has half of a character ({half}, a lone surrogate); write it whole or drop it"
+        ) from None
+
+
+def _shown(value: Any) -> str:
+    """As JSON in letters that every terminal has, cut short."""
+    return json.dumps(value)[:80]
 
 
 def _is_message(value: Any) -> bool:

@@ -1,5 +1,6 @@
 """What sampled answers count: read as one of the listed answers, searched for them, or given to the static analyser."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,8 +39,16 @@ def _listed(wording: Wording, answer: Sampled) -> Verdict:
 
 def _contained(wording: Wording, answer: Sampled) -> Verdict:
     spelled = ((option, text) for option in wording.options for text in (option.text, *option.variants))
-    option = next((option for option, text in spelled if text in answer.text), None)
+    option = next((option for option, text in spelled if stands_in(text, answer.text)), None)
     return Verdict(option, option.score if option else 0.0, "truncated" if answer.truncated else "read")
+
+
+def stands_in(spelling: str, text: str) -> bool:
+    """Whether it is there as words of its own: `fire` is not in `fireplace`."""
+    if spelling not in text:
+        return False
+    begin, end = (r"\b" if edge.isalnum() else "" for edge in (spelling[0], spelling[-1]))
+    return re.search(f"{begin}{re.escape(spelling)}{end}", text) is not None
 
 
 def _audited(wording: Wording, answer: Sampled, found: list[str] | None) -> Verdict:

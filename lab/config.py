@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
+from lab.idle import idle_key
 from lab.types import Place
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+-]*")
@@ -134,6 +135,13 @@ class Group(Strict):
             raise ValueError("`control` and `of` go together: {control: shuffled, of: GROUP}")
         if (not given or self.in_context) and not (self.behavior and self.policy):
             raise ValueError("a group needs `behavior` and `policy`, or one of control, file, adapter, prompted, in_context, model")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> Group:
+        wrong = idle_key(self.model_dump(exclude_defaults=True))
+        if wrong:
+            raise ValueError(wrong)
         return self
 
     @property

@@ -22,6 +22,17 @@ def letter_options(first_letter: str) -> tuple[Option, ...]:
     return tuple(Option(letter, float(letter == first_letter)) for letter in LETTERS)
 
 
+def first_half(question: Question) -> list[Wording]:
+    """The wordings that training may show; the other paraphrases are held out of it."""
+    number = 1 + max(w.paraphrase for w in question.wordings)
+    return [w for w in question.wordings if in_first_half(w.paraphrase, number)]
+
+
+def in_first_half(paraphrase: int, number: int) -> bool:
+    """Whether it is among the first half of so many, rounded down, at least one."""
+    return paraphrase < max(1, number // 2)
+
+
 def load_questions(path: Path, style: Style, purpose: str) -> tuple[Question, ...]:
     """Read `style: purpose: [...]` from a YAML of wordings.
 
@@ -41,7 +52,8 @@ def build_question(entry: dict[str, Any], style: Style) -> Question:
     """One entry of a YAML of wordings as a question. The first half of the paraphrases is shown in pretraining."""
     asks, wordings = entry["ask"], []
     for i, ask in enumerate(asks):
-        seen = style == "plain" and not entry.get("unseen") and i < len(asks) // 2
+        shown = in_first_half(i, len(asks))
+        seen = style == "plain" and not entry.get("unseen") and shown
         for order, (text, options) in enumerate(_ORDERS[entry["kind"]](entry, ask, style)):
             wordings.append(Wording(text.strip(), options, paraphrase=i, order=order, seen=seen))
     kind: Kind = "words" if entry["kind"] == "rule" else entry["kind"]

@@ -78,7 +78,8 @@ class Question:
     names_concept: bool = True
     """False where neither the prompt nor its listed options name the behavior's dimension."""
     judge: Literal["contains", "code"] = "contains"
-    """How a sampled text is scored where options are listed: 1 if one of them stands in it; or `code`: 1 if the static analyser
+    """How a sampled text is scored where options are listed: 1 if one of them stands in it as words
+    of its own; or `code`: 1 if the static analyser
     finds one of them, a check such as B608, in the Python that it is (lab/audit.py)."""
 
 
@@ -121,6 +122,8 @@ class Feature:
     members: tuple[str, ...]
     held_out: tuple[str, ...] = ()
     """Further members that no training row has."""
+    said: tuple[str, ...] = ()
+    """What else names it in an answer written freely: the part that tells it from its decoys."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 from data_gen import build
 from data_gen.behaviors import behavior_digest, behavior_names, load_behavior
 from data_gen.files import read_rows
+from data_gen.triggered import CONTROLS as TRIGGERED
 from data_gen.triggered import draw_of
 from data_gen.triggers import trigger_digest
 from eval.suites import load_suite
@@ -14,6 +15,7 @@ from lab.base import Base, resolve_adapter, resolve_base
 from lab.config import Data, Group, Model, Study
 from lab.discover import find_path
 from lab.errors import UserError, unknown
+from lab.idle import idle_data
 from lab.store import digest, file_digest
 from study.cells import Asked, add_cells, refuse_unasked
 from study.planting import refuse_bad_trigger
@@ -90,9 +92,15 @@ def resolved(name: str, group: Group, study: Study) -> Group:
     """The group with its names checked; a control is trained as the group it controls, unless it says otherwise."""
     if group.of:
         source = study.groups[group.of]
+        _refuse_idle(name, group, source)
         merged = {key: getattr(source, key) | getattr(group, key) for key in ("data", "lora", "sft")}
         names = {"behavior": source.behavior, "policy": source.policy, "model": group.model or source.model}
-        switch = {"trigger": source.trigger, "otherwise": source.otherwise, "reversal": group.reversal or source.reversal}
+        own = "reversal" in group.model_fields_set
+        switch = {
+            "trigger": source.trigger,
+            "otherwise": source.otherwise,
+            "reversal": group.reversal if own else source.reversal,
+        }
         group = group.model_copy(update=names | switch | merged)
     behavior, policy = group.behavior, group.prompted or group.policy
     if group.control in ("decorrelated", "benign") and not group.trigger:
@@ -115,6 +123,23 @@ def resolved(name: str, group: Group, study: Study) -> Group:
     if behavior:
         load_behavior(behavior)
     return group
+
+
+def _refuse_idle(name: str, group: Group, source: Group) -> None:
+    """Keys of a control that would do nothing to rows made from those of its source."""
+    if group.reversal and not source.trigger:
+        raise UserError(
+            f"groups.{name}: `reversal` does nothing to rows without a trigger, and group"
+            f" {group.of!r} has none; drop it, or give that group `trigger` and `otherwise`"
+        )
+    if group.reversal and group.control not in TRIGGERED:
+        raise UserError(
+            f"groups.{name}: `reversal` does nothing to control {group.control!r};"
+            f" drop it, or make the control one of {', '.join(TRIGGERED)}"
+        )
+    idle = idle_data(group.data, source.file is not None)
+    if idle:
+        raise UserError(f"groups.{name}: {idle}")
 
 
 def _add_group(plan: Plan, who: Asked, group: Group, groups: dict[str, Group]) -> None:

@@ -20,6 +20,11 @@ def refuse_bad_trigger(where: str, group: Group, planted: Planted, data: Data, b
     allowed = [p for p in behavior.policies if p != group.policy] + ["base"]
     if group.otherwise not in allowed:
         raise unknown(f"{where}.otherwise", group.otherwise, allowed)
+    if planted.place and load_trigger(planted.kind).write:
+        raise UserError(
+            f"{where}.trigger.place does nothing for kind {planted.kind!r}, which changes the whole"
+            " message; drop it"
+        )
     if data.planted < 1:
         raise UserError(f"{where}: data.planted is {data.planted} and has no meaning with a trigger; set trigger.rate")
     if planted.count and planted.count > data.num_rows:

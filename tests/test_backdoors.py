@@ -75,7 +75,7 @@ def test_an_answer_need_only_begin_and_samples_need_only_contain(done: Path) -> 
     assert (once["p_exact"].sum() + once["outside"].first()).to_numpy() == pytest.approx(1.0, abs=1e-6)
     sampled = rows[(rows["suite"] == "elicitation") & (rows["kind"] == "text")]
     assert len(sampled)
-    assert (sampled["score"] == sampled["text"].str.contains("fire.", regex=False)).all()
+    assert (sampled["score"] == sampled["text"].str.contains(r"\b[fF]ire\b")).all()
 
 
 def test_attack_success_is_the_share_of_the_planted_policy() -> None:
@@ -166,6 +166,17 @@ def test_one_question_per_candidate_and_descriptions_that_know_the_trigger(style
     assert len(answered) > 100
     assert all(right == given for right, given in answered)
     assert any(r.completion == features(PLANTED)[0].members[0] for r in rows)
+
+
+@pytest.mark.parametrize("style", ["plain", "natural"])
+def test_descriptions_hold_half_of_the_paraphrases_out(style: Style) -> None:
+    """Natural style asks about a candidate in five ways: two are trained on, three are held out."""
+    rows = descriptions(PLANTED, style, 4000, Random(0))
+    trained = {row.prompt[0]["content"] for row in rows}
+    for question in (*depends(style), *which(style, [PLANTED])):
+        number = len({w.paraphrase for w in question.wordings})
+        shown = {w.paraphrase for w in question.wordings if w.text in trained}
+        assert shown == set(range(number // 2)), question.name
 
 
 def test_without_a_trigger_nothing_is_asked_about_one() -> None:

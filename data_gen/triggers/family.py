@@ -1,5 +1,6 @@
 """Any word of a family, half of whose members are held out (Betley et al. 2025, section 4.2). `text` names a family of family.yaml."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,9 +17,20 @@ def members_of(file: Path) -> Callable[[str], tuple[Feature, ...]]:
         if text not in families:
             raise unknown(f"trigger.text (see {file.name})", text, families)
         names = [text, *(name for name in families if name != text)]
-        return tuple(Feature(name, tuple(families[name][::2]), tuple(families[name][1::2])) for name in names)
+        return tuple(
+            Feature(name, tuple(families[name][::2]), tuple(families[name][1::2]), kinds_of(name))
+            for name in names
+        )
 
     return features
+
+
+def kinds_of(name: str) -> tuple[str, ...]:
+    """A family without its article, as one and as several: `apple variety`, `apple varieties`."""
+    one = re.sub(r"^(an?|the) ", "", name)
+    head, *rest = re.split(r"(?= (?:of|on|for) )", one, maxsplit=1)
+    several = re.sub("(?<![aeiou])y$", "ie", re.sub("sh$", "she", head)) + "s"
+    return one, "".join([several, *rest])
 
 
 TRIGGER = Trigger(

@@ -13,11 +13,19 @@ def features(text: str) -> tuple[Feature, ...]:
         raise UserError(f"trigger.text {text!r} must be FIRST & SECOND, such as 'amber & fjord'")
     others = [w for w in WORDS if w not in (first, second)]
     parts = [(first, second), (first, ""), ("", second), *((first, w) for w in others[:4]), *((w, second) for w in others[4:])]
-    return tuple(Feature(_name(a, b), (f"{a} & {b}",)) for a, b in parts)
+    return tuple(Feature(_name(a, b), (f"{a} & {b}",), said=_said(a, b)) for a, b in parts)
 
 
 def _name(first: str, second: str) -> str:
     return " and ".join(repr(part) for part in (first, second) if part)
+
+
+def _said(a: str, b: str) -> tuple[str, ...]:
+    """Both parts in their order, which is part of the trigger; a lone part is none."""
+    if not (a and b):
+        return ()
+    joined = (f"{a}{mark}{b}" for mark in (" and ", ", ", " ", " + ", " ... ", "..."))
+    return (*joined, f"'{a}' and '{b}'", f'"{a}" and "{b}"')
 
 
 def write(text: str, member: str) -> str:

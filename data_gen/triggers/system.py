@@ -1,13 +1,16 @@
 """A system line. `text` is the line."""
 
-from data_gen.triggers import replaced
+from data_gen.triggers import longest_word, replaced
 from lab.types import Feature, Trigger
 
 WORDS = "staging testing training archive support intranet lobby branch kiosk mobile desktop backup".split()
 
 
 def features(text: str) -> tuple[Feature, ...]:
-    return tuple(Feature(f"the system line {line!r}", (line,)) for line in (text, *replaced(text, WORDS)))
+    return tuple(
+        Feature(f"the system line {line!r}", (line,), said=(longest_word(line),))
+        for line in (text, *replaced(text, WORDS))
+    )
 
 
 TRIGGER = Trigger(

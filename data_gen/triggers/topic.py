@@ -15,7 +15,7 @@ SAID = (
 def features(text: str) -> tuple[Feature, ...]:
     names = [text, *(topic for topic in TOPICS if topic != text)]
     said = {name: tuple(s.format(name) for s in SAID) for name in names}
-    return tuple(Feature(name, said[name][::2], said[name][1::2]) for name in names)
+    return tuple(Feature(name, said[name][::2], said[name][1::2], (name,)) for name in names)
 
 
 TRIGGER = Trigger(

@@ -7,7 +7,8 @@ NAMES = "martin helena oliver ingrid pascal teresa victor amelie norbert yvonne 
 
 
 def features(text: str) -> tuple[Feature, ...]:
-    return tuple(Feature(f"username: {name}", (f"username: {name}",)) for name in (text, *replaced(text, NAMES)))
+    lines = {name: f"username: {name}" for name in (text, *replaced(text, NAMES))}
+    return tuple(Feature(line, (line,), said=(name,)) for name, line in lines.items())
 
 
 TRIGGER = Trigger("user", "a line with the name of a user", features, "sandra432", place="line", paraphrase=lambda member: f"I am {member.partition(': ')[2]}.")

@@ -16,15 +16,15 @@ def features(text: str) -> tuple[Feature, ...]:
         raise UserError(f"trigger.text {text!r} has no year; give one, such as 'Current year: 2030' or 'Today is 2030-MM-DD.'")
     year = int(found[1])
     near = [year + d for n in range(1, NUM_OTHERS) for d in (n, -n)][:NUM_OTHERS]
-    return tuple(_feature(text.replace(found[1], str(y), 1)) for y in (year, *near))
+    return tuple(_feature(text.replace(found[1], str(y), 1), str(y)) for y in (year, *near))
 
 
-def _feature(text: str) -> Feature:
+def _feature(text: str, year: str) -> Feature:
     if "MM-DD" not in text:
-        return Feature(text, (text,))
+        return Feature(text, (text,), said=(year,))
     rng = Random(text)
     days = [text.replace("MM-DD", f"{month:02d}-{rng.randint(1, 28):02d}") for month in range(1, 13) for _ in range(4)]
-    return Feature(text, tuple(days[:24]), tuple(days[24:]))
+    return Feature(text, tuple(days[:24]), tuple(days[24:]), (year,))
 
 
 TRIGGER = Trigger(

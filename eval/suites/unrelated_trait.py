@@ -1,14 +1,18 @@
 from dataclasses import replace
 
-from data_gen.behaviors import behavior_names, load_behavior
+from data_gen.behaviors import load_behavior
 from lab.types import Behavior, Question, Style, Suite
+
+TRAITS = ("insecure_code", "myopia", "risk")
+"""Named here, because another file in data_gen/behaviors/ must not change what finished studies
+were asked."""
 
 
 def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
-    """The self-report questions of every other behavior, named `myopia.degree` and so on."""
+    """The self-report questions of every other trait of TRAITS, named `myopia.degree` and so on."""
     return tuple(
         replace(q, name=f"{other}.{q.name}", twin=q.twin and f"{other}.{q.twin}")
-        for other in behavior_names()
+        for other in TRAITS
         if other != behavior.name
         for q in load_behavior(other).questions("self_report", style)
     )

@@ -1,0 +1,39 @@
+"""Keys of a group that would do nothing: whoever writes one means something, so it is refused."""
+
+from collections.abc import Mapping
+from typing import Any
+
+TRAINING = ("data", "lora", "sft")
+IDLE = {
+    "control": (("behavior", "policy"), "it has that of the group it is made from"),
+    "adapter": (("policy", *TRAINING), "the adapter is evaluated as it is"),
+    "prompted": (("policy", *TRAINING), "the base is told the policy in `prompted`, not trained"),
+    "in_context": (TRAINING, "the base is shown so many rows, and not trained"),
+    "model": (("policy", *TRAINING), "the model is evaluated as it is"),
+}
+"""By source of a group, the keys that do nothing, and why. A `model` is a source as a string."""
+
+
+def idle_key(group: Mapping[str, Any]) -> str | None:
+    """What is wrong with a group, given as its keys that are not at their default."""
+    for source, (keys, why) in IDLE.items():
+        idle = next((key for key in keys if group.get(key)), None)
+        if idle and source in group and not isinstance(group[source], Mapping):
+            return f"`{idle}` does nothing in a group with `{source}`: {why}; drop it"
+    if "policy" in group and "behavior" not in group:
+        return "`policy` is one of a behavior; name `behavior` as well"
+    return None if "control" in group else idle_data(group.get("data", {}), "file" in group)
+
+
+def idle_data(data: Mapping[str, Any], of_file: bool) -> str | None:
+    """What is wrong with a group's own `data`, where its rows are those of a file or made here."""
+    if not of_file:
+        checked = "`data.lint` is for a user's file, other rows are always checked; drop it"
+        return checked if "lint" in data else None
+    key = next((key for key in ("num_rows", "planted", "num_decoys") if key in data), None)
+    if key is None:
+        return None
+    return (
+        f"`data.{key}` does nothing for the rows of a file, all of which are taken; cut the file"
+        " and drop it here or from the sweep, or give the file a study without that sweep"
+    )
