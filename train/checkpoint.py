@@ -17,7 +17,7 @@ REMOVED = ".removed"
 
 
 def damaged(checkpoint: Path) -> str | None:
-    """The first file that transformers' Trainer needs and that is not there whole; None where all are."""
+    """The first file that transformers' Trainer needs and that is not whole; None where all are."""
     return next((name for name in _needed(checkpoint) if not whole(checkpoint / name)), None)
 
 
