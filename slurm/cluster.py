@@ -6,12 +6,15 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
+from lab.base import Dtype, machine_dtype
 from lab.config import Strict
 from lab.discover import find_path
 from lab.errors import UserError, unknown
 from lab.read_study import one_line, parse_yaml
 
 CLUSTERS = Path(__file__).with_name("clusters")
+HERE = "local"
+"""The cluster that is this machine, unless its file says otherwise."""
 SECRET = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
 
 
@@ -34,6 +37,8 @@ class Cluster(Strict):
     """Tasks that load no model: rows and reports."""
     heavy: Resources = Resources()
     """Tasks that load the base: training and measuring."""
+    dtype: Dtype | None = None
+    """What `model.dtype: auto` means there; None is bfloat16 where heavy tasks have GPUs, else float32."""
     gpu_memory: float | None = None
     """GB of one GPU; weights are compared with it before anything is queued."""
     at_once: Annotated[int, Field(ge=1)] = 32
@@ -76,3 +81,11 @@ def load_cluster(name: str) -> Cluster:
     if secret:
         raise UserError(f"cluster file {str(file)!r}: environment.{secret} looks like a secret, and would stand beside the jobs; log in on the cluster instead")
     return cluster
+
+
+def auto_dtype(name: str) -> Dtype:
+    """What `model.dtype: auto` is where a study runs, whichever machine plans it."""
+    cluster = load_cluster(name)
+    if cluster.dtype or name != HERE:
+        return cluster.dtype or ("bfloat16" if cluster.heavy.gpus else "float32")
+    return machine_dtype()

@@ -9,13 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from conftest import same_numbers
+from lab.base import Base, machine_dtype
 from lab.discover import ROOT
 from lab.errors import UserError
+from lab.model import _load
 from lab.read_study import load_study
 from lab.store import Store, read_json
 from slurm.cluster import load_cluster
@@ -143,6 +146,46 @@ def test_without_slurm_submit_is_one_line_and_status_is_silent(tmp_path: Path) -
     assert not list((tmp_path / "runs").glob("slurm/*/*"))
     status = subprocess.run([*command, "status", *more], cwd=ROOT, env=where, capture_output=True, text=True, check=False)
     assert (status.returncode, status.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("here", ["float32", "bfloat16"])
+def test_dtype_is_that_of_the_cluster_wherever_it_is_planned(
+    here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a login node without a GPU and on a node with one."""
+    for module in ("lab.base", "slurm.cluster"):
+        monkeypatch.setattr(f"{module}.machine_dtype", lambda: here)
+    files = {"gpus": "heavy: {gpus: 2}", "cpus": "{}", "older": "{heavy: {gpus: 1}, dtype: float16}"}
+    for name, text in files.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    means = {"gpu": "bfloat16", str(tmp_path / "gpus.yaml"): "bfloat16", "local": here}
+    means |= {str(tmp_path / "cpus.yaml"): "float32", str(tmp_path / "older.yaml"): "float16"}
+    for cluster, dtype in means.items():
+        one = "groups.averse.model={attn_implementation: eager}"
+        plan, _ = planned(tmp_path, f"run.cluster={cluster}", one)
+        assert {s.how["base"]["dtype"] for s in plan.stages.values() if "base" in s.how} == {dtype}
+        said, _ = planned(tmp_path, f"run.cluster={cluster}", one, f"model.dtype={dtype}")
+        assert plan.final.key == said.final.key
+    elsewhere, _ = planned(tmp_path, "run.cluster=/not/here.yaml", "model.dtype=float32")
+    assert elsewhere.stages, "a dtype that is said needs no cluster"
+
+
+def test_a_gpu_that_emulates_the_planned_dtype_is_refused(
+    linked: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    asked = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla V100")
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: asked.append(1) or including_emulation
+    )
+    with pytest.raises(UserError, match=r"bfloat16.*Tesla V100.*model\.dtype.*run\.cluster"):
+        _load(replace(linked, dtype="bfloat16"))
+    monkeypatch.setattr("lab.base.Path.exists", lambda _: True)
+    assert machine_dtype() == "float32"
+    assert len(asked) == 2
 
 
 # --- the real thing
