@@ -15,7 +15,16 @@ from lab.read_study import one_line, parse_yaml
 CLUSTERS = Path(__file__).with_name("clusters")
 HERE = "local"
 """The cluster that is this machine, unless its file says otherwise."""
-SECRET = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
+SECRETS = frozenset(
+    "APIKEY APIKEYS AUTH BEARER COOKIE CREDENTIAL CREDENTIALS CREDS JWT KEY KEYS OAUTH PASS PASSCODE"
+    " PASSPHRASE PASSWD PASSWORD PASSWORDS PAT PW PWD SECRET SECRETS TOKEN".split()
+)
+"""Words of a name that say that its value is one. TOKENS is a number of them more often."""
+ENDINGS = ("APIKEY", "PASSPHRASE", "PASSWD", "PASSWORD", "SECRET", "SSHPASS", "TOKEN")
+"""Of words that are written as one, such as PGPASSWORD."""
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?|-[A-Za-z].*")
 
 
 class Resources(Strict):
@@ -77,10 +86,30 @@ def load_cluster(name: str) -> Cluster:
         raise one_line(error, str(file), Cluster) from None
     except UnicodeDecodeError:
         raise UserError(f"cluster file {str(file)!r} is not UTF-8 text") from None
-    secret = next((name for name in cluster.environment if SECRET.search(name)), None)
-    if secret:
-        raise UserError(f"cluster file {str(file)!r}: environment.{secret} looks like a secret, and would stand beside the jobs; log in on the cluster instead")
+    for variable in cluster.environment:
+        _refuse_variable(str(file), variable)
+    for name in ("light", "heavy"):
+        for option in getattr(cluster, name).options:
+            if not OPTION.fullmatch(option):
+                raise UserError(
+                    f"cluster file {str(file)!r}: {name}.options has {option!r}, which sbatch would take for the script"
+                    " to run; write an option and its value as one, `--constraint=h100`"
+                )
     return cluster
+
+
+def _refuse_variable(file: str, name: str) -> None:
+    if not VARIABLE.fullmatch(name):
+        raise UserError(
+            f"cluster file {file!r}: environment has {name!r}, which is no name of a variable;"
+            " letters, digits and _ are allowed, no digit first"
+        )
+    words = [word.upper() for word in WORD.findall(name)]
+    if any(word in SECRETS or word.endswith(ENDINGS) for word in words):
+        raise UserError(
+            f"cluster file {file!r}: environment.{name} looks like a secret, and would stand beside the jobs;"
+            " log in on the cluster instead"
+        )
 
 
 def auto_dtype(name: str) -> Dtype:

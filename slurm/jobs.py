@@ -54,7 +54,8 @@ def sbatch(job: Job, cluster: Cluster, study: str, folder: Path, *, heavy: bool,
     options = {
         "job-name": f"{study}-{job.name}",
         "array": f"0-{len(job.tasks) - 1}%{cluster.at_once}",
-        "output": str(folder / f"{job.name}-%a.log"),
+        # sbatch reads % and a letter as a placeholder, wherever in the path.
+        "output": str(folder).replace("%", "%%") + f"/{job.name}-%a.log",
         "open-mode": "append",
         "partition": cluster.partition,
         "account": cluster.account,

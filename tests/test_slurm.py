@@ -101,6 +101,12 @@ def test_names_of_tasks() -> None:
     [
         ("partitoin: gpu", "did you mean 'partition'"),
         ("environment: {WANDB_API_KEY: abcdef}", "environment.WANDB_API_KEY looks like a secret"),
+        ("environment: {'X; touch elsewhere; Y': a}", "is no name of a variable"),
+        ("environment: {'': a}", "is no name of a variable"),
+        ("environment: {2FAST: a}", "is no name of a variable"),
+        ("environment: {'A\\n': a}", "is no name of a variable"),
+        ("heavy: {options: [evil.sh]}", "heavy.options has 'evil.sh'"),
+        ("light: {options: [--constraint, h100]}", "light.options has 'h100'"),
         ("heavy: {gpus: -1}", "heavy.gpus is -1"),
         ("heavy: {tme: 1}", "did you mean 'heavy.time'"),
         ("- a", "valid dictionary"),
@@ -112,6 +118,34 @@ def test_mistakes_in_a_cluster_file_are_one_line(text: str, says: str, tmp_path:
         load_cluster(str(tmp_path / "mine.yaml"))
     assert "\n" not in str(error.value)
     assert "abcdef" not in str(error.value)
+
+
+SECRETS = "HF_TOKEN HF_HUB_AUTH PASSPHRASE GITHUB_PAT WANDB_API_KEY AWS_SECRET_ACCESS_KEY PGPASSWORD MYSQL_PWD"
+SECRETS += " apiKey ApiKey api_key sshPass MY_JWT NETRC_CREDENTIALS hfToken GITHUBTOKEN KEY DB_PASSWD Pass OPENAI_API_KEYS"
+PLAIN = "TOKENIZERS_PARALLELISM MAX_TOKENS KEYBOARD PATH AUTHOR PATTERN LD_LIBRARY_PATH COMPASS_HOME MONKEY PASSES"
+PLAIN += " OMP_NUM_THREADS NCCL_DEBUG authority passive CUDA_PATH PYTHONPATH _ HF_HUB_DISABLE_TELEMETRY keyboardLayout"
+
+
+@pytest.mark.parametrize("name", [*SECRETS.split(), *PLAIN.split()])
+def test_a_secret_is_known_by_the_words_of_its_name(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"environment: {{{name}: abcdef}}")
+    if name in PLAIN.split():
+        assert load_cluster(str(file)).environment == {name: "abcdef"}
+        return
+    with pytest.raises(UserError, match=f"environment.{name} looks like a secret") as error:
+        load_cluster(str(file))
+    assert "abcdef" not in str(error.value)
+
+
+def test_a_percent_sign_in_a_path_is_no_placeholder(tmp_path: Path) -> None:
+    plan, store = planned(tmp_path / "50%job%u")
+    outputs = [w for w in submit(plan, store, dry_run=True).split() if "--output=" in w]
+    assert outputs
+    for word in outputs:
+        path = word.strip("'").partition("--output=")[2].replace("%%", "\0")
+        assert path.count("%") == 1
+        assert path.replace("\0", "%").startswith(str(store.root / "slurm"))
 
 
 def test_what_would_fail_in_the_queue_is_refused_before_it(tmp_path: Path) -> None:
