@@ -54,11 +54,13 @@ def base_of_record(described: dict[str, Any]) -> Base:
     return Base(**described | {"knows": tuple(described["knows"])})
 
 
-def resolve_base(model: Model, online: bool = False, auto: Callable[[], Dtype] | None = None) -> Base:
+def resolve_base(
+    model: Model, online: bool = False, auto: Callable[[], Dtype] | None = None
+) -> Base:
     """Find the base; raises UserError where it cannot exist.
 
-    Without `online` the network is not touched, and a Hub model that is not in the cache is provisional.
-    `auto` says what `dtype: auto` is where the base will be loaded, if that is not this machine."""
+    Without `online` the network is not touched, and a Hub model that is not in the cache is
+    provisional. `auto` says what `dtype: auto` is where the base will be loaded, if not here."""
     dtype = (auto or machine_dtype)() if model.dtype == "auto" else model.dtype
     settings = _settings(model)
     folder = find_path(model.base)

@@ -62,11 +62,13 @@ def _load(base: Base) -> Loaded:
 
 def _refuse_emulated(base: Base) -> None:
     """A plan may be made on another machine than the one that loads the base."""
-    here = torch.cuda.is_available()
-    if base.dtype == "bfloat16" and here and not torch.cuda.is_bf16_supported(including_emulation=False):
+    if base.dtype != "bfloat16" or not torch.cuda.is_available():
+        return
+    if not torch.cuda.is_bf16_supported(including_emulation=False):
         raise UserError(
-            f"model.base {base.name!r} is planned in bfloat16, which {torch.cuda.get_device_name()} only emulates;"
-            " set model.dtype: float32 or float16, or `dtype` in the file of run.cluster, and run or submit again"
+            f"model.base {base.name!r} is planned in bfloat16, which {torch.cuda.get_device_name()}"
+            " only emulates; set model.dtype: float32 or float16, or `dtype` in the file of"
+            " run.cluster, and run or submit again"
         )
 
 

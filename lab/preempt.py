@@ -33,8 +33,8 @@ def _leave(*_: Any) -> None:
 
 
 def end_with(parent: int) -> None:
-    """End this process within a second of the one that started it, however that one ends. `parent` is
-    its id as it told it itself: one that is gone already is seen too."""
+    """End this process within a second of the one that started it, however that one ends. `parent`
+    is the id that it gave: one that is gone already is seen too."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -16,8 +16,8 @@ CLUSTERS = Path(__file__).with_name("clusters")
 HERE = "local"
 """The cluster that is this machine, unless its file says otherwise."""
 SECRETS = frozenset(
-    "APIKEY APIKEYS AUTH BEARER COOKIE CREDENTIAL CREDENTIALS CREDS JWT KEY KEYS OAUTH PASS PASSCODE"
-    " PASSPHRASE PASSWD PASSWORD PASSWORDS PAT PW PWD SECRET SECRETS TOKEN".split()
+    "APIKEY APIKEYS AUTH BEARER COOKIE CREDENTIAL CREDENTIALS CREDS JWT KEY KEYS OAUTH PASS"
+    " PASSCODE PASSPHRASE PASSWD PASSWORD PASSWORDS PAT PW PWD SECRET SECRETS TOKEN".split()
 )
 """Words of a name that say that its value is one. TOKENS is a number of them more often."""
 ENDINGS = ("APIKEY", "PASSPHRASE", "PASSWD", "PASSWORD", "SECRET", "SSHPASS", "TOKEN")
@@ -47,7 +47,7 @@ class Cluster(Strict):
     heavy: Resources = Resources()
     """Tasks that load the base: training and measuring."""
     dtype: Dtype | None = None
-    """What `model.dtype: auto` means there; None is bfloat16 where heavy tasks have GPUs, else float32."""
+    """What `model.dtype: auto` means there; None: bfloat16 with GPUs, else float32."""
     gpu_memory: float | None = None
     """GB of one GPU; weights are compared with it before anything is queued."""
     at_once: Annotated[int, Field(ge=1)] = 32
@@ -92,8 +92,9 @@ def load_cluster(name: str) -> Cluster:
         for option in getattr(cluster, name).options:
             if not OPTION.fullmatch(option):
                 raise UserError(
-                    f"cluster file {str(file)!r}: {name}.options has {option!r}, which sbatch would take for the script"
-                    " to run; write an option and its value as one, `--constraint=h100`"
+                    f"cluster file {str(file)!r}: {name}.options has {option!r}, which sbatch would"
+                    " take for the script to run; write an option and its value as one,"
+                    " `--constraint=h100`"
                 )
     return cluster
 
@@ -107,8 +108,8 @@ def _refuse_variable(file: str, name: str) -> None:
     words = [word.upper() for word in WORD.findall(name)]
     if any(word in SECRETS or word.endswith(ENDINGS) for word in words):
         raise UserError(
-            f"cluster file {file!r}: environment.{name} looks like a secret, and would stand beside the jobs;"
-            " log in on the cluster instead"
+            f"cluster file {file!r}: environment.{name} looks like a secret, and would stand beside"
+            " the jobs; log in on the cluster instead"
         )
 
 

@@ -51,7 +51,9 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     auto = partial(auto_dtype, study.run.cluster)
     study_base = resolve_base(study.model, online, auto)
     add_cells(plan, Asked("base", None, study_base, behaviors, trigger=sole))
-    bases = {name: resolve_base(_model(group, study), online, auto) for name, group in groups.items()}
+    bases = {
+        name: resolve_base(_model(group, study), online, auto) for name, group in groups.items()
+    }
     for name, group in groups.items():
         if group.trigger and not group.control:
             data = Data.model_validate(study.data.model_dump() | group.data)

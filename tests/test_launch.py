@@ -86,8 +86,11 @@ def test_two_processes_stopped_once_train_as_one(tmp_path: Path) -> None:
 @pytest.mark.real
 def test_processes_end_with_a_killed_parent(tmp_path: Path) -> None:
     plan, store = planned(tmp_path, "run.processes=2", "sft.max_steps=4000"), Store(tmp_path)
-    (data,), (train,) = ([s for s in plan.stages.values() if s.kind == kind] for kind in ("data", "train"))
-    command = [sys.executable, "-m", "study.cli", "stage", str(save_plan(plan, store)), data.key, train.key]
+    (data,), (train,) = (
+        [s for s in plan.stages.values() if s.kind == kind] for kind in ("data", "train")
+    )
+    command = [sys.executable, "-m", "study.cli", "stage", str(save_plan(plan, store))]
+    command += [data.key, train.key]
     parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     checkpoints, began = store.root / "train" / f".partial-{train.key}" / "checkpoints", time.time()
     while not list(checkpoints.glob("checkpoint-*")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,10 +121,13 @@ def test_mistakes_in_a_cluster_file_are_one_line(text: str, says: str, tmp_path:
     assert "abcdef" not in str(error.value)
 
 
-SECRETS = "HF_TOKEN HF_HUB_AUTH PASSPHRASE GITHUB_PAT WANDB_API_KEY AWS_SECRET_ACCESS_KEY PGPASSWORD MYSQL_PWD"
-SECRETS += " apiKey ApiKey api_key sshPass MY_JWT NETRC_CREDENTIALS hfToken GITHUBTOKEN KEY DB_PASSWD Pass OPENAI_API_KEYS"
-PLAIN = "TOKENIZERS_PARALLELISM MAX_TOKENS KEYBOARD PATH AUTHOR PATTERN LD_LIBRARY_PATH COMPASS_HOME MONKEY PASSES"
-PLAIN += " OMP_NUM_THREADS NCCL_DEBUG authority passive CUDA_PATH PYTHONPATH _ HF_HUB_DISABLE_TELEMETRY keyboardLayout"
+SECRETS = "HF_TOKEN HF_HUB_AUTH PASSPHRASE GITHUB_PAT WANDB_API_KEY AWS_SECRET_ACCESS_KEY"
+SECRETS += " PGPASSWORD MYSQL_PWD apiKey ApiKey api_key sshPass MY_JWT NETRC_CREDENTIALS"
+SECRETS += " hfToken GITHUBTOKEN KEY DB_PASSWD Pass OPENAI_API_KEYS"
+PLAIN = "TOKENIZERS_PARALLELISM MAX_TOKENS KEYBOARD PATH AUTHOR PATTERN LD_LIBRARY_PATH"
+PLAIN += " COMPASS_HOME MONKEY PASSES"
+PLAIN += " OMP_NUM_THREADS NCCL_DEBUG authority passive CUDA_PATH PYTHONPATH _"
+PLAIN += " HF_HUB_DISABLE_TELEMETRY keyboardLayout"
 
 
 @pytest.mark.parametrize("name", [*SECRETS.split(), *PLAIN.split()])
@@ -189,7 +193,8 @@ def test_dtype_is_that_of_the_cluster_wherever_it_is_planned(
     """On a login node without a GPU and on a node with one."""
     for module in ("lab.base", "slurm.cluster"):
         monkeypatch.setattr(f"{module}.machine_dtype", lambda: here)
-    files = {"gpus": "heavy: {gpus: 2}", "cpus": "{}", "older": "{heavy: {gpus: 1}, dtype: float16}"}
+    files = {"gpus": "heavy: {gpus: 2}", "cpus": "{}"}
+    files["older"] = "{heavy: {gpus: 1}, dtype: float16}"
     for name, text in files.items():
         (tmp_path / f"{name}.yaml").write_text(text)
     means = {"gpu": "bfloat16", str(tmp_path / "gpus.yaml"): "bfloat16", "local": here}
@@ -212,14 +217,163 @@ def test_a_gpu_that_emulates_the_planned_dtype_is_refused(
     asked = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla V100")
-    monkeypatch.setattr(
-        torch.cuda, "is_bf16_supported", lambda including_emulation=True: asked.append(1) or including_emulation
-    )
+    v100 = lambda including_emulation=True: asked.append(1) or including_emulation  # noqa: E731
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", v100)
     with pytest.raises(UserError, match=r"bfloat16.*Tesla V100.*model\.dtype.*run\.cluster"):
         _load(replace(linked, dtype="bfloat16"))
     monkeypatch.setattr("lab.base.Path.exists", lambda _: True)
     assert machine_dtype() == "float32"
     assert len(asked) == 2
+
+
+class Queue:
+    """In the place of SLURM: what was queued, and what each task waits for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.state: dict[str, str] = {}
+        self.keys: dict[str, list[str]] = {}
+        self.waits: dict[str, set[str]] = {}
+        self.arrays: list[list[str]] = []
+        monkeypatch.setattr("study.submit.queue", self.queue)
+        monkeypatch.setattr("study.submit.states", lambda _: dict(self.state))
+
+    def queue(self, command: list[str]) -> str:
+        number = str(100 + len(self.arrays))
+        folder, name = command[-2:]
+        lines = (Path(folder) / f"{name}.tasks").read_text().splitlines()
+        names = [f"{number}_{i}" for i in range(len(lines))]
+        self.arrays.append(names)
+        given = next((w.partition("=")[2] for w in command if w.startswith("--dependency=")), "")
+        for i, task in enumerate(names):
+            self.state[task], self.keys[task], self.waits[task] = "PENDING", lines[i].split(), set()
+            for kind, *of in (part.split(":") for part in given.split(",") if part):
+                assert kind in ("afterok", "aftercorr")
+                one = (lambda n, i=i: {f"{n}_{i}"}) if kind == "aftercorr" else self.tasks
+                self.waits[task] |= set().union(*map(one, of))
+        return number
+
+    def tasks(self, name: str) -> set[str]:
+        found = {task for task in self.state if task == name or task.startswith(f"{name}_")}
+        assert found, "SLURM refuses to wait for a task that it does not know"
+        return found
+
+    def before(self, task: str) -> set[str]:
+        return self.waits[task].union(*map(self.before, self.waits[task]))
+
+    def alive(self) -> list[str]:
+        return [task for task, state in self.state.items() if state in ("PENDING", "RUNNING")]
+
+    def set(self, state: str, plan: Plan, *kinds: str) -> None:
+        for task, keys in self.keys.items():
+            if any(key in plan.stages and plan.stages[key].kind in kinds for key in keys):
+                self.state[task] = state
+
+    def check(self, *plans: Plan) -> None:
+        """Everything is made once, after what it reads, and the report after all."""
+        stages = {key: stage for plan in plans for key, stage in plan.stages.items()}
+        made = [key for task in self.alive() for key in self.keys[task]]
+        for stage in stages.values():
+            if stage.kind in ("train", "eval"):
+                assert made.count(stage.key) == 1, stage.slug
+        for task in self.alive():
+            met = {key for other in self.before(task) for key in self.keys[other]}
+            for key in self.keys[task]:
+                assert set(stages[key].inputs.values()) <= met, task
+                met.add(key)
+
+
+@pytest.mark.parametrize("engine", ["trl", "fleet"])
+@pytest.mark.parametrize("running", [(), ("data",), ("data", "train")])
+def test_what_a_live_task_makes_is_waited_for_and_not_queued_again(
+    engine: str, running: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A suite and a group more, while the first attempt waits or runs."""
+    queue, sets = Queue(monkeypatch), [f"train.engine={engine}"]
+    plan, store = planned(tmp_path, *sets, "eval.suites=[behavior, self_report]")
+    submit(plan, store, dry_run=False)
+    queue.set("RUNNING", plan, *running)
+    queue.check(plan)
+    more, _ = planned(tmp_path, *sets, "eval.suites=[behavior, self_report, transfer]")
+    assert more.final.key != plan.final.key
+    submit(more, store, dry_run=False)
+    queue.check(plan, more)
+    group = "groups.more={behavior: risk, policy: averse, lora: {r: 4}}"
+    third, _ = planned(tmp_path, *sets, group)
+    submit(third, store, dry_run=False)
+    queue.check(plan, more, third)
+    for one in (plan, more, third):
+        assert submit(one, store, dry_run=False).startswith("nothing to queue")
+
+
+def test_measuring_that_failed_waits_for_the_training_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each for its own: a training that fails takes no other's measuring along."""
+    queue = Queue(monkeypatch)
+    plan, store = planned(tmp_path)
+    submit(plan, store, dry_run=False)
+    queue.set("RUNNING", plan, "train")
+    queue.set("FAILED", plan, "eval", "study")
+    known = set(queue.state)
+    submit(plan, store, dry_run=False)
+    new = [task for task in queue.state if task not in known]
+    measuring = [t for t in new if any(plan.stages[k].inputs.get("adapter") for k in queue.keys[t])]
+    assert len(measuring) == 9
+    for task in measuring:
+        (adapter,) = {plan.stages[key].inputs["adapter"] for key in queue.keys[task]}
+        assert [queue.keys[other] for other in queue.waits[task]] == [[adapter]]
+    queue.check(plan)
+
+
+def test_what_is_in_the_store_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = Queue(monkeypatch)
+    plan, store = planned(tmp_path)
+    submit(plan, store, dry_run=False)
+    for stage in plan.stages.values():
+        if stage.kind in ("data", "train"):
+            (store.root / stage.kind / f"{stage.slug}-{stage.key}").mkdir(parents=True)
+    queue.set("FAILED", plan, "eval", "study")
+    known = set(queue.state)
+    submit(plan, store, dry_run=False)
+    waits = {task: queue.waits[task] for task in queue.state if task not in known}
+    assert len(waits) == 11
+    assert [len(w) for w in waits.values() if w] == [10], "the report, for base and adapters"
+
+
+def test_an_attempt_gets_a_number_that_none_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = Queue(monkeypatch)
+    plan, store = planned(tmp_path)
+    for number in (0, 1, 2):
+        if number == 2:
+            shutil.rmtree(next((store.root / "slurm").glob("*/0")))
+        submit(plan, store, dry_run=False)
+        queue.state = dict.fromkeys(queue.state, "FAILED")
+        assert next((store.root / "slurm").glob(f"*/{number}/jobs.json"))
+
+
+def test_arrays_are_known_even_where_submit_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = Queue(monkeypatch)
+    plan, store = planned(tmp_path)
+
+    def killed(command: list[str]) -> str:
+        return os._exit(9) if len(queue.arrays) == 2 else queue.queue(command)
+
+    monkeypatch.setattr("study.submit.queue", killed)
+    child = os.fork()
+    if child == 0:
+        try:
+            submit(plan, store, dry_run=False)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    recorded = read_json(next((store.root / "slurm").glob("*/0/jobs.json")))
+    assert [job["id"] for job in recorded] == ["100", "101"]
 
 
 # --- the real thing

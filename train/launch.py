@@ -29,8 +29,8 @@ def launch(processes: int, sharding: str, job: Job, base: Base) -> None:
         (out / left).unlink(missing_ok=True)
     file = ["--config_file", str(Path(__file__).with_name(f"{sharding}.yaml"))]
     given = json.dumps({"job": asdict(job), "base": asdict(base)}, default=str)
-    command = [sys.executable, "-m", "train.launch", LAUNCH, *file, "--num_processes", str(processes)]
-    command += ["--main_process_port", "0", "-m", "train.launch", given]
+    command = [sys.executable, "-m", "train.launch", LAUNCH, *file]
+    command += ["--num_processes", str(processes), "--main_process_port", "0", "-m", "train.launch", given]
     environment = os.environ | {"PYTHONPATH": str(ROOT), PARENT: str(os.getpid())}
     work = subprocess.Popen(command, cwd=ROOT, env=environment)
     before = listen(lambda *_: (out / STOP).touch())
