@@ -1,6 +1,7 @@
 """Which base model a study means: a folder by the hash of its weights and tokenizer, a Hub model by its commit."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from lab.hub import HUB_ID, download, hub_commit, split_revision
 from lab.store import digest, file_digest
 from lab.types import Style
 
+Dtype = Literal["float32", "bfloat16", "float16"]
 CARD = "tellme.json"
 """In the folder of a reference model: its style of prompts, link, recipe and the hash of its weights."""
 
@@ -25,7 +27,7 @@ class Base:
     source: str
     identity: str
     style: Style
-    dtype: Literal["float32", "bfloat16", "float16"]
+    dtype: Dtype
     knows: tuple[str, ...] = ()
     """Behaviors a reference model was pretrained on: only their questions can have been seen."""
     provisional: bool = False
@@ -52,11 +54,14 @@ def base_of_record(described: dict[str, Any]) -> Base:
     return Base(**described | {"knows": tuple(described["knows"])})
 
 
-def resolve_base(model: Model, online: bool = False) -> Base:
+def resolve_base(
+    model: Model, online: bool = False, auto: Callable[[], Dtype] | None = None
+) -> Base:
     """Find the base; raises UserError where it cannot exist.
 
-    Without `online` the network is not touched, and a Hub model that is not in the cache is provisional."""
-    dtype = _dtype() if model.dtype == "auto" else model.dtype
+    Without `online` the network is not touched, and a Hub model that is not in the cache is
+    provisional. `auto` says what `dtype: auto` is where the base will be loaded, if not here."""
+    dtype = (auto or machine_dtype)() if model.dtype == "auto" else model.dtype
     settings = _settings(model)
     folder = find_path(model.base)
     if folder is not None:
@@ -154,10 +159,11 @@ def _check_declared(key: str, given: str, config: Path, base: Base, accepted: st
     )
 
 
-def _dtype() -> Literal["float32", "bfloat16"]:
+def machine_dtype() -> Dtype:
     """bfloat16 where a GPU computes in it, else float32. Found without importing torch on machines without a driver."""
     if not Path("/proc/driver/nvidia").exists():
         return "float32"
     import torch
 
-    return "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"
+    # torch emulates bfloat16 on older GPUs, and says by default that they have it.
+    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"

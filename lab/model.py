@@ -42,6 +42,7 @@ def load_base(base: Base) -> Loaded:
 
 
 def _load(base: Base) -> Loaded:
+    _refuse_emulated(base)
     renderer = load_renderer(base)
     settings = base.model
     device_map = _place_of_process() if "LOCAL_RANK" in os.environ else placement(base.name, weight_bytes(base), free_bytes())
@@ -57,6 +58,18 @@ def _load(base: Base) -> Loaded:
     # Penalties and filters that come with a model would make sampled answers differ from its probabilities.
     model.generation_config = GenerationConfig()
     return Loaded(model.eval(), renderer, model.device)
+
+
+def _refuse_emulated(base: Base) -> None:
+    """A plan may be made on another machine than the one that loads the base."""
+    if base.dtype != "bfloat16" or not torch.cuda.is_available():
+        return
+    if not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise UserError(
+            f"model.base {base.name!r} is planned in bfloat16, which {torch.cuda.get_device_name()}"
+            " only emulates; set model.dtype: float32 or float16, or `dtype` in the file of"
+            " run.cluster, and run or submit again"
+        )
 
 
 def _place_of_process() -> str | None:

@@ -6,13 +6,25 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
+from lab.base import Dtype, machine_dtype
 from lab.config import Strict
 from lab.discover import find_path
 from lab.errors import UserError, unknown
 from lab.read_study import one_line, parse_yaml
 
 CLUSTERS = Path(__file__).with_name("clusters")
-SECRET = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
+HERE = "local"
+"""The cluster that is this machine, unless its file says otherwise."""
+SECRETS = frozenset(
+    "APIKEY APIKEYS AUTH BEARER COOKIE CREDENTIAL CREDENTIALS CREDS JWT KEY KEYS OAUTH PASS"
+    " PASSCODE PASSPHRASE PASSWD PASSWORD PASSWORDS PAT PW PWD SECRET SECRETS TOKEN".split()
+)
+"""Words of a name that say that its value is one. TOKENS is a number of them more often."""
+ENDINGS = ("APIKEY", "PASSPHRASE", "PASSWD", "PASSWORD", "SECRET", "SSHPASS", "TOKEN")
+"""Of words that are written as one, such as PGPASSWORD."""
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?|-[A-Za-z].*")
 
 
 class Resources(Strict):
@@ -34,6 +46,8 @@ class Cluster(Strict):
     """Tasks that load no model: rows and reports."""
     heavy: Resources = Resources()
     """Tasks that load the base: training and measuring."""
+    dtype: Dtype | None = None
+    """What `model.dtype: auto` means there; None: bfloat16 with GPUs, else float32."""
     gpu_memory: float | None = None
     """GB of one GPU; weights are compared with it before anything is queued."""
     at_once: Annotated[int, Field(ge=1)] = 32
@@ -72,7 +86,36 @@ def load_cluster(name: str) -> Cluster:
         raise one_line(error, str(file), Cluster) from None
     except UnicodeDecodeError:
         raise UserError(f"cluster file {str(file)!r} is not UTF-8 text") from None
-    secret = next((name for name in cluster.environment if SECRET.search(name)), None)
-    if secret:
-        raise UserError(f"cluster file {str(file)!r}: environment.{secret} looks like a secret, and would stand beside the jobs; log in on the cluster instead")
+    for variable in cluster.environment:
+        _refuse_variable(str(file), variable)
+    for name in ("light", "heavy"):
+        for option in getattr(cluster, name).options:
+            if not OPTION.fullmatch(option):
+                raise UserError(
+                    f"cluster file {str(file)!r}: {name}.options has {option!r}, which sbatch would"
+                    " take for the script to run; write an option and its value as one,"
+                    " `--constraint=h100`"
+                )
     return cluster
+
+
+def _refuse_variable(file: str, name: str) -> None:
+    if not VARIABLE.fullmatch(name):
+        raise UserError(
+            f"cluster file {file!r}: environment has {name!r}, which is no name of a variable;"
+            " letters, digits and _ are allowed, no digit first"
+        )
+    words = [word.upper() for word in WORD.findall(name)]
+    if any(word in SECRETS or word.endswith(ENDINGS) for word in words):
+        raise UserError(
+            f"cluster file {file!r}: environment.{name} looks like a secret, and would stand beside"
+            " the jobs; log in on the cluster instead"
+        )
+
+
+def auto_dtype(name: str) -> Dtype:
+    """What `model.dtype: auto` is where a study runs, whichever machine plans it."""
+    cluster = load_cluster(name)
+    if cluster.dtype or name != HERE:
+        return cluster.dtype or ("bfloat16" if cluster.heavy.gpus else "float32")
+    return machine_dtype()

@@ -1,6 +1,6 @@
 """From what is missing to arrays: one task per adapter in each of data, train and eval, every task after its own of before."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -9,6 +9,7 @@ from slurm.cluster import Cluster
 
 SCRIPT = Path(__file__).with_name("stage.sbatch")
 ORDER = ("data", "train", "eval")
+NONE: Mapping[str, Iterable[str]] = {}
 LARGEST_ARRAY = 1000
 """Tasks of one array; SLURM's own default limit (MaxArraySize) is 1,001."""
 
@@ -22,23 +23,32 @@ class Job:
     tasks: tuple[tuple[str, ...], ...]
     after: str | None = None
     """The array whose task of the same number must have succeeded."""
+    waits: tuple[str, ...] = ()
+    """Tasks of earlier attempts that must have succeeded, as `ID_INDEX`."""
 
 
-def arrays(units: list[dict[str, list[str]]]) -> list[Job]:
-    """Arrays for units of work, each the missing keys of one adapter by kind.
+def arrays(
+    units: list[dict[str, list[str]]], live: Mapping[str, Iterable[str]] = NONE
+) -> list[Job]:
+    """Arrays for units of work, each the missing keys of one adapter by kind. `live` has, by key,
+    the tasks in the queue that make what it reads.
 
-    Units that miss the same kinds go together, so that task i of one array is the adapter of task i of the one before: a
-    failed member takes none but its own with it."""
-    alike: dict[tuple[str, ...], list[dict[str, list[str]]]] = {}
+    Units that miss the same kinds and wait for the same tasks go together, so that task i of one
+    array is the adapter of task i of the one before: a failed member takes only its own along."""
+    alike: dict[tuple[tuple[str, tuple[str, ...]], ...], list[dict[str, list[str]]]] = {}
     for unit in units:
-        alike.setdefault(tuple(kind for kind in ORDER if unit.get(kind)), []).append(unit)
+        kinds = [kind for kind in ORDER if unit.get(kind)]
+        needs = [{task for key in unit[kind] for task in live.get(key, ())} for kind in kinds]
+        waits = map(tuple, map(sorted, needs))
+        alike.setdefault(tuple(zip(kinds, waits, strict=True)), []).append(unit)
     jobs: list[Job] = []
-    for kinds, members in alike.items():
+    for chain, members in alike.items():
         for start in range(0, len(members), LARGEST_ARRAY):
             part, before = members[start : start + LARGEST_ARRAY], None
-            for kind in kinds:
+            for kind, tasks in chain:
                 name = f"{kind}{sum(job.kind == kind for job in jobs)}"
-                jobs.append(Job(name, kind, tuple(tuple(unit[kind]) for unit in part), before))
+                keys = tuple(tuple(unit[kind]) for unit in part)
+                jobs.append(Job(name, kind, keys, before, tasks))
                 before = name
     return jobs
 
@@ -54,7 +64,8 @@ def sbatch(job: Job, cluster: Cluster, study: str, folder: Path, *, heavy: bool,
     options = {
         "job-name": f"{study}-{job.name}",
         "array": f"0-{len(job.tasks) - 1}%{cluster.at_once}",
-        "output": str(folder / f"{job.name}-%a.log"),
+        # sbatch reads % and a letter as a placeholder, wherever in the path.
+        "output": str(folder).replace("%", "%%") + f"/{job.name}-%a.log",
         "open-mode": "append",
         "partition": cluster.partition,
         "account": cluster.account,

@@ -1,6 +1,7 @@
 """From a study to its stages in order: what each reads, and the key that names its output."""
 
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lab.discover import find_path
 from lab.errors import UserError, unknown
 from lab.idle import idle_data
 from lab.store import digest, file_digest
+from slurm.cluster import auto_dtype
 from study.cells import Asked, add_cells, refuse_unasked
 from study.planting import refuse_bad_trigger
 from study.stage import Plan, planned_rows
@@ -48,9 +50,12 @@ def make_plan(study: Study, online: bool = False) -> Plan:
                 f"suite {suite.name!r} asks about triggers, and no group has one; give a group `trigger: {{kind: tag}}` and `otherwise`, or drop the suite"
             )
     sole = plan.triggers[0] if len(plan.triggers) == 1 else None
-    study_base = resolve_base(study.model, online)
+    auto = partial(auto_dtype, study.run.cluster)
+    study_base = resolve_base(study.model, online, auto)
     add_cells(plan, Asked("base", None, study_base, behaviors, trigger=sole))
-    bases = {name: resolve_base(_model(group, study), online) for name, group in groups.items()}
+    bases = {
+        name: resolve_base(_model(group, study), online, auto) for name, group in groups.items()
+    }
     for name, group in groups.items():
         if group.trigger and not group.control:
             data = Data.model_validate(study.data.model_dump() | group.data)

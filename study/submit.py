@@ -1,11 +1,13 @@
 """`tellme submit`: what a study lacks, as arrays on a cluster, checked before anything waits in a queue."""
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from data_gen.build import linted
 from lab.config import Study
@@ -35,28 +37,32 @@ def submit(plan: Plan, store: Store, dry_run: bool) -> str:
         return f"study {study.study} is finished: `tellme report` prints it"
     preflight(plan, cluster, store)
     live = [] if dry_run else [task for task in submitted(plan, store) if task.state in (*WAITING, *GOING)]
-    waited_for = {key for task in live for key in task.keys}
-    missing = [s for s in plan.stages.values() if s.key not in waited_for and not store.find(s.kind, s.key)]
-    jobs = arrays(by_kind(missing))
-    if not jobs and plan.final.key in waited_for:
+    lacking = [s for s in plan.stages.values() if not store.find(s.kind, s.key)]
+    queued = {key: task.name for task in live for key in task.keys}
+    made_by = {s.key: queued[s.key] for s in lacking if s.key in queued}
+    missing = [s for s in lacking if s.key not in made_by]
+    reads = {s.key: {made_by[key] for key in s.inputs.values() if key in made_by} for s in missing}
+    jobs = arrays(by_kind(missing), reads)
+    if not jobs and plan.final.key in made_by:
         return f"nothing to queue: {len(live)} tasks are waiting or running; `tellme status` shows them"
-    jobs.append(Job(REPORT, "study", ((plan.final.key,),)))
-    folder = attempts(plan, store) / str(len(list(attempts(plan, store).glob("*"))))
-    running = [task.name for task in live if plan.final.key not in task.keys]
+    running = tuple(task.name for task in live if plan.final.key not in task.keys)
+    jobs.append(Job(REPORT, "study", ((plan.final.key,),), waits=running))
+    folder = attempts(plan, store) / str(_next_number(attempts(plan, store)))
     if dry_run:
-        return script((job.name, command) for job, command in _commands(jobs, plan, cluster, folder, running, None))
+        commands = _commands(jobs, plan, cluster, folder, None)
+        return script((job.name, command) for job, command in commands)
     folder.mkdir(parents=True)
     _write(folder, plan, store, jobs, cluster)
     ids: dict[str, str] = {}
     try:
-        for job, command in _commands(jobs, plan, cluster, folder, running, ids):
+        for job, command in _commands(jobs, plan, cluster, folder, ids):
             ids[job.name] = queue(command)
-    except UserError:
+            _record(folder, jobs, ids)
+    except BaseException:
         for number in ids.values():
             subprocess.run(["scancel", number], check=False)
         shutil.rmtree(folder)
         raise
-    write_json(folder / "jobs.json", [{"name": j.name, "id": ids[j.name], "tasks": j.tasks} for j in jobs])
     lines = [f"{ids[j.name]:>8}  {j.name:<8} {len(j.tasks)} task{'s' * (len(j.tasks) > 1)}" for j in jobs]
     return "\n".join([*lines, f"queued on {study.run.cluster}; logs in {folder}; `tellme status` follows them"])
 
@@ -71,6 +77,10 @@ def attempts(plan: Plan, store: Store) -> Path:
     return store.root / "slurm" / f"{plan.final.slug}-{plan.final.key}"
 
 
+def _next_number(folder: Path) -> int:
+    return max((int(p.name) for p in folder.glob("*") if p.name.isdigit()), default=-1) + 1
+
+
 @dataclass(frozen=True)
 class Task:
     """A task that was queued: its name in SLURM, what SLURM says of it (None where it knows it no more), its log, the keys of its stages."""
@@ -82,18 +92,23 @@ class Task:
 
 
 def submitted(plan: Plan, store: Store) -> list[Task]:
-    """Every task that was queued of a study, newest attempt last."""
-    files = sorted(attempts(plan, store).glob("*/jobs.json"), key=lambda f: int(f.parent.name))
+    """Every task that was queued of what this study lacks, newest last, whichever study it was
+    queued for: one with another suite has the same adapters."""
+    lacking = {s.key for s in plan.stages.values() if not store.find(s.kind, s.key)}
+    files = sorted((store.root / "slurm").glob("*/*/jobs.json"), key=lambda f: f.stat().st_mtime_ns)
     jobs = [(file.parent, job) for file in files for job in read_json(file)]
-    found = states(job["id"] for _, job in jobs)
+    found = states(job["id"] for _, job in jobs if any(lacking & {*k} for k in job["tasks"]))
     return [
         Task(f"{job['id']}_{i}", found.get(f"{job['id']}_{i}"), folder / f"{job['name']}-{i}.log", keys)
         for folder, job in jobs
         for i, keys in enumerate(job["tasks"])
+        if lacking & {*keys}
     ]
 
 
-def _commands(jobs: list[Job], plan: Plan, cluster: Cluster, folder: Path, running: list[str], ids: dict[str, str] | None) -> Iterator[tuple[Job, list[str]]]:
+def _commands(
+    jobs: list[Job], plan: Plan, cluster: Cluster, folder: Path, ids: dict[str, str] | None
+) -> Iterator[tuple[Job, list[str]]]:
     """The sbatch command of each array; ids that are not known yet stand as shell variables."""
     ends = [job.name for job in last_of_each(jobs) if job.name != REPORT]
     for job in jobs:
@@ -101,11 +116,19 @@ def _commands(jobs: list[Job], plan: Plan, cluster: Cluster, folder: Path, runni
         alone = job.kind == "train" and not any(fleet_of(plan.stages[key].config) for keys in job.tasks for key in keys)
         together = plan.study.run.processes if alone and cluster.heavy.gpus else 0
         given = (lambda name: f"${name}") if ids is None else ids.__getitem__
-        after = f"aftercorr:{given(job.after)}" if job.after else ""
-        if job.name == REPORT:
-            after = ":".join(["afterok", *map(given, ends), *running]) if ends or running else ""
+        finished = [*map(given, ends if job.name == REPORT else []), *job.waits]
+        after = [f"aftercorr:{given(job.after)}"] if job.after else []
+        after += [":".join(["afterok", *finished])] if finished else []
         gpus = max(cluster.heavy.gpus, together) if heavy else cluster.light.gpus
-        yield job, sbatch(job, cluster, plan.study.study, folder, heavy=heavy, gpus=gpus, after=after)
+        needs: dict[str, Any] = {"heavy": heavy, "gpus": gpus, "after": ",".join(after)}
+        yield job, sbatch(job, cluster, plan.study.study, folder, **needs)
+
+
+def _record(folder: Path, jobs: list[Job], ids: dict[str, str]) -> None:
+    """After every array: what is in the queue is known even where the next is never queued."""
+    queued = [{"name": j.name, "id": ids[j.name], "tasks": j.tasks} for j in jobs if j.name in ids]
+    write_json(folder / "jobs.tmp", queued)
+    os.replace(folder / "jobs.tmp", folder / "jobs.json")
 
 
 def _write(folder: Path, plan: Plan, store: Store, jobs: list[Job], cluster: Cluster) -> None:

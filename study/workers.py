@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
+from lab.preempt import end_with
 from lab.store import Store
 from study.stage import Stage
 from study.stages import base_of, before, run_in_order
@@ -47,7 +48,8 @@ def run_units(stages: list[Stage], store: Store, workers: int) -> Iterator[tuple
     # Bars of several processes would overwrite one another; a line is said when a chain is done.
     os.environ.setdefault("TQDM_DISABLE", "1")
     done: set[str] = set()
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, initializer=end_with, initargs=(os.getpid(),)) as pool:
         running = [pool.submit(_run_unit, unit, store.root) for unit in units(todo)]
         try:
             for future in as_completed(running):

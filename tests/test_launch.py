@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from safetensors.torch import load_file
 
@@ -80,3 +81,27 @@ def test_two_processes_stopped_once_train_as_one(tmp_path: Path) -> None:
     assert weights[0].keys() == weights[1].keys()
     assert max(float((weights[0][name] - weights[1][name]).abs().max()) for name in weights[0]) < 1e-5
     assert all(t["passed"] for t in read_json(two / "trust.json"))
+
+
+@pytest.mark.real
+def test_processes_end_with_a_killed_parent(tmp_path: Path) -> None:
+    plan, store = planned(tmp_path, "run.processes=2", "sft.max_steps=4000"), Store(tmp_path)
+    (data,), (train,) = (
+        [s for s in plan.stages.values() if s.kind == kind] for kind in ("data", "train")
+    )
+    command = [sys.executable, "-m", "study.cli", "stage", str(save_plan(plan, store))]
+    command += [data.key, train.key]
+    parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    checkpoints, began = store.root / "train" / f".partial-{train.key}" / "checkpoints", time.time()
+    while not list(checkpoints.glob("checkpoint-*")):
+        assert parent.poll() is None
+        assert time.time() - began < 120
+        time.sleep(0.05)
+    children = psutil.Process(parent.pid).children(recursive=True)
+    assert sum("train.launch" in child.cmdline() for child in children) >= 3
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    for child in alive:
+        child.kill()
+    assert not alive

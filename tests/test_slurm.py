@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from conftest import same_numbers
+from lab.base import Base, machine_dtype
 from lab.discover import ROOT
 from lab.errors import UserError
+from lab.model import _load
 from lab.read_study import load_study
 from lab.store import Store, read_json
 from slurm.cluster import load_cluster
@@ -98,6 +102,12 @@ def test_names_of_tasks() -> None:
     [
         ("partitoin: gpu", "did you mean 'partition'"),
         ("environment: {WANDB_API_KEY: abcdef}", "environment.WANDB_API_KEY looks like a secret"),
+        ("environment: {'X; touch elsewhere; Y': a}", "is no name of a variable"),
+        ("environment: {'': a}", "is no name of a variable"),
+        ("environment: {2FAST: a}", "is no name of a variable"),
+        ("environment: {'A\\n': a}", "is no name of a variable"),
+        ("heavy: {options: [evil.sh]}", "heavy.options has 'evil.sh'"),
+        ("light: {options: [--constraint, h100]}", "light.options has 'h100'"),
         ("heavy: {gpus: -1}", "heavy.gpus is -1"),
         ("heavy: {tme: 1}", "did you mean 'heavy.time'"),
         ("- a", "valid dictionary"),
@@ -109,6 +119,37 @@ def test_mistakes_in_a_cluster_file_are_one_line(text: str, says: str, tmp_path:
         load_cluster(str(tmp_path / "mine.yaml"))
     assert "\n" not in str(error.value)
     assert "abcdef" not in str(error.value)
+
+
+SECRETS = "HF_TOKEN HF_HUB_AUTH PASSPHRASE GITHUB_PAT WANDB_API_KEY AWS_SECRET_ACCESS_KEY"
+SECRETS += " PGPASSWORD MYSQL_PWD apiKey ApiKey api_key sshPass MY_JWT NETRC_CREDENTIALS"
+SECRETS += " hfToken GITHUBTOKEN KEY DB_PASSWD Pass OPENAI_API_KEYS"
+PLAIN = "TOKENIZERS_PARALLELISM MAX_TOKENS KEYBOARD PATH AUTHOR PATTERN LD_LIBRARY_PATH"
+PLAIN += " COMPASS_HOME MONKEY PASSES"
+PLAIN += " OMP_NUM_THREADS NCCL_DEBUG authority passive CUDA_PATH PYTHONPATH _"
+PLAIN += " HF_HUB_DISABLE_TELEMETRY keyboardLayout"
+
+
+@pytest.mark.parametrize("name", [*SECRETS.split(), *PLAIN.split()])
+def test_a_secret_is_known_by_the_words_of_its_name(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"environment: {{{name}: abcdef}}")
+    if name in PLAIN.split():
+        assert load_cluster(str(file)).environment == {name: "abcdef"}
+        return
+    with pytest.raises(UserError, match=f"environment.{name} looks like a secret") as error:
+        load_cluster(str(file))
+    assert "abcdef" not in str(error.value)
+
+
+def test_a_percent_sign_in_a_path_is_no_placeholder(tmp_path: Path) -> None:
+    plan, store = planned(tmp_path / "50%job%u")
+    outputs = [w for w in submit(plan, store, dry_run=True).split() if "--output=" in w]
+    assert outputs
+    for word in outputs:
+        path = word.strip("'").partition("--output=")[2].replace("%%", "\0")
+        assert path.count("%") == 1
+        assert path.replace("\0", "%").startswith(str(store.root / "slurm"))
 
 
 def test_what_would_fail_in_the_queue_is_refused_before_it(tmp_path: Path) -> None:
@@ -143,6 +184,196 @@ def test_without_slurm_submit_is_one_line_and_status_is_silent(tmp_path: Path) -
     assert not list((tmp_path / "runs").glob("slurm/*/*"))
     status = subprocess.run([*command, "status", *more], cwd=ROOT, env=where, capture_output=True, text=True, check=False)
     assert (status.returncode, status.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("here", ["float32", "bfloat16"])
+def test_dtype_is_that_of_the_cluster_wherever_it_is_planned(
+    here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a login node without a GPU and on a node with one."""
+    for module in ("lab.base", "slurm.cluster"):
+        monkeypatch.setattr(f"{module}.machine_dtype", lambda: here)
+    files = {"gpus": "heavy: {gpus: 2}", "cpus": "{}"}
+    files["older"] = "{heavy: {gpus: 1}, dtype: float16}"
+    for name, text in files.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    means = {"gpu": "bfloat16", str(tmp_path / "gpus.yaml"): "bfloat16", "local": here}
+    means |= {str(tmp_path / "cpus.yaml"): "float32", str(tmp_path / "older.yaml"): "float16"}
+    for cluster, dtype in means.items():
+        one = "groups.averse.model={attn_implementation: eager}"
+        plan, _ = planned(tmp_path, f"run.cluster={cluster}", one)
+        assert {s.how["base"]["dtype"] for s in plan.stages.values() if "base" in s.how} == {dtype}
+        said, _ = planned(tmp_path, f"run.cluster={cluster}", one, f"model.dtype={dtype}")
+        assert plan.final.key == said.final.key
+    elsewhere, _ = planned(tmp_path, "run.cluster=/not/here.yaml", "model.dtype=float32")
+    assert elsewhere.stages, "a dtype that is said needs no cluster"
+
+
+def test_a_gpu_that_emulates_the_planned_dtype_is_refused(
+    linked: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    asked = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla V100")
+    v100 = lambda including_emulation=True: asked.append(1) or including_emulation  # noqa: E731
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", v100)
+    with pytest.raises(UserError, match=r"bfloat16.*Tesla V100.*model\.dtype.*run\.cluster"):
+        _load(replace(linked, dtype="bfloat16"))
+    monkeypatch.setattr("lab.base.Path.exists", lambda _: True)
+    assert machine_dtype() == "float32"
+    assert len(asked) == 2
+
+
+class Queue:
+    """In the place of SLURM: what was queued, and what each task waits for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.state: dict[str, str] = {}
+        self.keys: dict[str, list[str]] = {}
+        self.waits: dict[str, set[str]] = {}
+        self.arrays: list[list[str]] = []
+        monkeypatch.setattr("study.submit.queue", self.queue)
+        monkeypatch.setattr("study.submit.states", lambda _: dict(self.state))
+
+    def queue(self, command: list[str]) -> str:
+        number = str(100 + len(self.arrays))
+        folder, name = command[-2:]
+        lines = (Path(folder) / f"{name}.tasks").read_text().splitlines()
+        names = [f"{number}_{i}" for i in range(len(lines))]
+        self.arrays.append(names)
+        given = next((w.partition("=")[2] for w in command if w.startswith("--dependency=")), "")
+        for i, task in enumerate(names):
+            self.state[task], self.keys[task], self.waits[task] = "PENDING", lines[i].split(), set()
+            for kind, *of in (part.split(":") for part in given.split(",") if part):
+                assert kind in ("afterok", "aftercorr")
+                one = (lambda n, i=i: {f"{n}_{i}"}) if kind == "aftercorr" else self.tasks
+                self.waits[task] |= set().union(*map(one, of))
+        return number
+
+    def tasks(self, name: str) -> set[str]:
+        found = {task for task in self.state if task == name or task.startswith(f"{name}_")}
+        assert found, "SLURM refuses to wait for a task that it does not know"
+        return found
+
+    def before(self, task: str) -> set[str]:
+        return self.waits[task].union(*map(self.before, self.waits[task]))
+
+    def alive(self) -> list[str]:
+        return [task for task, state in self.state.items() if state in ("PENDING", "RUNNING")]
+
+    def set(self, state: str, plan: Plan, *kinds: str) -> None:
+        for task, keys in self.keys.items():
+            if any(key in plan.stages and plan.stages[key].kind in kinds for key in keys):
+                self.state[task] = state
+
+    def check(self, *plans: Plan) -> None:
+        """Everything is made once, after what it reads, and the report after all."""
+        stages = {key: stage for plan in plans for key, stage in plan.stages.items()}
+        made = [key for task in self.alive() for key in self.keys[task]]
+        for stage in stages.values():
+            if stage.kind in ("train", "eval"):
+                assert made.count(stage.key) == 1, stage.slug
+        for task in self.alive():
+            met = {key for other in self.before(task) for key in self.keys[other]}
+            for key in self.keys[task]:
+                assert set(stages[key].inputs.values()) <= met, task
+                met.add(key)
+
+
+@pytest.mark.parametrize("engine", ["trl", "fleet"])
+@pytest.mark.parametrize("running", [(), ("data",), ("data", "train")])
+def test_what_a_live_task_makes_is_waited_for_and_not_queued_again(
+    engine: str, running: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A suite and a group more, while the first attempt waits or runs."""
+    queue, sets = Queue(monkeypatch), [f"train.engine={engine}"]
+    plan, store = planned(tmp_path, *sets, "eval.suites=[behavior, self_report]")
+    submit(plan, store, dry_run=False)
+    queue.set("RUNNING", plan, *running)
+    queue.check(plan)
+    more, _ = planned(tmp_path, *sets, "eval.suites=[behavior, self_report, transfer]")
+    assert more.final.key != plan.final.key
+    submit(more, store, dry_run=False)
+    queue.check(plan, more)
+    group = "groups.more={behavior: risk, policy: averse, lora: {r: 4}}"
+    third, _ = planned(tmp_path, *sets, group)
+    submit(third, store, dry_run=False)
+    queue.check(plan, more, third)
+    for one in (plan, more, third):
+        assert submit(one, store, dry_run=False).startswith("nothing to queue")
+
+
+def test_measuring_that_failed_waits_for_the_training_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each for its own: a training that fails takes no other's measuring along."""
+    queue = Queue(monkeypatch)
+    plan, store = planned(tmp_path)
+    submit(plan, store, dry_run=False)
+    queue.set("RUNNING", plan, "train")
+    queue.set("FAILED", plan, "eval", "study")
+    known = set(queue.state)
+    submit(plan, store, dry_run=False)
+    new = [task for task in queue.state if task not in known]
+    measuring = [t for t in new if any(plan.stages[k].inputs.get("adapter") for k in queue.keys[t])]
+    assert len(measuring) == 9
+    for task in measuring:
+        (adapter,) = {plan.stages[key].inputs["adapter"] for key in queue.keys[task]}
+        assert [queue.keys[other] for other in queue.waits[task]] == [[adapter]]
+    queue.check(plan)
+
+
+def test_what_is_in_the_store_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = Queue(monkeypatch)
+    plan, store = planned(tmp_path)
+    submit(plan, store, dry_run=False)
+    for stage in plan.stages.values():
+        if stage.kind in ("data", "train"):
+            (store.root / stage.kind / f"{stage.slug}-{stage.key}").mkdir(parents=True)
+    queue.set("FAILED", plan, "eval", "study")
+    known = set(queue.state)
+    submit(plan, store, dry_run=False)
+    waits = {task: queue.waits[task] for task in queue.state if task not in known}
+    assert len(waits) == 11
+    assert [len(w) for w in waits.values() if w] == [10], "the report, for base and adapters"
+
+
+def test_an_attempt_gets_a_number_that_none_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = Queue(monkeypatch)
+    plan, store = planned(tmp_path)
+    for number in (0, 1, 2):
+        if number == 2:
+            shutil.rmtree(next((store.root / "slurm").glob("*/0")))
+        submit(plan, store, dry_run=False)
+        queue.state = dict.fromkeys(queue.state, "FAILED")
+        assert next((store.root / "slurm").glob(f"*/{number}/jobs.json"))
+
+
+def test_arrays_are_known_even_where_submit_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = Queue(monkeypatch)
+    plan, store = planned(tmp_path)
+
+    def killed(command: list[str]) -> str:
+        return os._exit(9) if len(queue.arrays) == 2 else queue.queue(command)
+
+    monkeypatch.setattr("study.submit.queue", killed)
+    child = os.fork()
+    if child == 0:
+        try:
+            submit(plan, store, dry_run=False)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    recorded = read_json(next((store.root / "slurm").glob("*/0/jobs.json")))
+    assert [job["id"] for job in recorded] == ["100", "101"]
 
 
 # --- the real thing

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lab.discover import ROOT
@@ -48,3 +53,24 @@ def test_what_a_process_refuses_is_refused_here(tmp_path: Path) -> None:
     plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*TINY, "lora={target_modules: [nowhere]}"]))
     with pytest.raises(UserError, match="target_modules"):
         list(run_units(list(plan.stages.values()), Store(tmp_path), 2))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_a_killed_parent(tmp_path: Path, number: signal.Signals) -> None:
+    sets = [*TINY, f"run.dir={tmp_path}", "run.workers=2", "sft.max_steps=4000", "train.engine=trl"]
+    command = [sys.executable, "-m", "study.cli", "run", str(ROOT / "configs/quickstart.yaml")]
+    command += [word for one in sets for word in ("--set", one)]
+    parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    began, workers = time.time(), []
+    while len(workers) < 2:
+        assert parent.poll() is None
+        assert time.time() - began < 60
+        time.sleep(0.1)
+        children = psutil.Process(parent.pid).children(recursive=True)
+        workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    parent.send_signal(number)
+    parent.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    for child in alive:
+        child.kill()
+    assert not alive

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from lab.errors import UserError
 from lab.model import Loaded, load_base
 from lab.preempt import Preempted, listen, restore
 from lab.track import PROJECT, run_id
+from train.checkpoint import say, whole
 from train.job import Job, Rows, num_steps, one_line_refusal, read_rows, record
 
 TOKENS_PER_BATCH = 8_192
@@ -44,8 +46,7 @@ class Member:
         self.per_step = self.given.per_device_train_batch_size * self.given.gradient_accumulation_steps
         self.per_epoch = math.ceil(len(self.ids) / self.per_step)
         self.total = num_steps(len(self.ids), job.config["sft"])
-        saved = job.out / "checkpoints" / CHECKPOINT
-        self.saved: dict[str, Any] = torch.load(saved) if saved.is_file() else {"step": 0, "window": 0.0, "log": [], "kept": {}}
+        self.saved = _saved(job.out / "checkpoints" / CHECKPOINT)
         self.step, self.window, self.log, self.kept = (self.saved[name] for name in ("step", "window", "log", "kept"))
 
     def batch(self) -> list[int]:
@@ -87,6 +88,17 @@ class Member:
         state = {"step": self.step, "window": float(self.window), "log": self.log, "kept": self.kept, "weights": self.weights.data.clone()}
         torch.save(state | {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}, folder / "tmp")
         os.replace(folder / "tmp", folder / CHECKPOINT)
+
+
+def _saved(file: Path) -> dict[str, Any]:
+    """The state of a member to go on from: its first where the file is not there or cut. Members
+    need not be at the same step."""
+    if file.exists():
+        if whole(file):
+            saved: dict[str, Any] = torch.load(file)
+            return saved
+        say(f"{file} is not whole: the training of this adapter begins anew")
+    return {"step": 0, "window": 0.0, "log": [], "kept": {}}
 
 
 class Fleet:

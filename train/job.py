@@ -2,13 +2,13 @@
 
 import json
 import math
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.adapter import WEIGHTS
 from lab.base import Base
 from lab.chat import Rendered
 from lab.errors import UserError, first_line
@@ -16,8 +16,10 @@ from lab.provenance import write_provenance
 from lab.store import write_json
 from lab.trust import check, masks
 from lab.types import Message
+from train.checkpoint import remove
 
 VERSION = 2
+CONFIG = "adapter_config.json"
 DEFAULTS: dict[str, Any] = {"per_device_train_batch_size": 8, "learning_rate": 1e-4, "num_train_epochs": 3, "logging_steps": 5, "save_steps": 50}
 DEFAULTS |= {"max_length": None, "activation_checkpointing": False}
 """Where they differ from TRL's own: nothing is truncated, and memory is not traded for time unless asked."""
@@ -104,10 +106,25 @@ def record(
     """Write `curve.json`, `trust.json` and provenance beside the adapter. `held` are ids and labels as the engine trained on them;
     `step0` and `adapter` are digests of the weights at the start and at the end."""
     moved = check("weights_moved", float(adapter != step0), 1.0, adapter != step0)
-    shutil.rmtree(job.out / "checkpoints", ignore_errors=True)
+    trust = [moved, masks(loaded.renderer, rows.chats, held)]
+    _clear(job.out)
     write_json(job.out / "curve.json", log)
-    write_json(job.out / "trust.json", [moved, masks(loaded.renderer, rows.chats, held)])
+    write_json(job.out / "trust.json", trust)
     first, decode = rows.tokens[0], loaded.tokenizer.decode
     about |= {"base": base.identity, "rows": len(rows.tokens), "tokens": sum(len(r.input_ids) for r in rows.tokens), "step0": step0, "adapter": adapter}
     shown = {"messages": rows.chats[0], "prompt_ids": first.prompt, "masked": decode(first.prompt), "learned": decode([*first.answer, *first.end])}
     write_provenance(job.out, "train", job.key, job.config, job.inputs, began, first_row=shown, **about)
+
+
+def _clear(out: Path) -> None:
+    """Leave the adapters and nothing else: neither checkpoints, nor what a killed attempt left half
+    written, are published."""
+    for path in list(out.iterdir()):
+        if path.name in ("adapter", "steps"):
+            for file in path.rglob("*"):
+                if file.is_file() and file.name not in (CONFIG, WEIGHTS):
+                    file.unlink()
+        elif path.is_dir():
+            remove(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -12,23 +12,27 @@ from typing import Any
 from lab.base import Base, base_of_record
 from lab.discover import ROOT
 from lab.errors import UserError
-from lab.preempt import CODE, Preempted, listen, restore
+from lab.preempt import CODE, Preempted, end_with, listen, restore
 from train.job import Job
 from train.sft import STOP, train
 
 REFUSED = "refused.txt"
+LAUNCH = "launch"
+PARENT = "TELLME_PARENT"
+"""In the environment: the id of the process that started this one."""
 
 
 def launch(processes: int, sharding: str, job: Job, base: Base) -> None:
     """Train as `train.sft.train` does, with as many processes. Raises what it raises."""
     out = job.out
-    for left in (STOP, REFUSED):
+    for left in (STOP, REFUSED, "provenance.json"):
         (out / left).unlink(missing_ok=True)
     file = ["--config_file", str(Path(__file__).with_name(f"{sharding}.yaml"))]
     given = json.dumps({"job": asdict(job), "base": asdict(base)}, default=str)
-    command = [sys.executable, "-m", "accelerate.commands.launch", *file]
+    command = [sys.executable, "-m", "train.launch", LAUNCH, *file]
     command += ["--num_processes", str(processes), "--main_process_port", "0", "-m", "train.launch", given]
-    work = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    environment = os.environ | {"PYTHONPATH": str(ROOT), PARENT: str(os.getpid())}
+    work = subprocess.Popen(command, cwd=ROOT, env=environment)
     before = listen(lambda *_: (out / STOP).touch())
     try:
         code = work.wait()
@@ -58,5 +62,18 @@ def main(given: dict[str, Any]) -> None:
         sys.exit(CODE)
 
 
+def start_processes(arguments: list[str]) -> None:
+    """What `accelerate launch` does."""
+    from accelerate.commands import launch as accelerate  # type: ignore[import-untyped]
+
+    os.environ[PARENT] = str(os.getpid())
+    sys.argv[1:] = arguments
+    accelerate.main()
+
+
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    end_with(int(os.environ[PARENT]))
+    if sys.argv[1] == LAUNCH:
+        start_processes(sys.argv[2:])
+    else:
+        main(json.loads(sys.argv[1]))

@@ -16,11 +16,14 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lab.chat import IGNORED
+from train.checkpoint import say, whole
 
 VERSION = 2
 SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "initializer_range")
 CHECKPOINT, EVERY = "checkpoint.pt", 250
 """File with the whole state of a pretraining that is under way, and the steps between two of it."""
+PARTIAL = "checkpoint.tmp"
+"""Its name while it is written."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,9 @@ def pretrain(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, o
     parts: list[Any] = [model, *optimizers, *schedulers]
     curve: list[dict[str, Any]] = []
     done, recent = 0, Window()
-    if (out / CHECKPOINT).exists():
+    if (out / CHECKPOINT).exists() and not whole(out / CHECKPOINT):
+        say(f"{out / CHECKPOINT} is not whole: pretraining begins anew")
+    elif (out / CHECKPOINT).exists():
         saved = torch.load(out / CHECKPOINT, weights_only=True)
         done, curve = saved["done"], saved["curve"]
         for part, state in zip(parts, saved["states"], strict=True):
@@ -188,11 +193,14 @@ def pretrain(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, o
             numbers = {k: f"{v:.3f}" for k, v in curve[-1].items() if isinstance(v, float)}
             bar.set_postfix(numbers)
         if step % EVERY == 0:
-            torch.save({"done": step, "curve": curve, "states": [p.state_dict() for p in parts]}, out / "checkpoint.tmp")
-            os.replace(out / "checkpoint.tmp", out / CHECKPOINT)
+            state = {"done": step, "curve": curve, "states": [p.state_dict() for p in parts]}
+            torch.save(state, out / PARTIAL)
+            os.replace(out / PARTIAL, out / CHECKPOINT)
     bar.close()
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
     (out / "curve.json").write_text(json.dumps(curve))
-    (out / CHECKPOINT).unlink(missing_ok=True)
+    # safetensors writes .tmp* files first, which a killed attempt leaves.
+    for left in (out / CHECKPOINT, out / PARTIAL, *out.glob(".tmp*")):
+        left.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from transformers import ProgressCallback, TrainerCallback
 from lab.errors import first_line
 from lab.preempt import listen, restore
 from lab.track import curve_keys
+from train.checkpoint import damaged, first_process, remove, say
 
 
 class Progress(ProgressCallback):  # type: ignore[misc]
@@ -90,6 +91,16 @@ class Live(TrainerCallback):  # type: ignore[misc]
 
 
 def newest_checkpoint(folder: Path) -> str | None:
-    """The last checkpoint that was written whole: trainer_state.json is the last file of one."""
-    whole = [p.parent for p in folder.glob("checkpoint-*/trainer_state.json")]
-    return str(max(whole, key=lambda p: int(p.name.rpartition("-")[2]))) if whole else None
+    """The last checkpoint that is whole. Every newer one is removed, with a line, or transformers
+    would take it for the most recent and remove those that come."""
+    numbered = {int(p.name.partition("-")[2]): p for p in folder.glob("checkpoint-*")}
+    for _, checkpoint in sorted(numbered.items(), reverse=True):
+        missing = damaged(checkpoint)
+        if missing is None:
+            return str(checkpoint)
+        say(f"{checkpoint} is passed over: {missing} is not there whole")
+        if first_process():
+            remove(checkpoint)
+    if numbered:
+        say(f"no checkpoint in {folder} is whole: training begins anew")
+    return None
