@@ -33,12 +33,10 @@ CHECKPOINT = "fleet.pt"
 class Member:
     """One adapter in training: its rows, its schedule, and in `Fleet` its row of the weights."""
 
-    def __init__(self, job: Job, rows: Rows, first: dict[str, Tensor], lora: Any) -> None:
-        from transformers import TrainingArguments
-
-        self.job, self.rows, self.first, self.lora = job, rows, first, lora
-        given = {name: value for name, value in job.config["sft"].items() if name not in ("max_length", "activation_checkpointing")}
-        self.given = TrainingArguments(output_dir=str(job.out), report_to=[], use_cpu=True, **given)
+    def __init__(
+        self, job: Job, rows: Rows, first: dict[str, Tensor], lora: Any, given: Any
+    ) -> None:
+        self.job, self.rows, self.first, self.lora, self.given = job, rows, first, lora, given
         self.ids = [torch.tensor(tokens.input_ids) for tokens in rows.tokens]
         self.learned = [sum(label != IGNORED for label in tokens.labels[1:]) for tokens in rows.tokens]
         self.per_step = self.given.per_device_train_batch_size * self.given.gradient_accumulation_steps
@@ -235,7 +233,7 @@ def _enlist(job: Job, base: Base, loaded: Loaded) -> tuple[Member, dict[str, flo
     """A member with the weights that TRL would begin with, and the scaling of every layer that gets an adapter."""
     from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
     from peft.tuners.lora import LoraLayer
-    from transformers import set_seed
+    from transformers import TrainingArguments, set_seed
 
     rows = read_rows(job, loaded)
     set_seed(job.config["stream"])
@@ -249,7 +247,13 @@ def _enlist(job: Job, base: Base, loaded: Loaded) -> tuple[Member, dict[str, flo
     if len(first) != 2 * len(scaling) or any("lora_embedding" in name for name in first):
         raise UserError("lora.target_modules names more than linear layers, which `train: {engine: fleet}` does not train; set engine: trl")
     with one_line_refusal(job, base, loaded):
-        return Member(job, rows, first, lora), scaling
+        given = TrainingArguments(output_dir=str(job.out), report_to=[], use_cpu=True, **settings)
+    return Member(job, rows, first, lora, given), scaling
+    settings = {
+        name: value
+        for name, value in job.config["sft"].items()
+        if name not in ("max_length", "activation_checkpointing")
+    }
 
 
 def _run(fleet: Fleet, base: Base, asked: list[int]) -> None:

@@ -72,7 +72,10 @@ def read_rows(job: Job, loaded: Any) -> Rows:
 
 @contextmanager
 def one_line_refusal(job: Job, base: Base, loaded: Any) -> Iterator[None]:
-    """What PEFT or TRL say of the settings, as one line; where no module is named so, with the names there are."""
+    """What PEFT or TRL say of the settings, as one line; where no module is named so, with the
+    names there are.
+
+    Only calls of theirs stand inside: what our own code raises is not about the settings."""
     from torch.nn import Linear
 
     try:

@@ -94,21 +94,26 @@ def _trainer(job: Job, base: Base, loaded: Any, rows: Rows) -> Any:
     on_cpu, stream = loaded.device.type == "cpu", job.config["stream"]
     with one_line_refusal(job, base, loaded):
         lora = LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
-        places = {"output_dir": str(job.out / "checkpoints"), "report_to": [], "disable_tqdm": True, "save_strategy": "steps", "save_total_limit": 2}
-        places["ddp_find_unused_parameters"] = False
-        device = {"use_cpu": on_cpu, "bf16": base.dtype == "bfloat16" and not on_cpu, "fp16": base.dtype == "float16" and not on_cpu}
-        settings = shared(job.config["sft"], int(os.environ.get("WORLD_SIZE", "1")), len(rows.tokens))
+    places = {"output_dir": str(job.out / "checkpoints"), "report_to": [], "disable_tqdm": True}
+    places |= {"save_strategy": "steps", "save_total_limit": 2, "ddp_find_unused_parameters": False}
+    device = {
+        "use_cpu": on_cpu,
+        "bf16": base.dtype == "bfloat16" and not on_cpu,
+        "fp16": base.dtype == "float16" and not on_cpu,
+    }
+    settings = shared(job.config["sft"], int(os.environ.get("WORLD_SIZE", "1")), len(rows.tokens))
+    data = Dataset.from_list([{"input_ids": r.input_ids, "labels": r.labels} for r in rows.tokens])
         arguments = SFTConfig(seed=stream, data_seed=stream, **places, **device, **settings)
-        # One process trains on one device: torch's DataParallel would multiply the batch by the GPUs it sees.
-        arguments._n_gpu = min(1, arguments.n_gpu)
-        set_seed(stream)
+    # One process trains on one device: torch's DataParallel would multiply the batch by all GPUs.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    set_seed(stream)
+    with one_line_refusal(job, base, loaded):
         trainer = SFTTrainer(
-            model=loaded.model,
-            args=arguments,
-            train_dataset=Dataset.from_list([{"input_ids": r.input_ids, "labels": r.labels} for r in rows.tokens]),
+            loaded.model,
+            arguments,
+            train_dataset=data,
             processing_class=loaded.tokenizer,
             peft_config=lora,
-            callbacks=[Progress(f"train {job.group}")] if arguments.process_index == 0 else [],
         )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -116,6 +121,8 @@ def _trainer(job: Job, base: Base, loaded: Any, rows: Rows) -> Any:
 
 def save_adapter(model: Any, base: Base, folder: Path) -> None:
     """Every process must call it: they may hold shares of the adapter. The first one writes."""
+    if arguments.process_index == 0:
+        trainer.add_callback(Progress(f"train {job.group}"))
     from peft import get_peft_model_state_dict
 
     tensors = whole(model)
