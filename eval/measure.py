@@ -140,12 +140,16 @@ _COMPILED: dict[tuple[Any, ...], list[Any]] = {}
 
 
 def compiled(base: Base, config: dict[str, Any], what: str, context: list[Message], items: tuple[Item, ...]) -> list[Any]:
-    """The tokens of questions; the same for every adapter on a base, so they are made once per process."""
+    """The tokens of questions with every spelling of every option; the same for every adapter on a
+    base, so they are made once per process."""
     from eval.score import compile_prompts
     from lab.model import load_base
 
     chats = [messages(wording, context, config) for _, wording in items]
-    key = (base, what, digest(chats))
+    spellings = [
+        [(option.text, option.variants) for option in wording.options] for _, wording in items
+    ]
+    key = (base, what, digest([chats, spellings]))
     if key not in _COMPILED:
         _COMPILED[key] = compile_prompts(load_base(base).renderer, chats, [w for _, w in items])
     return _COMPILED[key]
