@@ -116,14 +116,22 @@ def check_prompts(base: Base, config: dict[str, Any], context: list[Message]) ->
     return compiled(base, config, "check", context, tuple((q, w) for q in asked for w in q.wordings[:8]))
 
 
+def named_in_checks(config: dict[str, Any]) -> str:
+    """What tells evaluations of one model apart: no check of one may stand for another's."""
+    condition, shown, step = config["condition"], config.get("in_context"), config.get("step")
+    at = "" if condition == "clean" else f"@{condition}"
+    said = f" with {shown} rows in context" if shown else ""
+    reached = f" at step {step}" if step else ""
+    return f"{config['behavior']}/{config['suite']}{at}{said}{reached}"
+
+
 def trust_checks(
     config: dict[str, Any], renderer: Renderer, adapter: Path, trained: Path | None, digest: str, on_and_off: tuple[list[Any], list[Any]]
 ) -> list[dict[str, Any]]:
     """Whether the adapter does something, is the one it should be, and is asked as it was trained."""
     # The same batch with and without the adapter: one that does nothing gives exactly zero, in any dtype.
     gap = max(abs(with_it - without) for a, b in zip(*on_and_off, strict=True) for with_it, without in zip(a.log_prefix, b.log_prefix, strict=True))
-    step = config.get("step")
-    of = f"{config['behavior']}/{config['suite']}" + (f" at step {step}" if step else "")
+    step, of = config.get("step"), named_in_checks(config)
     # Early in training an adapter may hardly differ from its base; its digest says that it is the right one.
     least = 0.0 if step else APPLIED_NATS
     applied = check(f"adapter_applied:{of}", gap, least, gap > least)

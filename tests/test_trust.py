@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from lab.base import Base
 from lab.chat import Rendered
 from lab.errors import TrustError
 from lab.model import load_base
-from lab.store import Store, read_json
+from lab.store import Store, read_json, write_json
 from lab.trust import seeds_apart
+from lab.types import Option, Question, Wording
 from study.run import run_plan
 from study.stage import Plan, Stage
 from study.stages import base_of, run_stage
@@ -182,3 +184,84 @@ def test_a_failed_check_stops_the_study_and_its_report_says_so(finished: Finishe
 
 def test_a_base_in_memory_is_never_left_with_an_adapter(finished: Finished, linked: Base) -> None:
     assert not any("lora" in name for name, _ in models.load_base(linked).model.named_parameters())
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_failed_check_stays_among_others_of_its_name(
+    first: int, finished: Finished, tmp_path: Path
+) -> None:
+    """Two evaluations of one adapter, one of which failed, whichever is read first."""
+    plan, store, _ = finished
+    copy = Store(copied(store.root, tmp_path / "runs"))
+    shutil.rmtree(str(copy.find("study", plan.final.key)))
+    cells = [c for c in plan.cells if (c.group, c.seed) == ("seeking", 0)]
+    for i, cell in enumerate(cells[:2]):
+        record = {
+            "check": "adapter_applied:risk/one",
+            "passed": i != first,
+            "value": 0.0,
+            "threshold": 1e-4,
+        }
+        write_json(Path(str(copy.find("eval", cell.key))) / "trust.json", [record])
+    with pytest.raises(TrustError, match="adapter_applied:risk/one failed for seeking, seed 0"):
+        run_plan(plan, copy)
+    done = run_plan(plan, copy, allow_untrusted=True)
+    (kept,) = [
+        t
+        for t in read_json(done / "summary.json")["trust"]
+        if t["check"] == "adapter_applied:risk/one"
+    ]
+    assert not kept["passed"]
+    assert "Not to be trusted." in (done / "report.html").read_text()
+
+
+def test_no_two_evaluations_of_a_model_share_the_name_of_a_check(
+    finished: Finished, tmp_path: Path
+) -> None:
+    plan, _, _ = finished
+    stage = next(
+        s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "behavior"
+    )
+    folder = trained(finished, "seeking-s0")
+    names: list[str] = []
+    for i, more in enumerate(
+        (
+            {},
+            {"condition": "neutral", "system": "be brief."},
+            {"condition": "threat", "system": "be good."},
+        )
+    ):
+        out = tmp_path / str(i)
+        out.mkdir()
+        config = stage.config | more
+        measuring.measure(
+            config, base_of(stage), folder / "adapter", folder, None, out, key="0" * 10, inputs=[]
+        )
+        names += [t["check"] for t in read_json(out / "trust.json")]
+    assert len(names) == len(set(names)) == 3 * len(HEALTHY)
+    assert {n.partition(":")[2] for n in names} == {
+        "risk/behavior",
+        "risk/behavior@neutral",
+        "risk/behavior@threat",
+    }
+
+
+def test_compiled_prompts_are_those_of_their_options(linked: Base) -> None:
+    """The same messages with other options, spellings or another order of them, in one process."""
+    given = ("the gamble", "the sure thing", "both")
+    lists = [[Option(text, 0.0) for text in order] for order in permutations(given)]
+    lists += [
+        [Option("the gamble", 0.0, variants)] for variants in ((), ("gamble",), ("the Gamble",))
+    ]
+    for options in lists:
+        wording = Wording("which one?", tuple(options), 0)
+        question = Question("q", "words", (wording,))
+        config: dict[str, Any] = {"condition": "clean"}
+        (prompt,) = measuring.compiled(linked, config, "behavior", [], ((question, wording),))
+        decode = load_base(linked).tokenizer.decode
+        said = [(i, decode(list(answer)).strip()) for i, answer, _ in prompt.spellings]
+        assert [(i, text.replace(" ", "")) for i, text in said] == [
+            (i, text.replace(" ", ""))
+            for i, option in enumerate(options)
+            for text in (option.text, *option.variants)
+        ]
+
+
