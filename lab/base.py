@@ -62,6 +62,13 @@ def resolve_base(model: Model, online: bool = False) -> Base:
     if folder is not None:
         if not (folder / "config.json").is_file():
             raise UserError(f"model.base {model.base!r} is {folder}, which has no config.json; give the folder of a saved model")
+        if (folder / "adapter_config.json").is_file():
+            raise UserError(
+                f"model.base {model.base!r} is {folder}, which holds an adapter as well, and"
+                " transformers would put it on;"
+                " merge it into the base, or give the adapter a folder of its own and a group"
+                " `adapter: FOLDER`"
+            )
         card = folder / CARD
         identity = f"sha256:{folder_digest(folder)[:16]}"
         if not card.is_file():
