@@ -34,10 +34,11 @@ def measure(
     began = time.time()
     import pandas as pd
 
+    from eval.plain import plain_pass
     from eval.score import score
     from lab.model import load_base
 
-    loaded = load_base(base)
+    loaded, of = load_base(base), named_in_checks(config)
     shots = [json.loads(line)["messages"] for line in examples.read_text(encoding="utf-8").split("\n") if line] if examples else []
     context = context_of(config, shots)
     items = [(q, w) for q in asked_in(config) for w in q.wordings]
@@ -50,13 +51,19 @@ def measure(
     few = few[:: max(1, len(few) // NUM_CHECKED)]
     table = []
     with adapted(loaded.model, adapter, base) as model:
-        for (question, wording), scored in zip(exact, score(loaded, prompts), strict=True):
+        scores = score(loaded, prompts)
+        kinds = [question.kind for question, _ in exact]
+        plain = [plain_pass(of, loaded, prompts, kinds, scores)] if prompts else []
+        for (question, wording), scored in zip(exact, scores, strict=True):
             table += exact_rows(loaded, question, wording, messages(wording, context, config), scored)
         if generated:
             table += sampled_rows(loaded, config, context, generated)
         on = score(loaded, few)
         applied = digest_of_model(model) if adapter else ""
-    trust = trust_checks(config, loaded.renderer, adapter, trained, applied, (on, score(loaded, few))) if adapter else []
+    on_off, trust = (on, score(loaded, few)), plain
+    if adapter:
+        trust = trust_checks(config, loaded.renderer, adapter, trained, applied, on_off)
+        trust += plain
     named = {name: config[name] for name in ("suite", "behavior", "condition")}
     for row in table:
         row["seen"] = row["seen"] and config["behavior"] in base.knows
