@@ -17,7 +17,7 @@ from lab.store import digest, read_json, write_json
 from lab.trust import APPLIED_NATS, check, same
 from lab.types import Message, Question, Wording
 
-VERSION = 3
+VERSION = 4
 NUM_CHECKED = 8
 """Prompts on which an adapter is compared with its base."""
 Item = tuple[Question, Wording]
@@ -36,7 +36,7 @@ def measure(
 
     from eval.plain import plain_pass
     from eval.score import score
-    from lab.model import load_base
+    from lab.model import base_kept, load_base
 
     loaded, of = load_base(base), named_in_checks(config)
     shots = [json.loads(line)["messages"] for line in examples.read_text(encoding="utf-8").split("\n") if line] if examples else []
@@ -63,7 +63,7 @@ def measure(
     on_off, trust = (on, score(loaded, few)), plain
     if adapter:
         trust = trust_checks(config, loaded.renderer, adapter, trained, applied, on_off)
-        trust += plain
+        trust += [*plain, base_kept(base, loaded, of)]
     named = {name: config[name] for name in ("suite", "behavior", "condition")}
     for row in table:
         row["seen"] = row["seen"] and config["behavior"] in base.knows

@@ -27,6 +27,9 @@ from study.stages import base_of, run_stage
 from train import fleet, sft
 
 Finished = tuple[Plan, Store, Path]
+HEALTHY = dict.fromkeys(
+    ("adapter_applied", "right_adapter", "same_prompt", "plain_pass", "base_kept"), True
+)
 
 
 def train_stage(plan: Plan, group: str) -> Stage:
@@ -56,10 +59,10 @@ def copied(folder: Path, to: Path) -> Path:
 
 def test_the_healthy_twin_passes_every_check(finished: Finished, tmp_path: Path) -> None:
     found = asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")
-    assert found == {"adapter_applied": True, "right_adapter": True, "same_prompt": True}
+    assert found == HEALTHY
     summary = read_json(finished[2] / "summary.json")
     checks = {t["check"].partition(":")[0] for t in summary["trust"]}
-    assert checks == {"adapter_applied", "right_adapter", "same_prompt", "weights_moved", "mask", "step0"}
+    assert checks == {*HEALTHY, "weights_moved", "mask", "step0"}
     assert all(t["passed"] for t in summary["trust"])
 
 
@@ -76,7 +79,7 @@ def test_a_swapped_adapter_is_caught(finished: Finished, tmp_path: Path) -> None
     """The files of another group under this group's name: applied, and wrong."""
     folder = copied(trained(finished, "seeking-s0"), tmp_path / "train")
     shutil.copyfile(trained(finished, "averse-s0") / "adapter" / "adapter_model.safetensors", folder / "adapter" / "adapter_model.safetensors")
-    assert asked_of(finished, folder, tmp_path / "eval") == {"adapter_applied": True, "right_adapter": False, "same_prompt": True}
+    assert asked_of(finished, folder, tmp_path / "eval") == HEALTHY | {"right_adapter": False}
 
 
 def test_an_adapter_that_is_not_put_on_is_caught(finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +122,7 @@ def forget(renderer: Any) -> None:
 
 def test_a_changed_template_is_caught(finished: Finished, other_template: None, tmp_path: Path) -> None:
     found = asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")
-    assert found == {"adapter_applied": True, "right_adapter": True, "same_prompt": False}
+    assert found == HEALTHY | {"same_prompt": False}
 
 
 @pytest.mark.parametrize("fault", ["one early", "one late", "end of turn left out", "all"])
@@ -153,7 +156,7 @@ def test_weights_that_do_not_move_are_caught(engine: str, finished: Finished, tm
     monkeypatch.setattr(sft, "digest_of_model", lambda model: "the same")
     monkeypatch.setattr(fleet, "digest_of_tensors", lambda tensors: "the same")
     trust = {t["check"]: t["passed"] for t in read_json(run_stage(stage, store) / "trust.json")}
-    assert trust == {"weights_moved": False, "mask": True}
+    assert trust == {"weights_moved": False, "mask": True, "base_kept": True}
 
 
 def test_seeds_that_begin_alike_are_caught() -> None:
@@ -182,8 +185,6 @@ def test_a_failed_check_stops_the_study_and_its_report_says_so(finished: Finishe
     assert "Not to be trusted." not in (finished[2] / "report.html").read_text()
 
 
-def test_a_base_in_memory_is_never_left_with_an_adapter(finished: Finished, linked: Base) -> None:
-    assert not any("lora" in name for name, _ in models.load_base(linked).model.named_parameters())
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_failed_check_stays_among_others_of_its_name(
     first: int, finished: Finished, tmp_path: Path
@@ -265,3 +266,5 @@ def test_compiled_prompts_are_those_of_their_options(linked: Base) -> None:
         ]
 
 
+def test_a_base_in_memory_is_never_left_with_an_adapter(finished: Finished, linked: Base) -> None:
+    assert not any("lora" in name for name, _ in models.load_base(linked).model.named_parameters())

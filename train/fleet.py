@@ -21,7 +21,7 @@ from lab.adapter import digest_of_tensors, write_adapter
 from lab.base import Base
 from lab.chat import IGNORED
 from lab.errors import UserError
-from lab.model import Loaded, load_base
+from lab.model import Loaded, base_kept, load_base
 from lab.preempt import Preempted, listen, restore
 from lab.track import PROJECT, run_id
 from train.job import Job, Rows, num_steps, one_line_refusal, read_rows, record
@@ -218,6 +218,7 @@ def train_fleet(jobs: list[Job], base: Base) -> None:
             _run(fleet, base, asked)
     finally:
         restore(before)
+    trust = [base_kept(base, loaded)]
     share = (time.time() - began) / len(members)
     for i, member in enumerate(members):
         about = {"steps": member.step, "together": len(members), "processes": 1, "kept": member.kept}
@@ -226,7 +227,8 @@ def train_fleet(jobs: list[Job], base: Base) -> None:
         about |= {"step0": digest_of_tensors(member.first), "adapter": fleet.write(i, member.job.out / "adapter", base)}
         pairs = [(ids.tolist(), len(ids) - learned) for ids, learned in zip(member.ids, member.learned, strict=True)]
         held = [(ids, [IGNORED] * prompt + ids[prompt:]) for ids, prompt in pairs]
-        record(member.job, base, loaded, member.rows, held, member.log, began=time.time() - share, **about)
+        about |= {"trust": trust, "began": time.time() - share}
+        record(member.job, base, loaded, member.rows, held, member.log, **about)
 
 
 def _enlist(job: Job, base: Base, loaded: Loaded) -> tuple[Member, dict[str, float]]:
@@ -246,14 +248,14 @@ def _enlist(job: Job, base: Base, loaded: Loaded) -> tuple[Member, dict[str, flo
     loaded.model.requires_grad_(False)
     if len(first) != 2 * len(scaling) or any("lora_embedding" in name for name in first):
         raise UserError("lora.target_modules names more than linear layers, which `train: {engine: fleet}` does not train; set engine: trl")
-    with one_line_refusal(job, base, loaded):
-        given = TrainingArguments(output_dir=str(job.out), report_to=[], use_cpu=True, **settings)
-    return Member(job, rows, first, lora, given), scaling
     settings = {
         name: value
         for name, value in job.config["sft"].items()
         if name not in ("max_length", "activation_checkpointing")
     }
+    with one_line_refusal(job, base, loaded):
+        given = TrainingArguments(output_dir=str(job.out), report_to=[], use_cpu=True, **settings)
+    return Member(job, rows, first, lora, given), scaling
 
 
 def _run(fleet: Fleet, base: Base, asked: list[int]) -> None:

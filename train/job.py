@@ -99,17 +99,19 @@ def record(
     held: Sequence[tuple[list[int], list[int]]],
     log: list[dict[str, Any]],
     *,
+    trust: list[dict[str, Any]],
     began: float,
     step0: str,
     adapter: str,
     **about: Any,
 ) -> None:
     """Write `curve.json`, `trust.json` and provenance beside the adapter. `held` are ids and labels as the engine trained on them;
-    `step0` and `adapter` are digests of the weights at the start and at the end."""
+    `trust` are the engine's own checks; `step0` and `adapter` are digests of the weights at the
+    start and at the end."""
     moved = check("weights_moved", float(adapter != step0), 1.0, adapter != step0)
     shutil.rmtree(job.out / "checkpoints", ignore_errors=True)
     write_json(job.out / "curve.json", log)
-    write_json(job.out / "trust.json", [moved, masks(loaded.renderer, rows.chats, held)])
+    write_json(job.out / "trust.json", [moved, masks(loaded.renderer, rows.chats, held), *trust])
     first, decode = rows.tokens[0], loaded.tokenizer.decode
     about |= {"base": base.identity, "rows": len(rows.tokens), "tokens": sum(len(r.input_ids) for r in rows.tokens), "step0": step0, "adapter": adapter}
     shown = {"messages": rows.chats[0], "prompt_ids": first.prompt, "masked": decode(first.prompt), "learned": decode([*first.answer, *first.end])}

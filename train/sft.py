@@ -47,7 +47,7 @@ def train(job: Job, base: Base) -> None:
 
     Raises UserError where the settings do not fit the base, Preempted when it was told to stop and saved what it had."""
     began = time.time()
-    from lab.model import load_base
+    from lab.model import base_kept, load_base
     from train.progress import Keep, Leave, Live, newest_checkpoint
 
     loaded = load_base(base)
@@ -73,14 +73,20 @@ def train(job: Job, base: Base) -> None:
     trainer.accelerator.wait_for_everyone()
     if not first_process:
         return
+    trust: list[dict[str, Any]] = []
+    # Several processes may hold parts of the base only, and it ends with them.
     if trainer.args.world_size == 1:
         model.unload()
         loaded.model.config.use_cache = True
         loaded.model.eval()
+        trust = [base_kept(base, loaded)]
     log = [entry for entry in trainer.state.log_history if "loss" in entry]
-    about = {"steps": trainer.state.global_step, "processes": trainer.args.world_size, "wandb": link if wanted else None}
+    about: dict[str, Any] = {"step0": step0, "adapter": trained, "trust": trust}
+    about |= {"steps": trainer.state.global_step, "processes": trainer.args.world_size}
+    about["wandb"] = link if wanted else None
     about["kept"] = {str(step): digest_of_file(folder) for step, folder in job.kept.items()}
-    record(job, base, loaded, rows, list(zip(held["input_ids"], held["labels"], strict=True)), log, began=began, step0=step0, adapter=trained, **about)
+    pairs = list(zip(held["input_ids"], held["labels"], strict=True))
+    record(job, base, loaded, rows, pairs, log, began=began, **about)
 
 
 def _trainer(job: Job, base: Base, loaded: Any, rows: Rows) -> Any:
@@ -92,8 +98,6 @@ def _trainer(job: Job, base: Base, loaded: Any, rows: Rows) -> Any:
     from train.progress import Progress
 
     on_cpu, stream = loaded.device.type == "cpu", job.config["stream"]
-    with one_line_refusal(job, base, loaded):
-        lora = LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
     places = {"output_dir": str(job.out / "checkpoints"), "report_to": [], "disable_tqdm": True}
     places |= {"save_strategy": "steps", "save_total_limit": 2, "ddp_find_unused_parameters": False}
     device = {
@@ -103,6 +107,8 @@ def _trainer(job: Job, base: Base, loaded: Any, rows: Rows) -> Any:
     }
     settings = shared(job.config["sft"], int(os.environ.get("WORLD_SIZE", "1")), len(rows.tokens))
     data = Dataset.from_list([{"input_ids": r.input_ids, "labels": r.labels} for r in rows.tokens])
+    with one_line_refusal(job, base, loaded):
+        lora = LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
         arguments = SFTConfig(seed=stream, data_seed=stream, **places, **device, **settings)
     # One process trains on one device: torch's DataParallel would multiply the batch by all GPUs.
     arguments._n_gpu = min(1, arguments.n_gpu)
@@ -115,14 +121,14 @@ def _trainer(job: Job, base: Base, loaded: Any, rows: Rows) -> Any:
             processing_class=loaded.tokenizer,
             peft_config=lora,
         )
+    if arguments.process_index == 0:
+        trainer.add_callback(Progress(f"train {job.group}"))
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
 def save_adapter(model: Any, base: Base, folder: Path) -> None:
     """Every process must call it: they may hold shares of the adapter. The first one writes."""
-    if arguments.process_index == 0:
-        trainer.add_callback(Progress(f"train {job.group}"))
     from peft import get_peft_model_state_dict
 
     tensors = whole(model)
