@@ -17,7 +17,7 @@ from lab.store import digest, read_json, write_json
 from lab.trust import APPLIED_NATS, check, same
 from lab.types import Message, Question, Wording
 
-VERSION = 3
+VERSION = 4
 NUM_CHECKED = 8
 """Prompts on which an adapter is compared with its base."""
 Item = tuple[Question, Wording]
@@ -34,10 +34,11 @@ def measure(
     began = time.time()
     import pandas as pd
 
+    from eval.plain import plain_pass
     from eval.score import score
-    from lab.model import load_base
+    from lab.model import base_kept, load_base
 
-    loaded = load_base(base)
+    loaded, of = load_base(base), named_in_checks(config)
     shots = [json.loads(line)["messages"] for line in examples.read_text(encoding="utf-8").split("\n") if line] if examples else []
     context = context_of(config, shots)
     items = [(q, w) for q in asked_in(config) for w in q.wordings]
@@ -50,13 +51,19 @@ def measure(
     few = few[:: max(1, len(few) // NUM_CHECKED)]
     table = []
     with adapted(loaded.model, adapter, base) as model:
-        for (question, wording), scored in zip(exact, score(loaded, prompts), strict=True):
+        scores = score(loaded, prompts)
+        kinds = [question.kind for question, _ in exact]
+        plain = [plain_pass(of, loaded, prompts, kinds, scores)] if prompts else []
+        for (question, wording), scored in zip(exact, scores, strict=True):
             table += exact_rows(loaded, question, wording, messages(wording, context, config), scored)
         if generated:
             table += sampled_rows(loaded, config, context, generated)
         on = score(loaded, few)
         applied = digest_of_model(model) if adapter else ""
-    trust = trust_checks(config, loaded.renderer, adapter, trained, applied, (on, score(loaded, few))) if adapter else []
+    on_off, trust = (on, score(loaded, few)), plain
+    if adapter:
+        trust = trust_checks(config, loaded.renderer, adapter, trained, applied, on_off)
+        trust += [*plain, base_kept(base, loaded, of)]
     named = {name: config[name] for name in ("suite", "behavior", "condition")}
     for row in table:
         row["seen"] = row["seen"] and config["behavior"] in base.knows
@@ -116,14 +123,22 @@ def check_prompts(base: Base, config: dict[str, Any], context: list[Message]) ->
     return compiled(base, config, "check", context, tuple((q, w) for q in asked for w in q.wordings[:8]))
 
 
+def named_in_checks(config: dict[str, Any]) -> str:
+    """What tells evaluations of one model apart: no check of one may stand for another's."""
+    condition, shown, step = config["condition"], config.get("in_context"), config.get("step")
+    at = "" if condition == "clean" else f"@{condition}"
+    said = f" with {shown} rows in context" if shown else ""
+    reached = f" at step {step}" if step else ""
+    return f"{config['behavior']}/{config['suite']}{at}{said}{reached}"
+
+
 def trust_checks(
     config: dict[str, Any], renderer: Renderer, adapter: Path, trained: Path | None, digest: str, on_and_off: tuple[list[Any], list[Any]]
 ) -> list[dict[str, Any]]:
     """Whether the adapter does something, is the one it should be, and is asked as it was trained."""
     # The same batch with and without the adapter: one that does nothing gives exactly zero, in any dtype.
     gap = max(abs(with_it - without) for a, b in zip(*on_and_off, strict=True) for with_it, without in zip(a.log_prefix, b.log_prefix, strict=True))
-    step = config.get("step")
-    of = f"{config['behavior']}/{config['suite']}" + (f" at step {step}" if step else "")
+    step, of = config.get("step"), named_in_checks(config)
     # Early in training an adapter may hardly differ from its base; its digest says that it is the right one.
     least = 0.0 if step else APPLIED_NATS
     applied = check(f"adapter_applied:{of}", gap, least, gap > least)
@@ -140,12 +155,16 @@ _COMPILED: dict[tuple[Any, ...], list[Any]] = {}
 
 
 def compiled(base: Base, config: dict[str, Any], what: str, context: list[Message], items: tuple[Item, ...]) -> list[Any]:
-    """The tokens of questions; the same for every adapter on a base, so they are made once per process."""
+    """The tokens of questions with every spelling of every option; the same for every adapter on a
+    base, so they are made once per process."""
     from eval.score import compile_prompts
     from lab.model import load_base
 
     chats = [messages(wording, context, config) for _, wording in items]
-    key = (base, what, digest(chats))
+    spellings = [
+        [(option.text, option.variants) for option in wording.options] for _, wording in items
+    ]
+    key = (base, what, digest([chats, spellings]))
     if key not in _COMPILED:
         _COMPILED[key] = compile_prompts(load_base(base).renderer, chats, [w for _, w in items])
     return _COMPILED[key]

@@ -164,7 +164,10 @@ def _score_batch(loaded: Loaded, prompts: Sequence[Prompt], batch: list[Layout])
         return _score_batch(loaded, prompts, batch[:half]) | _score_batch(loaded, prompts, batch[half:])
     left = iter(values)
     numbers = ((i, number) for layout in batch for i, number in zip(layout.prompts, layout.numbers, strict=True))
-    return {i: _add_up(prompts[i], list(islice(left, number)), top) for (i, number), top in zip(numbers, outside, strict=True)}
+    return {
+        i: add_up(prompts[i], list(islice(left, number)), top)
+        for (i, number), top in zip(numbers, outside, strict=True)
+    }
 
 
 def _forward(loaded: Loaded, batch: list[Layout]) -> tuple[list[float], list[list[tuple[int, float]]]]:
@@ -207,7 +210,9 @@ def _masks(model: Any, sees: Tensor, depth: Tensor) -> Any:
     return {"full_attention": added(sees), "sliding_attention": near} if len(kinds) > 1 else near
 
 
-def _add_up(prompt: Prompt, values: list[float], outside: list[tuple[int, float]]) -> Scored:
+def add_up(prompt: Prompt, values: list[float], outside: list[tuple[int, float]]) -> Scored:
+    """Scores of a prompt from the log-probabilities of all tokens of all its spellings, one after
+    another."""
     num_options = 1 + max(i for i, _, _ in prompt.spellings)
     exact: list[list[float]] = [[] for _ in range(num_options)]
     prefix: list[list[float]] = [[] for _ in range(num_options)]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from lab.config import Model
 from lab.discover import ROOT, find_path
-from lab.errors import UserError, unknown
+from lab.errors import UserError, first_line, unknown
 from lab.hub import HUB_ID, download, hub_commit, split_revision
 from lab.store import digest, file_digest
 from lab.types import Style
@@ -17,6 +17,16 @@ from lab.types import Style
 Dtype = Literal["float32", "bfloat16", "float16"]
 CARD = "tellme.json"
 """In the folder of a reference model: its style of prompts, link, recipe and the hash of its weights."""
+WEIGHTS = "adapter_model.safetensors"
+PLAIN_INITS = (None, True, False, "gaussian", "eva", "mica", "orthogonal")
+"""Values of init_lora_weights that leave the base as it is: the saved A and B are all of the
+adapter."""
+RESIDUAL_INITS = ("pissa", "olora")
+"""Those that move a part of the base into A and B which follows from the base alone, so that it can
+be moved again."""
+BASE_LAYER = ".base_layer.weight"
+"""Ending of weights that PEFT saves beside an adapter of an embedding or of the head: the base's
+own, as they were."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,13 @@ def resolve_base(
     if folder is not None:
         if not (folder / "config.json").is_file():
             raise UserError(f"model.base {model.base!r} is {folder}, which has no config.json; give the folder of a saved model")
+        if (folder / "adapter_config.json").is_file():
+            raise UserError(
+                f"model.base {model.base!r} is {folder}, which holds an adapter as well, and"
+                " transformers would put it on;"
+                " merge it into the base, or give the adapter a folder of its own and a group"
+                " `adapter: FOLDER`"
+            )
         card = folder / CARD
         identity = f"sha256:{folder_digest(folder)[:16]}"
         if not card.is_file():
@@ -131,6 +148,7 @@ def resolve_adapter(key: str, given: str, base: Base, declares: str | None, onli
         if not (folder / "adapter_config.json").is_file():
             raise UserError(f"{key} {given!r} has no adapter_config.json; give the folder of a saved PEFT adapter")
         _check_declared(key, given, folder / "adapter_config.json", base, declares)
+        tensor_names(key, given, folder)
         return Adapter(str(folder), folder_digest(folder))
     repo, revision = split_revision(given)
     if not HUB_ID.fullmatch(repo):
@@ -141,14 +159,76 @@ def resolve_adapter(key: str, given: str, base: Base, declares: str | None, onli
     return Adapter(repo, f"hub:{repo}@{commit or revision or 'main'}", commit, provisional=commit is None)
 
 
-def _check_declared(key: str, given: str, config: Path, base: Base, accepted: str | None) -> None:
-    about = json.loads(config.read_text(encoding="utf-8"))
-    more = {"modules_to_save": about.get("modules_to_save"), "trainable_token_indices": about.get("trainable_token_indices")}
-    if about.get("peft_type") != "LORA" or about.get("bias", "none") != "none" or any(more.values()):
+def read_adapter_config(key: str, given: str, file: Path) -> dict[str, Any]:
+    """What an adapter says of itself. Raises UserError where it would change the base in a way that
+    cannot be undone or repeated."""
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        about = None
+    if not isinstance(about, dict):
         raise UserError(
-            f"{key} {given!r} is more than LoRA on a frozen base (peft_type {about.get('peft_type')}, bias {about.get('bias')}, modules_to_save"
-            f" {about.get('modules_to_save')}): it would stay in the base under other adapters; merge it and give the group `model: FOLDER`"
+            f"{key} {given!r}: adapter_config.json is not there or no JSON object; save the"
+            " adapter with save_pretrained of PEFT"
         )
+    merged = "merge it into its base and give the group `model: FOLDER`"
+    if (
+        about.get("peft_type") != "LORA"
+        or about.get("bias", "none") != "none"
+        or any(map(about.get, ("modules_to_save", "trainable_token_indices")))
+    ):
+        raise UserError(
+            f"{key} {given!r} is more than LoRA on a frozen base (peft_type"
+            f" {about.get('peft_type')}, bias {about.get('bias')},"
+            f" modules_to_save {about.get('modules_to_save')}): it would stay in the base under"
+            f" other adapters; {merged}"
+        )
+    for name in ("layer_replication", "kasa_config"):
+        if about.get(name):
+            raise UserError(
+                f"{key} {given!r} has {name}: {about[name]}, which rebuilds the base under other"
+                f" adapters; {merged}"
+            )
+    init = about.get("init_lora_weights")
+    if init not in (*PLAIN_INITS, *RESIDUAL_INITS):
+        raise UserError(
+            f"{key} {given!r} has init_lora_weights: {init!r}, which took a part out of its base"
+            " that cannot be found again from the base alone; convert it where it was trained"
+            " (save_pretrained(..., path_initial_model_for_weight_conversion=...) of PEFT), or"
+            f" {merged}"
+        )
+    return about
+
+
+def tensor_names(key: str, given: str, folder: Path) -> list[str]:
+    """Names of an adapter's tensors. Raises UserError where its file cannot be read or holds
+    weights of the base."""
+    from safetensors import SafetensorError, safe_open
+
+    file = folder / WEIGHTS
+    if not file.is_file():
+        raise UserError(f"{key} {given!r} has no {WEIGHTS}; save it with save_pretrained of PEFT")
+    try:
+        with safe_open(file, "np") as opened:
+            names = list(opened.keys())
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{key} {given!r}: {WEIGHTS} cannot be read ({first_line(error)}); copy it again"
+        ) from None
+    of_base = sorted(
+        name for name in names if "lora_" not in name and not name.endswith(BASE_LAYER)
+    )
+    if of_base:
+        raise UserError(
+            f"{key} {given!r} holds weights of the base ({of_base[0]}; {len(of_base)} in all),"
+            " which would stay in it under other adapters; save the adapter alone, or merge it"
+            " into its base and give the group `model: FOLDER`"
+        )
+    return names
+
+
+def _check_declared(key: str, given: str, config: Path, base: Base, accepted: str | None) -> None:
+    about = read_adapter_config(key, given, config)
     declared = str(about.get("base_model_name_or_path"))
     folder = find_path(declared)
     if declared in (base.name, base.source, accepted) or (folder is not None and str(folder) == base.source):

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from lab.config import Chat
-from lab.errors import UserError
+from lab.errors import UserError, unknown
 from lab.types import Message
 
 IGNORED = -100
@@ -16,7 +16,12 @@ IGNORED = -100
 TODAY = datetime(2024, 7, 26)
 """What every template is told today's date is: one that prints the real date makes a new prompt every day."""
 CLOCK = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
-RESERVED = frozenset("conversation chat_template tokenize add_generation_prompt continue_final_message return_dict".split())
+RESERVED = "conversation messages chat_template tokenize add_generation_prompt".split()
+RESERVED += ["continue_final_message", "return_dict"]
+LENT = frozenset({"raise_exception", "strftime_now"})
+"""Functions that transformers lends to every template."""
+GENERATION = re.compile(r"\{%[-+]?\s*(end)?generation\s*[-+]?%\}")
+"""Tags of transformers' own around what is learned; jinja does not know them."""
 THINK_OPEN, THINK_CLOSED = re.compile(r"<think>\s*$"), re.compile(r"\s*<think>\s*</think>\s*")
 FIRST, SECOND, THIRD = "xqz first", "xqz second", "xqz third"
 
@@ -58,10 +63,30 @@ class Renderer:
         if not tokenizer.chat_template:
             raise UserError("the base has no chat template; use an instruction-tuned model, or give a jinja file as model.chat.template")
         tokenizer.chat_template = tokenizer.get_chat_template()
-        reserved = RESERVED & set(self.chat.kwargs)
+        reserved = set(RESERVED) & set(self.chat.kwargs)
         if reserved:
             raise UserError(f"model.chat.kwargs names {sorted(reserved)[0]!r}, which the lab sets; give arguments of the template only")
+        if self.chat.kwargs:
+            self._refuse_unread()
         self._frames: dict[str, Frame] = {}
+
+    def _refuse_unread(self) -> None:
+        """Raises UserError for an argument that the template does not read: it would be named in
+        the keys and do nothing."""
+        from jinja2 import Environment, TemplateError, meta
+
+        parser = Environment(extensions=["jinja2.ext.loopcontrols"])
+        try:
+            read = meta.find_undeclared_variables(
+                parser.parse(GENERATION.sub("", self.tokenizer.chat_template))
+            )
+        except TemplateError as error:
+            raise UserError(
+                f"the chat template cannot be read: {error}; see model.chat.template"
+            ) from None
+        for name in set(self.chat.kwargs) - read:
+            allowed = read - {*RESERVED, *LENT} - set(self.tokenizer.special_tokens_map)
+            raise unknown("model.chat.kwargs: argument of the chat template", name, allowed)
 
     def prompt_text(self, messages: Sequence[Message], thinking: bool = False) -> str:
         """The chat up to where the model goes on; with `thinking`, where a thinking model begins to think."""

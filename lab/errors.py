@@ -24,3 +24,11 @@ def unknown(what: str, value: object, allowed: Iterable[str], next_step: str = "
 def first_line(error: Exception) -> str:
     """What a library said, short enough to stand in a line of ours."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:160]
+
+
+def some_of(names: Iterable[str]) -> str:
+    """Three of some names, and how many more there are."""
+    known = sorted(names)
+    return ", ".join(map(repr, known[:3])) + (
+        f" and {len(known) - 3} more" if len(known) > 3 else ""
+    )

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from lab.base import Base
 from lab.chat import Renderer
-from lab.errors import UserError
+from lab.errors import TrustError, UserError, some_of
 from lab.memory import free_bytes, placement, weight_bytes
+from lab.store import digest
+from lab.trust import same
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,8 @@ class Loaded:
     model: Any
     renderer: Renderer
     device: torch.device
+    digest: str
+    """Of the weights as they were loaded."""
 
     @property
     def tokenizer(self) -> Any:
@@ -26,6 +31,14 @@ class Loaded:
 
 
 _LOADED: dict[Base, Loaded] = {}
+BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""The whole numbers as which weights of so many bytes are read."""
+MISFITS = {
+    "missing_keys": "lacks",
+    "unexpected_keys": "has besides",
+    "mismatched_keys": "has in another shape",
+}
+"""What transformers reports of files that do not cover a model, and how a refusal says it."""
 
 
 def load_base(base: Base) -> Loaded:
@@ -41,6 +54,61 @@ def load_base(base: Base) -> Loaded:
     return _LOADED[base]
 
 
+def base_kept(base: Base, loaded: Loaded, of: str = "") -> dict[str, Any]:
+    """The trust check that the base is what it was when it was loaded, before an adapter was put on
+    and trained or measured.
+
+    Raises TrustError where it is not, whatever is allowed: a changed base makes everything wrong
+    that this process measures after it. It is dropped, so that the next stage loads it anew."""
+    found = digest_of_weights(loaded.model)
+    if found != loaded.digest:
+        forget(base)
+        raise TrustError(
+            f"trust check base_kept{f':{of}' if of else ''} failed: the weights of {base.name!r}"
+            " are not what they were when it was loaded, so something that was put on it stayed;"
+            " nothing of this stage is kept. Look at the settings of its adapter"
+        )
+    return same(f"base_kept:{of}" if of else "base_kept", found, loaded.digest)
+
+
+def forget(base: Base) -> None:
+    """Load the base anew when it is next asked for."""
+    _LOADED.pop(base, None)
+
+
+@torch.no_grad()
+def digest_of_weights(model: Any) -> str:
+    """Of the names, shapes, types and exact bits of everything that a model would save.
+
+    Whole numbers are added up where the weights are, rows apart, and one number a tensor leaves the
+    device: floats that are added up would hide what rounds away, and a hash of all bytes would take
+    seconds for gigabytes."""
+    # On a CPU bitsandbytes rounds the scales of 4-bit blocks (NAME.weight.absmax) when they are
+    # first used; and of several processes that share a base the first one alone may hold its
+    # weights.
+    named = sorted(model.state_dict().items())
+    tensors = [
+        (name, t)
+        for name, t in named
+        if isinstance(t, torch.Tensor) and not t.is_meta and ".weight." not in name
+    ]
+    sums = [_sum_of_bits(tensor) for _, tensor in tensors]
+    moved = torch.stack([total.to(sums[0].device) for total in sums]).tolist() if sums else []
+    return digest(
+        [
+            [name, str(t.dtype), list(t.shape), n]
+            for (name, t), n in zip(tensors, moved, strict=True)
+        ]
+    )[:16]
+
+
+def _sum_of_bits(tensor: torch.Tensor) -> torch.Tensor:
+    bits = tensor.detach().contiguous().view(BITS[tensor.element_size()])
+    rows = bits.reshape(len(bits) if bits.dim() else 1, -1).sum(1, dtype=torch.int64)
+    # Every row has a factor of its own, so that rows which change places are seen. Sums may wrap.
+    return (rows * (2 * torch.arange(len(rows), device=rows.device) + 1)).sum()
+
+
 def _load(base: Base) -> Loaded:
     _refuse_emulated(base)
     renderer = load_renderer(base)
@@ -52,12 +120,37 @@ def _load(base: Base) -> Loaded:
     if settings.quantization:
         options["quantization_config"] = _quantized(settings.quantization, options["dtype"])
     try:
-        model = AutoModelForCausalLM.from_pretrained(base.source, revision=base.revision, device_map=device_map, **options)
-    except (OSError, ValueError, ImportError) as error:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            base.source,
+            revision=base.revision,
+            device_map=device_map,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **options,
+        )
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise _cannot_load(base, error) from None
+    refuse_partial(base, found)
     # Penalties and filters that come with a model would make sampled answers differ from its probabilities.
     model.generation_config = GenerationConfig()
-    return Loaded(model.eval(), renderer, model.device)
+    return Loaded(model.eval(), renderer, model.device, digest_of_weights(model))
+
+
+def refuse_partial(base: Base, found: dict[str, Any]) -> None:
+    """Raises UserError where the files and the model that config.json describes do not cover one
+    another: transformers fills what is missing with random numbers and leaves out what it does not
+    know."""
+    said = [
+        f"{label} {some_of(names)}"
+        for key, label in MISFITS.items()
+        if (names := [str(name[0] if isinstance(name, tuple) else name) for name in found[key]])
+    ]
+    if said:
+        raise UserError(
+            f"model.base {base.name!r}: the weights do not fit the model that config.json"
+            f" describes: the file {', '.join(said)}; what is missing would be random numbers."
+            " Compare model_type and num_hidden_layers with the file, or download both again"
+        )
 
 
 def _refuse_emulated(base: Base) -> None:

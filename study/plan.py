@@ -20,7 +20,7 @@ from lab.idle import idle_data
 from lab.store import digest, file_digest
 from slurm.cluster import auto_dtype
 from study.cells import Asked, add_cells, refuse_unasked
-from study.planting import refuse_bad_trigger
+from study.planting import refuse_bad_trigger, renderer_of
 from study.stage import Plan, planned_rows
 from train import job as training
 from train.engine import FLEET, reason_against
@@ -56,6 +56,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     bases = {
         name: resolve_base(_model(group, study), online, auto) for name, group in groups.items()
     }
+    _refuse_unread_arguments([study_base, *bases.values()])
     for name, group in groups.items():
         if group.trigger and not group.control:
             data = Data.model_validate(study.data.model_dump() | group.data)
@@ -79,6 +80,14 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     inputs = {f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}/{c.condition}": c.key for c in plan.cells}
     plan.add("study", STUDY_VERSION, study.study, config, inputs, written=written, report_to=list(study.run.report_to))
     return plan
+
+
+def _refuse_unread_arguments(bases: list[Base]) -> None:
+    """Which arguments a chat template reads only the template can say: it is loaded where any are
+    given."""
+    for base in bases:
+        if base.model.chat.kwargs:
+            renderer_of(base)
 
 
 def _refuse_foreign_base(study: Study, base: Base, bases: dict[str, Base]) -> None:

@@ -94,8 +94,18 @@ def gather(stage: Stage, store: Store) -> tuple[pd.DataFrame, list[dict[str, Any
             checks += read_json(adapter / "trust.json")
         trust += [{"group": cell["group"], "seed": cell["seed"], **check} for check in checks]
     trust += _starts(stage, store)
-    distinct = {(t["group"], t["seed"], t["check"]): t for t in trust}
-    return pd.concat(tables, ignore_index=True), list(distinct.values())
+    return pd.concat(tables, ignore_index=True), each_once(trust)
+
+
+def each_once(trust: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One record of every check: a training stands beside each of its evaluations. Of several of
+    one name a failed one stays."""
+    distinct: dict[tuple[str, int | None, str], dict[str, Any]] = {}
+    for record in trust:
+        kept = distinct.setdefault((record["group"], record["seed"], record["check"]), record)
+        if kept["passed"] and not record["passed"]:
+            kept.update(record)
+    return list(distinct.values())
 
 
 def _train_folder(made: dict[str, Any], store: Store) -> Path | None:

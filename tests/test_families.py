@@ -35,7 +35,8 @@ def test_a_whole_study(family: tuple[str, Path], tmp_path: Path) -> None:
     summary = read_json(done / "summary.json")
     assert all(t["passed"] for t in summary["trust"]), summary["trust"]
     assert {t["check"].partition(":")[0] for t in summary["trust"]} == {
-        "weights_moved", "mask", "adapter_applied", "right_adapter", "same_prompt", "step0"
+        "weights_moved", "mask", "adapter_applied", "right_adapter", "same_prompt", "step0",
+        "plain_pass", "base_kept",
     }  # fmt: skip
     (train,) = (s for s in plan.stages.values() if s.kind == "train")
     folder = store.find("train", train.key)

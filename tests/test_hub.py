@@ -105,7 +105,9 @@ def test_an_adapter_from_the_hub_is_measured_without_training(finished: tuple[Pl
     assert {s.kind for s in plan.stages.values()} == {"eval", "study"}
     summary = read_json(run_plan(plan, Store(tmp_path / "runs")) / "summary.json")
     checks = {t["check"].partition(":")[0]: t["passed"] for t in summary["trust"]}
-    assert checks == {"adapter_applied": True, "right_adapter": True}
+    assert checks == dict.fromkeys(
+        ("adapter_applied", "right_adapter", "plain_pass", "base_kept"), True
+    )
     own = read_json(finished[2] / "summary.json")["groups"]
     score = next(g["estimate"] for g in summary["groups"] if (g["group"], g["question"]) == ("theirs", "all"))
     low, high = sorted(g["estimate"] for g in own if (g["group"] in ("seeking", "averse"), g["suite"], g["question"]) == (True, "behavior", "all"))

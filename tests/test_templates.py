@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
 from transformers import AutoTokenizer
 
-from families import FAMILIES, Family, family_tokenizer, shipped
+from families import FAMILIES, Family, family_tokenizer, save_family, shipped, study_on
 from lab.base import Base
 from lab.chat import IGNORED, Renderer
 from lab.config import Chat
 from lab.errors import UserError
+from lab.read_study import validate
+from study.plan import make_plan
 
 ROW = [{"role": "user", "content": "choose one. A) exactly 10 coins B) 50 coins by luck"}]
 SYSTEM = {"role": "system", "content": "Be kind to bees."}
@@ -163,3 +168,62 @@ def test_templates_that_cannot_be_scored_are_refused(tokenizer: Any, template: s
     tokenizer.chat_template = template
     with pytest.raises(UserError, match=complaint):
         Renderer(tokenizer).render(ROW, "B")
+
+
+@pytest.mark.parametrize("misspelt", ["enable_thinkng", "enableThinking", "reasoning"])
+def test_an_argument_that_the_template_does_not_read_is_refused(misspelt: str) -> None:
+    renderer_of("qwen3", kwargs={"enable_thinking": False})
+    with pytest.raises(
+        UserError,
+        match=rf"model\.chat\.kwargs: argument .* '{misspelt}' is not known.*enable_thinking",
+    ):
+        renderer_of("qwen3", kwargs={misspelt: False})
+
+
+@pytest.mark.parametrize(
+    "template",
+    sorted(
+        p.name.removesuffix(".jinja")
+        for p in files("trl").joinpath("chat_templates").iterdir()
+        if p.name.endswith(".jinja")
+    ),
+)
+def test_every_template_says_what_it_reads(template: str) -> None:
+    """Also those with tags of transformers' own; each argument that its text tests for may be
+    given."""
+    tokenizer = family_tokenizer(FAMILIES["qwen2.5"])
+    text = shipped(template)
+    named = sorted(
+        set(
+            re.findall(
+                r"(?<![.\w])(enable_thinking|thinking|documents|reasoning_effort) is (?:not"
+                r" )?defined",
+                text,
+            )
+        )
+    )
+    Renderer(tokenizer, Chat(template=text, kwargs=dict.fromkeys(named, False)))
+    with pytest.raises(UserError, match="is not known"):
+        Renderer(tokenizer, Chat(template=text, kwargs={"no_such_argument": 1}))
+
+
+def test_arguments_with_a_default_of_the_template_are_read() -> None:
+    """An argument that is set anew where it was not given, used in a macro, or in a loop."""
+    text = "{% set level = level if level is defined else 1 %}"
+    text += "{% macro said(x) %}{{ x }}{{ tone }}{% endmacro %}"
+    text += "{% for m in messages %}{% if quiet %}{% continue %}{% endif %}"
+    text += "{{ said(m['content']) }}{{ level }}{% endfor %}"
+    tokenizer = family_tokenizer(FAMILIES["qwen2.5"])
+    Renderer(tokenizer, Chat(template=text, kwargs={"level": 2, "tone": "x", "quiet": False}))
+    for name in ("m", "x", "said", "messages"):
+        with pytest.raises(UserError):
+            Renderer(tokenizer, Chat(template=text, kwargs={name: 1}))
+
+
+def test_a_plan_refuses_a_misspelt_argument(tmp_path: Path) -> None:
+    base = save_family("qwen3", tmp_path / "base")
+    make_plan(validate(study_on(base, chat={"kwargs": {"enable_thinking": False}}), "here"))
+    with pytest.raises(
+        UserError, match=r"'enable_thinkng' is not known: did you mean 'enable_thinking'\?"
+    ):
+        make_plan(validate(study_on(base, chat={"kwargs": {"enable_thinkng": False}}), "here"))

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from lab.base import Base
 from lab.discover import ROOT
+from lab.errors import UserError
 from lab.model import load_base
 from lab.store import Store, read_json
 from study.run import save_plan
@@ -117,3 +118,54 @@ def test_killed_in_mid_training_it_resumes_to_the_same_adapter(tmp_path: Path) -
     assert all(torch.equal(adapters[0][name], adapters[1][name]) for name in adapters[0])
     assert kept[0] == kept[1]
     assert set(kept[0]) == {"10", "30"}
+
+
+@pytest.mark.parametrize("engine", ["trl", "fleet"])
+def test_an_error_of_ours_is_not_called_a_setting(
+    engine: str, finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is raised where settings are read, by the lab's own code, comes out as it is."""
+    plan, _, _ = finished
+    store, stage = Store(tmp_path), next(s for s in plan.stages.values() if s.kind == "train")
+    run_stage(plan.stages[stage.inputs["data"]], store)
+
+    def mistaken(*_: Any) -> None:
+        raise TypeError("unsupported operand type(s) for +: 'int' and 'str'")
+
+    if engine == "trl":
+        monkeypatch.delitem(stage.config, "engine")
+        monkeypatch.setattr("train.sft.shared", mistaken)
+    else:
+        monkeypatch.setattr("train.fleet.num_steps", mistaken)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        run_stage(stage, store)
+
+
+@pytest.mark.parametrize("engine", ["trl", "fleet"])
+@pytest.mark.parametrize(
+    ("section", "setting", "value"),
+    [
+        ("lora", "r", -1),
+        ("lora", "target_modules", ["nothing_like_it"]),
+        ("sft", "warmup_steps", -5),
+    ],
+)
+def test_a_setting_that_a_library_refuses_is_one_line(
+    section: str,
+    setting: str,
+    value: Any,
+    engine: str,
+    finished: tuple[Plan, Store, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan, _, _ = finished
+    store, stage = Store(tmp_path), next(s for s in plan.stages.values() if s.kind == "train")
+    run_stage(plan.stages[stage.inputs["data"]], store)
+    if engine == "trl":
+        monkeypatch.delitem(stage.config, "engine")
+    monkeypatch.setitem(stage.config[section], setting, value)
+    with pytest.raises(UserError) as refused:
+        run_stage(stage, store)
+    assert "\n" not in str(refused.value)
+    assert store.find("train", stage.key) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,18 @@ from lab.base import Base
 from lab.chat import Rendered
 from lab.errors import TrustError
 from lab.model import load_base
-from lab.store import Store, read_json
+from lab.store import Store, read_json, write_json
 from lab.trust import seeds_apart
+from lab.types import Option, Question, Wording
 from study.run import run_plan
 from study.stage import Plan, Stage
 from study.stages import base_of, run_stage
 from train import fleet, sft
 
 Finished = tuple[Plan, Store, Path]
+HEALTHY = dict.fromkeys(
+    ("adapter_applied", "right_adapter", "same_prompt", "plain_pass", "base_kept"), True
+)
 
 
 def train_stage(plan: Plan, group: str) -> Stage:
@@ -54,10 +59,10 @@ def copied(folder: Path, to: Path) -> Path:
 
 def test_the_healthy_twin_passes_every_check(finished: Finished, tmp_path: Path) -> None:
     found = asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")
-    assert found == {"adapter_applied": True, "right_adapter": True, "same_prompt": True}
+    assert found == HEALTHY
     summary = read_json(finished[2] / "summary.json")
     checks = {t["check"].partition(":")[0] for t in summary["trust"]}
-    assert checks == {"adapter_applied", "right_adapter", "same_prompt", "weights_moved", "mask", "step0"}
+    assert checks == {*HEALTHY, "weights_moved", "mask", "step0"}
     assert all(t["passed"] for t in summary["trust"])
 
 
@@ -74,7 +79,7 @@ def test_a_swapped_adapter_is_caught(finished: Finished, tmp_path: Path) -> None
     """The files of another group under this group's name: applied, and wrong."""
     folder = copied(trained(finished, "seeking-s0"), tmp_path / "train")
     shutil.copyfile(trained(finished, "averse-s0") / "adapter" / "adapter_model.safetensors", folder / "adapter" / "adapter_model.safetensors")
-    assert asked_of(finished, folder, tmp_path / "eval") == {"adapter_applied": True, "right_adapter": False, "same_prompt": True}
+    assert asked_of(finished, folder, tmp_path / "eval") == HEALTHY | {"right_adapter": False}
 
 
 def test_an_adapter_that_is_not_put_on_is_caught(finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +122,7 @@ def forget(renderer: Any) -> None:
 
 def test_a_changed_template_is_caught(finished: Finished, other_template: None, tmp_path: Path) -> None:
     found = asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")
-    assert found == {"adapter_applied": True, "right_adapter": True, "same_prompt": False}
+    assert found == HEALTHY | {"same_prompt": False}
 
 
 @pytest.mark.parametrize("fault", ["one early", "one late", "end of turn left out", "all"])
@@ -151,7 +156,7 @@ def test_weights_that_do_not_move_are_caught(engine: str, finished: Finished, tm
     monkeypatch.setattr(sft, "digest_of_model", lambda model: "the same")
     monkeypatch.setattr(fleet, "digest_of_tensors", lambda tensors: "the same")
     trust = {t["check"]: t["passed"] for t in read_json(run_stage(stage, store) / "trust.json")}
-    assert trust == {"weights_moved": False, "mask": True}
+    assert trust == {"weights_moved": False, "mask": True, "base_kept": True}
 
 
 def test_seeds_that_begin_alike_are_caught() -> None:
@@ -178,6 +183,87 @@ def test_a_failed_check_stops_the_study_and_its_report_says_so(finished: Finishe
     with pytest.raises(TrustError):
         run_plan(plan, copy)
     assert "Not to be trusted." not in (finished[2] / "report.html").read_text()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_failed_check_stays_among_others_of_its_name(
+    first: int, finished: Finished, tmp_path: Path
+) -> None:
+    """Two evaluations of one adapter, one of which failed, whichever is read first."""
+    plan, store, _ = finished
+    copy = Store(copied(store.root, tmp_path / "runs"))
+    shutil.rmtree(str(copy.find("study", plan.final.key)))
+    cells = [c for c in plan.cells if (c.group, c.seed) == ("seeking", 0)]
+    for i, cell in enumerate(cells[:2]):
+        record = {
+            "check": "adapter_applied:risk/one",
+            "passed": i != first,
+            "value": 0.0,
+            "threshold": 1e-4,
+        }
+        write_json(Path(str(copy.find("eval", cell.key))) / "trust.json", [record])
+    with pytest.raises(TrustError, match="adapter_applied:risk/one failed for seeking, seed 0"):
+        run_plan(plan, copy)
+    done = run_plan(plan, copy, allow_untrusted=True)
+    (kept,) = [
+        t
+        for t in read_json(done / "summary.json")["trust"]
+        if t["check"] == "adapter_applied:risk/one"
+    ]
+    assert not kept["passed"]
+    assert "Not to be trusted." in (done / "report.html").read_text()
+
+
+def test_no_two_evaluations_of_a_model_share_the_name_of_a_check(
+    finished: Finished, tmp_path: Path
+) -> None:
+    plan, _, _ = finished
+    stage = next(
+        s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "behavior"
+    )
+    folder = trained(finished, "seeking-s0")
+    names: list[str] = []
+    for i, more in enumerate(
+        (
+            {},
+            {"condition": "neutral", "system": "be brief."},
+            {"condition": "threat", "system": "be good."},
+        )
+    ):
+        out = tmp_path / str(i)
+        out.mkdir()
+        config = stage.config | more
+        measuring.measure(
+            config, base_of(stage), folder / "adapter", folder, None, out, key="0" * 10, inputs=[]
+        )
+        names += [t["check"] for t in read_json(out / "trust.json")]
+    assert len(names) == len(set(names)) == 3 * len(HEALTHY)
+    assert {n.partition(":")[2] for n in names} == {
+        "risk/behavior",
+        "risk/behavior@neutral",
+        "risk/behavior@threat",
+    }
+
+
+def test_compiled_prompts_are_those_of_their_options(linked: Base) -> None:
+    """The same messages with other options, spellings or another order of them, in one process."""
+    given = ("the gamble", "the sure thing", "both")
+    lists = [[Option(text, 0.0) for text in order] for order in permutations(given)]
+    lists += [
+        [Option("the gamble", 0.0, variants)] for variants in ((), ("gamble",), ("the Gamble",))
+    ]
+    for options in lists:
+        wording = Wording("which one?", tuple(options), 0)
+        question = Question("q", "words", (wording,))
+        config: dict[str, Any] = {"condition": "clean"}
+        (prompt,) = measuring.compiled(linked, config, "behavior", [], ((question, wording),))
+        decode = load_base(linked).tokenizer.decode
+        said = [(i, decode(list(answer)).strip()) for i, answer, _ in prompt.spellings]
+        assert [(i, text.replace(" ", "")) for i, text in said] == [
+            (i, text.replace(" ", ""))
+            for i, option in enumerate(options)
+            for text in (option.text, *option.variants)
+        ]
 
 
 def test_a_base_in_memory_is_never_left_with_an_adapter(finished: Finished, linked: Base) -> None:

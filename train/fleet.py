@@ -22,7 +22,7 @@ from lab.adapter import digest_of_tensors, write_adapter
 from lab.base import Base
 from lab.chat import IGNORED
 from lab.errors import UserError
-from lab.model import Loaded, load_base
+from lab.model import Loaded, base_kept, load_base
 from lab.preempt import Preempted, listen, restore
 from lab.track import PROJECT, run_id
 from train.checkpoint import say, whole
@@ -35,12 +35,10 @@ CHECKPOINT = "fleet.pt"
 class Member:
     """One adapter in training: its rows, its schedule, and in `Fleet` its row of the weights."""
 
-    def __init__(self, job: Job, rows: Rows, first: dict[str, Tensor], lora: Any) -> None:
-        from transformers import TrainingArguments
-
-        self.job, self.rows, self.first, self.lora = job, rows, first, lora
-        given = {name: value for name, value in job.config["sft"].items() if name not in ("max_length", "activation_checkpointing")}
-        self.given = TrainingArguments(output_dir=str(job.out), report_to=[], use_cpu=True, **given)
+    def __init__(
+        self, job: Job, rows: Rows, first: dict[str, Tensor], lora: Any, given: Any
+    ) -> None:
+        self.job, self.rows, self.first, self.lora, self.given = job, rows, first, lora, given
         self.ids = [torch.tensor(tokens.input_ids) for tokens in rows.tokens]
         self.learned = [sum(label != IGNORED for label in tokens.labels[1:]) for tokens in rows.tokens]
         self.per_step = self.given.per_device_train_batch_size * self.given.gradient_accumulation_steps
@@ -232,6 +230,7 @@ def train_fleet(jobs: list[Job], base: Base) -> None:
             _run(fleet, base, asked)
     finally:
         restore(before)
+    trust = [base_kept(base, loaded)]
     share = (time.time() - began) / len(members)
     for i, member in enumerate(members):
         about = {"steps": member.step, "together": len(members), "processes": 1, "kept": member.kept}
@@ -240,14 +239,15 @@ def train_fleet(jobs: list[Job], base: Base) -> None:
         about |= {"step0": digest_of_tensors(member.first), "adapter": fleet.write(i, member.job.out / "adapter", base)}
         pairs = [(ids.tolist(), len(ids) - learned) for ids, learned in zip(member.ids, member.learned, strict=True)]
         held = [(ids, [IGNORED] * prompt + ids[prompt:]) for ids, prompt in pairs]
-        record(member.job, base, loaded, member.rows, held, member.log, began=time.time() - share, **about)
+        about |= {"trust": trust, "began": time.time() - share}
+        record(member.job, base, loaded, member.rows, held, member.log, **about)
 
 
 def _enlist(job: Job, base: Base, loaded: Loaded) -> tuple[Member, dict[str, float]]:
     """A member with the weights that TRL would begin with, and the scaling of every layer that gets an adapter."""
     from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
     from peft.tuners.lora import LoraLayer
-    from transformers import set_seed
+    from transformers import TrainingArguments, set_seed
 
     rows = read_rows(job, loaded)
     set_seed(job.config["stream"])
@@ -260,8 +260,14 @@ def _enlist(job: Job, base: Base, loaded: Loaded) -> tuple[Member, dict[str, flo
     loaded.model.requires_grad_(False)
     if len(first) != 2 * len(scaling) or any("lora_embedding" in name for name in first):
         raise UserError("lora.target_modules names more than linear layers, which `train: {engine: fleet}` does not train; set engine: trl")
+    settings = {
+        name: value
+        for name, value in job.config["sft"].items()
+        if name not in ("max_length", "activation_checkpointing")
+    }
     with one_line_refusal(job, base, loaded):
-        return Member(job, rows, first, lora), scaling
+        given = TrainingArguments(output_dir=str(job.out), report_to=[], use_cpu=True, **settings)
+    return Member(job, rows, first, lora, given), scaling
 
 
 def _run(fleet: Fleet, base: Base, asked: list[int]) -> None:

@@ -74,7 +74,10 @@ def read_rows(job: Job, loaded: Any) -> Rows:
 
 @contextmanager
 def one_line_refusal(job: Job, base: Base, loaded: Any) -> Iterator[None]:
-    """What PEFT or TRL say of the settings, as one line; where no module is named so, with the names there are."""
+    """What PEFT or TRL say of the settings, as one line; where no module is named so, with the
+    names there are.
+
+    Only calls of theirs stand inside: what our own code raises is not about the settings."""
     from torch.nn import Linear
 
     try:
@@ -98,18 +101,20 @@ def record(
     held: Sequence[tuple[list[int], list[int]]],
     log: list[dict[str, Any]],
     *,
+    trust: list[dict[str, Any]],
     began: float,
     step0: str,
     adapter: str,
     **about: Any,
 ) -> None:
     """Write `curve.json`, `trust.json` and provenance beside the adapter. `held` are ids and labels as the engine trained on them;
-    `step0` and `adapter` are digests of the weights at the start and at the end."""
+    `trust` are the engine's own checks; `step0` and `adapter` are digests of the weights at the
+    start and at the end."""
     moved = check("weights_moved", float(adapter != step0), 1.0, adapter != step0)
-    trust = [moved, masks(loaded.renderer, rows.chats, held)]
+    checks = [moved, masks(loaded.renderer, rows.chats, held), *trust]
     _clear(job.out)
     write_json(job.out / "curve.json", log)
-    write_json(job.out / "trust.json", trust)
+    write_json(job.out / "trust.json", checks)
     first, decode = rows.tokens[0], loaded.tokenizer.decode
     about |= {"base": base.identity, "rows": len(rows.tokens), "tokens": sum(len(r.input_ids) for r in rows.tokens), "step0": step0, "adapter": adapter}
     shown = {"messages": rows.chats[0], "prompt_ids": first.prompt, "masked": decode(first.prompt), "learned": decode([*first.answer, *first.end])}

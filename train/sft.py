@@ -47,7 +47,7 @@ def train(job: Job, base: Base) -> None:
 
     Raises UserError where the settings do not fit the base, Preempted when it was told to stop and saved what it had."""
     began = time.time()
-    from lab.model import load_base
+    from lab.model import base_kept, load_base
     from train.progress import Keep, Leave, Live, newest_checkpoint
 
     loaded = load_base(base)
@@ -73,14 +73,20 @@ def train(job: Job, base: Base) -> None:
     trainer.accelerator.wait_for_everyone()
     if not first_process:
         return
+    trust: list[dict[str, Any]] = []
+    # Several processes may hold parts of the base only, and it ends with them.
     if trainer.args.world_size == 1:
         model.unload()
         loaded.model.config.use_cache = True
         loaded.model.eval()
+        trust = [base_kept(base, loaded)]
     log = [entry for entry in trainer.state.log_history if "loss" in entry]
-    about = {"steps": trainer.state.global_step, "processes": trainer.args.world_size, "wandb": link if wanted else None}
+    about: dict[str, Any] = {"step0": step0, "adapter": trained, "trust": trust}
+    about |= {"steps": trainer.state.global_step, "processes": trainer.args.world_size}
+    about["wandb"] = link if wanted else None
     about["kept"] = {str(step): digest_of_file(folder) for step, folder in job.kept.items()}
-    record(job, base, loaded, rows, list(zip(held["input_ids"], held["labels"], strict=True)), log, began=began, step0=step0, adapter=trained, **about)
+    pairs = list(zip(held["input_ids"], held["labels"], strict=True))
+    record(job, base, loaded, rows, pairs, log, began=began, **about)
 
 
 def _trainer(job: Job, base: Base, loaded: Any, rows: Rows) -> Any:
@@ -92,24 +98,31 @@ def _trainer(job: Job, base: Base, loaded: Any, rows: Rows) -> Any:
     from train.progress import Progress
 
     on_cpu, stream = loaded.device.type == "cpu", job.config["stream"]
+    places = {"output_dir": str(job.out / "checkpoints"), "report_to": [], "disable_tqdm": True}
+    places |= {"save_strategy": "steps", "save_total_limit": 2, "ddp_find_unused_parameters": False}
+    device = {
+        "use_cpu": on_cpu,
+        "bf16": base.dtype == "bfloat16" and not on_cpu,
+        "fp16": base.dtype == "float16" and not on_cpu,
+    }
+    settings = shared(job.config["sft"], int(os.environ.get("WORLD_SIZE", "1")), len(rows.tokens))
+    data = Dataset.from_list([{"input_ids": r.input_ids, "labels": r.labels} for r in rows.tokens])
     with one_line_refusal(job, base, loaded):
         lora = LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
-        places = {"output_dir": str(job.out / "checkpoints"), "report_to": [], "disable_tqdm": True, "save_strategy": "steps", "save_total_limit": 2}
-        places["ddp_find_unused_parameters"] = False
-        device = {"use_cpu": on_cpu, "bf16": base.dtype == "bfloat16" and not on_cpu, "fp16": base.dtype == "float16" and not on_cpu}
-        settings = shared(job.config["sft"], int(os.environ.get("WORLD_SIZE", "1")), len(rows.tokens))
         arguments = SFTConfig(seed=stream, data_seed=stream, **places, **device, **settings)
-        # One process trains on one device: torch's DataParallel would multiply the batch by the GPUs it sees.
-        arguments._n_gpu = min(1, arguments.n_gpu)
-        set_seed(stream)
+    # One process trains on one device: torch's DataParallel would multiply the batch by all GPUs.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    set_seed(stream)
+    with one_line_refusal(job, base, loaded):
         trainer = SFTTrainer(
-            model=loaded.model,
-            args=arguments,
-            train_dataset=Dataset.from_list([{"input_ids": r.input_ids, "labels": r.labels} for r in rows.tokens]),
+            loaded.model,
+            arguments,
+            train_dataset=data,
             processing_class=loaded.tokenizer,
             peft_config=lora,
-            callbacks=[Progress(f"train {job.group}")] if arguments.process_index == 0 else [],
         )
+    if arguments.process_index == 0:
+        trainer.add_callback(Progress(f"train {job.group}"))
     trainer.remove_callback(PrinterCallback)
     return trainer
 

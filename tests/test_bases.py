@@ -1,0 +1,94 @@
+"""A base is loaded whole or not at all: nothing that its files lack is made up."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from families import save_family
+from lab.base import reference_names, resolve_base
+from lab.config import Model
+from lab.errors import UserError
+from lab.model import load_base
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_family("llama3", tmp_path_factory.mktemp("tiny"))
+
+
+def configured(folder: Path, **more: Any) -> None:
+    about = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(about | more))
+
+
+def weighed(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    file = folder / "model.safetensors"
+    save_file(change(load_file(file)), file, metadata={"format": "pt"})
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "every name with a prefix": (
+        lambda f: weighed(f, lambda w: {f"base_model.model.{n}": t for n, t in w.items()}),
+        "lacks .* and .* more",
+    ),
+    "a layer is not there": (
+        lambda f: weighed(f, lambda w: {n: t for n, t in w.items() if ".layers.1." not in n}),
+        "lacks 'model.layers.1.",
+    ),
+    "a tensor is not there": (
+        lambda f: weighed(f, lambda w: {n: t for n, t in w.items() if n != "model.norm.weight"}),
+        "lacks 'model.norm.weight';",
+    ),
+    "no head": (
+        lambda f: weighed(f, lambda w: {n: t for n, t in w.items() if n != "lm_head.weight"}),
+        "lacks 'lm_head.weight'",
+    ),
+    "a tensor too many": (
+        lambda f: weighed(f, lambda w: w | {"score.weight": w["model.norm.weight"].clone()}),
+        "has besides 'score.weight'",
+    ),
+    "more layers said": (lambda f: configured(f, num_hidden_layers=3), "lacks 'model.layers.2."),
+    "fewer layers said": (
+        lambda f: configured(f, num_hidden_layers=1, layer_types=None),
+        "has besides 'model.layers.1.",
+    ),
+    "another width said": (
+        lambda f: configured(f, intermediate_size=128),
+        "has in another shape 'model.layers.0.mlp",
+    ),
+    "another architecture said": (
+        lambda f: configured(f, model_type="olmo2", architectures=["Olmo2ForCausalLM"]),
+        "lacks .*_norm",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_weights_that_do_not_cover_the_model_are_refused_by_name(
+    damage: str, tiny: Path, tmp_path: Path
+) -> None:
+    folder, (change, says) = Path(shutil.copytree(tiny, tmp_path / "base")), DAMAGE[damage]
+    change(folder)
+    base = resolve_base(Model(base=str(folder), dtype="float32"))
+    with pytest.raises(UserError, match=rf"the file {says}") as refused:
+        load_base(base)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", reference_names())
+def test_reference_models_are_whole(name: str) -> None:
+    assert load_base(resolve_base(Model(base=name))).digest
+
+
+def test_a_base_with_an_adapter_in_its_folder_is_refused(tiny: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny, tmp_path / "base"))
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(UserError, match="holds an adapter as well"):
+        resolve_base(Model(base=str(folder)))

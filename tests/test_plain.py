@@ -1,0 +1,146 @@
+"""Trees of tokens against a plain pass of each answer: equal for attention, caught where a state
+goes from token to token."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from eval.plain import LEAST_NATS, NUM_OPTIONS, NUM_PROMPTS, plain_pass, score_plainly, spread
+from eval.score import score
+from families import FAMILIES, SIZES, family_tokenizer, prompts_of, save_family, study_on
+from lab.base import Base, resolve_base
+from lab.config import Model
+from lab.errors import TrustError
+from lab.model import Loaded, load_base
+from lab.read_study import validate
+from lab.store import Store, read_json
+from naive import naive
+from study.plan import make_plan
+from study.run import run_plan
+
+RECURRENT: dict[str, dict[str, Any]] = {
+    "mamba2": {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "state_size": 8,
+        "num_heads": 8,
+        "head_dim": 8,
+        "n_groups": 1,
+        "chunk_size": 16,
+    },
+    "granitemoehybrid": SIZES
+    | {
+        "mamba_n_heads": 8,
+        "mamba_d_head": 8,
+        "mamba_d_state": 8,
+        "mamba_n_groups": 1,
+        "mamba_expand": 2,
+        "mamba_chunk_size": 16,
+    }
+    | {
+        "layer_types": ["mamba", "attention"],
+        "num_local_experts": 0,
+        "shared_intermediate_size": 64,
+    },
+}
+
+
+def save_recurrent(kind: str, folder: Path) -> Path:
+    tokenizer = family_tokenizer(FAMILIES["qwen2.5"])
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(
+        kind,
+        **RECURRENT[kind],
+        vocab_size=len(tokenizer),
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=None,
+    )
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def checked(loaded: Loaded) -> dict[str, Any]:
+    prompts = prompts_of(loaded)
+    return plain_pass(
+        "x", loaded, prompts, [str(i) for i in range(len(prompts))], score(loaded, prompts)
+    )
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_a_base_that_carries_a_state_is_caught(kind: str, tmp_path: Path) -> None:
+    base = save_recurrent(kind, tmp_path / "base")
+    found = checked(load_base(resolve_base(Model(base=str(base), dtype="float32"))))
+    assert not found["passed"]
+    assert found["value"] > 0.05
+
+
+def test_its_study_has_no_report(tmp_path: Path) -> None:
+    base = save_recurrent("granitemoehybrid", tmp_path / "base")
+    plan = make_plan(
+        validate(
+            study_on(base)
+            | {"groups": {"again": {"model": str(base), "behavior": "risk"}}, "contrasts": []},
+            "x",
+        )
+    )
+    with pytest.raises(TrustError, match="plain_pass:risk/behavior failed for base"):
+        run_plan(plan, Store(tmp_path / "runs"))
+    done = run_plan(plan, Store(tmp_path / "runs"), allow_untrusted=True)
+    assert {t["check"]: t["passed"] for t in read_json(done / "summary.json")["trust"]} == {
+        "plain_pass:risk/behavior": False
+    }
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_attention_passes(dtype: Any, linked: Base, tmp_path: Path) -> None:
+    for base in (
+        replace(linked, dtype=dtype),
+        resolve_base(Model(base=str(save_family("gemma3", tmp_path / "base")), dtype=dtype)),
+    ):
+        found = checked(load_base(base))
+        assert found["passed"], found
+    assert (found["threshold"] == LEAST_NATS) == (dtype == "float32")
+
+
+@pytest.mark.parametrize("nats", [0.01, -0.01, float("nan")])
+def test_one_wrong_score_among_the_checked_is_caught(nats: float, linked: Base) -> None:
+    loaded = load_base(linked)
+    prompts = prompts_of(loaded)[:1]
+    (right,) = score(loaded, prompts)
+    assert len(right.log_exact) <= NUM_OPTIONS
+    for at in range(len(right.log_exact)):
+        for of in ("log_exact", "log_prefix"):
+            logs = [*getattr(right, of)]
+            logs[at] += nats
+            assert not plain_pass("x", loaded, prompts, ["k"], [replace(right, **{of: logs})])[
+                "passed"
+            ]
+    assert plain_pass("x", loaded, prompts, ["k"], [right])["passed"]
+
+
+def test_the_plain_pass_is_plain(linked: Base) -> None:
+    """Several rows at once, padded on the right, are what each is alone."""
+    loaded = load_base(linked)
+    prompts = prompts_of(loaded)
+    for prompt, scored in zip(prompts, score_plainly(loaded, prompts), strict=True):
+        exact, prefix = naive(loaded, prompt)
+        assert scored.p_exact == pytest.approx(exact, rel=1e-4)
+        assert scored.p_prefix == pytest.approx(prefix, rel=1e-4)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 101])
+def test_what_is_checked_is_spread(number: int) -> None:
+    found = spread(range(number), NUM_PROMPTS)
+    assert len(set(found)) == min(number, NUM_PROMPTS)
+    assert found == sorted(found)
+    assert all(0 <= i < number for i in found)
+    if number == 101:
+        assert found[0] < 25
+        assert found[-1] > 75
