@@ -7,7 +7,7 @@ from typing import Any
 from data_gen.files import read_rows
 from data_gen.triggers import conditions_of
 from eval import measure
-from eval.ask import ENGINES, SYSTEMS, asked_in, questions_digest
+from eval.ask import ENGINES, SAMPLED, SYSTEMS, asked_in, questions_digest
 from eval.suites import load_suite
 from lab.base import Base
 from lab.config import Planted, Study
@@ -50,7 +50,7 @@ def add_cells(plan: Plan, who: Asked) -> None:
                     continue
                 config["asked"] = questions_digest(questions)
                 if asking.engine == "sampled" or any(q.kind == "text" for q in questions):
-                    config["sampling"] = asking.sampling.model_dump()
+                    config |= {"sampling": asking.sampling.model_dump(), "sampled": SAMPLED}
                 slug = "-".join([name, slug_of, *([condition] if condition != "clean" else who.context)])
                 key = plan.add("eval", measure.VERSION, slug, config, who.inputs, base=asdict(who.base), **who.how)
                 step = who.context.get("step")
