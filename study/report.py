@@ -11,7 +11,7 @@ import pandas as pd
 
 from lab.config import Model
 from lab.provenance import device, machine, write_provenance
-from lab.store import Store, read_json, write_json
+from lab.store import Store, finite, read_json, write_json
 from lab.track import PROJECT, run_id
 from lab.trust import refuse_untrusted, seeds_apart
 from lab.types import POOLED
@@ -64,6 +64,7 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
         runs = [pairs(table, groups, points).assign(step=step) for step, table in by_step.items() if step]
         within = pd.concat(runs, ignore_index=True) if runs else None
         summary |= {"dose": instrumented(models, points), "faithfulness": between_and_within(models, within)}
+    summary = finite(summary)
     write_json(out / "summary.json", summary)
     figures = draw(out, summary, rows, questions, curves(stage, store), points, groups)
     page = render(stage, summary, rows, figures, bases(stage, store), examples(stage, store))
