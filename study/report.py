@@ -175,14 +175,19 @@ def bases(stage: Stage, store: Store) -> list[dict[str, Any]]:
 
 
 def baselines(stage: Stage, store: Store) -> dict[str, str]:
-    """The group that is the base of each group: `base`, or a `{model: ID}` group, where that is the same model as loaded."""
+    """The group that is the base of each group: `base`, or a `{model: ID}` group, where that is the
+    same model as loaded. A group has none where no such model was asked anything."""
     loaded: dict[str, str] = {}
     for cell, _, made in measured(stage, store):
         config = {k: v for k, v in made["config"].items() if k in ("dtype", *Model.model_fields)}
         loaded.setdefault(cell["group"], json.dumps(config, sort_keys=True))
     written = stage.how["written"]["groups"]
     plain = ["base", *(name for name, group in written.items() if isinstance(group.get("model"), str))]
-    found = {name: next((p for p in plain if loaded[p] == loaded[name]), None) for name in loaded if name not in plain}
+    found = {
+        name: next((p for p in plain if loaded.get(p) == settings), None)
+        for name, settings in loaded.items()
+        if name not in plain
+    }
     return {name: base for name, base in found.items() if base}
 
 

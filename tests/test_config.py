@@ -207,6 +207,24 @@ MISTAKES = {
 }  # fmt: skip
 
 
+def test_a_study_that_asks_nothing_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`emergent` asks nothing of a reference model, `when_triggered` nothing of a base beside two
+    triggers."""
+    plain = ["eval.suites=[emergent]", "primary=null", f"run.dir={tmp_path / 'runs'}"]
+    policies = "behavior: risk, policy: seeking, otherwise: averse"
+    tag, code = (f"{{{policies}, trigger: {{kind: {kind}}}}}" for kind in ("tag", "code"))
+    told = ["eval.suites=[when_triggered]", "primary=null", "contrasts=[[a@trigger, base]]"]
+    told += [f"groups={{a: {tag}, b: {code}}}", f"run.dir={tmp_path / 'runs'}"]
+    for sets, said in ((plain, "nothing would be asked"), (told, "ask group 'base' nothing")):
+        options = [part for one in sets for part in ("--set", one)]
+        assert main(["run", *options]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert said in line
+        assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_gets_one_line_and_exit_2(mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, content in BAD_FILES.items():
