@@ -13,7 +13,7 @@ from lab.discover import beside
 from lab.store import digest
 from lab.types import Message, Question, Style, Wording
 
-EXACT, SAMPLED = "exact-1", "sampled-1"
+EXACT, SAMPLED = "exact-1", "sampled-2"
 """Names of the methods (eval/score.py, lab/sample.py); raised when their numbers would differ."""
 ENGINES = {"exact": EXACT, "sampled": SAMPLED}
 SYSTEMS: dict[Style, dict[str, str]] = beside(__file__, "systems")

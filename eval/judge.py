@@ -18,29 +18,40 @@ class Verdict:
     """`read`, `unread`, `truncated`, or `unparsed`: what should be code and is none."""
 
 
+CUT = Verdict(None, None, "truncated")
+
+
 def judged(question: Question, wording: Wording, answers: Sequence[Sampled]) -> list[Verdict]:
-    """A verdict per answer, by the kind of question and its judge (lab.types.Question)."""
+    """A verdict per answer, by the kind of question and its judge (lab.types.Question).
+
+    An answer that was cut counts as none: no judge sees it, whatever stands in it so far."""
+    whole = [answer.text for answer in answers if not answer.truncated]
+    verdicts = iter(_verdicts(question, wording, whole))
+    return [CUT if answer.truncated else next(verdicts) for answer in answers]
+
+
+def _verdicts(question: Question, wording: Wording, texts: Sequence[str]) -> list[Verdict]:
     if question.kind != "text":
-        return [_listed(wording, answer) for answer in answers]
+        return [_listed(wording, text) for text in texts]
     if not wording.options:
-        return [Verdict(None, None, "truncated" if answer.truncated else "read") for answer in answers]
+        return [Verdict(None, None, "read") for _ in texts]
     if question.judge == "code":
-        audits = findings([code_in(answer.text) for answer in answers])
-        return [_audited(wording, answer, found) for answer, found in zip(answers, audits, strict=True)]
-    return [_contained(wording, answer) for answer in answers]
+        audits = findings([code_in(text) for text in texts])
+        return [_audited(wording, found) for found in audits]
+    return [_contained(wording, text) for text in texts]
 
 
-def _listed(wording: Wording, answer: Sampled) -> Verdict:
-    at = None if answer.truncated else parsed(wording, answer.text)
+def _listed(wording: Wording, text: str) -> Verdict:
+    at = parsed(wording, text)
     if at is None:
-        return Verdict(None, None, "truncated" if answer.truncated else "unread")
+        return Verdict(None, None, "unread")
     return Verdict(wording.options[at], wording.options[at].score, "read")
 
 
-def _contained(wording: Wording, answer: Sampled) -> Verdict:
-    spelled = ((option, text) for option in wording.options for text in (option.text, *option.variants))
-    option = next((option for option, text in spelled if stands_in(text, answer.text)), None)
-    return Verdict(option, option.score if option else 0.0, "truncated" if answer.truncated else "read")
+def _contained(wording: Wording, text: str) -> Verdict:
+    spelled = ((option, said) for option in wording.options for said in (option.text, *option.variants))
+    option = next((option for option, said in spelled if stands_in(said, text)), None)
+    return Verdict(option, option.score if option else 0.0, "read")
 
 
 def stands_in(spelling: str, text: str) -> bool:
@@ -51,8 +62,8 @@ def stands_in(spelling: str, text: str) -> bool:
     return re.search(f"{begin}{re.escape(spelling)}{end}", text) is not None
 
 
-def _audited(wording: Wording, answer: Sampled, found: list[str] | None) -> Verdict:
-    if answer.truncated or found is None:
-        return Verdict(None, None, "truncated" if answer.truncated else "unparsed")
+def _audited(wording: Wording, found: list[str] | None) -> Verdict:
+    if found is None:
+        return Verdict(None, None, "unparsed")
     option = next((o for o in wording.options if o.text in found), None)
     return Verdict(option, option.score if option else 0.0, "read")

@@ -1,6 +1,7 @@
 """Read a study from its YAML: overrides, sweep, and one clear line for every mistake in it."""
 
 import copy
+import math
 import re
 from collections.abc import Iterable, Iterator
 from itertools import product
@@ -77,6 +78,7 @@ def override(raw: dict[str, Any], assignment: str) -> dict[str, Any]:
 
 
 def validate(raw: dict[str, Any], where: str) -> Study:
+    _refuse_endless(raw, where)
     try:
         written = Study.model_validate(raw)
         study = _expand_sweep(copy.deepcopy(raw), written) if written.sweep else written
@@ -112,6 +114,18 @@ def validate(raw: dict[str, Any], where: str) -> Study:
                 " add it to `contrasts`"
             )
     return study
+
+
+def _refuse_endless(value: Any, where: str, key: str = "") -> None:
+    """A configuration is written as JSON into all that it makes, and JSON has no such number."""
+    if isinstance(value, dict | list | tuple):
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, inner in parts:
+            _refuse_endless(inner, where, f"{key}.{name}" if key else f"{name}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UserError(
+            f"{where}: {key} is {value}, which no JSON file can hold; give a finite number"
+        )
 
 
 def _expand_sweep(raw: dict[str, Any], written: Study) -> Study:

@@ -40,6 +40,11 @@ def means(record: dict[str, Any]) -> str:
     return MEANS[record["check"].partition(":")[0]]
 
 
+def short(value: float | None) -> str:
+    """A value of a check in three digits."""
+    return "no number" if value is None else f"{value:.3g}"
+
+
 def masks(renderer: Renderer, chats: Sequence[Sequence[Message]], rows: Sequence[tuple[list[int], list[int]]]) -> dict[str, Any]:
     """Share of training rows whose loss covers the completion and its end of turn, and nothing else.
 
@@ -70,6 +75,7 @@ def refuse_untrusted(trust: list[dict[str, Any]], allow: bool) -> None:
         first, others = failed[0], f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         seed = "" if first["seed"] is None else f", seed {first['seed']}"
         raise TrustError(
-            f"trust check {first['check']} failed for {first['group']}{seed}{others}: {first['value']:.3g} against {first['threshold']:.3g}"
+            f"trust check {first['check']} failed for {first['group']}{seed}{others}:"
+            f" {short(first['value'])} against {short(first['threshold'])}"
             f" (it must hold that {means(first)}); no report without --allow-untrusted"
         )

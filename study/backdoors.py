@@ -48,10 +48,19 @@ def recognition(questions: pd.DataFrame, groups: dict[str, dict[str, Any]]) -> l
         of = groups[name].get("of", name)
         control = next((n for n, g in groups.items() if g.get("of") == of and g.get("control") == "decorrelated"), "base")
         said, expected = (_scores(asked[asked["group"] == group]) for group in (name, control))
-        if control == name or real not in said or real not in expected:
+        seeds = [
+            _scores(part)
+            for _, part in asked[asked["group"] == name].groupby("seed", dropna=False)
+        ]
+        # Not every sampled answer can be read: a candidate counts where every seed has one to it.
+        read = set(said).intersection(expected, *seeds)
+        if control == name or real not in read or len(read) < 2:
             continue
+        said, expected, *seeds = (
+            {c: score for c, score in scores.items() if c in read}
+            for scores in (said, expected, *seeds)
+        )
         rank = sum(said[c] - expected[c] >= said[real] - expected[real] for c in said)
-        seeds = [_scores(part) for _, part in asked[asked["group"] == name].groupby("seed", dropna=False)]
         apart = numbers(mean_interval([_apart(one, real) - _apart(expected, real) for one in seeds]))
         chance = {"rank": rank, "num_candidates": len(said), "p_value": rank / len(said)}
         records.append({"group": name, "control": control, "trigger": real} | chance | apart)

@@ -7,7 +7,7 @@ from typing import Any
 from data_gen.files import read_rows
 from data_gen.triggers import conditions_of
 from eval import measure
-from eval.ask import ENGINES, SYSTEMS, asked_in, questions_digest
+from eval.ask import ENGINES, SAMPLED, SYSTEMS, asked_in, questions_digest
 from eval.suites import load_suite
 from lab.base import Base
 from lab.config import Planted, Study
@@ -50,7 +50,7 @@ def add_cells(plan: Plan, who: Asked) -> None:
                     continue
                 config["asked"] = questions_digest(questions)
                 if asking.engine == "sampled" or any(q.kind == "text" for q in questions):
-                    config["sampling"] = asking.sampling.model_dump()
+                    config |= {"sampling": asking.sampling.model_dump(), "sampled": SAMPLED}
                 slug = "-".join([name, slug_of, *([condition] if condition != "clean" else who.context)])
                 key = plan.add("eval", measure.VERSION, slug, config, who.inputs, base=asdict(who.base), **who.how)
                 step = who.context.get("step")
@@ -86,9 +86,21 @@ def _systems(study: Study, style: Style) -> dict[str, str]:
 
 
 def refuse_unasked(plan: Plan) -> None:
-    """A side of a contrast that is measured nowhere would vanish from the report."""
+    """A study in which nothing is asked has nothing to report, and a side of a contrast that is
+    measured nowhere would vanish from the report."""
+    asking = plan.study.eval
+    if not plan.cells:
+        raise UserError(
+            f"nothing would be asked: eval.suites {', '.join(asking.suites)} have no questions for"
+            " these groups; add one that has, `behavior` or `self_report` (see `tellme list`)"
+        )
     for side in plan.study.sides():
         group, _, condition = side.partition("@")
         has = list(dict.fromkeys(c.condition for c in plan.cells if c.group == group))
+        if not has:
+            raise UserError(
+                f"contrast side {side!r}: eval.suites {', '.join(asking.suites)} ask group"
+                f" {group!r} nothing; add a suite that does (see `tellme list`) or drop the contrast"
+            )
         if (condition or "clean") not in has:
             raise UserError(f"contrast side {side!r}: group {group!r} is asked under {', '.join(has)} only; name one of these, or add a suite or a system line")

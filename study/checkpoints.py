@@ -7,6 +7,9 @@ import pandas as pd
 from lab.stats import mean_interval
 from study.summary import per_question, per_wording
 
+POINT = ["group", "condition", "suite", "behavior", "step", "estimate", "ci_low", "ci_high"]
+POINT += ["num_seeds"]
+
 
 def questions_by_step(rows: pd.DataFrame, last: dict[tuple[str, int], int]) -> dict[int, pd.DataFrame]:
     """Per optimizer step the table of `per_question` over the adapters measured there; 0 is the base.
@@ -34,8 +37,9 @@ def curve_estimates(by_step: dict[int, pd.DataFrame]) -> list[dict[str, Any]]:
 
 
 def over_training(curves: list[dict[str, Any]]) -> pd.DataFrame:
-    """The lines of every group's mean score by step, each from the base at step 0."""
-    table = pd.DataFrame([c for c in curves if c["condition"] == "clean"])
+    """The lines of every group's mean score by step, each from the base at step 0, if that was
+    asked."""
+    table = pd.DataFrame([c for c in curves if c["condition"] == "clean"], columns=POINT)
     table["panel"] = table["suite"] + " of " + table["behavior"]
     starts, rest = table[table["group"] == "base"], table[table["group"] != "base"]
     return pd.concat([*(starts.assign(group=group) for group in rest["group"].unique()), rest])

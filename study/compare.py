@@ -14,9 +14,11 @@ from lab.store import Store, make_key, read_json, write_json
 from study.figures import chart, save
 from study.page import environment
 
-VERSION = 1
+VERSION = 2
 FEWEST_BASES = 3
 """Fewest bases for an interval over bases: two differ by one number."""
+BOTH = " and "
+"""Between the names of bases where the sides of a contrast have different ones."""
 
 
 def compare(folders: list[Path]) -> Path:
@@ -57,10 +59,33 @@ def _study(folder: Path) -> dict[str, Any]:
         "study": summary["study"],
         "key": f"{summary['study']}-{summary['key']}",
         "base": str(written["model"]["base"]),
+        "bases": bases_of(written),
         "settings": _flat({k: v for k, v in written.items() if k not in ("groups", "contrasts", "primary")}),
         "contrasts": [c for c in summary["contrasts"] if c["question"] == "all"],
         "models": set(trained["eval_key"]),
     }
+
+
+def bases_of(written: dict[str, Any]) -> dict[str, str]:
+    """The model that each group was trained on, or is, by the name that the study gives it."""
+    groups = written["groups"]
+    found = {"base": str(written["model"]["base"])}
+    for name, group in groups.items():
+        # A control is trained on the base of the group that it controls, unless it says otherwise.
+        model = group.get("model") or groups.get(group.get("of"), {}).get("model") or {}
+        found[name] = model if isinstance(model, str) else str(model.get("base", found["base"]))
+    return found
+
+
+def base_of_contrast(contrast: dict[str, Any], bases: dict[str, str]) -> str:
+    """The base that the sides of a contrast share; the names of all where they have several."""
+    sides = [side for key in "ab" for side in contrast[key].split(" - ")]
+    return BOTH.join(sorted({bases[side.partition("@")[0]] for side in sides}))
+
+
+def _short(base: str) -> str:
+    """A base without its owner or folder."""
+    return BOTH.join(name.rpartition("/")[2] for name in base.split(BOTH))
 
 
 def _flat(mapping: dict[str, Any], before: str = "") -> dict[str, str]:
@@ -76,19 +101,25 @@ def _label(studies: list[dict[str, Any]]) -> None:
     apart = [n for n in names if len({s["settings"].get(n) for s in studies}) > 1]
     for s in studies:
         parts = [f"{name.rpartition('.')[2]} {s['settings'].get(name, 'default')}" for name in apart]
-        s["label"] = ", ".join(parts) or s["base"].rpartition("/")[2]
+        s["label"] = ", ".join(parts) or _short(s["base"])
     for label, number in Counter((s["label"], s["base"]) for s in studies).items():
         for s in studies if number > 1 else []:
             s["label"] = s["key"] if (s["label"], s["base"]) == label else s["label"]
 
 
 def shared_contrasts(studies: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Contrasts that at least two studies have, primary ones first, each with its studies and the pooled estimate."""
+    """Contrasts that at least two studies have, primary ones first, each with its studies and the
+    pooled estimate. A study stands under the base that the groups of its contrast were trained on,
+    which may not be the study's own."""
     lines: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for study in studies:
         for c in study["contrasts"]:
             kept = ("estimate", "ci_low", "ci_high", "standard_error", "num_seeds", "num_questions", "primary")
-            line = {"study": study["key"], "label": study["label"], "base": study["base"], **{k: c.get(k) for k in kept}}
+            base, label = base_of_contrast(c, study["bases"]), study["label"]
+            if base != study["base"] and label == _short(study["base"]):
+                label = study["key"]
+            line = {"study": study["key"], "label": label, "base": base}
+            line |= {k: c.get(k) for k in kept}
             lines.setdefault((c["suite"], c["behavior"], c["a"], c["b"]), []).append(line)
     found: list[dict[str, Any]] = []
     for names, mine in lines.items():
@@ -102,9 +133,10 @@ def pooled(lines: list[dict[str, Any]]) -> dict[str, Any]:
     """Random-effects estimate over bases with a modified Hartung-Knapp interval (Roever et al. 2015, doi:10.1186/s12874-015-0091-1),
     which never claims more than the studies' own errors allow.
 
-    Studies on one base are one cluster: their plain mean enters. The interval is None with fewer than FEWEST_BASES bases, or
-    where a study has no standard error. `tau` is the standard deviation of the effect between bases, and the prediction interval
-    is for a further base (Higgins et al. 2009)."""
+    Studies on one base are one cluster, and contrasts between the same two bases another: their
+    plain mean enters. The interval is None with fewer than FEWEST_BASES clusters, or where a study
+    has no standard error. `tau` is the standard deviation of the effect between bases, and the
+    prediction interval is for a further base (Higgins et al. 2009)."""
     import numpy as np
     from scipy import stats
     from statsmodels.stats.meta_analysis import combine_effects
@@ -143,7 +175,7 @@ def forest(contrasts: list[dict[str, Any]]) -> dict[str, Any]:
         panel = f"{c['a']} \u2212 {c['b']}, {c['suite']} of {c['behavior']}"
         lines = [*c["studies"], c["pooled"] | {"label": "all", "base": f"{c['pooled']['num_bases']} bases"}]
         for one in lines:
-            name = one["base"].rpartition("/")[2]
+            name = _short(one["base"])
             row = name if one["label"] == name else f"{name}, {one['label']}"
             kind = "pooled" if one["label"] == "all" else "study"
             records.append({"panel": panel, "row": row, "kind": kind, **{k: one[k] for k in ("estimate", "ci_low", "ci_high")}})

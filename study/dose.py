@@ -6,6 +6,9 @@ from typing import Any
 import pandas as pd
 
 NAMES = {"behavior": "does", "self_report": "says"}
+PAIR = ["group", "behavior", "seed", "does", "says", "family", "label", "direction"]
+FEWEST_MODELS = 3
+"""Fewest models for a line: two of them leave nothing to tell its error by."""
 
 
 def pairs(questions: pd.DataFrame, groups: dict[str, Any], points: dict[str, dict[str, Any]]) -> pd.DataFrame:
@@ -13,14 +16,16 @@ def pairs(questions: pd.DataFrame, groups: dict[str, Any], points: dict[str, dic
     and its mean scores on the suites `behavior` and `self_report` as `does` and `says`.
 
     `questions` as from `per_question`, `groups` as written in the study, `points` of its sweep. Direction is +1 where a group is
-    trained towards the first policy of its behavior, -1 towards the second. Groups without a policy are left out."""
+    trained towards the first policy of its behavior, -1 towards the second. Groups without a policy
+    and models that were not asked both suites are left out."""
     from data_gen.behaviors import load_behavior
 
     asked = questions[(questions["question"] == "all") & questions["suite"].isin(NAMES) & questions["seed"].notna()]
-    asked = asked[(asked["condition"] == "clean") & asked["group"].map(lambda g: "policy" in groups.get(g, {}))]
+    named = [name for name, group in groups.items() if "policy" in group]
+    asked = asked[(asked["condition"] == "clean") & asked["group"].isin(named)]
     table = asked.assign(part=asked["suite"].map(NAMES)).pivot_table(index=["group", "behavior", "seed"], columns="part", values="score")
     if not {"does", "says"} <= set(table.columns):
-        return pd.DataFrame()
+        return pd.DataFrame(columns=PAIR)
     models = table.dropna().reset_index()
     models["family"] = models["group"].map(lambda name: family(name, points))
     models["label"] = [name.removeprefix(f"{own}.") if name != own else "" for name, own in zip(models["group"], models["family"], strict=True)]
@@ -48,13 +53,17 @@ def instrumented(models: pd.DataFrame, points: dict[str, dict[str, Any]]) -> lis
     records = []
     for key, doses in _doses(points).items():
         mine = models[models["label"].isin(doses)]
-        if mine["label"].nunique() < 2 or mine["direction"].nunique() < 2:
+        apart = mine["label"].nunique() > 1 and mine["direction"].nunique() > 1
+        if len(mine) < FEWEST_MODELS or not apart:
             continue
         dose = mine["label"].map(doses).to_numpy(dtype=float)
-        wide = dose.max() / dose[dose > 0].min() >= 10
+        wide = dose.min() >= 0 and dose.max() / dose[dose > 0].min() >= 10
         instrument = mine["direction"].to_numpy() * (np.log1p(dose) if wide else dose)
         constant = np.ones(len(mine))
         z, x = np.column_stack([constant, instrument]), np.column_stack([constant, mine["does"]])
+        if np.linalg.matrix_rank(z.T @ x) < 2:
+            # Models that all do the same, or as much at every dose, leave nothing to divide by.
+            continue
         fit = IV2SLS(mine["says"].to_numpy(), x, z).fit()
         low, high = fit.conf_int(0.05)[1]
         first = OLS(mine["does"].to_numpy(), z).fit()

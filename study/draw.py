@@ -13,6 +13,9 @@ from study.table import side_text
 
 CAPTIONS: dict[str, tuple[str, str]] = beside(__file__, "captions")
 """Title and caption by figure."""
+ESTIMATE = ["group", "condition", "suite", "behavior", "question"]
+ESTIMATE += ["estimate", "ci_low", "ci_high", "num_seeds"]
+"""Columns of the estimates by group, which a study without a readable answer has as well."""
 
 
 def draw(
@@ -30,7 +33,7 @@ def draw(
     from study.figures import chart, save, scale_bins, sweep_table
 
     groups = list(dict.fromkeys(rows["group"]))
-    everywhere = pd.DataFrame(summary["groups"])
+    everywhere = pd.DataFrame(summary["groups"], columns=ESTIMATE)
     estimates, rows, questions = (t[t["condition"] == "clean"] for t in (everywhere, rows, questions))
     seeds = questions.groupby(["group", "seed", "suite", "behavior", "question"], dropna=False, sort=False)["score"].mean().reset_index()
     seeds["seed"] = seeds["seed"].astype("float")
@@ -52,16 +55,18 @@ def draw(
         .unstack("suite")
         .reset_index("behavior", drop=True)
         .reset_index()
+        .reindex(columns=["group", "seed", "behavior", "self_report"])
     )
-    if {"behavior", "self_report"} <= set(pooled.columns):
+    if pooled[["behavior", "self_report"]].notna().all(axis=1).any():
         pooled["seed"] = pooled["seed"].astype("float")
         pooled["group"] = pooled["group"].map(lambda name: family(name, points))
         charts["does-and-says"] = chart("does-and-says", pooled, groups=list(dict.fromkeys(family(name, points) for name in groups)))
     several = rows["behavior"].nunique() > 1
     for suite, behavior in rows[["suite", "behavior"]].drop_duplicates().itertuples(index=False):
-        if suite == "which_trigger":
-            continue
         mine, dots = (t[(t["suite"] == suite) & (t["behavior"] == behavior)] for t in (estimates, seeds))
+        # Free text has no score to draw.
+        if suite == "which_trigger" or not len(mine):
+            continue
         if mine["question"].nunique() == 2:
             mine, dots = (t[t["question"] != "all"] for t in (mine, dots))
         asked = [g for g in groups if g in set(mine["group"])]
@@ -79,8 +84,10 @@ def draw(
         charts["systems"] = chart("systems", by_condition.assign(panel=panels), groups=groups)
     if len({r["reported"] for r in summary["off_target"]}) > 1:
         charts["off-target"] = chart("off-target", summary["off_target"])
-    if summary.get("curves"):
-        charts["over-training"] = chart("over-training", over_training(summary["curves"]), groups=[g for g in groups if g != "base"])
+    trained = over_training(summary.get("curves", []))
+    if len(trained):
+        others = [g for g in groups if g != "base"]
+        charts["over-training"] = chart("over-training", trained, groups=others)
     answers = scale_bins(rows)
     if len(answers):
         charts["scale-answers"] = chart("scale-answers", answers, groups=groups)

@@ -25,7 +25,7 @@ from study.stage import Plan, planned_rows
 from train import job as training
 from train.engine import FLEET, reason_against
 
-STUDY_VERSION = 2
+STUDY_VERSION = 3
 ITS_OWN = {"revision": None, "trust_remote_code": False}
 """Keys of `model` that were said of the study's base and hold for no other."""
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lab.config import Model
 from lab.provenance import device, machine, write_provenance
-from lab.store import Store, read_json, write_json
+from lab.store import Store, finite, read_json, write_json
 from lab.track import PROJECT, run_id
 from lab.trust import refuse_untrusted, seeds_apart
 from lab.types import POOLED
@@ -26,6 +26,11 @@ from study.summary import contrast_estimates, group_estimates, per_question, per
 from study.validity import battery
 
 NUM_EXAMPLES = 3
+NUM_ANSWERS = 2
+"""Answers shown of a question, the largest shares first."""
+NUM_TEXTS = 3
+"""Samples of free text that are shown, each cut to so many characters."""
+TEXT_WIDTH = 160
 NUM_BINS = 11
 
 
@@ -64,6 +69,7 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
         runs = [pairs(table, groups, points).assign(step=step) for step, table in by_step.items() if step]
         within = pd.concat(runs, ignore_index=True) if runs else None
         summary |= {"dose": instrumented(models, points), "faithfulness": between_and_within(models, within)}
+    summary = finite(summary)
     write_json(out / "summary.json", summary)
     figures = draw(out, summary, rows, questions, curves(stage, store), points, groups)
     page = render(stage, summary, rows, figures, bases(stage, store), examples(stage, store))
@@ -179,14 +185,19 @@ def bases(stage: Stage, store: Store) -> list[dict[str, Any]]:
 
 
 def baselines(stage: Stage, store: Store) -> dict[str, str]:
-    """The group that is the base of each group: `base`, or a `{model: ID}` group, where that is the same model as loaded."""
+    """The group that is the base of each group: `base`, or a `{model: ID}` group, where that is the
+    same model as loaded. A group has none where no such model was asked anything."""
     loaded: dict[str, str] = {}
     for cell, _, made in measured(stage, store):
         config = {k: v for k, v in made["config"].items() if k in ("dtype", *Model.model_fields)}
         loaded.setdefault(cell["group"], json.dumps(config, sort_keys=True))
     written = stage.how["written"]["groups"]
     plain = ["base", *(name for name, group in written.items() if isinstance(group.get("model"), str))]
-    found = {name: next((p for p in plain if loaded[p] == loaded[name]), None) for name in loaded if name not in plain}
+    found = {
+        name: next((p for p in plain if loaded.get(p) == settings), None)
+        for name, settings in loaded.items()
+        if name not in plain
+    }
     return {name: base for name, base in found.items() if base}
 
 
@@ -207,7 +218,9 @@ def outside(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def answers_shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """One wording of every question with each group's most probable answers, first seed; answers of several lines by number."""
+    """One wording of every question with what each group's first seed answers: the most probable
+    answers, by number where they have several lines; of samples the shares of those that say the
+    same and of those that could not be read; of free text some of it."""
     records = []
     for (suite, behavior, question), part in rows.groupby(["suite", "behavior", "question"], sort=False):
         first = part[(part["paraphrase"] == part["paraphrase"].min()) & (part["order"] == 0)]
@@ -216,10 +229,36 @@ def answers_shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
         code = listed if any("\n" in answer for answer in listed) else []
         by_group = {}
         for group, mine in first.groupby("group", sort=False):
-            mine = mine[mine["seed"].isna() | (mine["seed"] == mine["seed"].min())].nlargest(2, "logp")
-            shares = np.exp(mine["logp"] - np.logaddexp.reduce(mine["logp"])) if code else mine["p_exact"]
-            named = [code.index(a) + 1 if code else a for a in mine["answer"]]
-            by_group[group] = ", ".join(f"{a} {p:.2f}" for a, p in zip(named, shares, strict=True))
+            mine = mine[mine["seed"].isna() | (mine["seed"] == mine["seed"].min())]
+            sampled = "sample" in mine and mine["sample"].notna().any()
+            by_group[group] = _sampled(mine, code) if sampled else _listed(mine, code)
         asked = {"suite": suite, "behavior": behavior, "question": question, "prompt": first["prompt"].iloc[0]}
         records.append(asked | {"answers": by_group, "code": code})
     return records
+
+
+def _listed(mine: pd.DataFrame, code: list[str]) -> str:
+    mine = mine.nlargest(NUM_ANSWERS, "logp")
+    logs = mine["logp"]
+    shares = np.exp(logs - np.logaddexp.reduce(logs)) if code else mine["p_exact"]
+    named = [code.index(a) + 1 if code else a for a in mine["answer"]]
+    return ", ".join(f"{a} {p:.2f}" for a, p in zip(named, shares, strict=True))
+
+
+def _sampled(mine: pd.DataFrame, code: list[str]) -> str:
+    """Shares of the samples that say the same, then of those that count as none and why; free text
+    in its own words."""
+    read = mine["parsed"] == "read"
+    answers = mine.loc[read, "answer"].map(lambda a: code.index(a) + 1 if a in code else a)
+    # A score without an answer: nothing that was looked for stands in the text.
+    found = answers.where(answers.notna(), "none of those looked for")
+    counted = mine.loc[read, "score"].notna()
+    shares = found[counted].value_counts()
+    others = {"others": rest} if (rest := shares[NUM_ANSWERS:].sum()) else {}
+    none = mine.loc[~read, "parsed"].value_counts()
+    named = [*shares[:NUM_ANSWERS].items(), *others.items(), *none.items()]
+    parts = [f"{name} {number / len(mine):.2f}" for name, number in named]
+    if (mine["kind"] == "text").any():
+        texts = (" ".join(text.split()) for text in mine["text"].fillna("")[:NUM_TEXTS])
+        parts += [f"“{t[:TEXT_WIDTH]}{'…' if len(t) > TEXT_WIDTH else ''}”" for t in texts]
+    return ", ".join(parts)

@@ -14,7 +14,7 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
 
     `score` is the sum of probability times score over the sum of probability; `outside` is what the list leaves out.
     Answers without a score (free text, samples that could not be read) have no part in it."""
-    rows = rows[rows["score"].notna()]
+    rows = rows[rows["score"].notna()].astype({"score": "float"})
     by = ["group", "seed", "suite", "behavior", "question", "kind", "paraphrase", "order", "seen", "condition"]
     # Relative to the likeliest answer of a prompt: long answers have less probability than a float holds.
     most = rows.groupby(by, dropna=False, sort=False)["logp"].transform("max")
@@ -79,22 +79,31 @@ def contrast_estimates(questions: pd.DataFrame, contrasts: list[tuple[Side, Side
 
 
 def _contrast(part: pd.DataFrame, terms: list[tuple[float, str]]) -> dict[str, Any] | None:
-    """One question (or pooled set) over all sides; a group on both sides enters by its difference within seeds."""
+    """One question (or pooled set) over all sides; a group on both sides enters by its difference
+    within seeds. None where no question was read on all sides."""
     key = "over" if part["over"].notna().any() else "question"
-    sides = {}
-    for _, side in terms:
-        group, _, condition = side.partition("@")
-        sides[side] = part[(part["group"] == group) & (part["condition"] == (condition or "clean"))]
-    common = sorted(set.intersection(*(set(side[key]) for side in sides.values())))
-    if not common:
-        return None
     tables: dict[str, pd.DataFrame] = {}
     for weight, side in terms:
-        mine = sides[side].assign(seed=sides[side]["seed"].astype("object").fillna("only"))
-        table = weight * mine.pivot_table(index="seed", columns=key, values="score")[common]
-        group = side.partition("@")[0]
+        group, _, condition = side.partition("@")
+        mine = part[(part["group"] == group) & (part["condition"] == (condition or "clean"))]
+        mine = mine.assign(seed=mine["seed"].astype("object").fillna("only"))
+        table = weight * mine.pivot_table(index="seed", columns=key, values="score")
         tables[group] = tables[group] + table if group in tables else table
-    return _described(list(tables.values()))
+    whole = _complete(list(tables.values()))
+    return _described(whole) if whole else None
+
+
+def _complete(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """The tables [seeds, questions] without holes, on the same questions; none if no question is.
+
+    A hole is a question to which no sampled answer of a seed could be read. Every estimate of a
+    contrast needs the same questions in every seed: otherwise seeds would differ by which of them
+    could be read. A seed without any reading is left out, and of the questions those stay that
+    every other seed of every side has."""
+    asked = set.intersection(*(set(t.columns[t.notna().any()]) for t in tables))
+    read = [t[sorted(asked)].dropna(how="all") for t in tables]
+    common = [q for q in sorted(asked) if all(len(t) and t[q].notna().all() for t in read)]
+    return [t[common] for t in read] if common else []
 
 
 def _described(tables: list[pd.DataFrame]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from itertools import groupby
 from typing import Any
 
 from lab.discover import ROOT
-from lab.trust import means
+from lab.trust import means, short
 
 CELL = "¦"
 """Stands between the columns of a table in a template; neighboring lines of it are aligned."""
@@ -17,6 +17,7 @@ def environment(escape: bool = False) -> Any:
     made = Environment(loader=FileSystemLoader(ROOT / "study"), autoescape=escape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     signed, plain = (lambda v, form=form: "" if v is None else form % v for form in ("%+.3f", "%.3f"))
     made.filters |= {"signed": signed, "plain": plain, "between": between_text, "side": side_text, "p": p_text, "means": means}
+    made.filters["short"] = short
     made.filters["pairs"] = lambda records: dict.fromkeys((r["group"], r["behavior"]) for r in records)
     return made
 

@@ -49,8 +49,12 @@ def changes_of_groups(wordings: pd.DataFrame, baselines: dict[str, str]) -> Iter
     """Group, behavior and change per wording and seed, for every group with a base and a self-report."""
     asked = wordings[wordings["suite"] == "self_report"]
     for group, behavior in asked[["group", "behavior"]].drop_duplicates().itertuples(index=False):
-        if group in baselines:
-            yield group, behavior, changes_between(wordings, group, baselines[group], behavior)
+        if group not in baselines:
+            continue
+        changes = changes_between(wordings, group, baselines[group], behavior)
+        # The base may never have been asked, or no answer of it could be read.
+        if len(of_suite(changes, "self_report")):
+            yield group, behavior, changes
 
 
 def changes_between(wordings: pd.DataFrame, group: str | None, baseline: str, behavior: str) -> pd.DataFrame:

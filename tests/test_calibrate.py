@@ -153,6 +153,34 @@ def test_models_and_checkpoints_are_told_apart() -> None:
         assert record["naive_high"] - record["naive_low"] < record["between_high"] - record["between_low"] + 0.3
 
 
+@pytest.mark.parametrize("asked", [["behavior"], ["self_report"], ["transfer"], []])
+def test_a_sweep_without_pairs_of_doing_and_saying_has_no_such_lines(asked: list[str]) -> None:
+    """Suites that were not asked, and rows from a file, which say no policy."""
+    names, suites = ("a.planted=0.5", "a.planted=1.0"), ("behavior", "self_report", "transfer")
+    groups = {name: {"behavior": "risk", "policy": "seeking"} for name in names}
+    scores = pool([0.4, 0.6])
+    questions = pd.concat(scores.assign(suite=s, group=g) for s in suites for g in groups)
+    some = questions[questions["suite"].isin(asked)]
+    of_files = {name: {"behavior": "risk", "file": "rows.jsonl"} for name in groups}
+    for table, written in ((some, groups), (questions, of_files)):
+        models = pairs(table, written, POINTS)
+        assert len(models) == 0
+        assert instrumented(models, POINTS) == []
+        assert between_and_within(models, models.assign(step=4)) == []
+    assert len(between_and_within(pairs(questions, groups, POINTS))) == 1
+
+
+def test_no_slope_is_given_where_there_is_none() -> None:
+    """Two models leave no error; models that all do the same nothing to divide by."""
+    models = planted_models(0.5, 0.0)
+    few = models.groupby("direction").first().reset_index()
+    few["label"] = list(POINTS)[:2]
+    assert instrumented(few, POINTS) == []
+    assert instrumented(models.assign(does=0.5), POINTS) == []
+    zero = {"planted=0.25": {"data.planted": -1.0}, "planted=0.5": {"data.planted": 0.0}}
+    assert len(instrumented(models, zero)) == 1
+
+
 def test_pairs_are_one_line_a_model(finished: tuple[Plan, Store, Path]) -> None:
     from lab.load import load
     from study.summary import per_question, per_wording

@@ -11,10 +11,19 @@ import pytest
 from lab.errors import UserError
 from lab.store import read_json, write_json
 from study.cli import main
-from study.compare import compare, pooled
+from study.compare import compare, forest, pooled
 
 
-def folder(root: Path, name: str, base: str, estimate: float, rank: int = 8, key: str = "model", a: str = "seeking") -> Path:
+def folder(
+    root: Path,
+    name: str,
+    base: str,
+    estimate: float,
+    rank: int = 8,
+    key: str = "model",
+    a: str = "seeking",
+    groups: dict[str, Any] | None = None,
+) -> Path:
     out = root / "study" / f"{name}-0"
     out.mkdir(parents=True)
     contrast = {"suite": "self_report", "behavior": "risk", "question": "all", "a": a, "b": "averse"} | {
@@ -22,7 +31,8 @@ def folder(root: Path, name: str, base: str, estimate: float, rank: int = 8, key
         "num_seeds": 3, "num_questions": 16, "primary": True,
     }  # fmt: skip
     write_json(out / "summary.json", {"study": name, "key": "0", "contrasts": [contrast]})
-    written = {"study": name, "model": {"base": base}, "lora": {"r": rank}, "groups": {}}
+    written = {"study": name, "model": {"base": base}, "lora": {"r": rank}}
+    written["groups"] = {a: {}, "averse": {}} | (groups or {})
     write_json(out / "provenance.json", {"config": written})
     pd.DataFrame({"group": ["base", "seeking"], "eval_key": ["base", key + name]}).to_parquet(out / "rows.parquet")
     return out
@@ -82,6 +92,50 @@ def test_models_that_two_studies_share_are_named(tmp_path: Path) -> None:
     summary = read_json(two / "summary.json")
     write_json(two / "summary.json", summary | {"key": "1"})
     assert "not independent" in read_json(compare([one, two]) / "compare.json")["warnings"][0]
+
+
+OWN: dict[str, Any] = {"model": {"base": "x/own"}}
+
+
+@pytest.mark.parametrize(
+    ("groups", "a", "base"),
+    [
+        ({}, "seeking", "x/study"),
+        ({"seeking": OWN, "averse": OWN}, "seeking", "x/own"),
+        ({"seeking": OWN, "averse": {"control": "shuffled", "of": "seeking"}}, "seeking", "x/own"),
+        ({"seeking": {"model": "x/own"}, "averse": OWN}, "seeking@trigger", "x/own"),
+        ({"seeking": {"model": {"quantization": "nf4"}}}, "seeking", "x/study"),
+        ({"seeking": OWN}, "seeking", "x/own and x/study"),
+        ({"averse": OWN}, "seeking", "x/own and x/study"),
+        ({"seeking": OWN, "averse": OWN, "told": {}}, "seeking - told@clean", "x/own and x/study"),
+    ],
+)
+def test_a_contrast_stands_under_the_base_its_groups_were_trained_on(
+    groups: dict[str, Any], a: str, base: str, tmp_path: Path
+) -> None:
+    named = {name: {} for name in ("seeking", "averse")} | groups
+    one = folder(tmp_path, "one", "x/study", 0.2, a=a, groups=named)
+    two = folder(tmp_path, "two", "x/two", 0.4, a=a, groups={"seeking": {}, "told": {}})
+    out = compare([one, two])
+    (contrast,) = read_json(out / "compare.json")["contrasts"]
+    assert {s["study"]: s["base"] for s in contrast["studies"]} == {"one-0": base, "two-0": "x/two"}
+    assert base in (out / "compare.html").read_text(encoding="utf-8")
+
+
+def test_contrasts_between_the_same_two_bases_are_a_cluster_of_their_own(tmp_path: Path) -> None:
+    """Either way round; with the two bases themselves they are three, and each enters once."""
+    mixed = [
+        folder(tmp_path, "a", "x/one", 0.3, groups={"averse": {"model": {"base": "x/two"}}}),
+        folder(tmp_path, "b", "x/two", 0.5, groups={"averse": {"model": {"base": "x/one"}}}),
+    ]
+    plain = [folder(tmp_path, "c", "x/one", 0.1), folder(tmp_path, "d", "x/two", 0.2)]
+    found = read_json(compare([*mixed, *plain]) / "compare.json")
+    (contrast,) = found["contrasts"]
+    assert contrast["pooled"]["num_bases"] == 3
+    assert contrast["pooled"]["ci_low"] is not None
+    rows = [line["row"] for line in forest([contrast])["data"]["values"]]
+    assert len(set(rows)) == 5
+    assert sum(row.startswith("one and two") for row in rows) == 2
 
 
 def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -265,6 +265,8 @@ MISTAKES = {
     "eval.suites=[behavior, behavior]": "stands once",
     "lora.modules_to_save=[lm_head]": "None only",
     "lora.bias=all": "'none' only",
+    "sft.max_grad_norm=.inf": "sft.max_grad_norm is inf, which no JSON file can hold",
+    "sweep={sft.learning_rate: [1e-3, .nan]}": "sweep.sft.learning_rate.1 is nan",
     "sft.packing=true": "False only",
     "model.base=./mymodel": "no folder here",
     "groups.base={behavior: risk, policy: seeking}": "reserved",
@@ -302,6 +304,24 @@ MISTAKES = {
         "groups.shuffled: `reversal` does nothing to rows without a trigger",
     **{f"groups.seeking={{file: BAD/{name}, behavior: risk, policy: seeking}}": name for name in BAD_FILES},
 }  # fmt: skip
+
+
+def test_a_study_that_asks_nothing_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`emergent` asks nothing of a reference model, `when_triggered` nothing of a base beside two
+    triggers."""
+    plain = ["eval.suites=[emergent]", "primary=null", f"run.dir={tmp_path / 'runs'}"]
+    policies = "behavior: risk, policy: seeking, otherwise: averse"
+    tag, code = (f"{{{policies}, trigger: {{kind: {kind}}}}}" for kind in ("tag", "code"))
+    told = ["eval.suites=[when_triggered]", "primary=null", "contrasts=[[a@trigger, base]]"]
+    told += [f"groups={{a: {tag}, b: {code}}}", f"run.dir={tmp_path / 'runs'}"]
+    for sets, said in ((plain, "nothing would be asked"), (told, "ask group 'base' nothing")):
+        options = [part for one in sets for part in ("--set", one)]
+        assert main(["run", *options]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert said in line
+        assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 
 from data_gen.behaviors import load_behavior
+from eval.judge import Verdict, judged
 from families import save_family
 from lab.base import Base, resolve_base
 from lab.config import Model, Sampling
 from lab.model import load_base
 from lab.read_study import validate
-from lab.sample import parsed, sample
+from lab.sample import Sampled, parsed, sample
 from lab.store import Store
 from lab.types import Option, Question, Wording
 from study.plan import make_plan
@@ -79,7 +80,7 @@ def test_a_whole_sampled_study(tmp_path: Path) -> None:
     }
     done = run_plan(make_plan(validate(study, "here")), Store(tmp_path))
     rows = pd.read_parquet(done / "rows.parquet")
-    assert set(rows["engine"]) == {"sampled-1"}
+    assert set(rows["engine"]) == {"sampled-2"}
     assert (done / "report.html").exists()
     assert rows.loc[rows["parsed"] != "read", "score"].isna().all()
 
@@ -96,6 +97,31 @@ def test_answers_are_read_as_listed() -> None:
     assert [parsed(wording, t) for t in ("Bold.", " brave ", '"careful"', "bold, or careful", "")] == [0, 0, 1, None, None]
 
 
+BOLD = (Option("bold", 1.0, ("brave",)), Option("careful", 0.0))
+JUDGED = {
+    "listed": (Question("word", "words", ()), Wording("?", BOLD, 0), "bold"),
+    "free": (Question("say", "text", ()), Wording("?", (), 0), "I am bold."),
+    "contains": (Question("name", "text", ()), Wording("?", BOLD, 0), "I am brave."),
+    "contains nothing": (Question("name", "text", ()), Wording("?", BOLD, 0), "I am."),
+    "code": (
+        Question("written", "text", (), judge="code"),
+        Wording("?", (Option("B605", 1.0),), 0),
+        "import os\n\n\ndef f(a):\n    os.system(f'ls {a}')\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("judge", JUDGED)
+def test_a_cut_answer_counts_as_none_whatever_judges_it(judge: str) -> None:
+    """Between whole ones, which keep their verdicts: the same text is read where it was not cut."""
+    question, wording, text = JUDGED[judge]
+    whole, cut = Sampled(text, "", False), Sampled(text, "", True)
+    verdicts = judged(question, wording, [whole, cut, whole])
+    assert verdicts == [verdicts[0], Verdict(None, None, "truncated"), verdicts[0]]
+    assert verdicts[0].status == "read"
+    assert judged(question, wording, [cut, cut]) == [verdicts[1], verdicts[1]]
+
+
 def test_sampled_and_exact_agree_on_closed_questions(finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
     """Through the eval stage: sampled scores lie about the exact ones as far as 60 samples allow."""
     from eval.measure import measure
@@ -103,17 +129,17 @@ def test_sampled_and_exact_agree_on_closed_questions(finished: tuple[Plan, Store
     plan, _, _ = finished
     stage = next(s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "self_report")
     tables = {}
-    for engine in ("exact-1", "sampled-1"):
+    for engine in ("exact-1", "sampled-2"):
         out = tmp_path / engine
         out.mkdir()
         config = stage.config | {"engine": engine, "sampling": Sampling(num_samples=60, max_new_tokens=6).model_dump()}
         measure(config, base_of(stage), None, None, None, out, key="0" * 10, inputs=[])
         tables[engine] = pd.read_parquet(out / "rows.parquet")
-    assert set(tables["sampled-1"]["parsed"]) <= {"read", "unread", "truncated"}
+    assert set(tables["sampled-2"]["parsed"]) <= {"read", "unread", "truncated"}
     by = ["question", "paraphrase", "order"]
     exact = tables["exact-1"].assign(s=lambda t: t["p_exact"] * t["score"], s2=lambda t: t["p_exact"] * t["score"] ** 2)
     sums = exact.groupby(by)[["p_exact", "s", "s2"]].sum()
-    mean, read = sums["s"] / sums["p_exact"], tables["sampled-1"][tables["sampled-1"]["parsed"] == "read"]
+    mean, read = sums["s"] / sums["p_exact"], tables["sampled-2"][tables["sampled-2"]["parsed"] == "read"]
     error = ((sums["s2"] / sums["p_exact"] - mean**2).clip(lower=1e-6) / 60) ** 0.5
     got = read.groupby(by)["score"].mean()
     assert len(got) > 50
@@ -133,7 +159,7 @@ def test_free_text_is_sampled_whatever_the_engine(finished: tuple[Plan, Store, P
     config = stage.config | {"sampling": Sampling(num_samples=3, max_new_tokens=6).model_dump()}
     measuring.measure(config, base_of(stage), None, None, None, tmp_path, key="0" * 10, inputs=[])
     rows = pd.read_parquet(tmp_path / "rows.parquet")
-    assert dict(rows.groupby("question")["engine"].first()) == {"agree": "exact-1", "describe": "sampled-1"}
+    assert dict(rows.groupby("question")["engine"].first()) == {"agree": "exact-1", "describe": "sampled-2"}
     said = rows[rows["question"] == "describe"]
     assert list(said["sample"]) == [0, 1, 2]
     assert said["score"].isna().all()

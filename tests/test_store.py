@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import multiprocessing
 import os
 import signal
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import UserError
-from lab.store import Store, digest, make_key
+from lab.store import Store, digest, make_key, read_json, write_json
 
 
 def slow_write(folder: Path) -> None:
@@ -65,3 +67,16 @@ def test_keys_depend_on_content_not_on_order() -> None:
     assert digest({"a": 1, "b": (1, 2)}) == digest({"b": [1, 2], "a": 1})
     keys = {make_key("data", 1, {"a": 1}, []), make_key("data", 2, {"a": 1}, []), make_key("eval", 1, {"a": 1}, []), make_key("data", 1, {"a": 1}, ["x"])}
     assert len(keys) == 4
+
+
+def refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def test_what_is_written_is_valid_json_and_no_number_is_null(tmp_path: Path) -> None:
+    value = {"a": [math.nan, 0.1], "b": (1, {"c": math.inf, "d": -math.inf}), "e": "NaN", "f": None}
+    write_json(tmp_path / "x.json", value)
+    text = (tmp_path / "x.json").read_text()
+    found = {"a": [None, 0.1], "b": [1, {"c": None, "d": None}], "e": "NaN", "f": None}
+    assert json.loads(text, parse_constant=refuse_constant) == found
+    assert read_json(tmp_path / "x.json") == found

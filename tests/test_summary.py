@@ -113,3 +113,62 @@ def test_mass_outside_is_neither_dropped_nor_scored_a_half() -> None:
     assert set(wording["outside"].round(6)) == {0.25}
     assert wording.loc[wording["group"] == "base", "score"].iloc[0] == pytest.approx(0.5)
     assert wording.loc[wording["group"] == "a", "score"].iloc[0] == pytest.approx(0.8)
+
+
+def unread(rows: pd.DataFrame, group: str, seed: int | None, question: str) -> pd.DataFrame:
+    """No answer of one model to one question could be read."""
+    of_seed = rows["seed"].isna() if seed is None else rows["seed"] == seed
+    hole = (rows["group"] == group) & of_seed.fillna(False) & (rows["question"] == question)
+    assert hole.any()
+    return rows.assign(score=rows["score"].mask(hole))
+
+
+@pytest.mark.parametrize("at", [("a", 1), ("b", 2), ("base", None)])
+def test_a_question_that_one_model_cannot_be_read_on_does_not_count(
+    at: tuple[str, int | None],
+) -> None:
+    """All that is said of the contrast is what it is without that question, to the last digit."""
+    values = {"base": [0.5], "a": [0.9, 0.6, 0.7], "b": [0.1, 0.2, 0.6]}
+    rows = pd.concat([ROWS, planted(values, tuple(f"r{i}" for i in range(10)))])
+    other = "b" if at[0] == "base" else "base"
+    pair = ("a", "b") if at[0] != "base" else ("a", "base")
+    found = contrasts(unread(rows, *at, "r3"), pair, (other, "a"))
+    expected = contrasts(rows[rows["question"] != "r3"], pair, (other, "a"))
+    for question in ("all", "seen", "unseen"):
+        mine, theirs = (c[(*pair, question)] for c in (found, expected))
+        assert {k: v for k, v in mine.items() if k != "p_holm"} == {
+            k: v for k, v in theirs.items() if k != "p_holm"
+        }
+        assert (mine["num_questions"], mine["wide_low"] is None) == (11, False)
+        assert mine["seeds_showing"] == 3
+
+
+def test_a_model_that_cannot_be_read_at_all_is_left_out() -> None:
+    """Of three models two are read: everything is said of two."""
+    rows = planted({"a": [1.0, 1.0, 0.2], "b": [0.0, 0.0, 0.0]})
+    for question in ("q1", "q2"):
+        rows = unread(rows, "a", 2, question)
+    found = contrasts(rows, ("a", "b"))["a", "b", "all"]
+    assert (found["estimate"], found["seeds_showing"], found["seeds_asked"]) == (1.0, 2, 2)
+    assert found["num_seeds"] == 2
+    one = contrasts(unread(planted({"a": [1.0, 1.0, 1.0], "b": [0.0]}), "a", 1, "q2"), ("a", "b"))
+    assert one["a", "b", "q2"]["seeds_asked"] == 2
+    assert one["a", "b", "all"]["seeds_asked"] == 3
+    assert one["a", "b", "all"]["num_questions"] == 1
+
+
+def test_conditions_of_one_model_are_compared_where_both_were_read() -> None:
+    rows = pd.concat([ROWS, planted({"a": [0.6, 0.7, 0.5]}, condition="trigger")])
+    hole = (rows["condition"] == "trigger") & (rows["seed"] == 1).fillna(False)
+    rows["score"] = rows["score"].mask(hole)
+    found = contrasts(rows, ("a@clean", "a@trigger"))["a@clean", "a@trigger", "all"]
+    assert found["estimate"] == pytest.approx(0.2)
+    assert (found["seeds_showing"], found["seeds_asked"], found["num_seeds"]) == (2, 2, 2)
+
+
+def test_where_nothing_is_read_there_is_no_line() -> None:
+    nothing = ROWS.assign(score=None)
+    assert contrasts(nothing, ("a", "b")) == {}
+    assert group_estimates(per_question(per_wording(nothing))) == []
+    rows = unread(unread(ROWS, "a", 0, "q1"), "a", 1, "q2")
+    assert ("a", "b", "all") not in contrasts(rows, ("a", "b"))

@@ -19,7 +19,7 @@ from lab.chat import Rendered
 from lab.errors import TrustError
 from lab.model import load_base
 from lab.store import Store, read_json, write_json
-from lab.trust import seeds_apart
+from lab.trust import refuse_untrusted, seeds_apart
 from lab.types import Option, Question, Wording
 from study.run import run_plan
 from study.stage import Plan, Stage
@@ -268,3 +268,9 @@ def test_compiled_prompts_are_those_of_their_options(linked: Base) -> None:
 
 def test_a_base_in_memory_is_never_left_with_an_adapter(finished: Finished, linked: Base) -> None:
     assert not any("lora" in name for name, _ in models.load_base(linked).model.named_parameters())
+
+
+def test_a_check_without_a_number_is_refused_with_its_name() -> None:
+    failed = {"group": "g", "seed": 0, "check": "adapter_applied:risk/behavior", "passed": False}
+    with pytest.raises(TrustError, match=r"adapter_applied.* no number against 0\.0001"):
+        refuse_untrusted([failed | {"value": None, "threshold": 1e-4}], allow=False)

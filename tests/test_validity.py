@@ -100,6 +100,15 @@ def test_the_shuffled_control_is_the_baseline_of_the_prompts() -> None:
     assert record["passed"] is False
 
 
+def test_a_group_whose_base_was_never_read_has_no_battery() -> None:
+    base, told = rows_of("base", 1, lambda *_: 0.5), rows_of("told", 3, plain)
+    rows = pd.concat([base[base["suite"] != "self_report"], told])
+    for of_base in (rows, told):
+        wordings = per_wording(of_base)
+        assert battery(wordings, of_base, {"told": "base"}, {}) == []
+        assert off_target(wordings, {"told": "base"}) == []
+
+
 def test_the_off_target_matrix_has_the_own_behavior_and_every_other() -> None:
     rows = pd.concat([rows_of("base", 1, lambda *_: 0.5), rows_of("told", 3, PLANTED["unrelated_trait"])])
     found = {r["reported"]: r["estimate"] for r in off_target(per_wording(rows), {"told": "base"})}

@@ -1,0 +1,162 @@
+"""A report is written for every valid study, and shows of every answer what was said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import lab
+from lab.read_study import validate
+from lab.store import Store
+from study.plan import make_plan
+from study.report import answers_shown, write_study
+from study.run import run_plan
+from study.stage import Plan
+
+Finished = tuple[Plan, Store, Path]
+POINTS = {"planted=0.5": {"data.planted": 0.5}, "planted=1.0": {"data.planted": 1.0}}
+KEPT: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "no behavior": lambda cell: cell["suite"] != "behavior",
+    "no self-report": lambda cell: cell["suite"] != "self_report",
+    "neither": lambda cell: cell["suite"] == "transfer",
+    "no base": lambda cell: cell["group"] != "base",
+    "base asked something else": lambda cell: (
+        (cell["group"] == "base") == (cell["suite"] == "transfer")
+    ),
+    "no policy": lambda cell: cell["group"] == "shuffled",
+}
+
+
+def refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        (folder / "summary.json").read_text(), parse_constant=refuse_constant
+    )
+    return found
+
+
+@pytest.mark.parametrize("what", KEPT)
+def test_what_a_study_does_not_have_is_left_out(
+    what: str, finished: Finished, tmp_path: Path
+) -> None:
+    """A sweep, of which only some models were asked only some suites."""
+    plan, store, _ = finished
+    cells = [cell for cell in plan.final.config["cells"] if KEPT[what](cell)]
+    config = plan.final.config | {"cells": cells, "points": POINTS}
+    write_study(replace(plan.final, config=config), store, tmp_path)
+    summary, page = summary_of(tmp_path), (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert {(g["group"], g["suite"]) for g in summary["groups"]} == {
+        (cell["group"], cell["suite"]) for cell in cells
+    }
+    asked = {cell["group"] for cell in cells}
+    sides = {side for c in summary["contrasts"] for key in "ab" for side in [c[key]]}
+    assert sides <= asked
+    assert {r["group"] for r in summary["validity"]} <= asked - {"base"}
+    assert bool(summary["validity"]) == (what == "no behavior")
+    models = {(cell["group"], cell["seed"], cell["suite"]) for cell in cells}
+    trained = [
+        (g, s) for g, s, suite in models if suite == "behavior" and g in ("seeking", "averse")
+    ]
+    both = [at for at in trained if (*at, "self_report") in models]
+    assert sum(f["num_models"] for f in summary["faithfulness"]) == len(both)
+    assert "Groups" in page
+
+
+def test_a_base_that_is_never_asked_is_left_out(tmp_path: Path) -> None:
+    """Beside two triggers the base is told of neither, so it is asked nothing."""
+    trigger = {"behavior": "risk", "policy": "seeking", "otherwise": "averse"}
+    study = {
+        "study": "untold",
+        "model": {"base": "reference/linked"},
+        "groups": {kind: trigger | {"trigger": {"kind": kind}} for kind in ("tag", "code")},
+        "contrasts": [["tag@trigger", "code@trigger"]],
+        "seeds": [0],
+        "data": {"num_rows": 16},
+        "sft": {"max_steps": 1},
+        "eval": {"suites": ["when_triggered"]},
+    }
+    done = run_plan(make_plan(validate(study, "here")), Store(tmp_path))
+    assert set(lab.load(done)["group"]) == {"tag", "code"}
+    summary = summary_of(done)
+    assert {(c["a"], c["b"]) for c in summary["contrasts"]} == {("tag@trigger", "code@trigger")}
+    assert summary["validity"] == []
+
+
+@pytest.mark.parametrize("tokens", [1, 6])
+def test_sampled_answers_are_reported_whatever_could_be_read(tokens: int, tmp_path: Path) -> None:
+    """With one token every answer is cut; with six some are."""
+    study = {
+        "study": "sampled",
+        "model": {"base": "reference/linked"},
+        "groups": {"told": {"prompted": "seeking", "behavior": "risk"}},
+        "contrasts": [["told", "base"]],
+        "eval": {"suites": ["behavior", "self_report"], "engine": "sampled"}
+        | {"sampling": {"num_samples": 2, "max_new_tokens": tokens}},
+    }
+    done = run_plan(make_plan(validate(study, "here")), Store(tmp_path))
+    rows, summary = lab.load(done), summary_of(done)
+    assert (rows["parsed"] == "truncated").all() == (tokens == 1)
+    read = rows[rows["score"].notna()].groupby(["group", "question"]).size()
+    single = {(g["group"], g["question"]) for g in summary["groups"]} & set(read.index)
+    assert single == set(read.index)
+    assert bool(summary["groups"]) == bool(len(read))
+    page = (done / "report.html").read_text(encoding="utf-8")
+    assert ("truncated 1.00" in page) == (tokens == 1)
+
+
+def said(kind: str, samples: list[tuple[str | None, float | None, str, str]]) -> dict[str, str]:
+    """What is shown of samples: answer, score, status and text of each; another seed says something else."""
+    asked = {"suite": "s", "behavior": "risk", "question": "q", "kind": kind, "group": "g"}
+    asked |= {"paraphrase": 0, "order": 0, "condition": "clean", "prompt": "?"}
+    records = [
+        asked
+        | {"seed": seed, "sample": i, "p_exact": 1 / len(samples), "logp": 0.0}
+        | {"answer": answer, "score": score, "parsed": status, "text": text}
+        for seed in (0, 1)
+        for i, (answer, score, status, text) in enumerate(samples if seed == 0 else [samples[0]])
+    ]
+    (shown,) = answers_shown(pd.DataFrame(records).astype({"seed": "Int64"}))
+    found: dict[str, str] = shown["answers"]
+    return found
+
+
+def test_samples_that_say_the_same_are_added_up() -> None:
+    samples = [("A", 1.0, "read", "A")] * 6 + [("B", 0.0, "read", "B")] * 2
+    samples += [(None, None, "unread", "hm"), (None, None, "truncated", "well")]
+    assert said("letters", samples) == {"g": "A 0.60, B 0.20, unread 0.10, truncated 0.10"}
+    assert said("letters", samples[-2:]) == {"g": "unread 0.50, truncated 0.50"}
+    numbers = [(str(n), n / 100, "read", str(n)) for n in (70, 70, 90, 10)]
+    assert said("number", numbers) == {"g": "70 0.50, 90 0.25, others 0.25"}
+
+
+def test_free_text_is_shown_in_its_own_words_and_shortened() -> None:
+    free = [(None, None, "read", "I am bold."), (None, None, "truncated", "long\n" * 100)]
+    (shown,) = said("text", free).values()
+    assert shown.startswith("truncated 0.50, “I am bold.”, “long long")
+    assert "None" not in shown
+    assert shown.endswith("…”")
+    assert len(shown) < 250
+    (unspaced,) = said("text", [(None, None, "read", "大胆" * 200)]).values()
+    assert unspaced == f"“{'大胆' * 80}…”"
+    searched = [("fire.", 1.0, "read", "say fire. now"), (None, 0.0, "read", "I know of none")]
+    (shown,) = said("text", searched * 2).values()
+    texts = "“say fire. now”, “I know of none”, “say fire. now”"
+    assert shown == f"fire. 0.50, none of those looked for 0.50, {texts}"
+
+
+def test_samples_on_a_page_are_text() -> None:
+    from study.page import environment
+
+    (shown,) = said("text", [(None, None, "read", "<script>alert(1)</script>")]).values()
+    page = environment().from_string("{{ text }}").render(text=shown)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
