@@ -68,7 +68,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     _refuse_foreign_base(study, study_base, bases)
     refuse_unasked(plan)
     plan.provisional |= any(s.how.get("base", {}).get("provisional") for s in plan.stages.values())
-    config = {
+    config: dict[str, Any] = {
         "study": study.study,
         "cells": [asdict(c) for c in plan.cells],
         "contrasts": study.contrasts,

@@ -11,7 +11,7 @@ from study.stages import base_of, quiet_libraries
 def show_study(plan: Plan) -> None:
     """One training row of each group and one wording of each question, through the chat template where the base is here."""
     quiet_libraries()
-    shown = set()
+    shown: set[str | tuple[str, ...]] = set()
     for base in dict.fromkeys(base_of(stage) for stage in plan.stages.values() if "base" in stage.how):
         renderer = renderer_of(base)
         if renderer:

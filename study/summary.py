@@ -53,6 +53,7 @@ def group_estimates(questions: pd.DataFrame) -> list[dict[str, Any]]:
 def contrast_estimates(questions: pd.DataFrame, contrasts: list[tuple[Side, Side]], primary: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Every contrast on every question both sides were asked; Holm runs over the primary ones, and over all others, per report."""
     records: list[dict[str, Any]] = []
+    chosen = primary or {"suite": None, "contrasts": []}
     for a, b in contrasts:
         terms = [*_terms(a, 1.0), *_terms(b, -1.0)]
         for (suite, behavior), asked in questions.groupby(["suite", "behavior"], sort=False):
@@ -60,8 +61,8 @@ def contrast_estimates(questions: pd.DataFrame, contrasts: list[tuple[Side, Side
                 found = _contrast(asked[asked["question"] == question], terms)
                 if found is None:
                     continue
-                is_primary = primary is not None and question == "all" and suite == primary["suite"]
-                is_primary = is_primary and any(_same(pair, (a, b)) for pair in primary["contrasts"])
+                is_primary = question == "all" and suite == chosen["suite"]
+                is_primary = is_primary and any(_same(pair, (a, b)) for pair in chosen["contrasts"])
                 records.append(
                     {"suite": suite, "behavior": behavior, "question": question, "a": _written(a), "b": _written(b)}
                     | found

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.adapter import WEIGHTS
-from lab.base import Base
+from lab.base import WEIGHTS, Base
 from lab.chat import Rendered
 from lab.errors import UserError, first_line
 from lab.provenance import write_provenance
