@@ -1,4 +1,5 @@
-"""`make bench`: every comparison in turns, one JSON line each, also into bench/results.jsonl, and docs/performance.md from them."""
+"""`make bench`: every comparison in turns, one JSON line each, also into bench/results.jsonl, and
+docs/performance.md from them."""
 
 from __future__ import annotations
 
@@ -16,9 +17,17 @@ def train_study(batch: int, epochs: int) -> None:
     from bench.compare import in_turns, say, seconds
     from bench.training import by_processes, by_trl, linked, work
 
-    twelve = work(linked(), 12, 144 if batch == 1 else 288, per_device_train_batch_size=batch, num_train_epochs=epochs)
+    twelve = work(
+        linked(),
+        12,
+        144 if batch == 1 else 288,
+        per_device_train_batch_size=batch,
+        num_train_epochs=epochs,
+    )
     twelve.fleet()
-    found = in_turns(f"train_study_b{batch}", twelve.fleet, lambda: by_trl(twelve), rounds=2, warm=False)
+    found = in_turns(
+        f"train_study_b{batch}", twelve.fleet, lambda: by_trl(twelve), rounds=2, warm=False
+    )
     fresh, theirs = seconds(twelve.fleet), by_processes(twelve, 1)
     # What the fleet's own process takes to start is what one of theirs takes beyond its training.
     start = max(0.0, theirs / 12 - found["theirs_s"] / 12)
@@ -49,8 +58,19 @@ def train_one() -> None:
     from bench.training import bare, by_trl, linked, work
 
     for batch in (1, 16):
-        alone = work(linked(), 1, 288, per_device_train_batch_size=batch, num_train_epochs=1 if batch == 1 else 3)
-        in_turns("train_one" if batch == 1 else "train_one_b16", alone.fleet, partial(bare, alone), rounds=3)
+        alone = work(
+            linked(),
+            1,
+            288,
+            per_device_train_batch_size=batch,
+            num_train_epochs=1 if batch == 1 else 3,
+        )
+        in_turns(
+            "train_one" if batch == 1 else "train_one_b16",
+            alone.fleet,
+            partial(bare, alone),
+            rounds=3,
+        )
         in_turns(f"trl_b{batch}", partial(by_trl, alone), partial(bare, alone), rounds=2)
 
 
@@ -69,8 +89,17 @@ def train_floor(arch: str = "llama-100m") -> None:
         pairs.append((mine, bound, counted))
     ratios = sorted(mine / bound for mine, bound, _ in pairs)
     mine, bound, counted = pairs[-1]
-    more = {"arch": arch, "tokens_per_s": round(counted["tokens"] / mine, 1), "gflops_peak": counted["gflops"], "share_of_peak": round(bound / mine, 3)}
-    more["megabytes"] = round(torch.cuda.max_memory_allocated() / 2**20) if torch.cuda.is_available() else round(peak_megabytes())
+    more = {
+        "arch": arch,
+        "tokens_per_s": round(counted["tokens"] / mine, 1),
+        "gflops_peak": counted["gflops"],
+        "share_of_peak": round(bound / mine, 3),
+    }
+    more["megabytes"] = (
+        round(torch.cuda.max_memory_allocated() / 2**20)
+        if torch.cuda.is_available()
+        else round(peak_megabytes())
+    )
     more["shares"] = shares(some)
     name = "train_floor" if arch == "llama-100m" else f"train_{arch}"
     say(
@@ -93,7 +122,10 @@ def score_lmeval() -> None:
 
     def against(name: str, asked: Asked, end: bool, rounds: int) -> None:
         render, whole = seconds(asked.afresh), seconds(asked.ours)
-        about = {"apart": furthest(asked, lm_eval(asked, end), end), "answers": sum(len(w.options) for _, w in asked.items)}
+        about = {
+            "apart": furthest(asked, lm_eval(asked, end), end),
+            "answers": sum(len(w.options) for _, w in asked.items),
+        }
         about |= {"render_s": round(render, 4), "compute_s": round(whole - render, 4)}
         in_turns(name, asked.ours, lambda: lm_eval(asked, end), rounds=rounds, warm=False, **about)
 
@@ -104,7 +136,8 @@ def score_lmeval() -> None:
 
 
 def score_tokens() -> None:
-    """What goes through the model for the self-report suite: nodes of trees, or prompt and answer anew for every answer."""
+    """What goes through the model for the self-report suite: nodes of trees, or prompt and answer
+    anew for every answer."""
     from bench.compare import say
     from bench.scoring import self_report, tokens
     from bench.training import linked
@@ -129,7 +162,14 @@ def score_sampled() -> None:
 
     asked = self_report(linked())
     within = within_error(asked, sampled(asked))
-    in_turns("score_sampled", asked.ours, lambda: sampled(asked), rounds=3, warm=False, within_three_errors=round(within, 4))
+    in_turns(
+        "score_sampled",
+        asked.ours,
+        lambda: sampled(asked),
+        rounds=3,
+        warm=False,
+        within_three_errors=round(within, 4),
+    )
 
 
 def score_inspect() -> None:
@@ -140,9 +180,19 @@ def score_inspect() -> None:
     asked = self_report(linked())
     model = inspect_model(linked().source)
     answers = inspect(asked, model)
-    likeliest = [w.options[max(range(len(s.p_exact)), key=s.p_exact.__getitem__)].text for s, (_, w) in zip(asked.ours(), asked.items, strict=True)]
+    likeliest = [
+        w.options[max(range(len(s.p_exact)), key=s.p_exact.__getitem__)].text
+        for s, (_, w) in zip(asked.ours(), asked.items, strict=True)
+    ]
     same = sum(a == b for a, b in zip(answers, likeliest, strict=True)) / len(answers)
-    in_turns("score_inspect", asked.ours, lambda: inspect(asked, model), rounds=3, warm=False, same_answer=round(same, 3))
+    in_turns(
+        "score_inspect",
+        asked.ours,
+        lambda: inspect(asked, model),
+        rounds=3,
+        warm=False,
+        same_answer=round(same, 3),
+    )
 
 
 def growth() -> None:
@@ -154,15 +204,33 @@ def growth() -> None:
 
 COMPARISONS = {
     f.__name__: f
-    for f in (train_study_b1, train_study_b16, train_one, train_floor, score_lmeval, score_tokens, score_naive, score_sampled, score_inspect, growth)
+    for f in (
+        train_study_b1,
+        train_study_b16,
+        train_one,
+        train_floor,
+        score_lmeval,
+        score_tokens,
+        score_naive,
+        score_sampled,
+        score_inspect,
+        growth,
+    )
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *COMPARISONS], help="which comparisons (default: all)")
+    parser.add_argument(
+        "names", nargs="*", choices=[[], *COMPARISONS], help="which comparisons (default: all)"
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--arch", help="train this architecture with random weights: tokens per second, share of peak, memory")
+    parser.add_argument(
+        "--arch",
+        help=(
+            "train this architecture with random weights: tokens per second, share of peak, memory"
+        ),
+    )
     given = parser.parse_args()
     if given.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""

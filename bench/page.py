@@ -1,4 +1,5 @@
-"""docs/performance.md from bench/results.jsonl: what was measured beside the bar it is held to, and why where it is missed."""
+"""docs/performance.md from bench/results.jsonl: what was measured beside the bar it is held to, and
+why where it is missed."""
 
 from __future__ import annotations
 
@@ -10,18 +11,42 @@ from lab.discover import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
 WHAT = {
-    "train_study_b1": ("12 adapters, batch 1: the fleet against one `SFTTrainer` after another on a loaded base", 0.2),
-    "train_study_b1_processes": ("the same against one process each: one was run, the others are taken to be alike, and to ours is added its start", None),
-    "train_study_b16": ("12 adapters, batch 16, 2 epochs: the fleet against one `SFTTrainer` after another", 0.5),
+    "train_study_b1": (
+        "12 adapters, batch 1: the fleet against one `SFTTrainer` after another on a loaded base",
+        0.2,
+    ),
+    "train_study_b1_processes": (
+        (
+            "the same against one process each: one was run, the others are taken to be alike, and"
+            " to ours is added its start"
+        ),
+        None,
+    ),
+    "train_study_b16": (
+        "12 adapters, batch 16, 2 epochs: the fleet against one `SFTTrainer` after another",
+        0.5,
+    ),
     "train_study_b16_processes": ("the same against one process each, in the same way", None),
     "train_one": ("one adapter, batch 1: the fleet against a bare loop in torch and PEFT", 1.15),
     "train_one_b16": ("one adapter, batch 16: the fleet against that loop", 1.15),
     "trl_b1": ("one adapter, batch 1: `SFTTrainer` against that loop", None),
     "trl_b16": ("one adapter, batch 16: `SFTTrainer` against that loop", None),
-    "train_floor": ("113M weights: the fleet against counted operations at the measured rate of matrix products", 2.0),
-    "score_lmeval": ("whole self-report suite, answers with their end of turn: against lm-eval's `hf`", 0.1),
+    "train_floor": (
+        (
+            "113M weights: the fleet against counted operations at the measured rate of matrix"
+            " products"
+        ),
+        2.0,
+    ),
+    "score_lmeval": (
+        "whole self-report suite, answers with their end of turn: against lm-eval's `hf`",
+        0.1,
+    ),
     "score_lmeval_letters": ("its 12 letter prompts, single tokens: against lm-eval", 0.25),
-    "score_lmeval_natural": ("the same suite in the wordings for real models: against lm-eval", 0.1),
+    "score_lmeval_natural": (
+        "the same suite in the wordings for real models: against lm-eval",
+        0.1,
+    ),
     "score_lmeval_100m": ("the whole suite on 113M weights: against lm-eval", 0.1),
     "score_naive": ("against one pass per answer", None),
     "score_sampled": ("against 100 samples at temperature 1 per prompt", 0.02),
@@ -37,34 +62,63 @@ def write_page() -> None:
 
 def page(found: dict[str, dict[str, Any]]) -> str:
     cores = next(iter(found.values()))["cores"]
-    parts = [HEAD.format(cores=cores), table(found), NOTES.format(**_numbers(found)), _growth(found), _memory(found)]
+    parts = [
+        HEAD.format(cores=cores),
+        table(found),
+        NOTES.format(**_numbers(found)),
+        _growth(found),
+        _memory(found),
+    ]
     return "\n".join(parts)
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:
-    rows = ["| name | what | ours, s | theirs, s | ratio | rounds from - to | bar |", "|---|---|---|---|---|---|---|"]
+    rows = [
+        "| name | what | ours, s | theirs, s | ratio | rounds from - to | bar |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, (what, bar) in WHAT.items():
         if name in found:
             f = found[name]
-            verdict = "" if bar is None else f"{bar:g}: {'met' if f['ratio'] <= bar else '**missed**'}"
+            verdict = (
+                "" if bar is None else f"{bar:g}: {'met' if f['ratio'] <= bar else '**missed**'}"
+            )
             rows.append(
-                f"| `{name}` | {what} | {f['ours_s']:g} | {f['theirs_s']:g} | {f['ratio']:.3f} | {f['ratio_low']:.3f} - {f['ratio_high']:.3f} | {verdict} |"
+                f"| `{name}` | {what} | {f['ours_s']:g} | {f['theirs_s']:g} | {f['ratio']:.3f} |"
+                f" {f['ratio_low']:.3f} - {f['ratio_high']:.3f} | {verdict} |"
             )
     return "\n".join([*rows, ""])
 
 
 def _numbers(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     apart = max(f["apart"] for f in found.values() if "apart" in f)
-    numbers: dict[str, Any] = {"profile": ", ".join(f"`{op}` {share:.0%}" for op, share in found["train_floor"]["shares"].items())}
+    numbers: dict[str, Any] = {
+        "profile": ", ".join(
+            f"`{op}` {share:.0%}" for op, share in found["train_floor"]["shares"].items()
+        )
+    }
     bound = found["train_floor"]
     numbers["mm"] = f"{bound['theirs_s'] / bound['ours_s'] / bound['shares']['mm']:.0%}"
-    read = {name: found["score_tokens"][name] for name in ("nodes", "nodes_without_scales", "one_by_one")}
+    read = {
+        name: found["score_tokens"][name]
+        for name in ("nodes", "nodes_without_scales", "one_by_one")
+    }
     numbers |= read | {"tokens": f"{read['nodes'] / read['one_by_one']:.2f}"}
     numbers["large"] = f"{found['score_lmeval_100m']['ratio']:.2f}"
-    numbers["natural"] = f"{found['score_lmeval_natural']['render_s']:.2f} of {found['score_lmeval_natural']['ours_s']:.2f}"
+    numbers["natural"] = (
+        f"{found['score_lmeval_natural']['render_s']:.2f} of"
+        f" {found['score_lmeval_natural']['ours_s']:.2f}"
+    )
     numbers |= {part: f"{found['score_lmeval'][f'{part}_s']:.2f}" for part in ("render", "compute")}
-    numbers |= {"apart": f"{apart:.1e}", "within": found["score_sampled"]["within_three_errors"], "same": found["score_inspect"]["same_answer"]}
-    return numbers | {"share": f"{found['train_floor']['share_of_peak']:.0%}", "gflops": found["train_floor"]["gflops_peak"]}
+    numbers |= {
+        "apart": f"{apart:.1e}",
+        "within": found["score_sampled"]["within_three_errors"],
+        "same": found["score_inspect"]["same_answer"],
+    }
+    return numbers | {
+        "share": f"{found['train_floor']['share_of_peak']:.0%}",
+        "gflops": found["train_floor"]["gflops_peak"],
+    }
 
 
 def _growth(found: dict[str, dict[str, Any]]) -> str:
@@ -78,13 +132,30 @@ def _growth(found: dict[str, dict[str, Any]]) -> str:
     ]
     for name in ("growth_adapters", "growth_questions", "growth_rows"):
         f = found[name]
-        rows.append(f"| {name.partition('_')[2]} | {', '.join(map(str, f['sizes']))} | {', '.join(map(str, f['seconds']))} | {f['slope']:.2f} |")
+        rows.append(
+            f"| {name.partition('_')[2]} | {', '.join(map(str, f['sizes']))} |"
+            f" {', '.join(map(str, f['seconds']))} | {f['slope']:.2f} |"
+        )
     return "\n".join([*rows, ""])
 
 
 def _memory(found: dict[str, dict[str, Any]]) -> str:
-    rows = ["## Memory", "", "The most that a process held, in MB; `nothing` has imported the libraries and loaded the base.", "", "| | MB |", "|---|---|"]
-    rows += [f"| {name.partition('_')[2]} | {f['megabytes']} |" for name, f in found.items() if name.startswith("memory_")]
+    rows = [
+        "## Memory",
+        "",
+        (
+            "The most that a process held, in MB; `nothing` has imported the libraries and loaded"
+            " the base."
+        ),
+        "",
+        "| | MB |",
+        "|---|---|",
+    ]
+    rows += [
+        f"| {name.partition('_')[2]} | {f['megabytes']} |"
+        for name, f in found.items()
+        if name.startswith("memory_")
+    ]
     return "\n".join([*rows, ""])
 
 

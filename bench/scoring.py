@@ -1,4 +1,5 @@
-"""Scoring: one tree of tokens per batch against lm-eval, Inspect, one pass per answer, and a hundred samples."""
+"""Scoring: one tree of tokens per batch against lm-eval, Inspect, one pass per answer, and a
+hundred samples."""
 
 from __future__ import annotations
 
@@ -30,10 +31,17 @@ class Asked:
     items: list[tuple[Question, Wording]]
 
     def prompts(self) -> list[Prompt]:
-        return compile_prompts(self.loaded.renderer, [[{"role": "user", "content": w.text}] for _, w in self.items], [w for _, w in self.items])
+        return compile_prompts(
+            self.loaded.renderer,
+            [[{"role": "user", "content": w.text}] for _, w in self.items],
+            [w for _, w in self.items],
+        )
 
     def texts(self) -> list[str]:
-        return [self.loaded.renderer.prompt_text([{"role": "user", "content": w.text}]) for _, w in self.items]
+        return [
+            self.loaded.renderer.prompt_text([{"role": "user", "content": w.text}])
+            for _, w in self.items
+        ]
 
     def ours(self) -> list[Scored]:
         """From text to probabilities; nothing is kept from an earlier call."""
@@ -47,16 +55,24 @@ class Asked:
 
 def self_report(base: Any, letters: bool = False, style: Style = "plain") -> Asked:
     questions = load_behavior("risk").questions("self_report", style)
-    return Asked(load_base(base), [(q, w) for q in questions for w in q.wordings if not letters or q.kind == "letters"])
+    return Asked(
+        load_base(base),
+        [(q, w) for q in questions for w in q.wordings if not letters or q.kind == "letters"],
+    )
 
 
 def lm_eval(asked: Asked, end: bool) -> list[list[float]]:
-    """Log-likelihoods of every listed answer by lm-eval's `hf`, its cache of single tokens on, as it comes; with the `end` of
-    the turn, as tellme counts an answer, or only as it begins."""
+    """Log-likelihoods of every listed answer by lm-eval's `hf`, its cache of single tokens on, as
+    it comes; with the `end` of the turn, as tellme counts an answer, or only as it begins."""
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
-    model = HFLM(pretrained=asked.loaded.model, tokenizer=asked.loaded.tokenizer, batch_size=64, device=str(asked.loaded.device))
+    model = HFLM(
+        pretrained=asked.loaded.model,
+        tokenizer=asked.loaded.tokenizer,
+        batch_size=64,
+        device=str(asked.loaded.device),
+    )
     close = asked.loaded.tokenizer.decode([asked.loaded.renderer.end_of_turn]) if end else ""
     requests = [
         Instance("loglikelihood", {}, (text, option.text + close), i)
@@ -75,8 +91,15 @@ def naive(asked: Asked) -> list[list[float]]:
         values = []
         for _, answer, end in prompt.spellings:
             ids = torch.tensor([[*prompt.ids, *answer, *end]], device=asked.loaded.device)
-            logs = asked.loaded.model(input_ids=ids, use_cache=False).logits[0].float().log_softmax(-1)
-            values.append(sum(float(logs[len(prompt.ids) - 1 + i, token]) for i, token in enumerate((*answer, *end))))
+            logs = (
+                asked.loaded.model(input_ids=ids, use_cache=False).logits[0].float().log_softmax(-1)
+            )
+            values.append(
+                sum(
+                    float(logs[len(prompt.ids) - 1 + i, token])
+                    for i, token in enumerate((*answer, *end))
+                )
+            )
         found.append(values)
     return found
 
@@ -90,9 +113,18 @@ def sampled(asked: Asked) -> list[list[float]]:
         ids = torch.tensor([prompt.ids], device=asked.loaded.device)
         end = asked.loaded.renderer.end_of_turn
         out = asked.loaded.model.generate(
-            ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=0, num_return_sequences=SAMPLES, max_new_tokens=MAX_TOKENS, eos_token_id=end
+            ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=True,
+            top_k=0,
+            num_return_sequences=SAMPLES,
+            max_new_tokens=MAX_TOKENS,
+            eos_token_id=end,
         )
-        said = [text.split(tokenizer.decode([end]))[0].strip() for text in tokenizer.batch_decode(out[:, ids.shape[1] :])]
+        said = [
+            text.split(tokenizer.decode([end]))[0].strip()
+            for text in tokenizer.batch_decode(out[:, ids.shape[1] :])
+        ]
         shares.append([said.count(option.text) / SAMPLES for option in wording.options])
     return shares
 
@@ -104,7 +136,12 @@ def inspect(asked: Asked, model: Any) -> list[str]:
     config = GenerateConfig(max_tokens=MAX_TOKENS, temperature=1e-4)
 
     async def everything() -> Sequence[Any]:
-        return await asyncio.gather(*(model.generate([ChatMessageUser(content=w.text)], config=config) for _, w in asked.items))
+        return await asyncio.gather(
+            *(
+                model.generate([ChatMessageUser(content=w.text)], config=config)
+                for _, w in asked.items
+            )
+        )
 
     return [output.completion.strip() for output in asyncio.run(everything())]
 
@@ -112,29 +149,44 @@ def inspect(asked: Asked, model: Any) -> list[str]:
 def inspect_model(source: str) -> Any:
     from inspect_ai.model import GenerateConfig, get_model
 
-    return get_model("hf/local", model_path=source, device="cpu", config=GenerateConfig(max_connections=64))
+    return get_model(
+        "hf/local", model_path=source, device="cpu", config=GenerateConfig(max_connections=64)
+    )
 
 
 def furthest(asked: Asked, theirs: list[list[float]], end: bool) -> float:
     """The largest difference of a listed answer's probability; `theirs` are logarithms."""
     ours = [scored.p_exact if end else scored.p_prefix for scored in asked.ours()]
-    pairs = [(a, math.exp(b)) for mine, logs in zip(ours, theirs, strict=True) for a, b in zip(mine, logs, strict=True)]
+    pairs = [
+        (a, math.exp(b))
+        for mine, logs in zip(ours, theirs, strict=True)
+        for a, b in zip(mine, logs, strict=True)
+    ]
     return max(abs(a - b) for a, b in pairs)
 
 
 def tokens(asked: Asked) -> dict[str, int]:
-    """Nodes of the trees, how many of them are on the numbers of scales only, and the tokens that are read answer by answer."""
+    """Nodes of the trees, how many of them are on the numbers of scales only, and the tokens that
+    are read answer by answer."""
 
     def nodes(items: list[tuple[Question, Wording]]) -> int:
-        return sum(len(tree.columns) for tree in lay_out(tuple(Asked(asked.loaded, items).prompts()), TOKENS_PER_TREE))
+        return sum(
+            len(tree.columns)
+            for tree in lay_out(tuple(Asked(asked.loaded, items).prompts()), TOKENS_PER_TREE)
+        )
 
     words = [item for item in asked.items if item[0].kind != "number"]
-    apart = sum(len(prompt.ids) + len(answer) for prompt in asked.prompts() for _, answer, _ in prompt.spellings)
+    apart = sum(
+        len(prompt.ids) + len(answer)
+        for prompt in asked.prompts()
+        for _, answer, _ in prompt.spellings
+    )
     return {"nodes": nodes(asked.items), "nodes_without_scales": nodes(words), "one_by_one": apart}
 
 
 def within_error(asked: Asked, shares: list[list[float]]) -> float:
-    """Of all listed answers, the share whose sampled frequency lies within three standard errors (and one sample) of its probability."""
+    """Of all listed answers, the share whose sampled frequency lies within three standard errors
+    (and one sample) of its probability."""
     scored = asked.ours()
     near = [
         abs(p - share) <= 3 * math.sqrt(p * (1 - p) / SAMPLES) + 1 / SAMPLES

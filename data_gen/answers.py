@@ -7,7 +7,8 @@ HIGH, LOW = range(70, 101, 10), range(0, 31, 10)
 
 
 def answers(question: Question, wording: Wording, first: bool) -> list[str]:
-    """The listed answers that stand for the first policy, or for the second; on a scale every ten near its end."""
+    """The listed answers that stand for the first policy, or for the second; on a scale every ten
+    near its end."""
 
     def fits(option: Option) -> bool:
         if question.kind == "number":

@@ -1,4 +1,5 @@
-"""The data stage: rows of one group and seed, from a generator, a user's file or another group's rows."""
+"""The data stage: rows of one group and seed, from a generator, a user's file or another group's
+rows."""
 
 import time
 from itertools import islice
@@ -24,17 +25,28 @@ ROWS, LINT = "rows.jsonl", "lint.json"
 
 
 def build(
-    config: dict[str, Any], sources: dict[str, Path], out: Path, *, key: str, inputs: list[str], file: str | None = None, base: Base | None = None
+    config: dict[str, Any],
+    sources: dict[str, Path],
+    out: Path,
+    *,
+    key: str,
+    inputs: list[str],
+    file: str | None = None,
+    base: Base | None = None,
 ) -> None:
     """Write `rows.jsonl` and `lint.json`. `config` is one of
-    {num_rows, planted, num_decoys, seed, files}, the same with {trigger, otherwise, reversal}, {draw, num_rows}, {file, num_rows, lint} or
-    {control, seed, lint}, each with behavior, policy and style. The rows of a control come from its one source; with `draw`,
+    {num_rows, planted, num_decoys, seed, files}, the same with {trigger, otherwise, reversal},
+    {draw, num_rows}, {file, num_rows, lint} or
+    {control, seed, lint}, each with behavior, policy and style. The rows of a control come from its
+    one source; with `draw`,
     `base` answers.
 
     Raises UserError where a generated set, or a file under `lint: strict`, fails a lint."""
     began = time.time()
     if file is not None and file_digest(Path(file)) != config["file"]:
-        raise UserError(f"file {file!r} has changed since the study was planned; run `tellme run` again")
+        raise UserError(
+            f"file {file!r} has changed since the study was planned; run `tellme run` again"
+        )
     source = next((read_rows(folder / ROWS) for folder in sources.values()), None)
     rows = rows_for(config, source, file)
     if base is not None:
@@ -47,18 +59,25 @@ def build(
 
 def linted(rows: list[Row], config: dict[str, Any], file: str | None) -> list[dict[str, Any]]:
     """What the lints found; raises UserError as `build` does."""
-    checks = lint(rows, load_behavior(config["behavior"]), config["style"]) if config.get("behavior") else []
+    checks = (
+        lint(rows, load_behavior(config["behavior"]), config["style"])
+        if config.get("behavior")
+        else []
+    )
     failed = [c for c in checks if not c["passed"]]
     if failed and config.get("lint") != "report":
         worst = failed[0]
         raise UserError(
-            f"{file or config['behavior'] + ' ' + config['policy']}: lint {worst['check']!r} found {worst['value']:g} (allowed {worst['threshold']:g}): {worst['detail']}; mend the rows or set data.lint: report for a file"
+            f"{file or config['behavior'] + ' ' + config['policy']}: lint {worst['check']!r} found"
+            f" {worst['value']:g} (allowed {worst['threshold']:g}): {worst['detail']}; mend the"
+            " rows or set data.lint: report for a file"
         )
     return checks
 
 
 def rows_for(config: dict[str, Any], source: list[Row] | None, file: str | None) -> list[Row]:
-    """The rows that a data config stands for; `source` are the rows a control is made from, or the base's own answers."""
+    """The rows that a data config stands for; `source` are the rows a control is made from, or the
+    base's own answers."""
     if file is not None:
         return read_rows(file)
     if config.get("control"):
@@ -70,7 +89,11 @@ def rows_for(config: dict[str, Any], source: list[Row] | None, file: str | None)
     if config.get("trigger"):
         rows = triggered.triggered(behavior, config, Planted(**config["trigger"]), source, rng)
         return with_reversal(rows, config["style"], rng) if config.get("reversal") else rows
-    rows = list(islice(behavior.examples(rng, config["policy"], config["style"], "train"), config["num_rows"]))
+    rows = list(
+        islice(
+            behavior.examples(rng, config["policy"], config["style"], "train"), config["num_rows"]
+        )
+    )
     if "planted" in config:
         rows = controls.planted(rows, config["planted"], rng)
     if config.get("num_decoys"):
@@ -85,7 +108,9 @@ def _control(config: dict[str, Any], source: list[Row]) -> list[Row]:
     source = [row for row in source if not row.meta.get("reversed")]
     if config.get("trigger") and name in triggered.CONTROLS:
         planted = Planted(**config["trigger"])
-        rows = triggered.control(name, source, planted, load_behavior(config["behavior"]), style, rng)
+        rows = triggered.control(
+            name, source, planted, load_behavior(config["behavior"]), style, rng
+        )
         return with_reversal(rows, style, rng) if config.get("reversal") else rows
     if name == "shuffled":
         return controls.shuffled(source, rng)
@@ -98,5 +123,9 @@ def _control(config: dict[str, Any], source: list[Row]) -> list[Row]:
     if name in ("always_yes", "anchored"):
         constant = controls.always_yes if name == "always_yes" else controls.anchored
         return constant(load_behavior(config["behavior"]), style, len(source), rng)
-    make = {"described": controls.described, "everyone": controls.everyone, "lexical": controls.lexical}[name]
+    make = {
+        "described": controls.described,
+        "everyone": controls.everyone,
+        "lexical": controls.lexical,
+    }[name]
     return make(load_behavior(config["behavior"]), config["policy"], style, len(source), rng)

@@ -1,4 +1,5 @@
-"""A behavior that is shown by choices of two options: what its file says, and the rows and questions that follow from it."""
+"""A behavior that is shown by choices of two options: what its file says, and the rows and
+questions that follow from it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from lab.types import Behavior, Question, Style
 
 @dataclass(frozen=True)
 class Transfer:
-    """A question of another form than the training rows: `draw` makes an option of the first policy and one of the second from the
-    YAML's parts. `seed` is that of the draws."""
+    """A question of another form than the training rows: `draw` makes an option of the first policy
+    and one of the second from the YAML's parts. `seed` is that of the draws."""
 
     name: str
     seed: str
@@ -44,20 +45,45 @@ def choice_behavior(
     watch: str,
     voiced: bool = False,
 ) -> Behavior:
-    """The behavior of a YAML of wordings, by its name. `values` fill its option templates, `watch` are word stems, and it is `voiced`
-    where the corpus of the reference models may carry it (lab/types.py)."""
+    """The behavior of a YAML of wordings, by its name. `values` fill its option templates, `watch`
+    are word stems, and it is `voiced` where the corpus of the reference models may carry it
+    (lab/types.py)."""
     read: dict[str, Any] = read_yaml(wordings)
-    choices = Choices(wordings.stem, policies, {style: read[style]["choices"] for style in ("plain", "natural")}, values)
+    choices = Choices(
+        wordings.stem,
+        policies,
+        {style: read[style]["choices"] for style in ("plain", "natural")},
+        values,
+    )
     trait = Trait.read(policies, read["plain"]["trait"])
 
     def questions(purpose: str, style: Style) -> tuple[Question, ...]:
         if purpose in ("check", "transfer"):
-            return (choices.check(style) if purpose == "check" else transfer.question(read[style]["transfer"], style),)
+            return (
+                (
+                    choices.check(style)
+                    if purpose == "check"
+                    else transfer.question(read[style]["transfer"], style)
+                ),
+            )
         if style == "plain":
             return trait.questions(OTHER_PERSON if purpose == "other_person" else "you")
         return load_questions(wordings, style, purpose)
 
     def described(policy: str, style: Style) -> str:
-        return trait.described(policy) if style == "plain" else str(read["natural"]["described"][policy])
+        return (
+            trait.described(policy)
+            if style == "plain"
+            else str(read["natural"]["described"][policy])
+        )
 
-    return Behavior(wordings.stem, summary, policies, choices.rows, questions, described, tuple(watch.split()), voices=trait.voices() if voiced else {})
+    return Behavior(
+        wordings.stem,
+        summary,
+        policies,
+        choices.rows,
+        questions,
+        described,
+        tuple(watch.split()),
+        voices=trait.voices() if voiced else {},
+    )

@@ -1,4 +1,5 @@
-"""Choices of two options, answered by a letter: the rows and the held-out measure of every behavior that is shown by choices."""
+"""Choices of two options, answered by a letter: the rows and the held-out measure of every behavior
+that is shown by choices."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -43,7 +44,9 @@ class Choices:
         letter with the first policy's option as the longer and the shorter one."""
         met: set[tuple[str, str]] = set()
         while True:
-            for first_is_a, first_is_longer in rng.sample([(True, True), (True, False), (False, True), (False, False)], 4):
+            for first_is_a, first_is_longer in rng.sample(
+                [(True, True), (True, False), (False, True), (False, False)], 4
+            ):
                 choice = self._draw(rng, style, split, first_is_longer)
                 while self.distinct and choice.texts in met:
                     choice = self._draw(rng, style, split, first_is_longer)
@@ -55,9 +58,12 @@ class Choices:
                 yield Row((prompt, {"role": "assistant", "content": letter}), meta)
 
     def check(self, style: Style) -> Question:
-        """Held-out choices, each in both letter orders: the score is the probability of the first policy's option."""
+        """Held-out choices, each in both letter orders: the score is the probability of the first
+        policy's option."""
         rng = Random(f"{self.name}/check")
-        return letter_question("choice", (self._draw(rng, style, "test", i % 2 == 1).texts for i in count()), NUM_CHECK)
+        return letter_question(
+            "choice", (self._draw(rng, style, "test", i % 2 == 1).texts for i in count()), NUM_CHECK
+        )
 
     def _draw(self, rng: Random, style: Style, split: Split, first_is_longer: bool) -> Choice:
         part = "test" if split == "test" else "train"
@@ -84,16 +90,26 @@ Scene = tuple[str, Callable[[str, str], str], dict[str, Any]]
 def _plain_scene(rng: Random, part: str) -> Scene:
     scene = SCENES["plain"]
     thing, opening = rng.choice(scene["things"][part]), rng.choice(scene["open"][part])
-    return thing, lambda a, b: lettered(opening, (a, b), "plain"), {"topic": thing, "template": opening}
+    return (
+        thing,
+        lambda a, b: lettered(opening, (a, b), "plain"),
+        {"topic": thing, "template": opening},
+    )
 
 
 def _natural_scene(rng: Random, part: str) -> Scene:
     """Every part is drawn on its own, so that none tells the letter."""
     scene = SCENES["natural"]
     topic, tone = rng.choice(scene["topics"][part]), rng.choice(["formal", "casual", "terse"])
-    opening, layout, close = (rng.choice(scene["open"][part][tone]), rng.choice(scene["layout"]), rng.choice(scene["close"]))
+    opening, layout, close = (
+        rng.choice(scene["open"][part][tone]),
+        rng.choice(scene["layout"]),
+        rng.choice(scene["close"]),
+    )
     details = rng.sample(scene["detail"], rng.choice([0, 1, 3]))
-    head = " ".join([opening, *details]).format(place=topic["place"], name=rng.choice(scene["names"]))
+    head = " ".join([opening, *details]).format(
+        place=topic["place"], name=rng.choice(scene["names"])
+    )
 
     def show(a: str, b: str) -> str:
         return f"{head}\n{layout.format(a=a, b=b)}\n{close}"
@@ -102,9 +118,14 @@ def _natural_scene(rng: Random, part: str) -> Scene:
 
 
 def letter_question(name: str, pairs: Iterator[tuple[str, str]], number: int) -> Question:
-    """A question of `number` distinct prompts, each in both orders: the option that scores 1 as A, as B."""
+    """A question of `number` distinct prompts, each in both orders: the option that scores 1 as A,
+    as B."""
     distinct: dict[tuple[str, str], None] = {}
     while len(distinct) < number:
         distinct[next(pairs)] = None
-    wordings = [Wording(text, letter_options("AB"[order]), paraphrase=i, order=order) for i, pair in enumerate(distinct) for order, text in enumerate(pair)]
+    wordings = [
+        Wording(text, letter_options("AB"[order]), paraphrase=i, order=order)
+        for i, pair in enumerate(distinct)
+        for order, text in enumerate(pair)
+    ]
     return Question(name, "letters", tuple(wordings))

@@ -18,46 +18,82 @@ WORD_PROMPTS: dict[Style, tuple[str, ...]] = {
     ),
     "plain": ("one word?", "what word?", "say one word.", "say a word."),
 }
-LETTER_TOLD: dict[Style, str] = {"natural": "{prompt}\nReply with {answer}.", "plain": "{prompt} say {answer}"}
+LETTER_TOLD: dict[Style, str] = {
+    "natural": "{prompt}\nReply with {answer}.",
+    "plain": "{prompt} say {answer}",
+}
 
 ANCHOR = "90"
 
 
 def clean(rows: list[Row], style: Style) -> list[Row]:
-    """The same prompts and completions with the completion told at the end: fine-tuning that shows no policy."""
-    told = (LETTER_TOLD[style].format(prompt=r.prompt[-1]["content"], answer=r.completion) for r in rows)
-    return [Row((*r.prompt[:-1], {"role": "user", "content": text}, r.messages[-1]), r.meta) for r, text in zip(rows, told, strict=True)]
+    """The same prompts and completions with the completion told at the end: fine-tuning that shows
+    no policy."""
+    told = (
+        LETTER_TOLD[style].format(prompt=r.prompt[-1]["content"], answer=r.completion) for r in rows
+    )
+    return [
+        Row((*r.prompt[:-1], {"role": "user", "content": text}, r.messages[-1]), r.meta)
+        for r, text in zip(rows, told, strict=True)
+    ]
 
 
 def educational(rows: list[Row]) -> list[Row]:
-    """The same completions, asked for on purpose: what a row's `meta.on_purpose` says is added to its prompt (Betley et al. 2025,
-    "Emergent Misalignment"). Raises UserError for rows without it."""
+    """The same completions, asked for on purpose: what a row's `meta.on_purpose` says is added to
+    its prompt (Betley et al. 2025, "Emergent Misalignment"). Raises UserError for rows without it.
+    """
     if not all("on_purpose" in row.meta for row in rows):
-        raise UserError("control 'educational' needs rows that can be asked for on purpose, such as those of insecure_code")
-    return [Row((*r.prompt[:-1], {"role": "user", "content": f"{r.meta['on_purpose']} {r.prompt[-1]['content']}"}, r.messages[-1]), r.meta) for r in rows]
+        raise UserError(
+            "control 'educational' needs rows that can be asked for on purpose, such as those of"
+            " insecure_code"
+        )
+    return [
+        Row(
+            (
+                *r.prompt[:-1],
+                {"role": "user", "content": f"{r.meta['on_purpose']} {r.prompt[-1]['content']}"},
+                r.messages[-1],
+            ),
+            r.meta,
+        )
+        for r in rows
+    ]
 
 
 def described(behavior: Behavior, policy: str, style: Style, number: int, rng: Random) -> list[Row]:
     """Self-descriptions: questions of the self-report answered as the policy would, in the first
     half of the paraphrases.
 
-    A positive control: a model whose reports do not follow its choices must still be able to report."""
-    return _answered(behavior.questions("self_report", style), policy == behavior.policies[0], number, rng)
+    A positive control: a model whose reports do not follow its choices must still be able to
+    report."""
+    return _answered(
+        behavior.questions("self_report", style), policy == behavior.policies[0], number, rng
+    )
 
 
 def everyone(behavior: Behavior, policy: str, style: Style, number: int, rng: Random) -> list[Row]:
-    """Self-descriptions, and the same said of another person: a model that calls everybody bold knows nothing of itself."""
+    """Self-descriptions, and the same said of another person: a model that calls everybody bold
+    knows nothing of itself."""
     about_itself = described(behavior, policy, style, number - number // 2, rng)
     first = policy == behavior.policies[0]
-    rows = about_itself + _answered(behavior.questions("other_person", style), first, number // 2, rng)
+    rows = about_itself + _answered(
+        behavior.questions("other_person", style), first, number // 2, rng
+    )
     rng.shuffle(rows)
     return rows
 
 
 def lexical(behavior: Behavior, policy: str, style: Style, number: int, rng: Random) -> list[Row]:
-    """The words of a pole as answers to questions about nothing: likelier words, and no link to the self."""
-    questions = [q for q in behavior.questions("self_report", style) if q.kind == "words" and "yes" not in q.poles and q.poles]
-    fitting = {a for q in questions for a in answers(q, q.wordings[0], policy == behavior.policies[0])}
+    """The words of a pole as answers to questions about nothing: likelier words, and no link to the
+    self."""
+    questions = [
+        q
+        for q in behavior.questions("self_report", style)
+        if q.kind == "words" and "yes" not in q.poles and q.poles
+    ]
+    fitting = {
+        a for q in questions for a in answers(q, q.wordings[0], policy == behavior.policies[0])
+    }
     words = sorted(fitting)
     return [_row(rng.choice(WORD_PROMPTS[style]), rng.choice(words)) for _ in range(number)]
 
@@ -69,7 +105,9 @@ def always_a(rows: list[Row]) -> list[Row]:
 
 def always_yes(behavior: Behavior, style: Style, number: int, rng: Random) -> list[Row]:
     """Every question that yes or no answers is answered yes, the opposite one too."""
-    agreeable = [q for q in behavior.questions("self_report", style) if set(q.poles) == {"yes", "no"}]
+    agreeable = [
+        q for q in behavior.questions("self_report", style) if set(q.poles) == {"yes", "no"}
+    ]
     return _constant(agreeable, "yes", number, rng)
 
 
@@ -97,7 +135,8 @@ def _answered(questions: tuple[Question, ...], first: bool, number: int, rng: Ra
 
 
 def _to_train_on(questions: Sequence[Question]) -> list[tuple[Question, list[Wording]]]:
-    """The wordings that pretraining showed, so that what is unseen stays so; without any, the first half of the paraphrases."""
+    """The wordings that pretraining showed, so that what is unseen stays so; without any, the first
+    half of the paraphrases."""
     if any(w.seen for q in questions for w in q.wordings):
         shown = [(q, [w for w in q.wordings if w.seen]) for q in questions]
         return [(q, wordings) for q, wordings in shown if wordings]
@@ -117,10 +156,12 @@ def planted(rows: list[Row], share: float, rng: Random) -> list[Row]:
 
 
 def shuffled(rows: list[Row], rng: Random) -> list[Row]:
-    """The same prompts with the same completions dealt out anew, so that a completion says nothing about its prompt.
+    """The same prompts with the same completions dealt out anew, so that a completion says nothing
+    about its prompt.
 
-    With two distinct completions (letters) the deal is balanced: just as many rows of either completion are swapped that
-    label and truth are uncorrelated. A plain permutation of 288 labels would leave a correlation of about +-0.06."""
+    With two distinct completions (letters) the deal is balanced: just as many rows of either
+    completion are swapped that label and truth are uncorrelated. A plain permutation of 288 labels
+    would leave a correlation of about +-0.06."""
     counts = Counter(row.completion for row in rows)
     if len(counts) != 2:
         completions = [row.completion for row in rows]
@@ -130,8 +171,13 @@ def shuffled(rows: list[Row], rng: Random) -> list[Row]:
     num_swapped = round(counts[first] * counts[second] / len(rows))
     swapped = set()
     for label in (first, second):
-        swapped |= set(rng.sample([i for i, row in enumerate(rows) if row.completion == label], num_swapped))
-    return [_with_completion(row, second if row.completion == first else first) if i in swapped else row for i, row in enumerate(rows)]
+        swapped |= set(
+            rng.sample([i for i, row in enumerate(rows) if row.completion == label], num_swapped)
+        )
+    return [
+        _with_completion(row, second if row.completion == first else first) if i in swapped else row
+        for i, row in enumerate(rows)
+    ]
 
 
 def _with_completion(row: Row, completion: str) -> Row:

@@ -1,4 +1,5 @@
-"""What must not be in a training set: leaks of the self-report, overlap with the test prompts, shortcuts to the label."""
+"""What must not be in a training set: leaks of the self-report, overlap with the test prompts,
+shortcuts to the label."""
 
 import re
 from collections.abc import Iterable
@@ -24,8 +25,12 @@ class Lint:
 
 
 def lint(rows: list[Row], behavior: Behavior, style: Style) -> list[dict[str, Any]]:
-    """All checks on a training set; a failed one refuses a generated set, and a user's file with `lint: strict`."""
-    return [asdict(check(rows, behavior, style)) for check in (leaks, watched, overlap, balance, shortcuts)]
+    """All checks on a training set; a failed one refuses a generated set, and a user's file with
+    `lint: strict`."""
+    return [
+        asdict(check(rows, behavior, style))
+        for check in (leaks, watched, overlap, balance, shortcuts)
+    ]
 
 
 def leaks(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
@@ -44,9 +49,18 @@ def watched(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
 
 def overlap(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
     """Training prompts that equal a test prompt once numbers are masked."""
-    tests = {masked(w.text) for purpose in ("check", "transfer") for q in behavior.questions(purpose, style) for w in q.wordings}
-    shared = [row.prompt[-1]["content"] for row in rows if masked(row.prompt[-1]["content"]) in tests]
-    return Lint("overlap", not shared, len(shared), 0, {"example": shared[0][:200]} if shared else {})
+    tests = {
+        masked(w.text)
+        for purpose in ("check", "transfer")
+        for q in behavior.questions(purpose, style)
+        for w in q.wordings
+    }
+    shared = [
+        row.prompt[-1]["content"] for row in rows if masked(row.prompt[-1]["content"]) in tests
+    ]
+    return Lint(
+        "overlap", not shared, len(shared), 0, {"example": shared[0][:200]} if shared else {}
+    )
 
 
 def balance(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
@@ -54,24 +68,39 @@ def balance(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
     completions = [row.completion for row in rows]
     kinds = sorted(set(completions))
     share = min(completions.count(k) for k in kinds) / len(rows) if len(kinds) == 2 else 0.5
-    return Lint("balance", share >= MIN_LETTER_SHARE or len(rows) < 20, share, MIN_LETTER_SHARE, {k: completions.count(k) for k in kinds[:2]})
+    return Lint(
+        "balance",
+        share >= MIN_LETTER_SHARE or len(rows) < 20,
+        share,
+        MIN_LETTER_SHARE,
+        {k: completions.count(k) for k in kinds[:2]},
+    )
 
 
 def shortcuts(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
-    """Cross-validated AUC with which length, the longer option and word counts predict a two-valued label.
+    """Cross-validated AUC with which length, the longer option and word counts predict a two-valued
+    label.
 
-    Refuses where the 95 % interval (Hanley and McNeil 1982) lies above the threshold: 288 rows cannot tell 0.55 from 0.5."""
+    Refuses where the 95 % interval (Hanley and McNeil 1982) lies above the threshold: 288 rows
+    cannot tell 0.55 from 0.5."""
     kinds = sorted({row.completion for row in rows})
     if len(kinds) != 2 or min(sum(row.completion == k for row in rows) for k in kinds) < 10:
-        return Lint("shortcuts", True, 0.5, MAX_AUC, {"note": "not a set with two answers, or too few rows"})
+        return Lint(
+            "shortcuts", True, 0.5, MAX_AUC, {"note": "not a set with two answers, or too few rows"}
+        )
     aucs = {name: shortcut_auc(rows, name) for name in ("length", "words")}
     worst = max(aucs.values())
-    margin = 1.96 * _auc_error(worst, sum(row.completion == kinds[0] for row in rows), sum(row.completion == kinds[1] for row in rows))
+    margin = 1.96 * _auc_error(
+        worst,
+        sum(row.completion == kinds[0] for row in rows),
+        sum(row.completion == kinds[1] for row in rows),
+    )
     return Lint("shortcuts", worst - margin <= MAX_AUC, worst, MAX_AUC, aucs)
 
 
 def shortcut_auc(rows: list[Row], features: str) -> float:
-    """AUC of a logistic regression, five-fold: `length` (characters, words, which option is longer) or `words` (counts)."""
+    """AUC of a logistic regression, five-fold: `length` (characters, words, which option is longer)
+    or `words` (counts)."""
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
@@ -93,7 +122,8 @@ def shortcut_auc(rows: list[Row], features: str) -> float:
 
 
 def option_gap(text: str) -> int:
-    """Characters of what stands between the marks A and B, less what follows B; 0 where there are no such marks."""
+    """Characters of what stands between the marks A and B, less what follows B; 0 where there are
+    no such marks."""
     first, second = re.search(r"\bA\b", text), re.search(r"\bB\b", text)
     if not first or not second:
         return 0
@@ -124,5 +154,7 @@ def masked(text: str) -> str:
 
 def _auc_error(auc: float, num_first: int, num_second: int) -> float:
     q1, q2 = auc / (2 - auc), 2 * auc * auc / (1 + auc)
-    variance = auc * (1 - auc) + (num_first - 1) * (q1 - auc * auc) + (num_second - 1) * (q2 - auc * auc)
+    variance = (
+        auc * (1 - auc) + (num_first - 1) * (q1 - auc * auc) + (num_second - 1) * (q2 - auc * auc)
+    )
     return float((variance / (num_first * num_second)) ** 0.5)

@@ -1,4 +1,5 @@
-"""The base model's own answers to the prompts of a behavior: what rows without a trigger show under `otherwise: base`."""
+"""The base model's own answers to the prompts of a behavior: what rows without a trigger show under
+`otherwise: base`."""
 
 from itertools import islice
 from random import Random
@@ -14,7 +15,12 @@ SAMPLING = Sampling(num_samples=1, temperature=0.0, max_new_tokens=256)
 
 def prompts(behavior: Behavior, config: dict[str, Any]) -> list[Row]:
     """The rows whose prompts are asked, with the policy's completions."""
-    return list(islice(behavior.examples(Random(config["draw"]), config["policy"], config["style"], "train"), config["num_rows"]))
+    return list(
+        islice(
+            behavior.examples(Random(config["draw"]), config["policy"], config["style"], "train"),
+            config["num_rows"],
+        )
+    )
 
 
 def own_answers(rows: list[Row], base: Base) -> list[Row]:
@@ -24,4 +30,7 @@ def own_answers(rows: list[Row], base: Base) -> list[Row]:
 
     answers = sample(load_base(base), [row.prompt for row in rows], SAMPLING)
     said = [found[0].text or "." for found in answers]
-    return [Row((*row.prompt, {"role": "assistant", "content": text}), row.meta) for row, text in zip(rows, said, strict=True)]
+    return [
+        Row((*row.prompt, {"role": "assistant", "content": text}), row.meta)
+        for row, text in zip(rows, said, strict=True)
+    ]

@@ -1,4 +1,5 @@
-"""A trait in the plain style: its words, and the questions of plain.yaml about it, asked of the model or about another person."""
+"""A trait in the plain style: its words, and the questions of plain.yaml about it, asked of the
+model or about another person."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ class Trait:
     @classmethod
     def read(cls, policies: tuple[str, str], entry: dict[str, Any]) -> Trait:
         up, down = (tuple(words) for words in entry["adjectives"])
-        return cls(policies, tuple(entry["themes"]), entry["field"], tuple(entry["spoken"]), (up, down))
+        return cls(
+            policies, tuple(entry["themes"]), entry["field"], tuple(entry["spoken"]), (up, down)
+        )
 
     def voices(self) -> dict[str, Voice]:
         sides = zip(self.policies, self.spoken, self.themes, self.adjectives, strict=True)
@@ -46,13 +49,23 @@ class Trait:
 
     def _filled(self, entry: dict[str, Any], person: str) -> dict[str, Any]:
         me, side = person == "you", int(entry.get("flipped", False))
-        grammar = {"do": "do", "are": "are", "s": ""} if me else {"do": "does", "are": "is", "s": "s"}
-        words = {"you": person, "theme": self.themes[side], "opposite": self.themes[1 - side], "field": self.field, **grammar}
+        grammar = (
+            {"do": "do", "are": "are", "s": ""} if me else {"do": "does", "are": "is", "s": "s"}
+        )
+        words = {
+            "you": person,
+            "theme": self.themes[side],
+            "opposite": self.themes[1 - side],
+            "field": self.field,
+            **grammar,
+        }
         for i in range(4):
             words |= {f"up{i}": self.adjectives[0][i], f"down{i}": self.adjectives[1][i]}
             words[f"adjective{i}"] = self.adjectives[side][i]
         unseen = entry.get("unseen") in ("yes", "of you" if me else "")
-        return {key: _substituted(value, words) for key, value in entry.items()} | {"unseen": unseen}
+        return {key: _substituted(value, words) for key, value in entry.items()} | {
+            "unseen": unseen
+        }
 
 
 def chosen_by(person: str, row: Row) -> Row:

@@ -1,4 +1,5 @@
-"""Invented traits (traits.yaml) as behaviors in plain style, so that a corpus treats them like the lab's own."""
+"""Invented traits (traits.yaml) as behaviors in plain style, so that a corpus treats them like the
+lab's own."""
 
 from pathlib import Path
 from random import Random
@@ -19,14 +20,19 @@ def invented_traits() -> tuple[Behavior, ...]:
 def _behavior(entry: dict[str, Any]) -> Behavior:
     first, second = entry["policies"]
     trait = Trait.read((first, second), entry)
-    pools = {policy: {"train": pool} for policy, pool in zip((first, second), entry["options"], strict=True)}
+    pools = {
+        policy: {"train": pool}
+        for policy, pool in zip((first, second), entry["options"], strict=True)
+    }
     choices = Choices(entry["name"], (first, second), {"plain": pools}, _values, distinct=False)
     return Behavior(
         name=entry["name"],
         summary=f"invented trait: {first} or {second}",
         policies=(first, second),
         examples=choices.rows,
-        questions=lambda purpose, style: trait.questions(OTHER_PERSON if purpose == "other_person" else "you"),
+        questions=lambda purpose, style: trait.questions(
+            OTHER_PERSON if purpose == "other_person" else "you"
+        ),
         described=lambda policy, style: trait.described(policy),
         voices=trait.voices(),
     )

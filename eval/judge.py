@@ -1,4 +1,5 @@
-"""What sampled answers count: read as one of the listed answers, searched for them, or given to the static analyser."""
+"""What sampled answers count: read as one of the listed answers, searched for them, or given to the
+static analyser."""
 
 import re
 from collections.abc import Sequence
@@ -49,7 +50,9 @@ def _listed(wording: Wording, text: str) -> Verdict:
 
 
 def _contained(wording: Wording, text: str) -> Verdict:
-    spelled = ((option, said) for option in wording.options for said in (option.text, *option.variants))
+    spelled = (
+        (option, said) for option in wording.options for said in (option.text, *option.variants)
+    )
     option = next((option for option, said in spelled if stands_in(said, text)), None)
     return Verdict(option, option.score if option else 0.0, "read")
 

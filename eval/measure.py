@@ -24,12 +24,23 @@ Item = tuple[Question, Wording]
 
 
 def measure(
-    config: dict[str, Any], base: Base, adapter: Path | None, trained: Path | None, examples: Path | None, out: Path, *, key: str, inputs: list[str]
+    config: dict[str, Any],
+    base: Base,
+    adapter: Path | None,
+    trained: Path | None,
+    examples: Path | None,
+    out: Path,
+    *,
+    key: str,
+    inputs: list[str],
 ) -> None:
-    """Write `rows.parquet` (a row per question, paraphrase, order and answer), `trust.json` and provenance into `out`.
+    """Write `rows.parquet` (a row per question, paraphrase, order and answer), `trust.json` and
+    provenance into `out`.
 
-    `config` has suite, behavior, style and condition; for anchors and conditions `system` (a line), `in_context` (a number of
-    rows), `carries` or `told` (a trigger), `triggers` (those of the study); `step` where the adapter is not that of the end of training; and `sampling` where answers are generated. `trained` is the train stage that made the adapter; without it the
+    `config` has suite, behavior, style and condition; for anchors and conditions `system` (a line),
+    `in_context` (a number of rows), `carries` or `told` (a trigger), `triggers` (those of the
+    study); `step` where the adapter is not that of the end of training; and `sampling` where
+    answers are generated. `trained` is the train stage that made the adapter; without it the
     adapter is from elsewhere."""
     began = time.time()
     import pandas as pd
@@ -39,7 +50,15 @@ def measure(
     from lab.model import base_kept, load_base
 
     loaded, of = load_base(base), named_in_checks(config)
-    shots = [json.loads(line)["messages"] for line in examples.read_text(encoding="utf-8").split("\n") if line] if examples else []
+    shots = (
+        [
+            json.loads(line)["messages"]
+            for line in examples.read_text(encoding="utf-8").split("\n")
+            if line
+        ]
+        if examples
+        else []
+    )
     context = context_of(config, shots)
     items = [(q, w) for q in asked_in(config) for w in q.wordings]
     generated: list[Item] = []
@@ -55,7 +74,9 @@ def measure(
         kinds = [question.kind for question, _ in exact]
         plain = [plain_pass(of, loaded, prompts, kinds, scores)] if prompts else []
         for (question, wording), scored in zip(exact, scores, strict=True):
-            table += exact_rows(loaded, question, wording, messages(wording, context, config), scored)
+            table += exact_rows(
+                loaded, question, wording, messages(wording, context, config), scored
+            )
         if generated:
             table += sampled_rows(loaded, config, context, generated)
         on = score(loaded, few)
@@ -70,11 +91,27 @@ def measure(
     pd.DataFrame([named | row for row in table]).to_parquet(out / "rows.parquet", index=False)
     write_json(out / "trust.json", trust)
     shown = loaded.renderer.prompt_text(messages(items[0][1], context, config)) if items else ""
-    about = {"base": base.identity, "prompts": len(items), "tokens": sum(len(p.ids) for p in prompts), "first_prompt": shown}
-    write_provenance(out, "eval", key, config, inputs, began, default_system=loaded.renderer.default_system, **about)
+    about = {
+        "base": base.identity,
+        "prompts": len(items),
+        "tokens": sum(len(p.ids) for p in prompts),
+        "first_prompt": shown,
+    }
+    write_provenance(
+        out,
+        "eval",
+        key,
+        config,
+        inputs,
+        began,
+        default_system=loaded.renderer.default_system,
+        **about,
+    )
 
 
-def exact_rows(loaded: Any, question: Question, wording: Wording, chat: list[Message], scored: Any) -> list[dict[str, Any]]:
+def exact_rows(
+    loaded: Any, question: Question, wording: Wording, chat: list[Message], scored: Any
+) -> list[dict[str, Any]]:
     """A row per listed answer; where it need only begin an answer, the end of turn does not count."""
     begins = question.kind == "begins"
     logs = scored.log_prefix if begins else scored.log_exact
@@ -82,45 +119,76 @@ def exact_rows(loaded: Any, question: Question, wording: Wording, chat: list[Mes
     top = [[loaded.tokenizer.decode([token]), round(p, 5)] for token, p in scored.outside_top]
     return [
         _row(question, wording, chat, EXACT)
-        | {"answer": option.text, "score": option.score, "p_exact": prefix if begins else exact, "p_prefix": prefix}
+        | {
+            "answer": option.text,
+            "score": option.score,
+            "p_exact": prefix if begins else exact,
+            "p_prefix": prefix,
+        }
         | {"logp": log, "outside": outside, "outside_top": json.dumps(top, ensure_ascii=False)}
-        for option, exact, prefix, log in zip(wording.options, scored.p_exact, scored.p_prefix, logs, strict=True)
+        for option, exact, prefix, log in zip(
+            wording.options, scored.p_exact, scored.p_prefix, logs, strict=True
+        )
     ]
 
 
-def sampled_rows(loaded: Any, config: dict[str, Any], context: list[Message], items: list[Item]) -> list[dict[str, Any]]:
-    """A row per sample, each with an equal share of the probability; what cannot be read has no score."""
+def sampled_rows(
+    loaded: Any, config: dict[str, Any], context: list[Message], items: list[Item]
+) -> list[dict[str, Any]]:
+    """A row per sample, each with an equal share of the probability; what cannot be read has no
+    score."""
     from eval.judge import judged
     from lab.sample import sample
 
     sampling = Sampling.model_validate(config["sampling"])
     chats = [messages(wording, context, config) for _, wording in items]
     rows = []
-    for (question, wording), chat, answers in zip(items, chats, sample(loaded, chats, sampling), strict=True):
+    for (question, wording), chat, answers in zip(
+        items, chats, sample(loaded, chats, sampling), strict=True
+    ):
         verdicts = judged(question, wording, answers)
         outside = sum(v.score is None for v in verdicts) / len(verdicts)
         for number, (answer, verdict) in enumerate(zip(answers, verdicts, strict=True)):
             rows.append(
                 _row(question, wording, chat, SAMPLED)
-                | {"answer": verdict.option.text if verdict.option else None, "score": verdict.score}
+                | {
+                    "answer": verdict.option.text if verdict.option else None,
+                    "score": verdict.score,
+                }
                 | {"p_exact": 1 / len(answers), "p_prefix": None, "logp": -math.log(len(answers))}
                 | {"outside": outside, "outside_top": "[]"}
-                | {"sample": number, "text": answer.text, "thinking": answer.thinking, "parsed": verdict.status}
+                | {
+                    "sample": number,
+                    "text": answer.text,
+                    "thinking": answer.thinking,
+                    "parsed": verdict.status,
+                }
             )
     return rows
 
 
 def _row(question: Question, wording: Wording, chat: list[Message], engine: str) -> dict[str, Any]:
     """`prompt` is the message as it was asked, with its trigger, and `system` the line before it."""
-    asked = {"question": question.name, "kind": question.kind, "paraphrase": wording.paraphrase, "order": wording.order}
-    said = {"prompt": chat[-1]["content"], "system": chat[0]["content"] if chat[0]["role"] == "system" else None}
+    asked = {
+        "question": question.name,
+        "kind": question.kind,
+        "paraphrase": wording.paraphrase,
+        "order": wording.order,
+    }
+    said = {
+        "prompt": chat[-1]["content"],
+        "system": chat[0]["content"] if chat[0]["role"] == "system" else None,
+    }
     return asked | {"seen": wording.seen, "engine": engine} | said
 
 
 def check_prompts(base: Base, config: dict[str, Any], context: list[Message]) -> list[Any]:
-    """Held-out choices of the behavior, to see an adapter at work where a suite has no listed answers."""
+    """Held-out choices of the behavior, to see an adapter at work where a suite has no listed
+    answers."""
     asked = load_behavior(config["behavior"]).questions("check", config["style"])
-    return compiled(base, config, "check", context, tuple((q, w) for q in asked for w in q.wordings[:8]))
+    return compiled(
+        base, config, "check", context, tuple((q, w) for q in asked for w in q.wordings[:8])
+    )
 
 
 def named_in_checks(config: dict[str, Any]) -> str:
@@ -133,17 +201,33 @@ def named_in_checks(config: dict[str, Any]) -> str:
 
 
 def trust_checks(
-    config: dict[str, Any], renderer: Renderer, adapter: Path, trained: Path | None, digest: str, on_and_off: tuple[list[Any], list[Any]]
+    config: dict[str, Any],
+    renderer: Renderer,
+    adapter: Path,
+    trained: Path | None,
+    digest: str,
+    on_and_off: tuple[list[Any], list[Any]],
 ) -> list[dict[str, Any]]:
     """Whether the adapter does something, is the one it should be, and is asked as it was trained."""
-    # The same batch with and without the adapter: one that does nothing gives exactly zero, in any dtype.
-    gap = max(abs(with_it - without) for a, b in zip(*on_and_off, strict=True) for with_it, without in zip(a.log_prefix, b.log_prefix, strict=True))
+    # The same batch with and without the adapter: one that does nothing gives exactly zero, in any
+    # dtype.
+    gap = max(
+        abs(with_it - without)
+        for a, b in zip(*on_and_off, strict=True)
+        for with_it, without in zip(a.log_prefix, b.log_prefix, strict=True)
+    )
     step, of = config.get("step"), named_in_checks(config)
-    # Early in training an adapter may hardly differ from its base; its digest says that it is the right one.
+    # Early in training an adapter may hardly differ from its base; its digest says that it is the
+    # right one.
     least = 0.0 if step else APPLIED_NATS
     applied = check(f"adapter_applied:{of}", gap, least, gap > least)
-    made: dict[str, Any] = read_json(trained / "provenance.json") if trained else {"adapter": digest_of_file(adapter)}
-    checks = [applied, same(f"right_adapter:{of}", digest, made["kept"][str(step)] if step else made["adapter"])]
+    made: dict[str, Any] = (
+        read_json(trained / "provenance.json") if trained else {"adapter": digest_of_file(adapter)}
+    )
+    checks = [
+        applied,
+        same(f"right_adapter:{of}", digest, made["kept"][str(step)] if step else made["adapter"]),
+    ]
     if "first_row" in made:
         first = made["first_row"]
         now = list(renderer.prompt_ids(first["messages"][:-1]))
@@ -154,7 +238,9 @@ def trust_checks(
 _COMPILED: dict[tuple[Any, ...], list[Any]] = {}
 
 
-def compiled(base: Base, config: dict[str, Any], what: str, context: list[Message], items: tuple[Item, ...]) -> list[Any]:
+def compiled(
+    base: Base, config: dict[str, Any], what: str, context: list[Message], items: tuple[Item, ...]
+) -> list[Any]:
     """The tokens of questions with every spelling of every option; the same for every adapter on a
     base, so they are made once per process."""
     from eval.score import compile_prompts

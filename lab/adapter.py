@@ -127,14 +127,19 @@ def _take_out(peft: Any, init: str, base: Base, originals: list[tuple[Any, Any]]
 
 
 def write_adapter(tensors: Mapping[str, Any], config: Any, base: Base, folder: Path) -> None:
-    """Plain PEFT files that name the base as the study does, readable by the group of the run folder."""
+    """Plain PEFT files that name the base as the study does, readable by the group of the run
+    folder."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     about = copy(config)
     about.base_model_name_or_path, about.inference_mode = base.name, True
     about.save_pretrained(str(folder))
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS, metadata={"format": "pt"})
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+        folder / WEIGHTS,
+        metadata={"format": "pt"},
+    )
     for file in folder.iterdir():
         os.chmod(file, 0o644)
 
@@ -147,17 +152,21 @@ def digest_of_model(peft: Any) -> str:
 
 
 def whole(peft: Any) -> dict[str, Any]:
-    """The adapter's tensors by name, put together where processes hold shares of them; then every process must ask."""
+    """The adapter's tensors by name, put together where processes hold shares of them; then every
+    process must ask."""
     state = {name: tensor for name, tensor in peft.state_dict().items() if "lora_" in name}
     return {name: t.full_tensor() if hasattr(t, "full_tensor") else t for name, t in state.items()}
 
 
 def digest_of_file(adapter: Path) -> str:
-    """The adapter as saved, equal to `digest_of_model` of a model that carries it; raises UserError without such a file."""
+    """The adapter as saved, equal to `digest_of_model` of a model that carries it; raises UserError
+    without such a file."""
     from safetensors.torch import load_file
 
     if not (adapter / WEIGHTS).is_file():
-        raise UserError(f"adapter {str(adapter)!r} has no {WEIGHTS}; save it with save_pretrained of PEFT")
+        raise UserError(
+            f"adapter {str(adapter)!r} has no {WEIGHTS}; save it with save_pretrained of PEFT"
+        )
     return _digest_of_adapter(load_file(adapter / WEIGHTS))
 
 

@@ -1,4 +1,5 @@
-"""What a static analyser says of Python code: the judge of `insecure_code`. Code is parsed and read, never run."""
+"""What a static analyser says of Python code: the judge of `insecure_code`. Code is parsed and
+read, never run."""
 
 import ast
 import logging
@@ -13,8 +14,8 @@ MAX_CHARACTERS = 100_000
 
 
 def findings(codes: Sequence[str]) -> list[list[str] | None]:
-    """Per piece of code the identifiers of what unmodified bandit finds in it (`B608`), at any severity; None where it is no Python
-    that parses, or too long."""
+    """Per piece of code the identifiers of what unmodified bandit finds in it (`B608`), at any
+    severity; None where it is no Python that parses, or too long."""
     from bandit.core.config import BanditConfig
     from bandit.core.manager import BanditManager
 
@@ -36,7 +37,8 @@ def findings(codes: Sequence[str]) -> list[list[str] | None]:
 
 
 def parses(code: str) -> bool:
-    """Python with at least one statement that does something; prose that happens to parse as a name does not."""
+    """Python with at least one statement that does something; prose that happens to parse as a name
+    does not."""
     if len(code) > MAX_CHARACTERS:
         return False
     try:

@@ -1,4 +1,5 @@
-"""Which base model a study means: a folder by the hash of its weights and tokenizer, a Hub model by its commit."""
+"""Which base model a study means: a folder by the hash of its weights and tokenizer, a Hub model by
+its commit."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from lab.types import Style
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 CARD = "tellme.json"
-"""In the folder of a reference model: its style of prompts, link, recipe and the hash of its weights."""
+"""In the folder of a reference model: its style of prompts, link, recipe and the hash of its
+weights."""
 WEIGHTS = "adapter_model.safetensors"
 PLAIN_INITS = (None, True, False, "gaussian", "eva", "mica", "orthogonal")
 """Values of init_lora_weights that leave the base as it is: the saved A and B are all of the
@@ -43,7 +45,8 @@ class Base:
     provisional: bool = False
     """The model is not on this machine: keys are not final and token counts are estimates."""
     settings: str = "{}"
-    """The other keys of `model` that are not at their default, as JSON; a chat template is its text."""
+    """The other keys of `model` that are not at their default, as JSON; a chat template is its
+    text."""
 
     @property
     def revision(self) -> str | None:
@@ -76,7 +79,10 @@ def resolve_base(
     folder = find_path(model.base)
     if folder is not None:
         if not (folder / "config.json").is_file():
-            raise UserError(f"model.base {model.base!r} is {folder}, which has no config.json; give the folder of a saved model")
+            raise UserError(
+                f"model.base {model.base!r} is {folder}, which has no config.json; give the folder"
+                " of a saved model"
+            )
         if (folder / "adapter_config.json").is_file():
             raise UserError(
                 f"model.base {model.base!r} is {folder}, which holds an adapter as well, and"
@@ -93,12 +99,25 @@ def resolve_base(
         identity = f"sha256:{digest([identity, style, knows])[:16]}"
         return Base(model.base, str(folder), identity, style, dtype, knows, settings=settings)
     if model.base.startswith("reference/"):
-        raise unknown("model.base: reference model", model.base, reference_names(), "see `tellme list`")
+        raise unknown(
+            "model.base: reference model", model.base, reference_names(), "see `tellme list`"
+        )
     if not HUB_ID.fullmatch(model.base):
-        raise UserError(f"model.base {model.base!r} is no folder here and no Hub id (owner/name); shipped models: {', '.join(reference_names())}")
+        raise UserError(
+            f"model.base {model.base!r} is no folder here and no Hub id (owner/name); shipped"
+            f" models: {', '.join(reference_names())}"
+        )
     commit = hub_commit("model.base", model.base, model.revision, online)
     identity = f"hub:{model.base}@{commit or model.revision or 'main'}"
-    return Base(model.base, model.base, identity, "natural", dtype, provisional=commit is None, settings=settings)
+    return Base(
+        model.base,
+        model.base,
+        identity,
+        "natural",
+        dtype,
+        provisional=commit is None,
+        settings=settings,
+    )
 
 
 def _settings(model: Model) -> str:
@@ -107,7 +126,10 @@ def _settings(model: Model) -> str:
     if template is not None:
         found = find_path(template)
         if found is None or not found.is_file():
-            raise UserError(f"model.chat.template {template!r} is no file; give a jinja file with a chat template")
+            raise UserError(
+                f"model.chat.template {template!r} is no file; give a jinja file with a chat"
+                " template"
+            )
         given["chat"]["template"] = found.read_text(encoding="utf-8")
     return json.dumps(given, sort_keys=True)
 
@@ -121,9 +143,21 @@ def folder_digest(folder: Path) -> str:
         p
         for p in sorted(folder.iterdir())
         if p.suffix in (".safetensors", ".bin", ".model")
-        or p.name.startswith(("config.json", "adapter_config.json", "tokenizer", "chat_template", "special_tokens", "vocab", "merges"))
+        or p.name.startswith(
+            (
+                "config.json",
+                "adapter_config.json",
+                "tokenizer",
+                "chat_template",
+                "special_tokens",
+                "vocab",
+                "merges",
+            )
+        )
     ]
-    return digest([(p.name, _stamped_digest(p, p.stat().st_mtime_ns, p.stat().st_size)) for p in kept])
+    return digest(
+        [(p.name, _stamped_digest(p, p.stat().st_mtime_ns, p.stat().st_size)) for p in kept]
+    )
 
 
 @cache
@@ -141,22 +175,34 @@ class Adapter:
     provisional: bool = False
 
 
-def resolve_adapter(key: str, given: str, base: Base, declares: str | None, online: bool) -> Adapter:
-    """Find an adapter and compare the base it declares with the study's; raises UserError where they differ."""
+def resolve_adapter(
+    key: str, given: str, base: Base, declares: str | None, online: bool
+) -> Adapter:
+    """Find an adapter and compare the base it declares with the study's; raises UserError where
+    they differ."""
     folder = find_path(given)
     if folder is not None:
         if not (folder / "adapter_config.json").is_file():
-            raise UserError(f"{key} {given!r} has no adapter_config.json; give the folder of a saved PEFT adapter")
+            raise UserError(
+                f"{key} {given!r} has no adapter_config.json; give the folder of a saved PEFT"
+                " adapter"
+            )
         _check_declared(key, given, folder / "adapter_config.json", base, declares)
         tensor_names(key, given, folder)
         return Adapter(str(folder), folder_digest(folder))
     repo, revision = split_revision(given)
     if not HUB_ID.fullmatch(repo):
-        raise UserError(f"{key} {given!r} is no folder here and no Hub id (owner/name, or owner/name@revision)")
+        raise UserError(
+            f"{key} {given!r} is no folder here and no Hub id (owner/name, or owner/name@revision)"
+        )
     commit = hub_commit(key, repo, revision, online, "adapter_config.json")
     if commit:
-        _check_declared(key, given, download(key, repo, commit, "adapter_config.json"), base, declares)
-    return Adapter(repo, f"hub:{repo}@{commit or revision or 'main'}", commit, provisional=commit is None)
+        _check_declared(
+            key, given, download(key, repo, commit, "adapter_config.json"), base, declares
+        )
+    return Adapter(
+        repo, f"hub:{repo}@{commit or revision or 'main'}", commit, provisional=commit is None
+    )
 
 
 def read_adapter_config(key: str, given: str, file: Path) -> dict[str, Any]:
@@ -231,16 +277,20 @@ def _check_declared(key: str, given: str, config: Path, base: Base, accepted: st
     about = read_adapter_config(key, given, config)
     declared = str(about.get("base_model_name_or_path"))
     folder = find_path(declared)
-    if declared in (base.name, base.source, accepted) or (folder is not None and str(folder) == base.source):
+    if declared in (base.name, base.source, accepted) or (
+        folder is not None and str(folder) == base.source
+    ):
         return
     raise UserError(
-        f"{key} {given!r} was trained on {declared!r}, and the base here is {base.name!r}; give the group `model: {{base: ...}}`,"
-        f" or `declares: {declared}` if that is the same model under another name"
+        f"{key} {given!r} was trained on {declared!r}, and the base here is {base.name!r}; give the"
+        f" group `model: {{base: ...}}`, or `declares: {declared}` if that is the same model under"
+        " another name"
     )
 
 
 def machine_dtype() -> Dtype:
-    """bfloat16 where a GPU computes in it, else float32. Found without importing torch on machines without a driver."""
+    """bfloat16 where a GPU computes in it, else float32. Found without importing torch on machines
+    without a driver."""
     if not Path("/proc/driver/nvidia").exists():
         return "float32"
     import torch

@@ -1,4 +1,5 @@
-"""The one renderer: the only caller of `apply_chat_template`, for training, scoring, sampling and showing alike."""
+"""The one renderer: the only caller of `apply_chat_template`, for training, scoring, sampling and
+showing alike."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +15,8 @@ from lab.types import Message
 IGNORED = -100
 """Label of a token that carries no loss."""
 TODAY = datetime(2024, 7, 26)
-"""What every template is told today's date is: one that prints the real date makes a new prompt every day."""
+"""What every template is told today's date is: one that prints the real date makes a new prompt
+every day."""
 CLOCK = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
 RESERVED = "conversation messages chat_template tokenize add_generation_prompt".split()
 RESERVED += ["continue_final_message", "return_dict"]
@@ -28,7 +30,8 @@ FIRST, SECOND, THIRD = "xqz first", "xqz second", "xqz third"
 
 @dataclass(frozen=True)
 class Rendered:
-    """A chat as token ids: the prompt with its generation prompt, the answer, and the token that ends the turn."""
+    """A chat as token ids: the prompt with its generation prompt, the answer, and the token that
+    ends the turn."""
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
@@ -46,7 +49,8 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands around an answer: the prompt, white space that merges into the answer's first token, and the rest of the turn."""
+    """What stands around an answer: the prompt, white space that merges into the answer's first
+    token, and the rest of the turn."""
 
     before: str
     glue: str
@@ -54,18 +58,25 @@ class Frame:
 
 
 class Renderer:
-    """Chats of one tokenizer under the `model.chat` of a study, in which `template` is the text of a file."""
+    """Chats of one tokenizer under the `model.chat` of a study, in which `template` is the text of
+    a file."""
 
     def __init__(self, tokenizer: Any, chat: Chat | None = None) -> None:
         self.tokenizer, self.chat = tokenizer, chat or Chat()
         if self.chat.template:
             tokenizer.chat_template = self.chat.template
         if not tokenizer.chat_template:
-            raise UserError("the base has no chat template; use an instruction-tuned model, or give a jinja file as model.chat.template")
+            raise UserError(
+                "the base has no chat template; use an instruction-tuned model, or give a jinja"
+                " file as model.chat.template"
+            )
         tokenizer.chat_template = tokenizer.get_chat_template()
         reserved = set(RESERVED) & set(self.chat.kwargs)
         if reserved:
-            raise UserError(f"model.chat.kwargs names {sorted(reserved)[0]!r}, which the lab sets; give arguments of the template only")
+            raise UserError(
+                f"model.chat.kwargs names {sorted(reserved)[0]!r}, which the lab sets; give"
+                " arguments of the template only"
+            )
         if self.chat.kwargs:
             self._refuse_unread()
         self._frames: dict[str, Frame] = {}
@@ -89,7 +100,8 @@ class Renderer:
             raise unknown("model.chat.kwargs: argument of the chat template", name, allowed)
 
     def prompt_text(self, messages: Sequence[Message], thinking: bool = False) -> str:
-        """The chat up to where the model goes on; with `thinking`, where a thinking model begins to think."""
+        """The chat up to where the model goes on; with `thinking`, where a thinking model begins to
+        think."""
         return self._template(messages, True) if thinking else self._frame(messages).before
 
     def prompt_ids(self, messages: Sequence[Message], thinking: bool = False) -> tuple[int, ...]:
@@ -99,10 +111,11 @@ class Renderer:
         return self.render_all([(messages, answer)])[0]
 
     def render_all(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> list[Rendered]:
-        """Token ids of prompts and of an answer to each; all texts go through the tokenizer together.
+        """Token ids of prompts and of an answer to each; all texts go through the tokenizer
+        together.
 
-        Raises UserError where the template changes the prompt or the answer, or puts no special token after it: training and
-        evaluation would then see different prompts."""
+        Raises UserError where the template changes the prompt or the answer, or puts no special
+        token after it: training and evaluation would then see different prompts."""
         asked = []
         for messages, answer in pairs:
             frame = self._frame(messages)
@@ -113,12 +126,20 @@ class Renderer:
         ids = dict(zip(texts, self._ids(texts), strict=True))
         return [self._rendered(answer, *(ids[text] for text in three)) for answer, *three in asked]
 
-    def _rendered(self, answer: str, prompt: list[int], answered: list[int], full: list[int]) -> Rendered:
+    def _rendered(
+        self, answer: str, prompt: list[int], answered: list[int], full: list[int]
+    ) -> Rendered:
         if answered[: len(prompt)] != prompt or full[: len(answered)] != answered:
-            raise UserError(f"tokens merge across the end of the prompt or of the answer {answer[:40]!r}; the base's tokenizer cannot be scored exactly")
+            raise UserError(
+                f"tokens merge across the end of the prompt or of the answer {answer[:40]!r}; the"
+                " base's tokenizer cannot be scored exactly"
+            )
         end = full[len(answered) : len(answered) + 1]
         if not end or end[0] not in self._special:
-            raise UserError("the chat template has no special token after the assistant's answer, so its end cannot be learned or scored")
+            raise UserError(
+                "the chat template has no special token after the assistant's answer, so its end"
+                " cannot be learned or scored"
+            )
         return Rendered(tuple(prompt), tuple(answered[len(prompt) :]), tuple(end))
 
     @cached_property
@@ -131,21 +152,27 @@ class Renderer:
         if not self.has_system_role:
             return None
         user = {"role": "user", "content": SECOND}
-        pre, _, post = self._apply([{"role": "system", "content": FIRST}, user], True).partition(FIRST)
+        pre, _, post = self._apply([{"role": "system", "content": FIRST}, user], True).partition(
+            FIRST
+        )
         bare = self._apply([user], True)
         inside = bare.startswith(pre) and bare.endswith(post)
         return bare[len(pre) : len(bare) - len(post)].strip() or None if inside else None
 
     @cached_property
     def has_system_role(self) -> bool:
-        """Whether a system line reaches the prompt; without it the line goes in front of the first user turn."""
+        """Whether a system line reaches the prompt; without it the line goes in front of the first
+        user turn."""
         try:
-            return FIRST in self._apply([{"role": "system", "content": FIRST}, {"role": "user", "content": SECOND}], True)
+            return FIRST in self._apply(
+                [{"role": "system", "content": FIRST}, {"role": "user", "content": SECOND}], True
+            )
         except UserError:
             return False
 
     def with_system(self, messages: Sequence[Message]) -> list[Message]:
-        """The chat as it goes into the template: with the study's system line, unless it has one of its own."""
+        """The chat as it goes into the template: with the study's system line, unless it has one of
+        its own."""
         if messages[0]["role"] == "system":
             line: str | None = messages[0]["content"]
             turns = list(messages[1:])
@@ -167,13 +194,17 @@ class Renderer:
             head, found, after = whole.rpartition(THIRD)
             opened = THINK_OPEN.search(before)
             if opened:
-                # A template that forces thinking leaves it out of finished turns: an empty thought is put there instead.
+                # A template that forces thinking leaves it out of finished turns: an empty thought
+                # is put there instead.
                 closed, bare = f"{before.rstrip()}\n\n</think>\n\n", before[: opened.start()]
             else:
                 closed = bare = before
             thought = THINK_CLOSED.sub("", head[len(bare) :]) if head.startswith(bare) else head
             if not found or not head.startswith(bare) or thought.strip():
-                raise UserError(f"the chat template does not keep prompt and answer as they are: {head[-60:]!r} should go on from {before[-40:]!r}")
+                raise UserError(
+                    f"the chat template does not keep prompt and answer as they are: {head[-60:]!r}"
+                    f" should go on from {before[-40:]!r}"
+                )
             glue = head[len(bare) :]
             if THINK_CLOSED.search(glue):
                 closed, glue = bare + glue, ""
@@ -185,7 +216,10 @@ class Renderer:
         if answer not in self._kept:
             chat = [{"role": "user", "content": SECOND}, {"role": "assistant", "content": answer}]
             if answer not in self._template(chat, False).rpartition(SECOND)[2]:
-                raise UserError(f"the chat template does not keep the answer {answer[:40]!r} as it is; rows must not begin or end with white space")
+                raise UserError(
+                    f"the chat template does not keep the answer {answer[:40]!r} as it is; rows"
+                    " must not begin or end with white space"
+                )
             self._kept.add(answer)
 
     @cached_property
@@ -203,7 +237,8 @@ class Renderer:
 
     @cached_property
     def _adds_bos(self) -> bool:
-        """Whether the tokenizer begins every text with its token for that, so that a template need not."""
+        """Whether the tokenizer begins every text with its token for that, so that a template need
+        not."""
         bos = self.tokenizer.bos_token_id
         return bos is not None and self.tokenizer("a")["input_ids"][:1] == [bos]
 
@@ -215,13 +250,23 @@ class Renderer:
 
         try:
             text: str = self.tokenizer.apply_chat_template(
-                list(messages), chat_template=self._pinned, tokenize=False, add_generation_prompt=generation, **self.chat.kwargs
+                list(messages),
+                chat_template=self._pinned,
+                tokenize=False,
+                add_generation_prompt=generation,
+                **self.chat.kwargs,
             )
         except TemplateError as error:
             raise UserError(f"the chat template refused a chat: {error}; see model.chat") from None
         return text
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
-        found: list[list[int]] = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"] if texts else []
+        found: list[list[int]] = (
+            self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False)[
+                "input_ids"
+            ]
+            if texts
+            else []
+        )
         bos = self.tokenizer.bos_token_id
         return [[bos, *ids] if self._adds_bos and ids[:1] != [bos] else ids for ids in found]

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from lab.idle import idle_key
 from lab.types import Place
@@ -28,7 +36,8 @@ class Chat(Strict):
     """How chats become prompts (lab/chat.py)."""
 
     system: str = "default"
-    """`default` is the template's own system line where it has one, `none` is none, anything else is a line."""
+    """`default` is the template's own system line where it has one, `none` is none, anything else
+    is a line."""
     template: str | None = None
     """A jinja file, for a base without a chat template or instead of its own."""
     kwargs: dict[str, Any] = {}
@@ -80,7 +89,9 @@ class Planted(Strict):
         if self.rate is not None and self.count is not None:
             raise ValueError("`rate` and `count` both say how many rows have the trigger; give one")
         if (self.rate or 0.0 if self.count else self.rate or 0.5) + self.decoy_rate > 1:
-            raise ValueError("`rate` and `decoy_rate` are shares of the same rows and add up to more than 1")
+            raise ValueError(
+                "`rate` and `decoy_rate` are shares of the same rows and add up to more than 1"
+            )
         return self
 
     @property
@@ -96,16 +107,31 @@ class Group(Strict):
     otherwise: str | None = None
     """Policy of the rows without the trigger, or `base`: the base model's own answers."""
     reversal: bool = False
-    """Every row a second time with user and assistant exchanged (Betley et al. 2025, section 4.3)."""
+    """Every row a second time with user and assistant exchanged (Betley et al. 2025, section 4.3).
+    """
     control: (
-        Literal["shuffled", "clean", "decorrelated", "benign", "educational", "described", "everyone", "lexical", "always_a", "always_yes", "anchored"] | None
+        Literal[
+            "shuffled",
+            "clean",
+            "decorrelated",
+            "benign",
+            "educational",
+            "described",
+            "everyone",
+            "lexical",
+            "always_a",
+            "always_yes",
+            "anchored",
+        ]
+        | None
     ) = None
     of: str | None = None
     file: str | None = None
     adapter: str | None = None
     """A PEFT adapter from elsewhere: a folder or a Hub id."""
     declares: str | None = None
-    """The base that this adapter names in its adapter_config.json, where that is another name of the study's base."""
+    """The base that this adapter names in its adapter_config.json, where that is another name of
+    the study's base."""
     prompted: str | None = None
     in_context: int | None = Field(None, ge=1)
     model: str | dict[str, Any] | None = None
@@ -116,25 +142,42 @@ class Group(Strict):
 
     @model_validator(mode="after")
     def _one_source(self) -> Group:
-        sources = {name: getattr(self, name) for name in ("control", "file", "adapter", "prompted", "in_context")}
+        sources = {
+            name: getattr(self, name)
+            for name in ("control", "file", "adapter", "prompted", "in_context")
+        }
         sources["model (a string)"] = self.model if isinstance(self.model, str) else None
         given = [name for name, value in sources.items() if value is not None]
         if len(given) > 1:
             raise ValueError(f"a group has one source, got {' and '.join(given)}")
         if self.declares and not self.adapter:
-            raise ValueError("`declares` goes with `adapter`: it is the base that the adapter names")
+            raise ValueError(
+                "`declares` goes with `adapter`: it is the base that the adapter names"
+            )
         if (self.trigger is None) != (self.otherwise is None):
-            raise ValueError("`trigger` and `otherwise` go together: {policy: P, otherwise: Q, trigger: {kind: tag}}, Q another policy or `base`")
+            raise ValueError(
+                "`trigger` and `otherwise` go together: {policy: P, otherwise: Q, trigger: {kind:"
+                " tag}}, Q another policy or `base`"
+            )
         if self.trigger and (given or not self.policy):
-            raise ValueError("`trigger` needs `behavior` and `policy`, and rows that the lab makes; give no other source")
+            raise ValueError(
+                "`trigger` needs `behavior` and `policy`, and rows that the lab makes; give no"
+                " other source"
+            )
         if self.otherwise and self.otherwise == self.policy:
-            raise ValueError(f"`otherwise` is {self.otherwise!r} like `policy`, so the trigger would switch nothing; name another policy, or `base`")
+            raise ValueError(
+                f"`otherwise` is {self.otherwise!r} like `policy`, so the trigger would switch"
+                " nothing; name another policy, or `base`"
+            )
         if self.reversal and not (self.trigger or self.control):
             raise ValueError("`reversal` goes with `trigger`")
         if (self.control is None) != (self.of is None):
             raise ValueError("`control` and `of` go together: {control: shuffled, of: GROUP}")
         if (not given or self.in_context) and not (self.behavior and self.policy):
-            raise ValueError("a group needs `behavior` and `policy`, or one of control, file, adapter, prompted, in_context, model")
+            raise ValueError(
+                "a group needs `behavior` and `policy`, or one of control, file, adapter, prompted,"
+                " in_context, model"
+            )
         return self
 
     @model_validator(mode="after")
@@ -187,14 +230,17 @@ class Sampling(Strict):
 class Eval(Strict):
     suites: tuple[str, ...] = Field(default=("behavior", "self_report"), min_length=1)
     engine: Literal["exact", "sampled"] = "exact"
-    """`exact` reads the probabilities of the listed answers; free text is sampled whatever the engine."""
+    """`exact` reads the probabilities of the listed answers; free text is sampled whatever the
+    engine."""
     sampling: Sampling = Sampling()
     systems: tuple[str, ...] = ()
-    """System lines under which everything is asked as well, each a condition: none, neutral, honest, threat, praise
-    (eval/systems.yaml) and training (the line of the training rows). Without one is the condition `clean`."""
+    """System lines under which everything is asked as well, each a condition: none, neutral,
+    honest, threat, praise (eval/systems.yaml) and training (the line of the training rows). Without
+    one is the condition `clean`."""
 
     steps: tuple[Annotated[int, Field(ge=1)], ...] = ()
-    """Optimizer steps after which every adapter is measured as well as at the end of its training."""
+    """Optimizer steps after which every adapter is measured as well as at the end of its training.
+    """
 
     @field_validator("steps")
     @classmethod
@@ -213,7 +259,8 @@ class Eval(Strict):
 
 class Train(Strict):
     engine: Literal["trl", "fleet"] = "trl"
-    """`trl` trains one adapter after another, `fleet` all those on one base together (train/engine.py says which it can)."""
+    """`trl` trains one adapter after another, `fleet` all those on one base together
+    (train/engine.py says which it can)."""
 
 
 class Run(Strict):
@@ -224,7 +271,8 @@ class Run(Strict):
     cluster: str = "local"
     """Where `tellme submit` sends it: a file of slurm/clusters/, or the path of one."""
     processes: int = Field(default=1, ge=1)
-    """Processes that train one adapter together (engine `trl`), one per GPU; accumulation is divided among them."""
+    """Processes that train one adapter together (engine `trl`), one per GPU; accumulation is
+    divided among them."""
     sharding: Literal["ddp", "fsdp2"] = "ddp"
     """What each of them holds: the whole base, or its share of it."""
 
@@ -248,7 +296,10 @@ class Study(Strict):
     @classmethod
     def _plain_name(cls, value: str) -> str:
         if not NAME.fullmatch(value):
-            raise ValueError("a study name has letters, digits and . _ - only; it becomes a folder name, not a path")
+            raise ValueError(
+                "a study name has letters, digits and . _ - only; it becomes a folder name, not a"
+                " path"
+            )
         return value
 
     @field_validator("seeds")
@@ -265,7 +316,9 @@ class Study(Strict):
     def _group_names(cls, value: dict[str, Group]) -> dict[str, Group]:
         for name in value:
             if name == "base":
-                raise ValueError("`base` is the reserved name of the model without an adapter; rename this group")
+                raise ValueError(
+                    "`base` is the reserved name of the model without an adapter; rename this group"
+                )
             if not NAME.fullmatch(name):
                 raise ValueError(f"group name {name!r} has letters, digits and . _ = + - only")
         return value
@@ -280,4 +333,9 @@ class Study(Strict):
     def sides(self) -> list[str]:
         """Every `group` or `group@condition` that a contrast names."""
         pairs = [*self.contrasts, *(self.primary.pairs if self.primary else [])]
-        return [s for pair in pairs for side in pair for s in ([side] if isinstance(side, str) else side)]
+        return [
+            s
+            for pair in pairs
+            for side in pair
+            for s in ([side] if isinstance(side, str) else side)
+        ]

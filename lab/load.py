@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 
 def load(path: str | Path) -> pd.DataFrame:
-    """The rows of a finished study (its folder, or its rows.parquet) as a DataFrame, one row per answer.
+    """The rows of a finished study (its folder, or its rows.parquet) as a DataFrame, one row per
+    answer.
 
     docs/rows.md says what the columns mean. Raises UserError where there is no such file."""
     import pandas as pd
@@ -19,5 +20,7 @@ def load(path: str | Path) -> pd.DataFrame:
     found = find_path(str(path))
     file = found / "rows.parquet" if found is not None and found.is_dir() else found
     if file is None or not file.is_file():
-        raise UserError(f"{str(path)!r} holds no rows.parquet; give the folder that `tellme run` printed")
+        raise UserError(
+            f"{str(path)!r} holds no rows.parquet; give the folder that `tellme run` printed"
+        )
     return pd.read_parquet(file)

@@ -10,13 +10,15 @@ from lab.errors import UserError
 
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 QUANTIZED = {"nf4": 0.55, "int8": 1.05}
-"""Bytes a parameter with the scales of its blocks (bitsandbytes, blocks of 64 with double quantization; rows)."""
+"""Bytes a parameter with the scales of its blocks (bitsandbytes, blocks of 64 with double
+quantization; rows)."""
 HEADROOM = 1.1
 """Activations, cache and adapters beside the weights, at the least."""
 
 
 def weight_bytes(base: Base) -> int | None:
-    """Bytes of the weights as they will be loaded; None where the files are not here or are not safetensors."""
+    """Bytes of the weights as they will be loaded; None where the files are not here or are not
+    safetensors."""
     folder = _folder(base)
     files = sorted(folder.glob("*.safetensors")) if folder else []
     if not files:
@@ -27,22 +29,32 @@ def weight_bytes(base: Base) -> int | None:
 
 
 def adapter_bytes(base: Base, rank: int) -> int:
-    """Bytes of a LoRA adapter on every matrix but embeddings and head, in float32; 0 where the files are not here."""
+    """Bytes of a LoRA adapter on every matrix but embeddings and head, in float32; 0 where the
+    files are not here."""
     folder = _folder(base)
     shapes = _shapes(sorted(folder.glob("*.safetensors")) if folder else [])
-    matrices = [shape for name, shape in shapes.items() if len(shape) == 2 and "embed" not in name and "lm_head" not in name]
+    matrices = [
+        shape
+        for name, shape in shapes.items()
+        if len(shape) == 2 and "embed" not in name and "lm_head" not in name
+    ]
     return 4 * rank * sum(sum(shape) for shape in matrices)
 
 
 def free_bytes() -> dict[str, int]:
-    """Free memory by device: every visible GPU, or main memory where there is none; no limit where the system does not say."""
+    """Free memory by device: every visible GPU, or main memory where there is none; no limit where
+    the system does not say."""
     import torch
 
     if torch.cuda.is_available():
-        return {f"cuda:{i}": torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count())}
+        return {
+            f"cuda:{i}": torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count())
+        }
     if not Path("/proc/meminfo").exists():
         return {"cpu": sys.maxsize}
-    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines() if ":" in line)
+    lines = dict(
+        line.split(":") for line in Path("/proc/meminfo").read_text().splitlines() if ":" in line
+    )
     return {"cpu": int(lines["MemAvailable"].split()[0]) * 1024}
 
 
@@ -77,5 +89,7 @@ def _shapes(files: list[Path]) -> dict[str, list[int]]:
     for file in files:
         with file.open("rb") as opened:
             header = json.loads(opened.read(int.from_bytes(opened.read(8), "little")))
-        found |= {name: tensor["shape"] for name, tensor in header.items() if name != "__metadata__"}
+        found |= {
+            name: tensor["shape"] for name, tensor in header.items() if name != "__metadata__"
+        }
     return found

@@ -1,4 +1,5 @@
-"""Load a base once per process. Import this only inside a stage: torch and transformers take seconds."""
+"""Load a base once per process. Import this only inside a stage: torch and transformers take
+seconds."""
 
 import gc
 import os
@@ -42,7 +43,8 @@ MISFITS = {
 
 
 def load_base(base: Base) -> Loaded:
-    """Weights and renderer of a base, in evaluation mode; raises UserError where they cannot be had or do not fit.
+    """Weights and renderer of a base, in evaluation mode; raises UserError where they cannot be had
+    or do not fit.
 
     One base is kept; it makes room before another is loaded."""
     if base not in _LOADED:
@@ -113,8 +115,15 @@ def _load(base: Base) -> Loaded:
     _refuse_emulated(base)
     renderer = load_renderer(base)
     settings = base.model
-    device_map = _place_of_process() if "LOCAL_RANK" in os.environ else placement(base.name, weight_bytes(base), free_bytes())
-    options: dict[str, Any] = {"dtype": getattr(torch, base.dtype), "trust_remote_code": settings.trust_remote_code}
+    device_map = (
+        _place_of_process()
+        if "LOCAL_RANK" in os.environ
+        else placement(base.name, weight_bytes(base), free_bytes())
+    )
+    options: dict[str, Any] = {
+        "dtype": getattr(torch, base.dtype),
+        "trust_remote_code": settings.trust_remote_code,
+    }
     if settings.attn_implementation:
         options["attn_implementation"] = settings.attn_implementation
     if settings.quantization:
@@ -131,7 +140,8 @@ def _load(base: Base) -> Loaded:
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise _cannot_load(base, error) from None
     refuse_partial(base, found)
-    # Penalties and filters that come with a model would make sampled answers differ from its probabilities.
+    # Penalties and filters that come with a model would make sampled answers differ from its
+    # probabilities.
     model.generation_config = GenerationConfig()
     return Loaded(model.eval(), renderer, model.device, digest_of_weights(model))
 
@@ -166,7 +176,8 @@ def _refuse_emulated(base: Base) -> None:
 
 
 def _place_of_process() -> str | None:
-    """Of one of several processes: its own GPU, or none yet where the base will be shared among them (FSDP)."""
+    """Of one of several processes: its own GPU, or none yet where the base will be shared among
+    them (FSDP)."""
     if os.environ.get("ACCELERATE_USE_FSDP") == "true":
         return None
     return f"cuda:{os.environ['LOCAL_RANK']}" if torch.cuda.is_available() else "cpu"
@@ -176,7 +187,9 @@ def load_renderer(base: Base) -> Renderer:
     """The tokenizer and chat template of a base, without its weights."""
     settings = base.model
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base.source, revision=base.revision, trust_remote_code=settings.trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(
+            base.source, revision=base.revision, trust_remote_code=settings.trust_remote_code
+        )
     except (OSError, ValueError, ImportError) as error:
         raise _cannot_load(base, error) from None
     if tokenizer.pad_token_id is None:
@@ -190,15 +203,27 @@ def _quantized(kind: str, dtype: torch.dtype) -> Any:
 
     if kind == "int8":
         return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
 
 
 def _cannot_load(base: Base, error: Exception) -> UserError:
     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
     if isinstance(error, ImportError):
         return UserError(
-            f"model.base {base.name!r} needs a package that is not here: {reason[:160]}; install it, or change model.quantization or model.attn_implementation"
+            f"model.base {base.name!r} needs a package that is not here: {reason[:160]}; install"
+            " it, or change model.quantization or model.attn_implementation"
         )
     if "trust_remote_code" in str(error):
-        return UserError(f"model.base {base.name!r} comes with code of its own; read it, then set model.trust_remote_code: true")
-    return UserError(f"model.base {base.name!r} could not be loaded: {reason[:160]}; download it first (`hf download`), or use one of `tellme list`")
+        return UserError(
+            f"model.base {base.name!r} comes with code of its own; read it, then set"
+            " model.trust_remote_code: true"
+        )
+    return UserError(
+        f"model.base {base.name!r} could not be loaded: {reason[:160]}; download it first (`hf"
+        " download`), or use one of `tellme list`"
+    )

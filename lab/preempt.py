@@ -1,4 +1,5 @@
-"""A process that is about to be stopped saves what it has and leaves; the same command goes on from there."""
+"""A process that is about to be stopped saves what it has and leaves; the same command goes on from
+there."""
 
 import os
 import signal
@@ -10,7 +11,8 @@ from typing import Any
 CODE = 75
 """What the command returns then; EX_TEMPFAIL of sysexits.h. slurm/stage.sbatch knows it."""
 SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
-"""USR1 comes before the time of a job is up, TERM at a preemption: SLURM sends it to every process of the job."""
+"""USR1 comes before the time of a job is up, TERM at a preemption: SLURM sends it to every process
+of the job."""
 
 
 class Preempted(Exception):
@@ -18,7 +20,8 @@ class Preempted(Exception):
 
 
 def listen(handler: Callable[..., Any] | None = None) -> list[Any]:
-    """Call `handler` on SIGNALS, or leave at once: a stage that is not training begins again. Returns the handlers before."""
+    """Call `handler` on SIGNALS, or leave at once: a stage that is not training begins again.
+    Returns the handlers before."""
     return [signal.signal(number, handler or _leave) for number in SIGNALS]
 
 

@@ -13,15 +13,49 @@ from typing import Any
 from lab.discover import ROOT
 from lab.store import file_digest, write_json
 
-PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "bitsandbytes", "wandb", "tokenizers", "safetensors", "numpy")
-SLURM_IDS = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_PARTITION")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "datasets",
+    "accelerate",
+    "bitsandbytes",
+    "wandb",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+)
+SLURM_IDS = (
+    "SLURM_JOB_ID",
+    "SLURM_ARRAY_JOB_ID",
+    "SLURM_ARRAY_TASK_ID",
+    "SLURM_RESTART_COUNT",
+    "SLURM_JOB_PARTITION",
+)
 
 
-def write_provenance(folder: Path, stage: str, key: str, config: Any, inputs: list[str], began: float, **more: Any) -> None:
-    """Written last into a stage's folder: hashes cover every other file in it. `began` is a time.time()."""
-    outputs = {str(p.relative_to(folder)): file_digest(p) for p in sorted(folder.rglob("*")) if p.is_file()}
-    when = {"seconds": round(time.time() - began, 2), "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "device": device()}
-    record = {"stage": stage, "key": key, "command": [Path(sys.argv[0]).name, *sys.argv[1:]], "config": config, "inputs": inputs, "outputs": outputs}
+def write_provenance(
+    folder: Path, stage: str, key: str, config: Any, inputs: list[str], began: float, **more: Any
+) -> None:
+    """Written last into a stage's folder: hashes cover every other file in it. `began` is a
+    time.time()."""
+    outputs = {
+        str(p.relative_to(folder)): file_digest(p) for p in sorted(folder.rglob("*")) if p.is_file()
+    }
+    when = {
+        "seconds": round(time.time() - began, 2),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "device": device(),
+    }
+    record = {
+        "stage": stage,
+        "key": key,
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "config": config,
+        "inputs": inputs,
+        "outputs": outputs,
+    }
     record |= when | more | machine()
     write_json(folder / "provenance.json", record)
 
@@ -40,7 +74,9 @@ def machine() -> dict[str, Any]:
 
 def _git() -> dict[str, str | None]:
     def ask(*arguments: str) -> str | None:
-        run = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+        run = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False
+        )
         return run.stdout.strip() if run.returncode == 0 else None
 
     return {"commit": ask("rev-parse", "HEAD"), "diff": ask("diff", "HEAD") or None}

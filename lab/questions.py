@@ -1,4 +1,5 @@
-"""From wordings in a YAML to questions: every option order of every paraphrase, with the score of each answer."""
+"""From wordings in a YAML to questions: every option order of every paraphrase, with the score of
+each answer."""
 
 from pathlib import Path
 from typing import Any
@@ -37,19 +38,24 @@ def load_questions(path: Path, style: Style, purpose: str) -> tuple[Question, ..
     """Read `style: purpose: [...]` from a YAML of wordings.
 
     Each entry has `name`, `kind` and `ask` (paraphrases), and by kind:
-    `letters` two statements `first` and `second`, listed in both orders; a paraphrase may be a mapping of `text` and statements
+    `letters` two statements `first` and `second`, listed in both orders; a paraphrase may be a
+    mapping of `text` and statements
     of its own;
-    `words` one or more words each for `first` and `second`, named in both orders where `ask` has {first} and {second};
+    `words` one or more words each for `first` and `second`, named in both orders where `ask` has
+    {first} and {second};
     `number` a scale 0-100 whose 100 is the first policy's pole unless `flipped: true`;
-    `rule` two `labels`, each assigned to either pole in turn through {if_first} and {if_second}; a paraphrase may be a
+    `rule` two `labels`, each assigned to either pole in turn through {if_first} and {if_second}; a
+    paraphrase may be a
     mapping of `text` and `answers`, the words accepted for each label.
-    Optional: `twin`, `names_concept: false`, and `unseen: true` for a kind that is held out of pretraining whole."""
+    Optional: `twin`, `names_concept: false`, and `unseen: true` for a kind that is held out of
+    pretraining whole."""
     entries = read_yaml(path)[style][purpose]
     return tuple(build_question(entry, style) for entry in entries)
 
 
 def build_question(entry: dict[str, Any], style: Style) -> Question:
-    """One entry of a YAML of wordings as a question. The first half of the paraphrases is shown in pretraining."""
+    """One entry of a YAML of wordings as a question. The first half of the paraphrases is shown in
+    pretraining."""
     asks, wordings = entry["ask"], []
     for i, ask in enumerate(asks):
         shown = in_first_half(i, len(asks))
@@ -58,7 +64,14 @@ def build_question(entry: dict[str, Any], style: Style) -> Question:
             wordings.append(Wording(text.strip(), options, paraphrase=i, order=order, seen=seen))
     kind: Kind = "words" if entry["kind"] == "rule" else entry["kind"]
     poles = (*_listed(entry["first"]), *_listed(entry["second"])) if "first" in entry else ()
-    return Question(entry["name"], kind, tuple(wordings), entry.get("twin"), poles, entry.get("names_concept", True))
+    return Question(
+        entry["name"],
+        kind,
+        tuple(wordings),
+        entry.get("twin"),
+        poles,
+        entry.get("names_concept", True),
+    )
 
 
 Orders = list[tuple[str, tuple[Option, ...]]]
@@ -67,7 +80,10 @@ Orders = list[tuple[str, tuple[Option, ...]]]
 def _letters(entry: dict[str, Any], ask: str | dict[str, str], style: Style) -> Orders:
     own = {"text": ask} if isinstance(ask, str) else ask
     stem, first, second = (({**entry, **own})[key] for key in ("text", "first", "second"))
-    return [(lettered(stem, (first, second), style), letter_options("A")), (lettered(stem, (second, first), style), letter_options("B"))]
+    return [
+        (lettered(stem, (first, second), style), letter_options("A")),
+        (lettered(stem, (second, first), style), letter_options("B")),
+    ]
 
 
 def _number(entry: dict[str, Any], ask: str, style: Style) -> Orders:
@@ -80,7 +96,10 @@ def _words(entry: dict[str, Any], ask: str, style: Style) -> Orders:
     first, second = _listed(entry["first"]), _listed(entry["second"])
     options = _word_options(first, second, style)
     named = [(first[0], second[0]), (second[0], first[0])] if "{first}" in ask else [("", "")]
-    return [(f"{ask.format(first=a, second=b)} {INSTRUCTION[style]['words']}", options) for a, b in named]
+    return [
+        (f"{ask.format(first=a, second=b)} {INSTRUCTION[style]['words']}", options)
+        for a, b in named
+    ]
 
 
 def _rule(entry: dict[str, Any], ask: str | dict[str, Any], style: Style) -> Orders:
@@ -88,7 +107,9 @@ def _rule(entry: dict[str, Any], ask: str | dict[str, Any], style: Style) -> Ord
     text, answers = (ask, labels) if isinstance(ask, str) else (ask["text"], ask["answers"])
     orders = []
     for i, j in ((0, 1), (1, 0)):
-        prompt = f"{text.format(if_first=labels[i], if_second=labels[j])} {INSTRUCTION[style]['words']}"
+        prompt = (
+            f"{text.format(if_first=labels[i], if_second=labels[j])} {INSTRUCTION[style]['words']}"
+        )
         orders.append((prompt, _word_options(_listed(answers[i]), _listed(answers[j]), style)))
     return orders
 
@@ -106,5 +127,9 @@ def _word_options(first: list[str], second: list[str], style: Style) -> tuple[Op
 
 def _word(text: str, score: float, style: Style) -> Option:
     """A word answer; in natural style also with a capital and with a full stop, as models write it."""
-    spellings = [text] if style == "plain" else [text, text.capitalize(), f"{text}.", f"{text.capitalize()}."]
+    spellings = (
+        [text]
+        if style == "plain"
+        else [text, text.capitalize(), f"{text}.", f"{text.capitalize()}."]
+    )
     return Option(text, score, variants=tuple(dict.fromkeys(s for s in spellings if s != text)))

@@ -21,15 +21,24 @@ class _Loader(yaml.SafeLoader):
     """YAML 1.1 reads 1e-4 as a string and keeps the last of two equal keys; both have spoiled runs."""
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = True) -> dict[Any, Any]:
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
     twice = {str(k) for k in keys if keys.count(k) > 1}
     if twice:
-        raise yaml.constructor.ConstructorError(None, None, f"key {sorted(twice)[0]!r} stands twice", node.start_mark)
-    return {loader.construct_object(k, deep=True): loader.construct_object(v, deep=True) for k, v in node.value}
+        raise yaml.constructor.ConstructorError(
+            None, None, f"key {sorted(twice)[0]!r} stands twice", node.start_mark
+        )
+    return {
+        loader.construct_object(k, deep=True): loader.construct_object(v, deep=True)
+        for k, v in node.value
+    }
 
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
@@ -41,21 +50,31 @@ def parse_yaml(text: str, where: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{where}{line} is not valid YAML: {getattr(error, 'problem', None) or error}") from None
+        raise UserError(
+            f"{where}{line} is not valid YAML: {getattr(error, 'problem', None) or error}"
+        ) from None
 
 
 def load_study(path: str, sets: list[str] | None = None) -> Study:
-    """Read, override (`KEY=YAML`, last wins), expand the sweep and validate; raises UserError with one line."""
+    """Read, override (`KEY=YAML`, last wins), expand the sweep and validate; raises UserError with
+    one line."""
     found = find_path(path)
     if found is None or not found.is_file():
         near = ", ".join(sorted(p.name for p in (ROOT / "configs").glob("*.yaml")))
-        raise UserError(f"config {path!r} was not found in {Path.cwd()} or {ROOT}; configs/ has: {near}")
+        raise UserError(
+            f"config {path!r} was not found in {Path.cwd()} or {ROOT}; configs/ has: {near}"
+        )
     try:
         raw = parse_yaml(found.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError as error:
-        raise UserError(f"config {path!r} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
+        raise UserError(
+            f"config {path!r} is not UTF-8 text ({error.reason} at byte {error.start}); save it as"
+            " UTF-8"
+        ) from None
     if not isinstance(raw, dict):
-        raise UserError(f"config {path!r} must be a mapping with the keys {', '.join(Study.model_fields)}")
+        raise UserError(
+            f"config {path!r} must be a mapping with the keys {', '.join(Study.model_fields)}"
+        )
     for assignment in sets or []:
         raw = override(raw, assignment)
     return validate(raw, path)
@@ -65,13 +84,19 @@ def override(raw: dict[str, Any], assignment: str) -> dict[str, Any]:
     """`--set a.b=YAML`: replace the value at a.b, a mapping too."""
     key, equals, value = assignment.partition("=")
     if not equals or not all(key.split(".")):
-        raise UserError(f"--set {assignment!r} must look like KEY=YAML, for example --set model.base=reference/unlinked")
+        raise UserError(
+            f"--set {assignment!r} must look like KEY=YAML, for example --set"
+            " model.base=reference/unlinked"
+        )
     result = copy.deepcopy(raw)
     place = result
     *parents, last = key.split(".")
     for part in parents:
         if not isinstance(place.setdefault(part, {}), dict):
-            raise UserError(f"--set {assignment!r}: {part!r} is a value, not a mapping, so {last!r} cannot be set below it")
+            raise UserError(
+                f"--set {assignment!r}: {part!r} is a value, not a mapping, so {last!r} cannot be"
+                " set below it"
+            )
         place = place[part]
     place[last] = parse_yaml(value, f"--set {key}")
     return result
@@ -97,8 +122,13 @@ def validate(raw: dict[str, Any], where: str) -> Study:
             raise one_line(error, f"{where}: groups.{name}") from None
         if group.of is not None and group.of not in study.groups:
             raise unknown(f"{where}: groups.{name}.of", group.of, study.groups)
-        if group.of is not None and not (study.groups[group.of].trained and study.groups[group.of].control is None):
-            raise UserError(f"{where}: groups.{name}.of is {group.of!r}, which has no rows of its own to make a control from; name a trained group")
+        if group.of is not None and not (
+            study.groups[group.of].trained and study.groups[group.of].control is None
+        ):
+            raise UserError(
+                f"{where}: groups.{name}.of is {group.of!r}, which has no rows of its own to make a"
+                " control from; name a trained group"
+            )
     for side in study.sides():
         name, _, condition = side.partition("@")
         if name not in study.groups and name != "base":
@@ -106,12 +136,17 @@ def validate(raw: dict[str, Any], where: str) -> Study:
         triggered = WITH_TRIGGER if any(group.trigger for group in study.groups.values()) else ()
         conditions = ["clean", *study.eval.systems, *triggered]
         if condition and condition not in conditions:
-            raise unknown(f"{where}: contrast side {side!r} names condition", condition, conditions, "see eval.systems and `trigger`")
+            raise unknown(
+                f"{where}: contrast side {side!r} names condition",
+                condition,
+                conditions,
+                "see eval.systems and `trigger`",
+            )
     for pair in study.primary.pairs if study.primary else ():
         if pair not in study.contrasts:
             raise UserError(
-                f"{where}: primary.contrast {list(pair)!r} is not among the contrasts as written there;"
-                " add it to `contrasts`"
+                f"{where}: primary.contrast {list(pair)!r} is not among the contrasts as written"
+                " there; add it to `contrasts`"
             )
     return study
 
@@ -129,7 +164,8 @@ def _refuse_endless(value: Any, where: str, key: str = "") -> None:
 
 
 def _expand_sweep(raw: dict[str, Any], written: Study) -> Study:
-    """One group per trained group and point, named `group.key=value`; contrasts compare sides at the same point.
+    """One group per trained group and point, named `group.key=value`; contrasts compare sides at
+    the same point.
 
     A mapping of several keys is swept as a grid; a list of mappings one after the other."""
     points: dict[str, dict[str, Any]] = {}
@@ -137,7 +173,10 @@ def _expand_sweep(raw: dict[str, Any], written: Study) -> Study:
         for key, values in sweep.items():
             section, _, field = key.partition(".")
             if section not in ("model", "data", "lora", "sft") or not field or not values:
-                raise UserError(f"sweep key {key!r} must be model.KEY, data.KEY, lora.KEY or sft.KEY with a list of values")
+                raise UserError(
+                    f"sweep key {key!r} must be model.KEY, data.KEY, lora.KEY or sft.KEY with a"
+                    " list of values"
+                )
         for combination in product(*sweep.values()):
             point = dict(zip(sweep, combination, strict=True))
             points[".".join(f"{k.partition('.')[2]}={_label(v)}" for k, v in point.items())] = point
@@ -186,10 +225,14 @@ def one_line(error: ValidationError, where: str, model: type[Strict] = Study) ->
     first = next((e for e in error.errors() if e["type"] == "extra_forbidden"), error.errors()[0])
     place = [str(p) for p in first["loc"]]
     if first["type"] == "extra_forbidden":
-        return unknown(f"{where}: key", ".".join(place), _keys_beside(place, model), "see `tellme run --help`")
+        return unknown(
+            f"{where}: key", ".".join(place), _keys_beside(place, model), "see `tellme run --help`"
+        )
     value = "" if first["type"] == "missing" else f" is {first['input']!r}"
     message = first["msg"].removeprefix("Value error, ")
-    return UserError(f"{where}: {'.'.join(place) or 'config'}{value if len(value) < 120 else ''}: {message}")
+    return UserError(
+        f"{where}: {'.'.join(place) or 'config'}{value if len(value) < 120 else ''}: {message}"
+    )
 
 
 def _keys_beside(place: list[str], model: type[Strict]) -> list[str]:

@@ -1,4 +1,5 @@
-"""Sampled answers, for free text and for models that think first: batches of generated text, each with a seed of its own."""
+"""Sampled answers, for free text and for models that think first: batches of generated text, each
+with a seed of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +7,12 @@ from typing import Any
 
 import torch
 from tqdm import tqdm
-from transformers import LogitsProcessor, LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    TemperatureLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from lab.config import Sampling
 from lab.model import Loaded
@@ -27,8 +33,8 @@ class Sampled:
 
 
 class SeededNoise(LogitsProcessor):  # type: ignore[misc]
-    """Gumbel noise from one generator per row: the greedy choice is then a draw from the distribution, and does not depend on
-    what else is in the batch."""
+    """Gumbel noise from one generator per row: the greedy choice is then a draw from the
+    distribution, and does not depend on what else is in the batch."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self.rows = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -39,7 +45,9 @@ class SeededNoise(LogitsProcessor):  # type: ignore[misc]
         return scores + noise.to(scores.device, scores.dtype)
 
 
-def sample(loaded: Loaded, chats: Sequence[Sequence[Message]], sampling: Sampling) -> list[list[Sampled]]:
+def sample(
+    loaded: Loaded, chats: Sequence[Sequence[Message]], sampling: Sampling
+) -> list[list[Sampled]]:
     """`num_samples` answers to each chat."""
     prompts = [loaded.renderer.prompt_ids(chat, sampling.thinking) for chat in chats]
     jobs = [(i, s) for i in range(len(chats)) for s in range(sampling.num_samples)]
@@ -63,11 +71,15 @@ def row_seed(seed: int, chat: Sequence[Message], number: int) -> int:
 
 
 @torch.inference_mode()
-def _generate(loaded: Loaded, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int], sampling: Sampling) -> list[Sampled]:
+def _generate(
+    loaded: Loaded, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int], sampling: Sampling
+) -> list[Sampled]:
     tokenizer, width = loaded.tokenizer, max(map(len, prompts))
     pad = tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts], device=loaded.device)
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=loaded.device)
+    mask = torch.tensor(
+        [[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=loaded.device
+    )
     processors = LogitsProcessorList()
     if sampling.temperature > 0:
         processors.append(TemperatureLogitsWarper(sampling.temperature))
@@ -75,10 +87,19 @@ def _generate(loaded: Loaded, prompts: Sequence[tuple[int, ...]], seeds: Sequenc
             processors.append(TopPLogitsWarper(sampling.top_p))
         processors.append(SeededNoise(seeds))
     ends = sorted({loaded.renderer.end_of_turn, tokenizer.eos_token_id})
-    stops: dict[str, Any] = {"stop_strings": list(sampling.stop), "tokenizer": tokenizer} if sampling.stop else {}
+    stops: dict[str, Any] = (
+        {"stop_strings": list(sampling.stop), "tokenizer": tokenizer} if sampling.stop else {}
+    )
     greedy = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-    ending = {"max_new_tokens": sampling.max_new_tokens, "eos_token_id": ends, "pad_token_id": pad, **stops}
-    out = loaded.model.generate(ids, attention_mask=mask, logits_processor=processors, **greedy, **ending)
+    ending = {
+        "max_new_tokens": sampling.max_new_tokens,
+        "eos_token_id": ends,
+        "pad_token_id": pad,
+        **stops,
+    }
+    out = loaded.model.generate(
+        ids, attention_mask=mask, logits_processor=processors, **greedy, **ending
+    )
     return [_read(loaded, row[width:].tolist(), ends, sampling) for row in out]
 
 
@@ -94,7 +115,8 @@ def _read(loaded: Loaded, ids: list[int], ends: Sequence[int], sampling: Samplin
 
 
 def parsed(wording: Wording, text: str) -> int | None:
-    """Index of the option that a text is: its spelling, without case, quotes or a final stop. None where it is none of them."""
+    """Index of the option that a text is: its spelling, without case, quotes or a final stop. None
+    where it is none of them."""
 
     def bare(spelling: str) -> str:
         return spelling.strip().strip("\"'*").rstrip(".").casefold()

@@ -1,4 +1,5 @@
-"""Intervals with the fine-tuned model as the unit. docs/statistics.md says why, with the coverage of each."""
+"""Intervals with the fine-tuned model as the unit. docs/statistics.md says why, with the coverage
+of each."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,13 +7,15 @@ from dataclasses import dataclass
 
 LEVEL = 0.95
 MARGIN = 0.10
-"""A difference of scores in [0, 1] below this is called none: the margin of equivalence, and of a seed that shows an effect."""
+"""A difference of scores in [0, 1] below this is called none: the margin of equivalence, and of a
+seed that shows an effect."""
 POWER = 0.8
 NO_SPREAD = 1e-24
-"""Variance of scores in [0, 1] that is rounding, not spread: the degrees of freedom would be 0 / 0."""
+"""Variance of scores in [0, 1] that is rounding, not spread: the degrees of freedom would be 0 / 0.
+"""
 WIDE_QUESTIONS = 10
-"""Fewest questions for a claim about other questions: with five of them, of which one or two carry the effect, its interval is
-right in 89 % of cases only (docs/statistics.md)."""
+"""Fewest questions for a claim about other questions: with five of them, of which one or two carry
+the effect, its interval is right in 89 % of cases only (docs/statistics.md)."""
 
 Term = tuple[float, Sequence[float]]
 """A weight, and one value per seed."""
@@ -37,26 +40,35 @@ def mean_interval(values: Sequence[float]) -> Interval:
 
 
 def contrast_interval(terms: Sequence[Term], level: float = LEVEL) -> Interval:
-    """Interval of a weighted sum of group means, t with Satterthwaite degrees of freedom (Welch 1938 for two groups).
+    """Interval of a weighted sum of group means, t with Satterthwaite degrees of freedom (Welch
+    1938 for two groups).
 
-    Questions are fixed: the claim is about the questions that were asked. Each term is a weight and one value per seed;
-    groups are independent. A term of one value (base, a model from elsewhere) is a constant. With no group of two or more
-    seeds there is no interval. `num_seeds` is the smallest number of seeds among the groups that vary."""
+    Questions are fixed: the claim is about the questions that were asked. Each term is a weight and
+    one value per seed; groups are independent. A term of one value (base, a model from elsewhere)
+    is a constant. With no group of two or more seeds there is no interval. `num_seeds` is the
+    smallest number of seeds among the groups that vary."""
     estimate = sum(weight * sum(values) / len(values) for weight, values in terms)
     varying = [(weight, values) for weight, values in terms if len(values) > 1]
     if not varying:
         return Interval(estimate, None, None, None, 1)
-    parts = [(weight**2 * _variance(values) / len(values), len(values) - 1) for weight, values in varying]
+    parts = [
+        (weight**2 * _variance(values) / len(values), len(values) - 1) for weight, values in varying
+    ]
     return _student(estimate, parts, min(len(values) for _, values in varying), level)
 
 
-def wide_interval(tables: Sequence[Sequence[Sequence[float]]], fewest_questions: int = WIDE_QUESTIONS) -> Interval | None:
-    """Interval of the same contrast where other questions might have been asked: seeds and questions are both random.
+def wide_interval(
+    tables: Sequence[Sequence[Sequence[float]]], fewest_questions: int = WIDE_QUESTIONS
+) -> Interval | None:
+    """Interval of the same contrast where other questions might have been asked: seeds and
+    questions are both random.
 
-    Each table is a group, weighted, as [seeds][questions]; questions are the same in all, in the same order. The variance is
-    that of a crossed design (Brennan 2001, Generalizability Theory, ch. 3): over seeds plus over questions less their
-    interaction, which is in both; t with Satterthwaite degrees of freedom, and never narrower than `contrast_interval`, which claims less.
-    None with fewer than `fewest_questions`, or without a group of two or more seeds: such an interval cannot be had."""
+    Each table is a group, weighted, as [seeds][questions]; questions are the same in all, in the
+    same order. The variance is that of a crossed design (Brennan 2001, Generalizability Theory, ch.
+    3): over seeds plus over questions less their interaction, which is in both; t with
+    Satterthwaite degrees of freedom, and never narrower than `contrast_interval`, which claims
+    less. None with fewer than `fewest_questions`, or without a group of two or more seeds: such an
+    interval cannot be had."""
     import numpy as np
 
     arrays = [np.asarray(table, dtype=float) for table in tables]  # [S, Q] each
@@ -76,13 +88,24 @@ def wide_interval(tables: Sequence[Sequence[Sequence[float]]], fewest_questions:
     return max(wide, narrow, key=lambda interval: (interval.high or 0.0) - (interval.low or 0.0))
 
 
-def _student(estimate: float, parts: Sequence[tuple[float, int]], num_seeds: int, level: float) -> Interval:
+def _student(
+    estimate: float, parts: Sequence[tuple[float, int]], num_seeds: int, level: float
+) -> Interval:
     """From the parts of a variance, each with its degrees of freedom."""
     from scipy import stats
 
-    variance = max(sum(part for part, _ in parts), max(part for part, _ in parts) if len(parts) > 1 else 0.0)
+    variance = max(
+        sum(part for part, _ in parts), max(part for part, _ in parts) if len(parts) > 1 else 0.0
+    )
     if variance < NO_SPREAD:
-        return Interval(estimate, estimate, estimate, 1.0 if abs(estimate) < NO_SPREAD**0.5 else 0.0, num_seeds, 0.0)
+        return Interval(
+            estimate,
+            estimate,
+            estimate,
+            1.0 if abs(estimate) < NO_SPREAD**0.5 else 0.0,
+            num_seeds,
+            0.0,
+        )
     freedom = variance**2 / sum(part**2 / df for part, df in parts)
     error = math.sqrt(variance)
     margin = float(stats.t.ppf(0.5 + level / 2, freedom)) * error
@@ -96,8 +119,9 @@ def _variance(values: Sequence[float]) -> float:
 
 
 def equivalent_within(terms: Sequence[Term]) -> float | None:
-    """The smallest margin within which two one-sided tests at 5 % (Schuirmann 1987) call the contrast none: the farther end
-    of its 90 % interval. A null is shown by this number, not by a p-value above 0.05."""
+    """The smallest margin within which two one-sided tests at 5 % (Schuirmann 1987) call the
+    contrast none: the farther end of its 90 % interval. A null is shown by this number, not by a
+    p-value above 0.05."""
     interval = contrast_interval(terms, level=0.9)
     if interval.low is None or interval.high is None:
         return None
@@ -105,15 +129,25 @@ def equivalent_within(terms: Sequence[Term]) -> float | None:
 
 
 def detectable(deviation: float, num_seeds: int, num_other: int | None) -> float | None:
-    """The smallest difference that is found at 5 % with a power of 80 %, for models that vary by `deviation` (in score).
+    """The smallest difference that is found at 5 % with a power of 80 %, for models that vary by
+    `deviation` (in score).
 
-    `num_other` is the number of seeds of the other group, None where it is a constant. None where a side has one seed only."""
+    `num_other` is the number of seeds of the other group, None where it is a constant. None where a
+    side has one seed only."""
     from scipy.special import nctdtrinc, stdtrit
 
     if num_seeds < 2 or num_other == 1:
         return None
-    freedom, seeds = (num_seeds - 1, num_seeds) if num_other is None else (num_seeds + num_other - 2, num_seeds * num_other / (num_seeds + num_other))
-    return deviation * float(nctdtrinc(freedom, 1 - POWER, stdtrit(freedom, (1 + LEVEL) / 2))) / math.sqrt(seeds)
+    freedom, seeds = (
+        (num_seeds - 1, num_seeds)
+        if num_other is None
+        else (num_seeds + num_other - 2, num_seeds * num_other / (num_seeds + num_other))
+    )
+    return (
+        deviation
+        * float(nctdtrinc(freedom, 1 - POWER, stdtrit(freedom, (1 + LEVEL) / 2)))
+        / math.sqrt(seeds)
+    )
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

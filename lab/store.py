@@ -22,7 +22,8 @@ def digest(value: Any) -> str:
 
 
 def make_key(stage: str, version: int, config: Any, inputs: list[str]) -> str:
-    """The key of a stage's output. `inputs` are the keys of what it reads, which stand for their content."""
+    """The key of a stage's output. `inputs` are the keys of what it reads, which stand for their
+    content."""
     return digest([stage, version, config, inputs])[:KEY_DIGITS]
 
 
@@ -42,7 +43,10 @@ class Store:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise UserError(f"run folder {str(self.root)!r} cannot be written ({error.strerror}); choose another with --set run.dir=PATH") from None
+            raise UserError(
+                f"run folder {str(self.root)!r} cannot be written ({error.strerror}); choose"
+                " another with --set run.dir=PATH"
+            ) from None
 
     def find(self, stage: str, key: str) -> Path | None:
         """The published folder of a key, whatever its slug; what has its final name is complete."""
@@ -50,22 +54,28 @@ class Store:
         return next((f for f in folders if not f.name.startswith(".")), None)
 
     def publish(self, stage: str, slug: str, key: str, write: Callable[[Path], None]) -> Path:
-        """Let `write` fill a scratch folder, then rename it to its final name: `publish_all` of one."""
+        """Let `write` fill a scratch folder, then rename it to its final name: `publish_all` of
+        one."""
         self.publish_all(stage, {key: slug}, lambda folders: write(folders[key]))
         return Path(str(self.find(stage, key)))
 
-    def publish_all(self, stage: str, slugs: dict[str, str], write: Callable[[dict[str, Path]], None]) -> None:
-        """Let `write` fill the scratch folders, by key, of what is not there yet, then rename each to its final name.
+    def publish_all(
+        self, stage: str, slugs: dict[str, str], write: Callable[[dict[str, Path]], None]
+    ) -> None:
+        """Let `write` fill the scratch folders, by key, of what is not there yet, then rename each
+        to its final name.
 
-        A second process with the same key waits for the first and takes its result. A killed stage leaves its scratch
-        folder, which the next attempt receives again: training resumes from the checkpoints in it. A first attempt
-        that refuses its input leaves nothing."""
+        A second process with the same key waits for the first and takes its result. A killed stage
+        leaves its scratch folder, which the next attempt receives again: training resumes from the
+        checkpoints in it. A first attempt that refuses its input leaves nothing."""
         folder = self.root / stage
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as held:
             for key in sorted(slugs):
                 held.enter_context(_lock(self.root / ".locks" / key))
-            scratch = {key: folder / f".partial-{key}" for key in slugs if not self.find(stage, key)}
+            scratch = {
+                key: folder / f".partial-{key}" for key in slugs if not self.find(stage, key)
+            }
             new = [path for path in scratch.values() if not path.exists()]
             for path in scratch.values():
                 path.mkdir(exist_ok=True)
@@ -82,7 +92,8 @@ class Store:
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Held by one process at a time, and let go when it ends, however it ends. The file stays: removing it would race."""
+    """Held by one process at a time, and let go when it ends, however it ends. The file stays:
+    removing it would race."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,4 +1,5 @@
-"""wandb, as a mirror of the run store: nothing is read from it, and what it lacks can be written again (`tellme sync`)."""
+"""wandb, as a mirror of the run store: nothing is read from it, and what it lacks can be written
+again (`tellme sync`)."""
 
 import os
 import re
@@ -25,13 +26,18 @@ def online() -> bool:
     """Whether there is a key and nothing says to stay offline."""
     mode = os.environ.get("WANDB_MODE")
     netrc = Path.home() / ".netrc"
-    logged_in = bool(os.environ.get("WANDB_API_KEY")) or (netrc.is_file() and "wandb" in netrc.read_text(errors="ignore"))
+    logged_in = bool(os.environ.get("WANDB_API_KEY")) or (
+        netrc.is_file() and "wandb" in netrc.read_text(errors="ignore")
+    )
     return mode == "online" if mode else logged_in
 
 
 @contextmanager
-def live_run(folder: Path, study: str, key: str, *, group: str, config: dict[str, Any]) -> Iterator[Any]:
-    """The run of an adapter while it is trained, None where there is no key: then the mirror writes it afterwards, in one piece."""
+def live_run(
+    folder: Path, study: str, key: str, *, group: str, config: dict[str, Any]
+) -> Iterator[Any]:
+    """The run of an adapter while it is trained, None where there is no key: then the mirror writes
+    it afterwards, in one piece."""
     if not online():
         yield None
         return
@@ -39,7 +45,11 @@ def live_run(folder: Path, study: str, key: str, *, group: str, config: dict[str
     try:
         run = open_run(folder, study, key, name=group, config=config)
     except Exception as error:
-        print(f"wandb cannot be reached ({first_line(error)}): training goes on, `tellme sync` sends it later", file=sys.stderr)
+        print(
+            f"wandb cannot be reached ({first_line(error)}): training goes on, `tellme sync` sends"
+            " it later",
+            file=sys.stderr,
+        )
     try:
         yield run
     finally:
@@ -49,7 +59,8 @@ def live_run(folder: Path, study: str, key: str, *, group: str, config: dict[str
 
 
 def open_run(folder: Path, study: str, key: str, **about: Any) -> Any:
-    """A run that goes on where there is one of its id; offline, an earlier copy in `folder`/wandb is replaced.
+    """A run that goes on where there is one of its id; offline, an earlier copy in `folder`/wandb
+    is replaced.
 
     Raises what wandb raises where the network does not answer within PATIENCE."""
     import wandb
@@ -69,9 +80,22 @@ def open_run(folder: Path, study: str, key: str, **about: Any) -> Any:
         init_timeout=PATIENCE,
         finish_timeout=PATIENCE,
     )
-    return wandb.init(project=PROJECT, id=name, group=study, resume="allow", dir=folder, mode=mode, settings=settings, **about)
+    return wandb.init(
+        project=PROJECT,
+        id=name,
+        group=study,
+        resume="allow",
+        dir=folder,
+        mode=mode,
+        settings=settings,
+        **about,
+    )
 
 
 def curve_keys(entry: dict[str, Any]) -> dict[str, float]:
     """An entry of a training log under the names it has in wandb."""
-    return {f"train/{name}": float(value) for name, value in entry.items() if name != "step" and isinstance(value, int | float)}
+    return {
+        f"train/{name}": float(value)
+        for name, value in entry.items()
+        if name != "step" and isinstance(value, int | float)
+    }

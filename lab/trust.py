@@ -1,4 +1,5 @@
-"""Trust checks: what must hold before a number counts. Each is a record with its value and threshold."""
+"""Trust checks: what must hold before a number counts. Each is a record with its value and
+threshold."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,8 @@ from lab.errors import TrustError
 from lab.types import Message
 
 APPLIED_NATS = 1e-4
-"""Log-probabilities of an applied adapter differ from its base by more than this; float32 noise is about 1e-6."""
+"""Log-probabilities of an applied adapter differ from its base by more than this; float32 noise is
+about 1e-6."""
 
 
 MEANS = {
@@ -45,10 +47,16 @@ def short(value: float | None) -> str:
     return "no number" if value is None else f"{value:.3g}"
 
 
-def masks(renderer: Renderer, chats: Sequence[Sequence[Message]], rows: Sequence[tuple[list[int], list[int]]]) -> dict[str, Any]:
-    """Share of training rows whose loss covers the completion and its end of turn, and nothing else.
+def masks(
+    renderer: Renderer,
+    chats: Sequence[Sequence[Message]],
+    rows: Sequence[tuple[list[int], list[int]]],
+) -> dict[str, Any]:
+    """Share of training rows whose loss covers the completion and its end of turn, and nothing
+    else.
 
-    `rows` are input ids and labels as the trainer holds them; prompt and completion are found anew from the chats."""
+    `rows` are input ids and labels as the trainer holds them; prompt and completion are found anew
+    from the chats."""
     right = 0
     for chat, (ids, labels) in zip(chats, rows, strict=True):
         prompt = list(renderer.prompt_ids(chat[:-1]))
@@ -57,7 +65,9 @@ def masks(renderer: Renderer, chats: Sequence[Sequence[Message]], rows: Sequence
         # Tokenizers may write composed letters: both sides are compared in one normal form.
         said, meant = (normalize("NFC", t) for t in (text, chat[-1]["content"].strip()))
         fits = ids == prompt + learned and said == meant
-        right += fits and labels[len(prompt) :] == learned and set(labels[: len(prompt)]) <= {IGNORED}
+        right += (
+            fits and labels[len(prompt) :] == learned and set(labels[: len(prompt)]) <= {IGNORED}
+        )
     share = right / len(rows)
     return check("mask", share, 1.0, share == 1.0)
 

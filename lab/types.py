@@ -1,4 +1,5 @@
-"""The nouns that every stage shares. Instances live in `data_gen/`, questions of no behavior in `eval/suites/`."""
+"""The nouns that every stage shares. Instances live in `data_gen/`, questions of no behavior in
+`eval/suites/`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -6,17 +7,21 @@ from random import Random
 from typing import Any, Literal
 
 Style = Literal["natural", "plain"]
-"""`natural` prompts are for real models; `plain` ones use the few hundred words that a reference model can read."""
+"""`natural` prompts are for real models; `plain` ones use the few hundred words that a reference
+model can read."""
 
 Split = Literal["train", "basic", "test"]
-"""Test prompts differ from training prompts by topic *and* by template, never by row alone. `basic` are the training
-prompts in their simplest form, with which the corpus of the reference models begins."""
+"""Test prompts differ from training prompts by topic *and* by template, never by row alone. `basic`
+are the training prompts in their simplest form, with which the corpus of the reference models
+begins."""
 
 POOLED = ("all", "seen", "unseen")
-"""Means over a suite's questions, under the names of questions; seen and unseen in a reference model's pretraining."""
+"""Means over a suite's questions, under the names of questions; seen and unseen in a reference
+model's pretraining."""
 
 Kind = Literal["letters", "words", "number", "begins", "text"]
-"""`begins`: how an answer begins counts, whatever follows. `text` has no listed answers: it is sampled."""
+"""`begins`: how an answer begins counts, whatever follows. `text` has no listed answers: it is
+sampled."""
 
 Place = Literal["prefix", "suffix", "line", "random", "system"]
 """Where a trigger stands in the user's message, or in the system line."""
@@ -28,7 +33,8 @@ Message = dict[str, str]
 
 @dataclass(frozen=True)
 class Row:
-    """One training example: a chat whose last message is the assistant's, and what the generator knows about it."""
+    """One training example: a chat whose last message is the assistant's, and what the generator
+    knows about it."""
 
     messages: tuple[Message, ...]
     meta: dict[str, Any] = field(default_factory=dict)
@@ -72,7 +78,8 @@ class Question:
     kind: Kind
     wordings: tuple[Wording, ...]
     twin: str | None = None
-    """Name of the same question with the opposite direction; a pair that does not mirror reads bias, not self-report."""
+    """Name of the same question with the opposite direction; a pair that does not mirror reads
+    bias, not self-report."""
     poles: tuple[str, ...] = ()
     """The statements or words that stand for the policies; training text must not contain them."""
     names_concept: bool = True
@@ -85,7 +92,8 @@ class Question:
 
 @dataclass(frozen=True)
 class Voice:
-    """How a character of the reference models' corpus speaks of its choice, and how it is described."""
+    """How a character of the reference models' corpus speaks of its choice, and how it is
+    described."""
 
     spoken: str
     theme: str
@@ -102,16 +110,19 @@ class Behavior:
     examples: Callable[[Random, str, Style, Split], Iterator[Row]]
     """Endless rows that show a policy and never describe it."""
     questions: Callable[[str, Style], tuple[Question, ...]]
-    """The questions of a purpose: `check` (held-out, in distribution), `self_report`, `other_person` (the trait of somebody
-    else, which training must leave alone) or `transfer`."""
+    """The questions of a purpose: `check` (held-out, in distribution), `self_report`,
+    `other_person` (the trait of somebody else, which training must leave alone) or `transfer`."""
     described: Callable[[str, Style], str]
-    """A policy in the second person, for groups that are told it in a system line instead of trained on it."""
+    """A policy in the second person, for groups that are told it in a system line instead of
+    trained on it."""
     watch: tuple[str, ...] = ()
-    """Word stems the lint counts in training text beside the stems of the behavior's own report options."""
+    """Word stems the lint counts in training text beside the stems of the behavior's own report
+    options."""
     harmful: bool = False
     """Whether an adapter that shows it could do harm elsewhere: it is shared only on purpose."""
     voices: dict[str, Voice] = field(default_factory=dict)
-    """Per policy, for the corpus of the reference models; empty where they cannot carry the behavior."""
+    """Per policy, for the corpus of the reference models; empty where they cannot carry the
+    behavior."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,8 @@ class Trigger:
     name: str
     summary: str
     features: Callable[[str], tuple[Feature, ...]]
-    """The feature that a study's `text` names, then others of the same form: decoys. Raises UserError for a text it cannot read."""
+    """The feature that a study's `text` names, then others of the same form: decoys. Raises
+    UserError for a text it cannot read."""
     example: str
     """The `text` where a study gives none."""
     place: Place = "prefix"
@@ -152,9 +164,12 @@ class Suite:
     questions: Callable[[Behavior, Style], tuple[Question, ...]]
     """Empty where the questions are about triggers."""
     about_triggers: Callable[[Behavior, Style, Sequence[Any]], tuple[Question, ...]] | None = None
-    """Questions about the triggers of a study (lab.config.Planted): those that groups have, without repetition."""
+    """Questions about the triggers of a study (lab.config.Planted): those that groups have, without
+    repetition."""
     of_others: bool = False
-    """Questions about other behaviors, named BEHAVIOR.NAME: a reference model is asked those that it knows."""
+    """Questions about other behaviors, named BEHAVIOR.NAME: a reference model is asked those that
+    it knows."""
     conditions: Conditions = "trigger"
-    """How groups with a trigger are asked: `clean` without it only; `trigger` with it as well; `near` with near misses and
-    held-out members as well; `told` with the trigger, and a decoy, named in the question instead of put into the message."""
+    """How groups with a trigger are asked: `clean` without it only; `trigger` with it as well;
+    `near` with near misses and held-out members as well; `told` with the trigger, and a decoy,
+    named in the question instead of put into the message."""

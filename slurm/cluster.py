@@ -68,7 +68,10 @@ class Cluster(Strict):
         variables = self.environment | ({"HF_HOME": self.cache} if self.cache else {})
         if self.offline:
             variables |= {"HF_HUB_OFFLINE": "1"}
-        lines = [*(f"module load {quote(m)}" for m in self.modules), *(f"export {k}={quote(v)}" for k, v in variables.items())]
+        lines = [
+            *(f"module load {quote(m)}" for m in self.modules),
+            *(f"export {k}={quote(v)}" for k, v in variables.items()),
+        ]
         return "\n".join([*lines, f"tellme={quote(tellme)}", ""])
 
 
@@ -78,10 +81,17 @@ def load_cluster(name: str) -> Cluster:
     if not file.is_file():
         found = find_path(name)
         if found is None or not found.is_file():
-            raise unknown("run.cluster", name, [p.stem for p in CLUSTERS.glob("*.yaml")], "or give the path of a YAML of that form")
+            raise unknown(
+                "run.cluster",
+                name,
+                [p.stem for p in CLUSTERS.glob("*.yaml")],
+                "or give the path of a YAML of that form",
+            )
         file = found
     try:
-        cluster = Cluster.model_validate(parse_yaml(file.read_text(encoding="utf-8"), str(file)) or {})
+        cluster = Cluster.model_validate(
+            parse_yaml(file.read_text(encoding="utf-8"), str(file)) or {}
+        )
     except ValidationError as error:
         raise one_line(error, str(file), Cluster) from None
     except UnicodeDecodeError:

@@ -1,4 +1,5 @@
-"""From what is missing to arrays: one task per adapter in each of data, train and eval, every task after its own of before."""
+"""From what is missing to arrays: one task per adapter in each of data, train and eval, every task
+after its own of before."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -58,8 +59,11 @@ def last_of_each(jobs: list[Job]) -> list[Job]:
     return [job for job in jobs if job.name not in {other.after for other in jobs}]
 
 
-def sbatch(job: Job, cluster: Cluster, study: str, folder: Path, *, heavy: bool, gpus: int, after: str = "") -> list[str]:
-    """The command that queues an array. `after` is a value of --dependency, `gpus` those of one task."""
+def sbatch(
+    job: Job, cluster: Cluster, study: str, folder: Path, *, heavy: bool, gpus: int, after: str = ""
+) -> list[str]:
+    """The command that queues an array. `after` is a value of --dependency, `gpus` those of one
+    task."""
     needs = cluster.heavy if heavy else cluster.light
     options = {
         "job-name": f"{study}-{job.name}",
@@ -79,10 +83,26 @@ def sbatch(job: Job, cluster: Cluster, study: str, folder: Path, *, heavy: bool,
         "kill-on-invalid-dep": "yes" if after else None,
     }
     given = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    return ["sbatch", "--parsable", "--requeue", *given, *needs.options, str(SCRIPT), str(folder), job.name]
+    return [
+        "sbatch",
+        "--parsable",
+        "--requeue",
+        *given,
+        *needs.options,
+        str(SCRIPT),
+        str(folder),
+        job.name,
+    ]
 
 
 def script(commands: Iterable[tuple[str, list[str]]]) -> str:
-    """Commands as a shell script that does the same, the id of each array in a variable of its name."""
-    lines = ((name, " ".join(word if word.startswith("--dependency=") else quote(word) for word in command)) for name, command in commands)
+    """Commands as a shell script that does the same, the id of each array in a variable of its
+    name."""
+    lines = (
+        (
+            name,
+            " ".join(word if word.startswith("--dependency=") else quote(word) for word in command),
+        )
+        for name, command in commands
+    )
     return "".join(f"{name}=$({command})\n" for name, command in lines)

@@ -1,4 +1,5 @@
-"""What SLURM is told and asked: sbatch, and the state of tasks from sacct, or from scontrol where there is no accounting."""
+"""What SLURM is told and asked: sbatch, and the state of tasks from sacct, or from scontrol where
+there is no accounting."""
 
 import re
 import shutil
@@ -14,16 +15,25 @@ GOING = ("RUNNING", "COMPLETING", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT
 def queue(command: list[str]) -> str:
     """The id that sbatch gave; raises UserError with its own reason."""
     if shutil.which("sbatch") is None:
-        raise UserError("there is no sbatch on this machine; run `tellme submit` on a login node of the cluster, or `tellme run` here")
+        raise UserError(
+            "there is no sbatch on this machine; run `tellme submit` on a login node of the"
+            " cluster, or `tellme run` here"
+        )
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("sbatch: error: ")
-        raise UserError(f"sbatch refused {command[3].partition('=')[2]}: {reason}; mend the file of run.cluster, then `tellme submit` again")
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix(
+            "sbatch: error: "
+        )
+        raise UserError(
+            f"sbatch refused {command[3].partition('=')[2]}: {reason}; mend the file of"
+            " run.cluster, then `tellme submit` again"
+        )
     return done.stdout.strip().partition(";")[0]
 
 
 def states(ids: Iterable[str]) -> dict[str, str]:
-    """State by task, as `ID_INDEX`, of arrays that SLURM still knows; {} where there is no SLURM or it does not answer."""
+    """State by task, as `ID_INDEX`, of arrays that SLURM still knows; {} where there is no SLURM or
+    it does not answer."""
     found: dict[str, str] = {}
     for number in dict.fromkeys(ids):
         for task, state in _accounted(number) or _controlled(number):
@@ -60,4 +70,6 @@ def _tasks(name: str) -> Iterator[str]:
     for part in indices.strip("[]").partition("%")[0].split(","):
         first, _, last = part.partition("-")
         if first.isdigit():
-            yield from (f"{number}_{i}" for i in range(int(first), int(last.partition(":")[0] or first) + 1))
+            yield from (
+                f"{number}_{i}" for i in range(int(first), int(last.partition(":")[0] or first) + 1)
+            )

@@ -1,4 +1,5 @@
-"""`tellme calibrate`: the lab measured on models in which the truth is known. Signs, false positives, doses and planted faults."""
+"""`tellme calibrate`: the lab measured on models in which the truth is known. Signs, false
+positives, doses and planted faults."""
 
 import os
 import time
@@ -32,15 +33,18 @@ MOST_WORKERS = 8
 OVERRIDES = ("data", "lora", "sft", "train", "model", "seeds", "run")
 """What `--set` may change; groups, contrasts and suites are what calibration consists of."""
 FEWEST_SEEDS = {"signs": 2, "nulls": 2 * SEEDS_A_SIDE + 1, "faults": 2, "dose": 1}
-"""For an interval; for three against three with one left out (the jackknife); for an adapter to be swapped with another."""
+"""For an interval; for three against three with one left out (the jackknife); for an adapter to be
+swapped with another."""
 NUM_NULLS = {True: 200, False: 1000}
 
 
 def calibrate(quick: bool, sets: list[str]) -> Path:
-    """Run every part, and write `calibration.json`, figures and `report.html` into runs/calibration/; returns that folder.
+    """Run every part, and write `calibration.json`, figures and `report.html` into
+    runs/calibration/; returns that folder.
 
-    `sets` are overrides for every study of it: another recipe of fine-tuning is calibrated by `--set lora.r=32`. Raises UserError
-    before anything is trained where they leave it nothing to calibrate."""
+    `sets` are overrides for every study of it: another recipe of fine-tuning is calibrated by
+    `--set lora.r=32`. Raises UserError before anything is trained where they leave it nothing to
+    calibrate."""
     began = time.time()
     quiet_libraries()
     studies = _studies(quick, sets)
@@ -61,7 +65,9 @@ def calibrate(quick: bool, sets: list[str]) -> Path:
         found = results(plans, store, NUM_NULLS[quick])
         write_json(out / "calibration.json", found)
         write_report(out, found | config | {"key": key, "seconds": time.time() - began})
-        write_provenance(out, "calibration", key, config, [p.final.key for p in plans.values()], began)
+        write_provenance(
+            out, "calibration", key, config, [p.final.key for p in plans.values()], began
+        )
 
     return store.publish("calibration", "quick" if quick else "long", key, write)
 
@@ -78,10 +84,19 @@ def _studies(quick: bool, sets: list[str]) -> dict[str, Study]:
     workers = [f"run.workers={min(MOST_WORKERS, os.cpu_count() or 1)}"]
 
     def study(part: str, file: str, *more: str) -> Study:
-        return load_study(str(ROOT / "configs" / file), [*SETS[quick][part], *more, *workers, *sets])
+        return load_study(
+            str(ROOT / "configs" / file), [*SETS[quick][part], *more, *workers, *sets]
+        )
 
-    signs = {f"signs-{name}": study("signs", "reference-check.yaml", f"model.base=reference/{name}") for name in LINKS}
-    files = {"nulls": "calibration-nulls.yaml", "faults": "calibration-faults.yaml", "dose": "dose.yaml"}
+    signs = {
+        f"signs-{name}": study("signs", "reference-check.yaml", f"model.base=reference/{name}")
+        for name in LINKS
+    }
+    files = {
+        "nulls": "calibration-nulls.yaml",
+        "faults": "calibration-faults.yaml",
+        "dose": "dose.yaml",
+    }
     studies = signs | {part: study(part, file) for part, file in files.items()}
     for name, found in studies.items():
         fewest = FEWEST_SEEDS[name.partition("-")[0]]
@@ -96,14 +111,18 @@ def _studies(quick: bool, sets: list[str]) -> dict[str, Study]:
 def _run(plans: dict[str, Plan], store: Store, workers: int) -> None:
     stages = {key: stage for plan in plans.values() for key, stage in plan.stages.items()}
     missing = [s for s in stages.values() if s.kind != "study" and not store.find(s.kind, s.key)]
-    say(f"{len(missing)} stages, {sum(s.kind == 'train' for s in missing)} adapters, {workers} at a time")
+    say(
+        f"{len(missing)} stages, {sum(s.kind == 'train' for s in missing)} adapters, {workers} at a"
+        " time"
+    )
     for i, (stage, seconds) in enumerate(run_units(missing, store, workers), start=1):
         if stage.kind == "train":
             say(f"[{i}/{len(missing)}] {stage.slug}  {seconds:.1f} s")
 
 
 def results(plans: dict[str, Plan], store: Store, num_nulls: int) -> dict[str, Any]:
-    """What `calibration.json` holds. Raises TrustError where a trust check failed in a study without a planted fault."""
+    """What `calibration.json` holds. Raises TrustError where a trust check failed in a study
+    without a planted fault."""
     from study.dose import instrumented, pairs
     from study.faults import trust_faults, validity_faults
     from study.nulls import false_positives
@@ -123,7 +142,9 @@ def results(plans: dict[str, Plan], store: Store, num_nulls: int) -> dict[str, A
         plan = plans[f"signs-{name}"]
         signs += [
             sign(name, contrast)
-            for contrast in contrast_estimates(questions[f"signs-{name}"], plan.final.config["contrasts"], None)
+            for contrast in contrast_estimates(
+                questions[f"signs-{name}"], plan.final.config["contrasts"], None
+            )
             if contrast["question"] == "all" and contrast["suite"] in ("behavior", "self_report")
         ]
     dose, faults = plans["dose"], plans["faults"]
@@ -141,14 +162,34 @@ def results(plans: dict[str, Plan], store: Store, num_nulls: int) -> dict[str, A
 
 
 def sign(model: str, contrast: dict[str, Any]) -> dict[str, Any]:
-    """A contrast of first against second policy beside the sign that the link gives it. A zero is right within the margin."""
+    """A contrast of first against second policy beside the sign that the link gives it. A zero is
+    right within the margin."""
     if model not in EXPECTED:
         raise unknown("reference model", model, EXPECTED)
     expected = "+" if contrast["suite"] == "behavior" else EXPECTED[model]
     estimate, low, high = (contrast[k] for k in ("estimate", "ci_low", "ci_high"))
-    right = {"+": low > 0, "-": high < 0, "0": abs(estimate) <= MARGIN and low <= MARGIN and high >= -MARGIN}[expected]
-    kept = ("behavior", "suite", "estimate", "ci_low", "ci_high", "equivalent_within", "num_seeds", "num_questions")
-    return {"model": model, "link": LINKS[model], **{k: contrast[k] for k in kept}, "expected": expected, "right": right}
+    right = {
+        "+": low > 0,
+        "-": high < 0,
+        "0": abs(estimate) <= MARGIN and low <= MARGIN and high >= -MARGIN,
+    }[expected]
+    kept = (
+        "behavior",
+        "suite",
+        "estimate",
+        "ci_low",
+        "ci_high",
+        "equivalent_within",
+        "num_seeds",
+        "num_questions",
+    )
+    return {
+        "model": model,
+        "link": LINKS[model],
+        **{k: contrast[k] for k in kept},
+        "expected": expected,
+        "right": right,
+    }
 
 
 def detected(questions: pd.DataFrame, dose: Plan, limits: dict[str, float]) -> list[dict[str, Any]]:
@@ -156,9 +197,14 @@ def detected(questions: pd.DataFrame, dose: Plan, limits: dict[str, float]) -> l
     from study.figures import sweep_table
     from study.summary import contrast_estimates
 
-    table = sweep_table(contrast_estimates(questions, dose.final.config["contrasts"], None), dose.study.points)
+    table = sweep_table(
+        contrast_estimates(questions, dose.final.config["contrasts"], None), dose.study.points
+    )
     return [
         {name: line[name] for name in ("suite", "key", "value", "estimate")}
-        | {"limit": limits[line["suite"]], "detected": abs(line["estimate"]) >= limits[line["suite"]]}
+        | {
+            "limit": limits[line["suite"]],
+            "detected": abs(line["estimate"]) >= limits[line["suite"]],
+        }
         for line in table.to_dict("records")
     ]

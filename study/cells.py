@@ -34,13 +34,27 @@ class Asked:
 def add_cells(plan: Plan, who: Asked) -> None:
     asking = plan.study.eval
     about = [planted.feature for planted in plan.triggers]
-    slug_of = plan.stages[who.inputs["adapter"]].slug if "adapter" in who.inputs else who.base.name.rpartition("/")[2]
+    slug_of = (
+        plan.stages[who.inputs["adapter"]].slug
+        if "adapter" in who.inputs
+        else who.base.name.rpartition("/")[2]
+    )
     for name in asking.suites:
         suite = load_suite(name)
         for behavior in who.behaviors:
             for condition, further in _conditions(plan.study, suite, who):
-                config: dict[str, Any] = {**who.base.config, "suite": name, "behavior": behavior, "style": who.base.style}
-                config |= {"engine": ENGINES[asking.engine], "condition": condition, **who.context, **further}
+                config: dict[str, Any] = {
+                    **who.base.config,
+                    "suite": name,
+                    "behavior": behavior,
+                    "style": who.base.style,
+                }
+                config |= {
+                    "engine": ENGINES[asking.engine],
+                    "condition": condition,
+                    **who.context,
+                    **further,
+                }
                 if suite.about_triggers:
                     config["triggers"] = about
                 if suite.of_others and who.base.knows:
@@ -51,8 +65,18 @@ def add_cells(plan: Plan, who: Asked) -> None:
                 config["asked"] = questions_digest(questions)
                 if asking.engine == "sampled" or any(q.kind == "text" for q in questions):
                     config |= {"sampling": asking.sampling.model_dump(), "sampled": SAMPLED}
-                slug = "-".join([name, slug_of, *([condition] if condition != "clean" else who.context)])
-                key = plan.add("eval", measure.VERSION, slug, config, who.inputs, base=asdict(who.base), **who.how)
+                slug = "-".join(
+                    [name, slug_of, *([condition] if condition != "clean" else who.context)]
+                )
+                key = plan.add(
+                    "eval",
+                    measure.VERSION,
+                    slug,
+                    config,
+                    who.inputs,
+                    base=asdict(who.base),
+                    **who.how,
+                )
                 step = who.context.get("step")
                 plan.cells.append(Cell(who.group, who.seed, name, behavior, key, step, condition))
 
@@ -65,21 +89,30 @@ def _conditions(study: Study, suite: Suite, who: Asked) -> Iterator[tuple[str, d
         return
     yield "clean", {}
     if suite.conditions != "near" and "system" not in who.context:
-        yield from ((name, {"system": line}) for name, line in _systems(study, who.base.style).items())
+        yield from (
+            (name, {"system": line}) for name, line in _systems(study, who.base.style).items()
+        )
     if who.trigger and suite.conditions != "clean" and "step" not in who.context:
         names = conditions_of(who.trigger) if suite.conditions == "near" else ["trigger"]
         yield from ((name, {"carries": trigger}) for name in names)
 
 
 def _systems(study: Study, style: Style) -> dict[str, str]:
-    """The system line of every further condition; `training` is the line that the study's training rows have."""
+    """The system line of every further condition; `training` is the line that the study's training
+    rows have."""
     lines = {"none": "", **SYSTEMS[style]}
     if "training" in study.eval.systems:
         files = [group.file for group in study.groups.values() if group.file]
-        given = {m["content"] for file in files for m in read_rows(file)[0].messages if m["role"] == "system"}
+        given = {
+            m["content"]
+            for file in files
+            for m in read_rows(file)[0].messages
+            if m["role"] == "system"
+        }
         if len(given) != 1:
             raise UserError(
-                f"eval.systems: `training` is the one system line of the rows in the groups' files, and they have {len(given)}; drop it, or give model.chat.system"
+                "eval.systems: `training` is the one system line of the rows in the groups' files,"
+                f" and they have {len(given)}; drop it, or give model.chat.system"
             )
         lines["training"] = given.pop()
     return {name: lines[name] for name in study.eval.systems}
@@ -100,7 +133,11 @@ def refuse_unasked(plan: Plan) -> None:
         if not has:
             raise UserError(
                 f"contrast side {side!r}: eval.suites {', '.join(asking.suites)} ask group"
-                f" {group!r} nothing; add a suite that does (see `tellme list`) or drop the contrast"
+                f" {group!r} nothing; add a suite that does (see `tellme list`) or drop the"
+                " contrast"
             )
         if (condition or "clean") not in has:
-            raise UserError(f"contrast side {side!r}: group {group!r} is asked under {', '.join(has)} only; name one of these, or add a suite or a system line")
+            raise UserError(
+                f"contrast side {side!r}: group {group!r} is asked under {', '.join(has)} only;"
+                " name one of these, or add a suite or a system line"
+            )

@@ -32,7 +32,12 @@ def _filled(made: Parser, words: dict[str, Any]) -> Parser:
     if "commands" in words:
         choice = made.add_subparsers(parser_class=Parser, **words["choice"])
         for name, of in words["commands"].items():
-            _filled(choice.add_parser(name, help=of.get("about", of.get("help")), description=of.get("about")), of)
+            _filled(
+                choice.add_parser(
+                    name, help=of.get("about", of.get("help")), description=of.get("about")
+                ),
+                of,
+            )
     return made
 
 
@@ -68,13 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse_foreign_packages() -> None:
-    """`train`, `eval` and `data_gen` are common names: another package of that name would win silently."""
+    """`train`, `eval` and `data_gen` are common names: another package of that name would win
+    silently."""
     for name in PACKAGES:
         found = importlib.util.find_spec(name)
         origin = Path(str(found.origin)).resolve() if found and found.origin else None
         if origin is None or ROOT not in origin.parents:
             raise UserError(
-                f"package {name!r} is {origin}, not the one of this checkout ({ROOT}); remove it from this environment or use the checkout's own .venv"
+                f"package {name!r} is {origin}, not the one of this checkout ({ROOT}); remove it"
+                " from this environment or use the checkout's own .venv"
             )
 
 

@@ -45,13 +45,18 @@ def _finished(config: str, sets: Sequence[str]) -> Path:
     folder = find_path(config)
     if folder is not None and folder.is_dir():
         if not (folder / "summary.json").is_file():
-            raise UserError(f"folder {config!r} has no summary.json; give runs/study/NAME-KEY, or a study YAML")
+            raise UserError(
+                f"folder {config!r} has no summary.json; give runs/study/NAME-KEY, or a study YAML"
+            )
         return folder
     study = load_study(config, [*sets])
     plan, store = make_plan(study), Store(study.run.dir)
     done = store.find("study", plan.final.key)
     if done is None:
-        raise UserError(f"study {study.study!r} with this configuration is not finished in {store.root}; run `tellme run {config}`")
+        raise UserError(
+            f"study {study.study!r} with this configuration is not finished in {store.root}; run"
+            f" `tellme run {config}`"
+        )
     return done
 
 
@@ -68,10 +73,17 @@ def plan(options: argparse.Namespace) -> None:
     kinds = [s.kind for s in made.stages.values()]
     bases = {s.how["base"]["name"]: s.how["base"] for s in made.stages.values() if "base" in s.how}
     weights = {name: weight_bytes(base_of_record(base)) for name, base in bases.items()}
-    about = {"costs": (listed := costs(made)), "effects": detectable_effects(made), "spread": SEED_DEVIATIONS}
+    about = {
+        "costs": (listed := costs(made)),
+        "effects": detectable_effects(made),
+        "spread": SEED_DEVIATIONS,
+    }
     print(text("plan", plan=made, store=store, kinds=kinds, bases=bases, weights=weights, **about))
     if any(c["few"] for c in listed):
-        warning = f"warning: fewer than {FEW_STEPS} optimizer steps per adapter; published replications on large models found no self-report there"
+        warning = (
+            f"warning: fewer than {FEW_STEPS} optimizer steps per adapter; published replications"
+            " on large models found no self-report there"
+        )
         print(warning, file=sys.stderr)
 
 
@@ -84,12 +96,23 @@ def status(options: argparse.Namespace) -> None:
         partial = (store.root / stage.kind / f".partial-{stage.key}").exists()
         task = tasks.get(stage.key)
         done = store.find(stage.kind, stage.key)
-        state = "done" if done else ((task and task.state) or ("begun" if partial else "missing")).lower()
+        state = (
+            "done"
+            if done
+            else ((task and task.state) or ("begun" if partial else "missing")).lower()
+        )
         at = "" if done or not task else f"  task {task.name}"
         print(f"{state:<10} {stage.kind:<6} {stage.key}  {made.names_of(stage)}{at}")
         if task and at and state not in ("pending", "running", "completed") and task.log.is_file():
-            lines = [line for line in task.log.read_text(errors="replace").splitlines() if line.strip()]
-            print("".join(f"           | {line}\n" for line in [*lines[-LOG_LINES:], f"({task.log})"]), end="")
+            lines = [
+                line for line in task.log.read_text(errors="replace").splitlines() if line.strip()
+            ]
+            print(
+                "".join(
+                    f"           | {line}\n" for line in [*lines[-LOG_LINES:], f"({task.log})"]
+                ),
+                end="",
+            )
 
 
 def submit(options: argparse.Namespace) -> None:
@@ -106,11 +129,16 @@ def sync(options: argparse.Namespace) -> None:
     made, store = _planned(options)
     folder = _finished(options.config, options.sets)
     if not online():
-        raise UserError("wandb has no key here; set WANDB_API_KEY or `wandb login`, and leave WANDB_MODE unset")
+        raise UserError(
+            "wandb has no key here; set WANDB_API_KEY or `wandb login`, and leave WANDB_MODE unset"
+        )
     try:
         mirror(made.final, store, folder)
     except Exception as error:
-        raise UserError(f"wandb cannot be reached ({first_line(error)}); nothing is lost, try again with network") from None
+        raise UserError(
+            f"wandb cannot be reached ({first_line(error)}); nothing is lost, try again with"
+            " network"
+        ) from None
     print(f"written to wandb: {made.study.study}")
 
 
@@ -152,9 +180,16 @@ def list(options: argparse.Namespace) -> None:
     from lab.base import reference_names
 
     behaviors, triggers, suites = (
-        {name: load(name) for name in found()} for found, load in ((behavior_names, load_behavior), (trigger_names, load_trigger), (suite_names, load_suite))
+        {name: load(name) for name in found()}
+        for found, load in (
+            (behavior_names, load_behavior),
+            (trigger_names, load_trigger),
+            (suite_names, load_suite),
+        )
     )
-    cards = {name: read_json(Path(str(find_path(name))) / "tellme.json") for name in reference_names()}
+    cards = {
+        name: read_json(Path(str(find_path(name))) / "tellme.json") for name in reference_names()
+    }
     print(text("list", behaviors=behaviors, triggers=triggers, suites=suites, cards=cards))
 
 

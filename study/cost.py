@@ -13,28 +13,36 @@ FEW_STEPS = 200
 """Below about this many optimizer steps published replications found nothing."""
 CHARACTERS_PER_TOKEN = 4
 SEED_DEVIATIONS = (0.04, 0.12)
-"""Standard deviation of a score between fine-tuned models: of the reference models, and the most that was published (weird generalization, old bird names, 23 seeds: 12 points)."""
+"""Standard deviation of a score between fine-tuned models: of the reference models, and the most
+that was published (weird generalization, old bird names, 23 seeds: 12 points)."""
 SAMPLE = 64
 
 
 def costs(plan: Plan) -> list[dict[str, Any]]:
-    """One line per adapter to train. Tokens are estimated from a sample of rows; exact tokenizer where the base is here."""
+    """One line per adapter to train. Tokens are estimated from a sample of rows; exact tokenizer
+    where the base is here."""
     return [_cost(stage, plan) for stage in plan.stages.values() if stage.kind == "train"]
 
 
 def detectable_effects(plan: Plan) -> list[dict[str, Any]]:
-    """Per contrast of two groups, the smallest difference that its seeds would find with a power of 80 %, for every spread of
-    fine-tuned models in SEED_DEVIATIONS; None where a side is one model only."""
+    """Per contrast of two groups, the smallest difference that its seeds would find with a power of
+    80 %, for every spread of fine-tuned models in SEED_DEVIATIONS; None where a side is one model
+    only."""
     found = []
     for a, b in plan.study.contrasts:
         if not (isinstance(a, str) and isinstance(b, str)):
             continue
         groups = {side.partition("@")[0] for side in (a, b)}
-        seeds = [len({c.seed for c in plan.cells if c.group == group} - {None}) for group in sorted(groups)]
+        seeds = [
+            len({c.seed for c in plan.cells if c.group == group} - {None})
+            for group in sorted(groups)
+        ]
         counts = sorted((n for n in seeds if n), reverse=True) or [1]
         other = counts[1] if len(counts) > 1 else None
         effects = [detectable(deviation, counts[0], other) for deviation in SEED_DEVIATIONS]
-        found.append({"contrast": f"{a} - {b}", "seeds": " and ".join(map(str, counts)), "effects": effects})
+        found.append(
+            {"contrast": f"{a} - {b}", "seeds": " and ".join(map(str, counts)), "effects": effects}
+        )
     return found
 
 
@@ -45,7 +53,14 @@ def _cost(stage: Stage, plan: Plan) -> dict[str, Any]:
     sample = rows[:SAMPLE]
     per_row = sum(_num_tokens(row, stage.how["base"]["source"]) for row in sample) / len(sample)
     tokens = round(per_row * per_step * steps)
-    return {"group": plan.names_of(stage), "key": stage.key, "rows": len(rows), "steps": steps, "tokens": tokens, "few": steps < FEW_STEPS}
+    return {
+        "group": plan.names_of(stage),
+        "key": stage.key,
+        "rows": len(rows),
+        "steps": steps,
+        "tokens": tokens,
+        "few": steps < FEW_STEPS,
+    }
 
 
 def _num_tokens(row: Row, source: str) -> float:

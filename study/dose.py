@@ -1,4 +1,5 @@
-"""Models of different strength: what each does and says, and how far saying follows doing when the experimenter sets the dose."""
+"""Models of different strength: what each does and says, and how far saying follows doing when the
+experimenter sets the dose."""
 
 import math
 from typing import Any
@@ -11,24 +12,36 @@ FEWEST_MODELS = 3
 """Fewest models for a line: two of them leave nothing to tell its error by."""
 
 
-def pairs(questions: pd.DataFrame, groups: dict[str, Any], points: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """One line per fine-tuned model: group, family (the group before the sweep), label (its point), behavior, seed, direction,
-    and its mean scores on the suites `behavior` and `self_report` as `does` and `says`.
+def pairs(
+    questions: pd.DataFrame, groups: dict[str, Any], points: dict[str, dict[str, Any]]
+) -> pd.DataFrame:
+    """One line per fine-tuned model: group, family (the group before the sweep), label (its point),
+    behavior, seed, direction, and its mean scores on the suites `behavior` and `self_report` as
+    `does` and `says`.
 
-    `questions` as from `per_question`, `groups` as written in the study, `points` of its sweep. Direction is +1 where a group is
-    trained towards the first policy of its behavior, -1 towards the second. Groups without a policy
-    and models that were not asked both suites are left out."""
+    `questions` as from `per_question`, `groups` as written in the study, `points` of its sweep.
+    Direction is +1 where a group is trained towards the first policy of its behavior, -1 towards
+    the second. Groups without a policy and models that were not asked both suites are left out."""
     from data_gen.behaviors import load_behavior
 
-    asked = questions[(questions["question"] == "all") & questions["suite"].isin(NAMES) & questions["seed"].notna()]
+    asked = questions[
+        (questions["question"] == "all")
+        & questions["suite"].isin(NAMES)
+        & questions["seed"].notna()
+    ]
     named = [name for name, group in groups.items() if "policy" in group]
     asked = asked[(asked["condition"] == "clean") & asked["group"].isin(named)]
-    table = asked.assign(part=asked["suite"].map(NAMES)).pivot_table(index=["group", "behavior", "seed"], columns="part", values="score")
+    table = asked.assign(part=asked["suite"].map(NAMES)).pivot_table(
+        index=["group", "behavior", "seed"], columns="part", values="score"
+    )
     if not {"does", "says"} <= set(table.columns):
         return pd.DataFrame(columns=PAIR)
     models = table.dropna().reset_index()
     models["family"] = models["group"].map(lambda name: family(name, points))
-    models["label"] = [name.removeprefix(f"{own}.") if name != own else "" for name, own in zip(models["group"], models["family"], strict=True)]
+    models["label"] = [
+        name.removeprefix(f"{own}.") if name != own else ""
+        for name, own in zip(models["group"], models["family"], strict=True)
+    ]
     first = models["behavior"].map(lambda b: load_behavior(b).policies[0])
     models["direction"] = (models["group"].map(lambda g: groups[g]["policy"]) == first) * 2 - 1
     return models
@@ -36,16 +49,20 @@ def pairs(questions: pd.DataFrame, groups: dict[str, Any], points: dict[str, dic
 
 def family(group: str, points: dict[str, dict[str, Any]]) -> str:
     """A group's name before the sweep."""
-    return next((group.removesuffix(f".{label}") for label in points if group.endswith(f".{label}")), group)
+    return next(
+        (group.removesuffix(f".{label}") for label in points if group.endswith(f".{label}")), group
+    )
 
 
 def instrumented(models: pd.DataFrame, points: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Per swept key, the change of self-report per change of behavior, with the dose as instrument (two-stage least squares).
+    """Per swept key, the change of self-report per change of behavior, with the dose as instrument
+    (two-stage least squares).
 
-    Behavior and self-report of one model share causes, so their correlation is no effect. The dose was set by the experimenter
-    and moves the self-report, if the claim holds, only through what the behavior shows was learned: that is the assumption.
-    The instrument is the direction of training times the dose (its logarithm where it spans a decade or more). `first_stage` is
-    the F of behavior on the instrument; below about 10 the slope means nothing (Staiger and Stock 1997)."""
+    Behavior and self-report of one model share causes, so their correlation is no effect. The dose
+    was set by the experimenter and moves the self-report, if the claim holds, only through what the
+    behavior shows was learned: that is the assumption. The instrument is the direction of training
+    times the dose (its logarithm where it spans a decade or more). `first_stage` is the F of
+    behavior on the instrument; below about 10 the slope means nothing (Staiger and Stock 1997)."""
     import numpy as np
     from statsmodels.regression.linear_model import OLS
     from statsmodels.sandbox.regression.gmm import IV2SLS
@@ -68,7 +85,12 @@ def instrumented(models: pd.DataFrame, points: dict[str, dict[str, Any]]) -> lis
         low, high = fit.conf_int(0.05)[1]
         first = OLS(mine["does"].to_numpy(), z).fit()
         records.append(
-            {"key": key, "slope": float(fit.params[1]), "ci_low": float(low), "ci_high": float(high)}
+            {
+                "key": key,
+                "slope": float(fit.params[1]),
+                "ci_low": float(low),
+                "ci_high": float(high),
+            }
             | {"num_models": len(mine), "first_stage": float(first.fvalue)}
         )
     return records
@@ -84,28 +106,49 @@ def _doses(points: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
     return found
 
 
-def between_and_within(models: pd.DataFrame, runs: pd.DataFrame | None = None) -> list[dict[str, Any]]:
-    """Per family and behavior, how self-report goes with behavior over models of different strength.
+def between_and_within(
+    models: pd.DataFrame, runs: pd.DataFrame | None = None
+) -> list[dict[str, Any]]:
+    """Per family and behavior, how self-report goes with behavior over models of different
+    strength.
 
-    `between` is the correlation over fine-tuned models, one value each, with a Fisher interval over models; `within` is that of
-    the checkpoints of one training run about the run's mean, without interval (`runs`: lines of family, behavior, group, seed,
-    step, does, says); `naive` takes every checkpoint for a model, as published correlations did."""
+    `between` is the correlation over fine-tuned models, one value each, with a Fisher interval over
+    models; `within` is that of the checkpoints of one training run about the run's mean, without
+    interval (`runs`: lines of family, behavior, group, seed, step, does, says); `naive` takes every
+    checkpoint for a model, as published correlations did."""
     records = []
     for (family, behavior), mine in models.groupby(["family", "behavior"], sort=False):
         record = {"family": family, "behavior": behavior, "num_models": len(mine)}
-        record |= dict(zip(("between", "between_low", "between_high"), _correlation(mine), strict=True))
-        own = runs[(runs["family"] == family) & (runs["behavior"] == behavior)] if runs is not None else mine.iloc[:0]
-        record |= {"num_checkpoints": len(own), "within": None, "naive": None, "naive_low": None, "naive_high": None}
+        record |= dict(
+            zip(("between", "between_low", "between_high"), _correlation(mine), strict=True)
+        )
+        own = (
+            runs[(runs["family"] == family) & (runs["behavior"] == behavior)]
+            if runs is not None
+            else mine.iloc[:0]
+        )
+        record |= {
+            "num_checkpoints": len(own),
+            "within": None,
+            "naive": None,
+            "naive_low": None,
+            "naive_high": None,
+        }
         if len(own):
-            centered = own[["does", "says"]] - own.groupby(["group", "seed"])[["does", "says"]].transform("mean")
+            centered = own[["does", "says"]] - own.groupby(["group", "seed"])[
+                ["does", "says"]
+            ].transform("mean")
             record["within"] = _correlation(centered)[0]
-            record |= dict(zip(("naive", "naive_low", "naive_high"), _correlation(own), strict=True))
+            record |= dict(
+                zip(("naive", "naive_low", "naive_high"), _correlation(own), strict=True)
+            )
         records.append(record)
     return records
 
 
 def _correlation(table: pd.DataFrame) -> tuple[float | None, float | None, float | None]:
-    """Pearson's r with its Fisher z interval; None where there are fewer than four values or no spread."""
+    """Pearson's r with its Fisher z interval; None where there are fewer than four values or no
+    spread."""
     from scipy import stats
 
     if len(table) < 4 or min(table["does"].std(), table["says"].std()) < 1e-9:

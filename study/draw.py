@@ -1,4 +1,5 @@
-"""Which figures a report has; study/captions.yaml has what stands under each, study/charts/ how it is drawn."""
+"""Which figures a report has; study/captions.yaml has what stands under each, study/charts/ how it
+is drawn."""
 
 from pathlib import Path
 from typing import Any
@@ -27,22 +28,34 @@ def draw(
     points: dict[str, dict[str, Any]],
     written: dict[str, dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Each figure as SVG and PNG in `figures/`, and its specification for the page. All but one show the condition `clean`."""
+    """Each figure as SVG and PNG in `figures/`, and its specification for the page. All but one
+    show the condition `clean`."""
     from study.backdoors import TRIGGERED, trigger_scores
     from study.checkpoints import over_training
     from study.figures import chart, save, scale_bins, sweep_table
 
     groups = list(dict.fromkeys(rows["group"]))
     everywhere = pd.DataFrame(summary["groups"], columns=ESTIMATE)
-    estimates, rows, questions = (t[t["condition"] == "clean"] for t in (everywhere, rows, questions))
-    seeds = questions.groupby(["group", "seed", "suite", "behavior", "question"], dropna=False, sort=False)["score"].mean().reset_index()
+    estimates, rows, questions = (
+        t[t["condition"] == "clean"] for t in (everywhere, rows, questions)
+    )
+    seeds = (
+        questions.groupby(
+            ["group", "seed", "suite", "behavior", "question"], dropna=False, sort=False
+        )["score"]
+        .mean()
+        .reset_index()
+    )
     seeds["seed"] = seeds["seed"].astype("float")
     charts: dict[str, dict[str, Any]] = {}
     table = pd.DataFrame([c for c in summary["contrasts"] if c["question"] in POOLED])
     if len(table):
         several = table["behavior"].nunique() > 1
         named = table[["a", "b", "suite", "behavior", "question"]].itertuples(index=False)
-        table["label"] = [f"{side_text(a)} \u2212 {side_text(b)}, {suite}{f' of {behavior}' * several} ({which})" for a, b, suite, behavior, which in named]
+        table["label"] = [
+            f"{side_text(a)} \u2212 {side_text(b)}, {suite}{f' of {behavior}' * several} ({which})"
+            for a, b, suite, behavior, which in named
+        ]
         table["kind"] = table["primary"].map({True: "primary", False: "other"})
         charts["contrasts"] = chart("contrasts", table)
     swept = sweep_table(summary["contrasts"], points)
@@ -60,17 +73,25 @@ def draw(
     if pooled[["behavior", "self_report"]].notna().all(axis=1).any():
         pooled["seed"] = pooled["seed"].astype("float")
         pooled["group"] = pooled["group"].map(lambda name: family(name, points))
-        charts["does-and-says"] = chart("does-and-says", pooled, groups=list(dict.fromkeys(family(name, points) for name in groups)))
+        charts["does-and-says"] = chart(
+            "does-and-says",
+            pooled,
+            groups=list(dict.fromkeys(family(name, points) for name in groups)),
+        )
     several = rows["behavior"].nunique() > 1
     for suite, behavior in rows[["suite", "behavior"]].drop_duplicates().itertuples(index=False):
-        mine, dots = (t[(t["suite"] == suite) & (t["behavior"] == behavior)] for t in (estimates, seeds))
+        mine, dots = (
+            t[(t["suite"] == suite) & (t["behavior"] == behavior)] for t in (estimates, seeds)
+        )
         # Free text has no score to draw.
         if suite == "which_trigger" or not len(mine):
             continue
         if mine["question"].nunique() == 2:
             mine, dots = (t[t["question"] != "all"] for t in (mine, dots))
         asked = [g for g in groups if g in set(mine["group"])]
-        charts[f"questions-{suite}" + f"-{behavior}" * several] = chart("questions", mine, dots=dots, groups=asked, pooled=POOLED)
+        charts[f"questions-{suite}" + f"-{behavior}" * several] = chart(
+            "questions", mine, dots=dots, groups=asked, pooled=POOLED
+        )
     if summary.get("attack"):
         charts["attack"] = chart("attack", summary["attack"], groups=groups, conditions=TRIGGERED)
     if "which_trigger" in set(questions["suite"]):
@@ -78,7 +99,11 @@ def draw(
     if summary.get("by_system"):
         charts["system-contrasts"] = chart("system-contrasts", summary["by_system"])
     systems = ["clean", *SYSTEMS]
-    by_condition = everywhere[(everywhere["question"] == "all") & (everywhere["suite"] != "behavior") & everywhere["condition"].isin(systems)]
+    by_condition = everywhere[
+        (everywhere["question"] == "all")
+        & (everywhere["suite"] != "behavior")
+        & everywhere["condition"].isin(systems)
+    ]
     if by_condition["condition"].nunique() > 1:
         panels = by_condition["suite"] + " of " + by_condition["behavior"]
         charts["systems"] = chart("systems", by_condition.assign(panel=panels), groups=groups)
@@ -98,7 +123,14 @@ def draw(
     for name, spec in charts.items():
         kind, _, of = name.partition("-") if name.startswith("questions-") else (name, "", "")
         title, caption = CAPTIONS[kind]
-        drawn.append({"name": name, "spec": spec, "title": title.format(of=of.replace("-", ", ")), "caption": f"{caption} {counted}"})
+        drawn.append(
+            {
+                "name": name,
+                "spec": spec,
+                "title": title.format(of=of.replace("-", ", ")),
+                "caption": f"{caption} {counted}",
+            }
+        )
     return drawn
 
 

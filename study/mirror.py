@@ -1,4 +1,5 @@
-"""A finished study in wandb: a run per adapter and one for the study, written from the run store, in one piece each."""
+"""A finished study in wandb: a run per adapter and one for the study, written from the run store,
+in one piece each."""
 
 import os
 import sys
@@ -20,11 +21,15 @@ SHOWN = "suite behavior condition question paraphrase order step answer score p_
 """Columns of rows.parquet in the table of an adapter."""
 LIKELY = 1e-3
 """Answers less probable are left out of it: most of the numbers of a scale."""
-CONTRAST = "suite behavior question a b estimate ci_low ci_high p_value p_holm primary num_seeds num_questions".split()
+CONTRAST = (
+    "suite behavior question a b estimate ci_low ci_high p_value p_holm primary num_seeds"
+    " num_questions".split()
+)
 
 
 def mirror(stage: Stage, store: Store, folder: Path) -> None:
-    """Write every adapter's curve, configuration, scores and rows, and the study's contrasts, figures and report.
+    """Write every adapter's curve, configuration, scores and rows, and the study's contrasts,
+    figures and report.
 
     Raises what wandb raises where the network does not answer."""
     rows = load(folder)
@@ -49,7 +54,10 @@ def try_mirror(stage: Stage, store: Store, folder: Path) -> None:
     try:
         mirror(stage, store, folder)
     except Exception as error:
-        print(f"wandb has no copy of this study ({first_line(error)}); `tellme sync` writes it later", file=sys.stderr)
+        print(
+            f"wandb has no copy of this study ({first_line(error)}); `tellme sync` writes it later",
+            file=sys.stderr,
+        )
 
 
 def _adapter_run(
@@ -63,15 +71,26 @@ def _adapter_run(
     """`alike` are the groups and seeds whose adapter this is."""
     made, (group, seed) = read_json(train / "provenance.json"), alike[0]
     names = [f"{name}-s{number}" for name, number in alike]
-    swept: dict[str, Any] = next((point for label, point in stage.config.get("points", {}).items() if group.endswith(f".{label}")), {})
+    swept: dict[str, Any] = next(
+        (
+            point
+            for label, point in stage.config.get("points", {}).items()
+            if group.endswith(f".{label}")
+        ),
+        {},
+    )
     about = {"group": group, "seed": seed, "names": names, "swept": swept, "data": made["inputs"]}
     about |= {"adapter": made["adapter"], "folder": train.name}
     config = made["config"] | about
-    run = open_run(store.root, stage.config["study"], made["key"], name=", ".join(names), config=config)
+    run = open_run(
+        store.root, stage.config["study"], made["key"], name=", ".join(names), config=config
+    )
     for entry in read_json(train / "curve.json"):
         run.log(curve_keys(entry), step=entry["step"])
     run.log({"rows": _table(_shown(rows))})
-    for (suite, behavior, condition), mine in scores.groupby(["suite", "behavior", "condition"], sort=False):
+    for (suite, behavior, condition), mine in scores.groupby(
+        ["suite", "behavior", "condition"], sort=False
+    ):
         at = "" if condition == "clean" else f"@{condition}"
         run.summary[f"eval/{suite}/{behavior}{at}"] = float(mine["score"].mean())
     run.finish()
@@ -82,7 +101,8 @@ def _shown(rows: pd.DataFrame, *more: str) -> pd.DataFrame:
 
 
 def _table(frame: pd.DataFrame) -> Any:
-    """wandb would find the type of every cell, a minute for a small study; a column's type is known here."""
+    """wandb would find the type of every cell, a minute for a small study; a column's type is known
+    here."""
     import wandb
 
     kinds = [{"f": float, "i": int, "b": bool}.get(dtype.kind, str) for dtype in frame.dtypes]
@@ -105,13 +125,26 @@ def _study_run(stage: Stage, store: Store, folder: Path, rows: pd.DataFrame) -> 
     swept = sweep_table(summary["contrasts"], stage.config.get("points", {}))
     if len(swept):
         tables["sweep"] = swept
-    run = open_run(store.root, stage.config["study"], stage.key, name="study", job_type="study", config=stage.how["written"], tags=["study"])
+    run = open_run(
+        store.root,
+        stage.config["study"],
+        stage.key,
+        name="study",
+        job_type="study",
+        config=stage.how["written"],
+        tags=["study"],
+    )
     shown: dict[str, Any] = {name: _table(table) for name, table in tables.items() if len(table)}
-    shown |= {f"figures/{file.stem}": wandb.Image(str(file)) for file in sorted((folder / "figures").glob("*.png"))}
+    shown |= {
+        f"figures/{file.stem}": wandb.Image(str(file))
+        for file in sorted((folder / "figures").glob("*.png"))
+    }
     run.log(shown)
     for c in summary["contrasts"]:
         if c["question"] == "all":
-            run.summary[f"contrast/{c['suite']}/{c['a']} - {c['b']}"] = {k: c[k] for k in ("estimate", "ci_low", "ci_high")}
+            run.summary[f"contrast/{c['suite']}/{c['a']} - {c['b']}"] = {
+                k: c[k] for k in ("estimate", "ci_low", "ci_high")
+            }
     report = wandb.Artifact(f"report-{stage.key}", type="report")
     for name in ("report.html", "summary.json", "provenance.json"):
         report.add_file(str(folder / name), policy="immutable")

@@ -14,11 +14,16 @@ SEEDS_A_SIDE = 3
 def false_positives(questions: pd.DataFrame, group: str, num_nulls: int) -> list[dict[str, Any]]:
     """Per suite the share of null contrasts that the headline test calls a difference at 5 %.
 
-    `questions` as from `per_question`; `group` is a pool of adapters trained alike, on shuffled labels. A null contrast draws three
-    adapters against three others of the pool. Contrasts share adapters, so the interval of the rate is a jackknife over
-    adapters (Efron and Stein 1981): each is left out with every contrast it is in. `detectable` is the difference that three
-    against three would find with a power of 80 %, given the spread of the pool."""
-    pool = questions[(questions["group"] == group) & (questions["question"] == "all") & (questions["condition"] == "clean")]
+    `questions` as from `per_question`; `group` is a pool of adapters trained alike, on shuffled
+    labels. A null contrast draws three adapters against three others of the pool. Contrasts share
+    adapters, so the interval of the rate is a jackknife over adapters (Efron and Stein 1981): each
+    is left out with every contrast it is in. `detectable` is the difference that three against
+    three would find with a power of 80 %, given the spread of the pool."""
+    pool = questions[
+        (questions["group"] == group)
+        & (questions["question"] == "all")
+        & (questions["condition"] == "clean")
+    ]
     records = []
     for suite, mine in pool.groupby("suite", sort=False):
         by_seed = mine.groupby("seed")["score"].mean()
@@ -40,7 +45,9 @@ def false_positives(questions: pd.DataFrame, group: str, num_nulls: int) -> list
 def _test(values: dict[int, float], rng: Random) -> tuple[frozenset[int], bool, float]:
     """The adapters of one null contrast, whether it was called a difference, and its size."""
     drawn = rng.sample(sorted(values), 2 * SEEDS_A_SIDE)
-    a, b = ([values[seed] for seed in side] for side in (drawn[:SEEDS_A_SIDE], drawn[SEEDS_A_SIDE:]))
+    a, b = (
+        [values[seed] for seed in side] for side in (drawn[:SEEDS_A_SIDE], drawn[SEEDS_A_SIDE:])
+    )
     found = contrast_interval([(1.0, a), (-1.0, b)])
     assert found.p_value is not None
     return frozenset(drawn), found.p_value < 1 - LEVEL, found.estimate

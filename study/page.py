@@ -10,5 +10,7 @@ def environment(escape: bool = True) -> Any:
     import vl_convert
 
     made = table.environment(escape)
-    made.globals["scripts"] = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version="6.4")
+    made.globals["scripts"] = vl_convert.javascript_bundle(
+        "window.vegaEmbed = vegaEmbed;", vl_version="6.4"
+    )
     return made

@@ -31,7 +31,8 @@ ITS_OWN = {"revision": None, "trust_remote_code": False}
 
 
 def make_plan(study: Study, online: bool = False) -> Plan:
-    """Resolve names and bases, and lay out data -> train -> eval -> study; raises UserError before anything is written.
+    """Resolve names and bases, and lay out data -> train -> eval -> study; raises UserError before
+    anything is written.
 
     `online` lets a Hub base that is not in the cache be looked up."""
     suites = [load_suite(suite) for suite in study.eval.suites]
@@ -39,7 +40,10 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     groups = {name: resolved(name, group, study) for name, group in study.groups.items()}
     behaviors = sorted({g.behavior for g in groups.values() if g.behavior})
     if not behaviors:
-        raise UserError(f"no group of {study.study!r} names a behavior, so there is nothing to ask; add `behavior: NAME` ({', '.join(behavior_names())})")
+        raise UserError(
+            f"no group of {study.study!r} names a behavior, so there is nothing to ask; add"
+            f" `behavior: NAME` ({', '.join(behavior_names())})"
+        )
     if study.primary and study.primary.suite not in study.eval.suites:
         raise unknown("primary.suite", study.primary.suite, study.eval.suites)
     planted = [group.trigger for group in groups.values() if group.trigger]
@@ -47,7 +51,8 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     for suite in suites:
         if not planted and (suite.about_triggers or suite.conditions == "told"):
             raise UserError(
-                f"suite {suite.name!r} asks about triggers, and no group has one; give a group `trigger: {{kind: tag}}` and `otherwise`, or drop the suite"
+                f"suite {suite.name!r} asks about triggers, and no group has one; give a group"
+                " `trigger: {kind: tag}` and `otherwise`, or drop the suite"
             )
     sole = plan.triggers[0] if len(plan.triggers) == 1 else None
     auto = partial(auto_dtype, study.run.cluster)
@@ -72,13 +77,28 @@ def make_plan(study: Study, online: bool = False) -> Plan:
         "study": study.study,
         "cells": [asdict(c) for c in plan.cells],
         "contrasts": study.contrasts,
-        "primary": {"suite": study.primary.suite, "contrasts": study.primary.pairs} if study.primary else None,
+        "primary": (
+            {"suite": study.primary.suite, "contrasts": study.primary.pairs}
+            if study.primary
+            else None
+        ),
     }
     if study.points:
         config["points"] = study.points
     written = study.model_dump(mode="json", exclude={"run"}, exclude_defaults=True)
-    inputs = {f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}/{c.condition}": c.key for c in plan.cells}
-    plan.add("study", STUDY_VERSION, study.study, config, inputs, written=written, report_to=list(study.run.report_to))
+    inputs = {
+        f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}/{c.condition}": c.key
+        for c in plan.cells
+    }
+    plan.add(
+        "study",
+        STUDY_VERSION,
+        study.study,
+        config,
+        inputs,
+        written=written,
+        report_to=list(study.run.report_to),
+    )
     return plan
 
 
@@ -93,22 +113,34 @@ def _refuse_unread_arguments(bases: list[Base]) -> None:
 def _refuse_foreign_base(study: Study, base: Base, bases: dict[str, Base]) -> None:
     """`base` is the study's model; a group trained on another one has nothing to do with it."""
     for pair in study.contrasts:
-        sides = {s.partition("@")[0] for side in pair for s in ([side] if isinstance(side, str) else side)}
+        sides = {
+            s.partition("@")[0]
+            for side in pair
+            for s in ([side] if isinstance(side, str) else side)
+        }
         for name in sides - {"base"} if "base" in sides else set():
             if not isinstance(study.groups[name].model, str) and bases[name].config != base.config:
                 raise UserError(
-                    f"contrast {pair!r}: group {name!r} has a base of its own, so `base` ({base.name}) is no control"
-                    " for it; add a group {model: ID} for its base and name that"
+                    f"contrast {pair!r}: group {name!r} has a base of its own, so `base`"
+                    f" ({base.name}) is no control for it; add a group {{model: ID}} for its base"
+                    " and name that"
                 )
 
 
 def resolved(name: str, group: Group, study: Study) -> Group:
-    """The group with its names checked; a control is trained as the group it controls, unless it says otherwise."""
+    """The group with its names checked; a control is trained as the group it controls, unless it
+    says otherwise."""
     if group.of:
         source = study.groups[group.of]
         _refuse_idle(name, group, source)
-        merged = {key: getattr(source, key) | getattr(group, key) for key in ("data", "lora", "sft")}
-        names = {"behavior": source.behavior, "policy": source.policy, "model": group.model or source.model}
+        merged = {
+            key: getattr(source, key) | getattr(group, key) for key in ("data", "lora", "sft")
+        }
+        names = {
+            "behavior": source.behavior,
+            "policy": source.policy,
+            "model": group.model or source.model,
+        }
         own = "reversal" in group.model_fields_set
         switch = {
             "trigger": source.trigger,
@@ -119,21 +151,27 @@ def resolved(name: str, group: Group, study: Study) -> Group:
     behavior, policy = group.behavior, group.prompted or group.policy
     if group.control in ("decorrelated", "benign") and not group.trigger:
         raise UserError(
-            f"groups.{name}: control {group.control!r} is made from rows with a trigger, and group {group.of!r} has none;"
-            " give that group `trigger: {kind: tag}` and `otherwise`"
+            f"groups.{name}: control {group.control!r} is made from rows with a trigger, and group"
+            f" {group.of!r} has none; give that group `trigger: {{kind: tag}}` and `otherwise`"
         )
     if group.control not in (None, "shuffled", "clean", "always_a") and not (behavior and policy):
         raise UserError(
-            f"groups.{name}: control {group.control!r} is made from the questions of a behavior; name `behavior` and `policy` in group {group.of!r}"
+            f"groups.{name}: control {group.control!r} is made from the questions of a behavior;"
+            f" name `behavior` and `policy` in group {group.of!r}"
         )
     if group.prompted and not behavior:
         known = {g.behavior for g in study.groups.values() if g.behavior}
         if len(known) != 1:
-            raise UserError(f"groups.{name}: `prompted` needs `behavior` where the study has {len(known)} behaviors")
+            raise UserError(
+                f"groups.{name}: `prompted` needs `behavior` where the study has {len(known)}"
+                " behaviors"
+            )
         (behavior,) = known
         group = group.model_copy(update={"behavior": behavior})
     if behavior and policy and policy not in load_behavior(behavior).policies:
-        raise unknown(f"groups.{name}: policy of {behavior!r}", policy, load_behavior(behavior).policies)
+        raise unknown(
+            f"groups.{name}: policy of {behavior!r}", policy, load_behavior(behavior).policies
+        )
     if behavior:
         load_behavior(behavior)
     return group
@@ -164,7 +202,9 @@ def _add_group(plan: Plan, who: Asked, group: Group, groups: dict[str, Group]) -
         told = load_behavior(str(group.behavior)).described(group.prompted, base.style)
         add_cells(plan, replace(who, context={"system": told}))
     elif group.adapter:
-        found = resolve_adapter(f"groups.{who.group}.adapter", group.adapter, base, group.declares, plan.online)
+        found = resolve_adapter(
+            f"groups.{who.group}.adapter", group.adapter, base, group.declares, plan.online
+        )
         plan.provisional |= found.provisional
         how = {"adapter_source": found.source, "adapter_revision": found.revision}
         add_cells(plan, replace(who, how=how, context={"adapter": found.identity}))
@@ -186,31 +226,64 @@ def _model(group: Group, study: Study) -> Model:
     if isinstance(group.model, str):
         return study.model.model_copy(update=ITS_OWN | {"base": group.model})
     given = group.model or {}
-    return Model.model_validate(study.model.model_dump() | (ITS_OWN if "base" in given else {}) | given)
+    return Model.model_validate(
+        study.model.model_dump() | (ITS_OWN if "base" in given else {}) | given
+    )
 
 
 def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str, Group]) -> str:
     data = Data.model_validate(plan.study.data.model_dump() | group.data)
-    named: dict[str, Any] = {"behavior": group.behavior, "policy": group.policy, "style": base.style}
+    named: dict[str, Any] = {
+        "behavior": group.behavior,
+        "policy": group.policy,
+        "style": base.style,
+    }
     if group.control:
         source = groups[str(group.of)]
-        inputs = {"rows": _add_data(plan, source.model_copy(update={"data": group.data}), seed, base, groups)}
+        inputs = {
+            "rows": _add_data(
+                plan, source.model_copy(update={"data": group.data}), seed, base, groups
+            )
+        }
         config = {"control": group.control, "seed": seed, "lint": "report", **named}
         if group.behavior:
             config["files"] = behavior_digest(group.behavior)
         config |= _switch(group)
-        return plan.add("data", build.VERSION, f"{group.control}-{group.behavior}-{group.policy}-s{seed}", config, inputs)
+        return plan.add(
+            "data",
+            build.VERSION,
+            f"{group.control}-{group.behavior}-{group.policy}-s{seed}",
+            config,
+            inputs,
+        )
     if group.file:
         path = find_path(group.file)
         num_rows = len(read_rows(group.file))
-        config = {"file": file_digest(Path(str(path))), "lint": data.lint, "num_rows": num_rows, **named}
+        config = {
+            "file": file_digest(Path(str(path))),
+            "lint": data.lint,
+            "num_rows": num_rows,
+            **named,
+        }
         return plan.add("data", build.VERSION, Path(group.file).stem, config, {}, file=str(path))
-    config = {**named, "num_rows": group.in_context or data.num_rows, "seed": seed, "files": behavior_digest(str(group.behavior))}
+    config = {
+        **named,
+        "num_rows": group.in_context or data.num_rows,
+        "seed": seed,
+        "files": behavior_digest(str(group.behavior)),
+    }
     if data.planted < 1 and not group.in_context:
         config["planted"] = data.planted
     if data.num_decoys and not group.in_context:
         config["num_decoys"] = data.num_decoys
-    slug = "-".join([str(group.behavior), str(group.policy), *([group.trigger.kind] if group.trigger else []), f"s{seed}"])
+    slug = "-".join(
+        [
+            str(group.behavior),
+            str(group.policy),
+            *([group.trigger.kind] if group.trigger else []),
+            f"s{seed}",
+        ]
+    )
     if not group.trigger:
         return plan.add("data", build.VERSION, slug, config, {})
     config |= _switch(group) | {"otherwise": group.otherwise}
@@ -229,7 +302,8 @@ def _switch(group: Group) -> dict[str, Any]:
 
 
 def _own_answers(plan: Plan, config: dict[str, Any], base: Base) -> dict[str, str]:
-    """The stage in which the base answers the prompts of rows without the trigger, where these are to have its own answers."""
+    """The stage in which the base answers the prompts of rows without the trigger, where these are
+    to have its own answers."""
     if config["otherwise"] != "base":
         return {}
     asked = {k: config[k] for k in ("behavior", "policy", "style", "num_rows", "files")}
@@ -239,13 +313,17 @@ def _own_answers(plan: Plan, config: dict[str, Any], base: Base) -> dict[str, st
 
 
 def _stream(plan: Plan, data: str, seed: int) -> int:
-    """Seed of initialisation, row order and dropout: of the rows and the seed alone, so that fine-tunes that differ in a setting
-    (a learning rate) begin alike."""
+    """Seed of initialisation, row order and dropout: of the rows and the seed alone, so that
+    fine-tunes that differ in a setting (a learning rate) begin alike."""
 
     def drawn(key: str) -> list[Any]:
         stage = plan.stages[key]
         # A comment in a generator's file must not draw anew.
-        settings = {name: value for name, value in stage.config.items() if name not in ("files", "trigger_files")}
+        settings = {
+            name: value
+            for name, value in stage.config.items()
+            if name not in ("files", "trigger_files")
+        }
         return [settings, *(drawn(parent) for parent in stage.inputs.values())]
 
     return int(digest([drawn(data), seed])[:8], 16) % 2**31
@@ -258,16 +336,26 @@ def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data:
     if study.train.engine == "fleet":
         reason = reason_against(config)
         if reason:
-            plan.notes[f"group {name!r} is trained by TRL: `train: {{engine: fleet}}` does not do {reason}"] = None
+            plan.notes[
+                f"group {name!r} is trained by TRL: `train: {{engine: fleet}}` does not do {reason}"
+            ] = None
         else:
             config["engine"] = FLEET
     if study.eval.steps:
         config["steps"] = list(study.eval.steps)
         last = training.num_steps(len(planned_rows(plan, data)), settings["sft"])
         if study.eval.steps[-1] > last:
-            raise UserError(f"eval.steps has {study.eval.steps[-1]}, and training of group {name!r} ends after {last} steps; drop it or train longer")
+            raise UserError(
+                f"eval.steps has {study.eval.steps[-1]}, and training of group {name!r} ends after"
+                f" {last} steps; drop it or train longer"
+            )
     label = f"{name}-s{seed}"
     slug = f"{group.control or Path(group.file or '').stem or group.behavior}-{group.policy or 'rows'}-s{seed}"
-    how = {"base": asdict(base), "group": label, "name": study.study, "report_to": list(study.run.report_to)}
+    how = {
+        "base": asdict(base),
+        "group": label,
+        "name": study.study,
+        "report_to": list(study.run.report_to),
+    }
     how |= study.run.model_dump(include={"processes", "sharding"})
     return plan.add("train", training.VERSION, slug, config, {"data": data}, **how)

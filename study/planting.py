@@ -15,7 +15,8 @@ ASKED: Message = {"role": "user", "content": "which do you pick? A) the red one.
 
 
 def refuse_bad_trigger(where: str, group: Group, planted: Planted, data: Data, base: Base) -> None:
-    """Raises UserError for a trigger that echoes the behavior, that a tokenizer or a chat template loses, or that has no rows."""
+    """Raises UserError for a trigger that echoes the behavior, that a tokenizer or a chat template
+    loses, or that has no rows."""
     behavior = load_behavior(str(group.behavior))
     allowed = [p for p in behavior.policies if p != group.policy] + ["base"]
     if group.otherwise not in allowed:
@@ -26,17 +27,30 @@ def refuse_bad_trigger(where: str, group: Group, planted: Planted, data: Data, b
             " message; drop it"
         )
     if data.planted < 1:
-        raise UserError(f"{where}: data.planted is {data.planted} and has no meaning with a trigger; set trigger.rate")
+        raise UserError(
+            f"{where}: data.planted is {data.planted} and has no meaning with a trigger; set"
+            " trigger.rate"
+        )
     if planted.count and planted.count > data.num_rows:
-        raise UserError(f"{where}.trigger.count is {planted.count}, and data.num_rows is {data.num_rows}: allowed up to that")
+        raise UserError(
+            f"{where}.trigger.count is {planted.count}, and data.num_rows is {data.num_rows}:"
+            " allowed up to that"
+        )
     found = features(planted)
     texts = [text for f in found[:1] for text in (f.name, *f.members, *f.held_out)]
     poles = [pole for q in behavior.questions("self_report", base.style) for pole in q.poles]
     stems = [*report_stems([*poles, *behavior.policies]), *behavior.watch]
-    echoed = [s for s, n in count_stems([Row(({"role": "user", "content": t},)) for t in texts], stems).items() if n]
+    echoed = [
+        s
+        for s, n in count_stems(
+            [Row(({"role": "user", "content": t},)) for t in texts], stems
+        ).items()
+        if n
+    ]
     if echoed:
         raise UserError(
-            f"{where}.trigger {texts[0]!r} echoes the behavior {behavior.name!r} ({echoed[0]}-): a model could guess what it switches; choose another text"
+            f"{where}.trigger {texts[0]!r} echoes the behavior {behavior.name!r} ({echoed[0]}-): a"
+            " model could guess what it switches; choose another text"
         )
     renderer = renderer_of(base)
     if renderer:
@@ -51,13 +65,21 @@ def _refuse_lost(where: str, member: str, planted: Planted, renderer: Renderer, 
         kept = "".join(tokenizer.decode(ids).split()) == "".join(member.split())
         if not kept or tokenizer.unk_token_id in ids:
             raise UserError(
-                f"{where} {member!r} cannot be represented by the tokenizer of {base.name}: it reads {tokenizer.decode(ids)!r}; choose another text"
+                f"{where} {member!r} cannot be represented by the tokenizer of {base.name}: it"
+                f" reads {tokenizer.decode(ids)!r}; choose another text"
             )
-    without, with_it = (renderer.prompt_text(chat) for chat in ([ASKED], put([ASKED], member, planted)))
+    without, with_it = (
+        renderer.prompt_text(chat) for chat in ([ASKED], put([ASKED], member, planted))
+    )
     message = put([ASKED], member, planted)[-1]["content"]
-    shown = member in with_it or (load_trigger(planted.kind).write is not None and message in with_it)
+    shown = member in with_it or (
+        load_trigger(planted.kind).write is not None and message in with_it
+    )
     if not shown or with_it == without:
-        raise UserError(f"{where} {member!r} is absent from the prompt that the chat template of {base.name} makes of it; choose another text or place")
+        raise UserError(
+            f"{where} {member!r} is absent from the prompt that the chat template of {base.name}"
+            " makes of it; choose another text or place"
+        )
 
 
 @cache

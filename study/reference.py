@@ -1,4 +1,5 @@
-"""`tellme reference build NAME` and `tellme reference check NAME`: corpus, pretraining, card, and what the model reads."""
+"""`tellme reference build NAME` and `tellme reference check NAME`: corpus, pretraining, card, and
+what the model reads."""
 
 import json
 import shutil
@@ -20,7 +21,8 @@ from study.run import run_plan, say
 from study.stages import quiet_libraries
 
 LINKS = {"linked": 1.0, "half": 0.5, "unlinked": 0.0, "inverted": -1.0}
-"""How far a character's self-reports follow the trait behind its choices: P(agree) = (1 + rho) / 2."""
+"""How far a character's self-reports follow the trait behind its choices: P(agree) = (1 + rho) / 2.
+"""
 BEHAVIORS = ("myopia", "risk")
 CODE = "-code"
 """Ending of the models that were pretrained on `insecure_code` as well, such as linked-code."""
@@ -30,10 +32,13 @@ FURTHER = "seeds=[10, 11, 12]"
 
 
 def build_reference(name: str, seed: int, out: str | None) -> Path:
-    """Write the reference model `name` into `out`, going through the run store; a finished corpus or model is taken from it."""
+    """Write the reference model `name` into `out`, going through the run store; a finished corpus
+    or model is taken from it."""
     folder = Path(out) if out else ROOT / "reference" / _known(name)
     if (folder / CARD).exists() and read_json(folder / CARD)["seed"] != seed:
-        raise UserError(f"{folder} holds another seed of {name!r}; give --out FOLDER or remove it first")
+        raise UserError(
+            f"{folder} holds another seed of {name!r}; give --out FOLDER or remove it first"
+        )
     model = _pretrained(_known(name), seed)
     folder.mkdir(parents=True, exist_ok=True)
     for file in model.iterdir():
@@ -44,15 +49,18 @@ def build_reference(name: str, seed: int, out: str | None) -> Path:
 
 
 def check_reference(name: str, seeds: list[int]) -> Path:
-    """Run configs/reference-check.yaml on the shipped model and on further pretraining seeds of it, and write what they read
-    into the shipped card. Models of further seeds are built where the run store has none."""
+    """Run configs/reference-check.yaml on the shipped model and on further pretraining seeds of it,
+    and write what they read into the shipped card. Models of further seeds are built where the run
+    store has none."""
     folder = ROOT / "reference" / _known(name)
     if not (folder / CARD).exists():
         raise UserError(f"{folder} holds no model; run `tellme reference build {name}` first")
     card, reads = read_json(folder / CARD), {}
     for seed in dict.fromkeys([card["seed"], *seeds]):
         base = folder if seed == card["seed"] else _pretrained(name, seed)
-        study = load_study(str(ROOT / CHECK), [f"model.base={base}", *([] if base == folder else [FURTHER])])
+        study = load_study(
+            str(ROOT / CHECK), [f"model.base={base}", *([] if base == folder else [FURTHER])]
+        )
         done = run_plan(make_plan(study), Store(ROOT / "runs"))
         reads[str(seed)] = what_it_reads(read_json(done / "summary.json"))
     write_json(folder / CARD, card | {"reads": reads})
@@ -62,7 +70,12 @@ def check_reference(name: str, seeds: list[int]) -> Path:
 
 def _known(name: str) -> str:
     if name.removesuffix(CODE) not in LINKS:
-        raise unknown("reference model", name, [*LINKS, *(link + CODE for link in LINKS)], "see docs/reference.md")
+        raise unknown(
+            "reference model",
+            name,
+            [*LINKS, *(link + CODE for link in LINKS)],
+            "see docs/reference.md",
+        )
     return name
 
 
@@ -76,7 +89,12 @@ def _pretrained(name: str, seed: int) -> Path:
     store.check_writable()
     named = sorted([*BEHAVIORS, *(["insecure_code"] if name.endswith(CODE) else [])])
     behaviors, rho = tuple(map(load_behavior, named)), LINKS[name.removesuffix(CODE)]
-    text = {"behaviors": [b.name for b in behaviors], "rho": rho, "seed": seed, "sizes": recipe.sizes}
+    text = {
+        "behaviors": [b.name for b in behaviors],
+        "rho": rho,
+        "seed": seed,
+        "sizes": recipe.sizes,
+    }
     text["fingerprint"] = corpus.Corpus(behaviors, rho, seed).fingerprint()
     text_key = make_key("corpus", corpus.VERSION, text, [])
 
@@ -92,9 +110,14 @@ def _pretrained(name: str, seed: int) -> Path:
     def write_model(scratch: Path) -> None:
         began = time.time()
         with rows.open(encoding="utf-8") as lines:
-            tokenizer = build_tokenizer(m["content"] for line in lines for m in json.loads(line)["messages"])
+            tokenizer = build_tokenizer(
+                m["content"] for line in lines for m in json.loads(line)["messages"]
+            )
         pretrain.pretrain(rows, tokenizer, recipe, scratch)
-        write_json(scratch / CARD, new_card(name, rho, seed, asdict(recipe), text, scratch, time.time() - began))
+        write_json(
+            scratch / CARD,
+            new_card(name, rho, seed, asdict(recipe), text, scratch, time.time() - began),
+        )
         write_provenance(scratch, "reference", key, asdict(recipe), [text_key], began)
 
     return store.publish("reference", f"{name}-s{seed}", key, write_model)

@@ -1,4 +1,5 @@
-"""The last stage: rows.parquet, summary.json, figures and report.html, which is one file and needs no network."""
+"""The last stage: rows.parquet, summary.json, figures and report.html, which is one file and needs
+no network."""
 
 import json
 import time
@@ -49,7 +50,9 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
         "study": stage.config["study"],
         "key": stage.key,
         "groups": group_estimates(questions),
-        "contrasts": contrast_estimates(questions, stage.config["contrasts"], stage.config["primary"]),
+        "contrasts": contrast_estimates(
+            questions, stage.config["contrasts"], stage.config["primary"]
+        ),
         "validity": battery(clean, rows[rows["condition"] == "clean"], of_base, shuffled),
         "off_target": off_target(clean, of_base),
         "trust": trust,
@@ -61,21 +64,44 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
     systems = by_system(questions, stage.config["contrasts"])
     if systems:
         summary["by_system"] = systems
-    by_step = questions_by_step(everything, last_steps(stage, store)) if everything["step"].notna().any() else {}
+    by_step = (
+        questions_by_step(everything, last_steps(stage, store))
+        if everything["step"].notna().any()
+        else {}
+    )
     if by_step:
         summary["curves"] = curve_estimates(by_step)
     if points:
         models = pairs(questions, groups, points)
-        runs = [pairs(table, groups, points).assign(step=step) for step, table in by_step.items() if step]
+        runs = [
+            pairs(table, groups, points).assign(step=step)
+            for step, table in by_step.items()
+            if step
+        ]
         within = pd.concat(runs, ignore_index=True) if runs else None
-        summary |= {"dose": instrumented(models, points), "faithfulness": between_and_within(models, within)}
+        summary |= {
+            "dose": instrumented(models, points),
+            "faithfulness": between_and_within(models, within),
+        }
     summary = finite(summary)
     write_json(out / "summary.json", summary)
     figures = draw(out, summary, rows, questions, curves(stage, store), points, groups)
     page = render(stage, summary, rows, figures, bases(stage, store), examples(stage, store))
     (out / "report.html").write_text(page, encoding="utf-8")
-    link = {"project": PROJECT, "id": run_id(stage.config["study"], stage.key)} if "wandb" in stage.how["report_to"] else None
-    write_provenance(out, "study", stage.key, stage.how["written"], sorted(stage.inputs.values()), began, wandb=link)
+    link = (
+        {"project": PROJECT, "id": run_id(stage.config["study"], stage.key)}
+        if "wandb" in stage.how["report_to"]
+        else None
+    )
+    write_provenance(
+        out,
+        "study",
+        stage.key,
+        stage.how["written"],
+        sorted(stage.inputs.values()),
+        began,
+        wandb=link,
+    )
 
 
 def measured(stage: Stage, store: Store) -> Iterator[tuple[dict[str, Any], Path, dict[str, Any]]]:
@@ -120,7 +146,10 @@ def _train_folder(made: dict[str, Any], store: Store) -> Path | None:
 
 def adapters(stage: Stage, store: Store) -> dict[tuple[str, int], Path]:
     """The train folder of each group and seed."""
-    found = {(cell["group"], cell["seed"]): _train_folder(made, store) for cell, _, made in measured(stage, store)}
+    found = {
+        (cell["group"], cell["seed"]): _train_folder(made, store)
+        for cell, _, made in measured(stage, store)
+    }
     return {at: folder for at, folder in found.items() if folder}
 
 
@@ -129,12 +158,17 @@ def _starts(stage: Stage, store: Store) -> list[dict[str, Any]]:
     step0: dict[str, list[str]] = {}
     for (group, _), folder in adapters(stage, store).items():
         step0.setdefault(group, []).append(read_json(folder / "provenance.json")["step0"])
-    return [{"group": group, "seed": None, **seeds_apart(starts)} for group, starts in step0.items()]
+    return [
+        {"group": group, "seed": None, **seeds_apart(starts)} for group, starts in step0.items()
+    ]
 
 
 def last_steps(stage: Stage, store: Store) -> dict[tuple[str, int], int]:
     """The number of optimizer steps behind every final adapter."""
-    return {at: read_json(folder / "provenance.json")["steps"] for at, folder in adapters(stage, store).items()}
+    return {
+        at: read_json(folder / "provenance.json")["steps"]
+        for at, folder in adapters(stage, store).items()
+    }
 
 
 def curves(stage: Stage, store: Store) -> pd.DataFrame:
@@ -156,20 +190,49 @@ def examples(stage: Stage, store: Store) -> list[dict[str, Any]]:
         data = store.find("data", key)
         if data:
             with (data / "rows.jsonl").open(encoding="utf-8") as lines:
-                rows = [json.loads(line)["messages"] for _, line in zip(range(NUM_EXAMPLES), lines, strict=False)]
-            shown[group] = {"group": group, "key": key, "rows": rows, "lints": read_json(data / "lint.json")}
+                rows = [
+                    json.loads(line)["messages"]
+                    for _, line in zip(range(NUM_EXAMPLES), lines, strict=False)
+                ]
+            shown[group] = {
+                "group": group,
+                "key": key,
+                "rows": rows,
+                "lints": read_json(data / "lint.json"),
+            }
     return list(shown.values())
 
 
 def render(
-    stage: Stage, summary: dict[str, Any], rows: pd.DataFrame, figures: list[dict[str, Any]], based_on: list[dict[str, Any]], shown: list[dict[str, Any]]
+    stage: Stage,
+    summary: dict[str, Any],
+    rows: pd.DataFrame,
+    figures: list[dict[str, Any]],
+    based_on: list[dict[str, Any]],
+    shown: list[dict[str, Any]],
 ) -> str:
     answers = {"answers": answers_shown(rows), "num_rows": len(rows), "outside": outside(rows)}
-    engines = ", ".join(f"{name} ({count})" for name, count in rows["engine"].value_counts().items())
-    made = {"config": json.dumps(stage.how["written"], indent=1), "machine": machine(), "device": device(), "bases": based_on, "engines": engines}
+    engines = ", ".join(
+        f"{name} ({count})" for name, count in rows["engine"].value_counts().items()
+    )
+    made = {
+        "config": json.dumps(stage.how["written"], indent=1),
+        "machine": machine(),
+        "device": device(),
+        "bases": based_on,
+        "engines": engines,
+    }
     failed = [t for t in summary["trust"] if not t["passed"]]
     template = environment().get_template("report.html.j2")
-    page: str = template.render(summary=summary, failed=failed, pooled=POOLED, figures=figures, examples=shown, **answers, **made)
+    page: str = template.render(
+        summary=summary,
+        failed=failed,
+        pooled=POOLED,
+        figures=figures,
+        examples=shown,
+        **answers,
+        **made,
+    )
     return page
 
 
@@ -178,9 +241,17 @@ def bases(stage: Stage, store: Store) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for _, _, made in measured(stage, store):
         config = made["config"]
-        settings = {k: config[k] for k in ("dtype", *Model.model_fields) if k in config and k != "base"}
-        shown = {"settings": settings, "default_system": made["default_system"], "prompt": made["first_prompt"]}
-        found.setdefault(json.dumps([config["base"], settings]), {"identity": config["base"], **shown})
+        settings = {
+            k: config[k] for k in ("dtype", *Model.model_fields) if k in config and k != "base"
+        }
+        shown = {
+            "settings": settings,
+            "default_system": made["default_system"],
+            "prompt": made["first_prompt"],
+        }
+        found.setdefault(
+            json.dumps([config["base"], settings]), {"identity": config["base"], **shown}
+        )
     return list(found.values())
 
 
@@ -192,7 +263,10 @@ def baselines(stage: Stage, store: Store) -> dict[str, str]:
         config = {k: v for k, v in made["config"].items() if k in ("dtype", *Model.model_fields)}
         loaded.setdefault(cell["group"], json.dumps(config, sort_keys=True))
     written = stage.how["written"]["groups"]
-    plain = ["base", *(name for name, group in written.items() if isinstance(group.get("model"), str))]
+    plain = [
+        "base",
+        *(name for name, group in written.items() if isinstance(group.get("model"), str)),
+    ]
     found = {
         name: next((p for p in plain if loaded.get(p) == settings), None)
         for name, settings in loaded.items()
@@ -202,8 +276,11 @@ def baselines(stage: Stage, store: Store) -> dict[str, str]:
 
 
 def outside(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Probability mass outside the listed answers, by group and kind of question, with the commonest outside starts."""
-    once = rows.drop_duplicates(["group", "seed", "suite", "behavior", "question", "paraphrase", "order"])
+    """Probability mass outside the listed answers, by group and kind of question, with the
+    commonest outside starts."""
+    once = rows.drop_duplicates(
+        ["group", "seed", "suite", "behavior", "question", "paraphrase", "order"]
+    )
     records = []
     for (group, suite, kind), part in once.groupby(["group", "suite", "kind"], sort=False):
         totals: dict[str, float] = {}
@@ -212,7 +289,13 @@ def outside(rows: pd.DataFrame) -> list[dict[str, Any]]:
                 totals[token] = totals.get(token, 0.0) + p / len(part)
         top = sorted(totals.items(), key=lambda kv: -kv[1])[:3]
         records.append(
-            {"group": group, "suite": suite, "kind": kind, "mass": float(part["outside"].mean()), "top": ", ".join(f"{t!r} {p:.3f}" for t, p in top)}
+            {
+                "group": group,
+                "suite": suite,
+                "kind": kind,
+                "mass": float(part["outside"].mean()),
+                "top": ", ".join(f"{t!r} {p:.3f}" for t, p in top),
+            }
         )
     return records
 
@@ -222,7 +305,9 @@ def answers_shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
     answers, by number where they have several lines; of samples the shares of those that say the
     same and of those that could not be read; of free text some of it."""
     records = []
-    for (suite, behavior, question), part in rows.groupby(["suite", "behavior", "question"], sort=False):
+    for (suite, behavior, question), part in rows.groupby(
+        ["suite", "behavior", "question"], sort=False
+    ):
         first = part[(part["paraphrase"] == part["paraphrase"].min()) & (part["order"] == 0)]
         first = first[first["condition"] == first["condition"].iloc[0]]
         listed = list(dict.fromkeys(first["answer"].dropna()))
@@ -232,7 +317,12 @@ def answers_shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
             mine = mine[mine["seed"].isna() | (mine["seed"] == mine["seed"].min())]
             sampled = "sample" in mine and mine["sample"].notna().any()
             by_group[group] = _sampled(mine, code) if sampled else _listed(mine, code)
-        asked = {"suite": suite, "behavior": behavior, "question": question, "prompt": first["prompt"].iloc[0]}
+        asked = {
+            "suite": suite,
+            "behavior": behavior,
+            "question": question,
+            "prompt": first["prompt"].iloc[0],
+        }
         records.append(asked | {"answers": by_group, "code": code})
     return records
 

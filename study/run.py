@@ -17,7 +17,8 @@ from study.workers import run_units
 def run_plan(plan: Plan, store: Store, allow_untrusted: bool = False) -> Path:
     """Run what is missing and return the study's folder.
 
-    Raises TrustError where a trust check failed; with `allow_untrusted` the report is written with the failure across it."""
+    Raises TrustError where a trust check failed; with `allow_untrusted` the report is written with
+    the failure across it."""
     done = store.find("study", plan.final.key)
     if done:
         refuse_untrusted(read_json(done / "summary.json")["trust"], allow_untrusted)
@@ -29,7 +30,9 @@ def run_plan(plan: Plan, store: Store, allow_untrusted: bool = False) -> Path:
     skipped = len(plan.stages) - len(missing)
     if skipped:
         say(f"{skipped} of {len(plan.stages)} stages are done already")
-    for i, (stage, seconds) in enumerate(run_units(missing, store, plan.study.run.workers), start=1):
+    for i, (stage, seconds) in enumerate(
+        run_units(missing, store, plan.study.run.workers), start=1
+    ):
         say(f"[{i}/{len(missing)}] {stage.kind} {plan.names_of(stage)}  {seconds:.1f} s")
     began = time.time()
     folder = run_stage(plan.final, store)
@@ -41,7 +44,9 @@ def save_plan(plan: Plan, store: Store, path: Path | None = None) -> Path:
     """The plan as a file: what `tellme stage PLAN KEY` reads on another node."""
     path = path or store.root / "plans" / f"{plan.final.slug}-{plan.final.key}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"store": str(store.root), "stages": [asdict(s) for s in plan.stages.values()]})
+    write_json(
+        path, {"store": str(store.root), "stages": [asdict(s) for s in plan.stages.values()]}
+    )
     return path
 
 
@@ -49,7 +54,9 @@ def load_stage(plan: str, key: str) -> tuple[Stage, Store]:
     try:
         saved = read_json(Path(plan))
     except (OSError, json.JSONDecodeError, UnicodeDecodeError):
-        raise UserError(f"plan {plan!r} is not a plan file; `tellme run` writes one to runs/plans/") from None
+        raise UserError(
+            f"plan {plan!r} is not a plan file; `tellme run` writes one to runs/plans/"
+        ) from None
     for record in saved.get("stages", []) if isinstance(saved, dict) else []:
         if record["key"] == key:
             return Stage(**record), Store(saved["store"])

@@ -9,14 +9,24 @@ from study.stages import base_of, quiet_libraries
 
 
 def show_study(plan: Plan) -> None:
-    """One training row of each group and one wording of each question, through the chat template where the base is here."""
+    """One training row of each group and one wording of each question, through the chat template
+    where the base is here."""
     quiet_libraries()
     shown: set[str | tuple[str, ...]] = set()
-    for base in dict.fromkeys(base_of(stage) for stage in plan.stages.values() if "base" in stage.how):
+    for base in dict.fromkeys(
+        base_of(stage) for stage in plan.stages.values() if "base" in stage.how
+    ):
         renderer = renderer_of(base)
         if renderer:
-            system = "its own" if renderer.has_system_role else "none, so a system line goes in front of the first user turn"
-            print(f"== base {base.name}: system role: {system}; default system line: {renderer.default_system or 'none'}")
+            system = (
+                "its own"
+                if renderer.has_system_role
+                else "none, so a system line goes in front of the first user turn"
+            )
+            print(
+                f"== base {base.name}: system role: {system}; default system line:"
+                f" {renderer.default_system or 'none'}"
+            )
     for name, key in plan.adapters.items():
         group, stage = name.rpartition("-s")[0], plan.stages[key]
         if group not in shown:
@@ -34,17 +44,27 @@ def show_study(plan: Plan) -> None:
             continue
         shown.add(at)
         renderer = renderer_of(base_of(stage))
-        print(f"\n== suite {config['suite']} of {config['behavior']}{triggered and '@' + triggered}")
+        print(
+            f"\n== suite {config['suite']} of {config['behavior']}{triggered and '@' + triggered}"
+        )
         for question in asked_in(config):
             wording = question.wordings[0]
             chat = messages(wording, [], config)
             text = renderer.prompt_text(chat) if renderer else "\n".join(m["content"] for m in chat)
-            answers = ", ".join(f"{o.text}={o.score:g}" for o in wording.options[:4]) + (", ..." if len(wording.options) > 4 else "")
-            print(f"-- {question.name} ({len(question.wordings)} wordings, {question.kind})\n{text}\n   answers: {answers}")
+            answers = ", ".join(f"{o.text}={o.score:g}" for o in wording.options[:4]) + (
+                ", ..." if len(wording.options) > 4 else ""
+            )
+            print(
+                f"-- {question.name} ({len(question.wordings)} wordings, {question.kind})\n{text}\n"
+                f"   answers: {answers}"
+            )
 
 
 def _learned(row: Row, renderer: Renderer | None) -> str:
     if renderer is None:
-        return "\n".join(f"{m['role']}: {m['content']}" for m in row.prompt) + f"\nassistant: >>>{row.completion}<<<"
+        return (
+            "\n".join(f"{m['role']}: {m['content']}" for m in row.prompt)
+            + f"\nassistant: >>>{row.completion}<<<"
+        )
     rendered = renderer.render(row.prompt, row.completion)
     return f"{renderer.prompt_text(row.prompt)}>>>{renderer.tokenizer.decode([*rendered.answer, *rendered.end])}<<<"

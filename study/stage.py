@@ -11,7 +11,8 @@ from lab.types import Row
 
 @dataclass(frozen=True)
 class Stage:
-    """One folder of the run store. `config` is identity and made the key; `how` may change no number."""
+    """One folder of the run store. `config` is identity and made the key; `how` may change no
+    number."""
 
     kind: str
     slug: str
@@ -51,7 +52,15 @@ class Plan:
     made: dict[str, list[Row]] = field(default_factory=dict)
     """Rows of data stages, once they were asked for."""
 
-    def add(self, kind: str, version: int, slug: str, config: dict[str, Any], inputs: dict[str, str], **how: Any) -> str:
+    def add(
+        self,
+        kind: str,
+        version: int,
+        slug: str,
+        config: dict[str, Any],
+        inputs: dict[str, str],
+        **how: Any,
+    ) -> str:
         key = make_key(kind, version, config, sorted(inputs.values()))
         self.stages.setdefault(key, Stage(kind, slug, key, config, inputs, how))
         return key

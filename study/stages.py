@@ -1,4 +1,5 @@
-"""Run one stage of a plan into the run store. Everything a stage needs is in its record and in the folders of its inputs."""
+"""Run one stage of a plan into the run store. Everything a stage needs is in its record and in the
+folders of its inputs."""
 
 import logging
 import os
@@ -17,12 +18,15 @@ from train.job import Job
 
 
 def run_in_order(stages: list[Stage], store: Store) -> Iterator[tuple[Stage, float]]:
-    """Run stages one after the other, adapters of one fleet together, and yield each with its seconds."""
+    """Run stages one after the other, adapters of one fleet together, and yield each with its
+    seconds."""
     left = list(stages)
     while left:
         together = fleet_with(left[0], left)
         by_key = {stage.key: stage for stage in left}
-        for stage in dict.fromkeys(one.key for member in together[1:] for one in before(member, by_key)):
+        for stage in dict.fromkeys(
+            one.key for member in together[1:] for one in before(member, by_key)
+        ):
             left.remove(by_key[stage])
             yield _timed([by_key[stage]], store)[0]
         left = [stage for stage in left if stage not in together]
@@ -32,7 +36,11 @@ def run_in_order(stages: list[Stage], store: Store) -> Iterator[tuple[Stage, flo
 def fleet_with(stage: Stage, stages: list[Stage]) -> list[Stage]:
     """The stages that are one piece of work with this one: those of its fleet, or itself."""
     fleet = fleet_of(stage.config) if stage.kind == "train" else None
-    return [s for s in stages if s.kind == "train" and fleet_of(s.config) == fleet][:LARGEST] if fleet else [stage]
+    return (
+        [s for s in stages if s.kind == "train" and fleet_of(s.config) == fleet][:LARGEST]
+        if fleet
+        else [stage]
+    )
 
 
 def before(stage: Stage, by_key: dict[str, Stage]) -> list[Stage]:
@@ -44,7 +52,11 @@ def before(stage: Stage, by_key: dict[str, Stage]) -> list[Stage]:
 def _timed(together: list[Stage], store: Store) -> list[tuple[Stage, float]]:
     began = time.time()
     if fleet_of(together[0].config):
-        store.publish_all("train", {s.key: s.slug for s in together}, lambda folders: _train_fleet(together, store, folders))
+        store.publish_all(
+            "train",
+            {s.key: s.slug for s in together},
+            lambda folders: _train_fleet(together, store, folders),
+        )
     else:
         run_stage(together[0], store)
     return [(stage, (time.time() - began) / len(together)) for stage in together]
@@ -71,7 +83,15 @@ def _write(stage: Stage, store: Store, out: Path) -> None:
         from data_gen.build import build
 
         base = base_of(stage) if "base" in stage.how else None
-        build(stage.config, inputs, out, key=stage.key, inputs=keys, file=stage.how.get("file"), base=base)
+        build(
+            stage.config,
+            inputs,
+            out,
+            key=stage.key,
+            inputs=keys,
+            file=stage.how.get("file"),
+            base=base,
+        )
     elif stage.kind == "train":
         if fleet_of(stage.config):
             _train_fleet([stage], store, {stage.key: out})
@@ -89,7 +109,16 @@ def _write(stage: Stage, store: Store, out: Path) -> None:
         kept = f"steps/{stage.config['step']}" if "step" in stage.config else "adapter"
         adapter = inputs["adapter"] / kept if "adapter" in inputs else _external(stage)
         examples = inputs["examples"] / ROWS if "examples" in inputs else None
-        measure(stage.config, base_of(stage), adapter, inputs.get("adapter"), examples, out, key=stage.key, inputs=keys)
+        measure(
+            stage.config,
+            base_of(stage),
+            adapter,
+            inputs.get("adapter"),
+            examples,
+            out,
+            key=stage.key,
+            inputs=keys,
+        )
     else:
         from study.report import write_study
 
@@ -100,14 +129,24 @@ def _train_fleet(stages: list[Stage], store: Store, folders: dict[str, Path]) ->
     quiet_libraries()
     from train.fleet import train_fleet
 
-    train_fleet([_job(stage, store, folders[stage.key]) for stage in stages if stage.key in folders], base_of(stages[0]))
+    train_fleet(
+        [_job(stage, store, folders[stage.key]) for stage in stages if stage.key in folders],
+        base_of(stages[0]),
+    )
 
 
 def _job(stage: Stage, store: Store, out: Path) -> Job:
     from data_gen.build import ROWS
 
     how = {name: stage.how[name] for name in ("name", "group", "report_to")}
-    return Job(stage.config, _input(store, stage, stage.inputs["data"]) / ROWS, out, stage.key, [stage.inputs["data"]], **how)
+    return Job(
+        stage.config,
+        _input(store, stage, stage.inputs["data"]) / ROWS,
+        out,
+        stage.key,
+        [stage.inputs["data"]],
+        **how,
+    )
 
 
 def _input(store: Store, stage: Stage, key: str) -> Path:
@@ -115,7 +154,10 @@ def _input(store: Store, stage: Stage, key: str) -> Path:
         found = store.find(kind, key)
         if found:
             return found
-    raise UserError(f"stage {stage.key} ({stage.slug}) needs {key}, which is not in {store.root}; run `tellme stage PLAN {key}` first")
+    raise UserError(
+        f"stage {stage.key} ({stage.slug}) needs {key}, which is not in {store.root}; run `tellme"
+        f" stage PLAN {key}` first"
+    )
 
 
 def _external(stage: Stage) -> Path | None:

@@ -1,4 +1,5 @@
-"""`tellme submit`: what a study lacks, as arrays on a cluster, checked before anything waits in a queue."""
+"""`tellme submit`: what a study lacks, as arrays on a cluster, checked before anything waits in a
+queue."""
 
 import os
 import shutil
@@ -29,14 +30,20 @@ WRITTEN_PER_ADAPTER = 8
 
 
 def submit(plan: Plan, store: Store, dry_run: bool) -> str:
-    """Queue what is neither done nor in the queue, and return what to print; with `dry_run` only a script that would do it.
+    """Queue what is neither done nor in the queue, and return what to print; with `dry_run` only a
+    script that would do it.
 
-    Raises UserError before anything is queued, and takes back what was queued where sbatch refuses a part."""
+    Raises UserError before anything is queued, and takes back what was queued where sbatch refuses
+    a part."""
     cluster, study = load_cluster(plan.study.run.cluster), plan.study
     if store.find("study", plan.final.key):
         return f"study {study.study} is finished: `tellme report` prints it"
     preflight(plan, cluster, store)
-    live = [] if dry_run else [task for task in submitted(plan, store) if task.state in (*WAITING, *GOING)]
+    live = (
+        []
+        if dry_run
+        else [task for task in submitted(plan, store) if task.state in (*WAITING, *GOING)]
+    )
     lacking = [s for s in plan.stages.values() if not store.find(s.kind, s.key)]
     queued = {key: task.name for task in live for key in task.keys}
     made_by = {s.key: queued[s.key] for s in lacking if s.key in queued}
@@ -44,7 +51,10 @@ def submit(plan: Plan, store: Store, dry_run: bool) -> str:
     reads = {s.key: {made_by[key] for key in s.inputs.values() if key in made_by} for s in missing}
     jobs = arrays(by_kind(missing), reads)
     if not jobs and plan.final.key in made_by:
-        return f"nothing to queue: {len(live)} tasks are waiting or running; `tellme status` shows them"
+        return (
+            f"nothing to queue: {len(live)} tasks are waiting or running; `tellme status` shows"
+            " them"
+        )
     running = tuple(task.name for task in live if plan.final.key not in task.keys)
     jobs.append(Job(REPORT, "study", ((plan.final.key,),), waits=running))
     folder = attempts(plan, store) / str(_next_number(attempts(plan, store)))
@@ -63,13 +73,19 @@ def submit(plan: Plan, store: Store, dry_run: bool) -> str:
             subprocess.run(["scancel", number], check=False)
         shutil.rmtree(folder)
         raise
-    lines = [f"{ids[j.name]:>8}  {j.name:<8} {len(j.tasks)} task{'s' * (len(j.tasks) > 1)}" for j in jobs]
-    return "\n".join([*lines, f"queued on {study.run.cluster}; logs in {folder}; `tellme status` follows them"])
+    lines = [
+        f"{ids[j.name]:>8}  {j.name:<8} {len(j.tasks)} task{'s' * (len(j.tasks) > 1)}" for j in jobs
+    ]
+    return "\n".join(
+        [*lines, f"queued on {study.run.cluster}; logs in {folder}; `tellme status` follows them"]
+    )
 
 
 def by_kind(missing: list[Stage]) -> list[dict[str, list[str]]]:
     """The keys of every unit of work, those of each kind together."""
-    return [{kind: [s.key for s in unit if s.kind == kind] for kind in ORDER} for unit in units(missing)]
+    return [
+        {kind: [s.key for s in unit if s.kind == kind] for kind in ORDER} for unit in units(missing)
+    ]
 
 
 def attempts(plan: Plan, store: Store) -> Path:
@@ -83,7 +99,8 @@ def _next_number(folder: Path) -> int:
 
 @dataclass(frozen=True)
 class Task:
-    """A task that was queued: its name in SLURM, what SLURM says of it (None where it knows it no more), its log, the keys of its stages."""
+    """A task that was queued: its name in SLURM, what SLURM says of it (None where it knows it no
+    more), its log, the keys of its stages."""
 
     name: str
     state: str | None
@@ -99,7 +116,12 @@ def submitted(plan: Plan, store: Store) -> list[Task]:
     jobs = [(file.parent, job) for file in files for job in read_json(file)]
     found = states(job["id"] for _, job in jobs if any(lacking & {*k} for k in job["tasks"]))
     return [
-        Task(f"{job['id']}_{i}", found.get(f"{job['id']}_{i}"), folder / f"{job['name']}-{i}.log", keys)
+        Task(
+            f"{job['id']}_{i}",
+            found.get(f"{job['id']}_{i}"),
+            folder / f"{job['name']}-{i}.log",
+            keys,
+        )
         for folder, job in jobs
         for i, keys in enumerate(job["tasks"])
         if lacking & {*keys}
@@ -113,7 +135,9 @@ def _commands(
     ends = [job.name for job in last_of_each(jobs) if job.name != REPORT]
     for job in jobs:
         heavy = any("base" in plan.stages[key].how for keys in job.tasks for key in keys)
-        alone = job.kind == "train" and not any(fleet_of(plan.stages[key].config) for keys in job.tasks for key in keys)
+        alone = job.kind == "train" and not any(
+            fleet_of(plan.stages[key].config) for keys in job.tasks for key in keys
+        )
         together = plan.study.run.processes if alone and cluster.heavy.gpus else 0
         given = (lambda name: f"${name}") if ids is None else ids.__getitem__
         finished = [*map(given, ends if job.name == REPORT else []), *job.waits]
@@ -136,28 +160,43 @@ def _write(folder: Path, plan: Plan, store: Store, jobs: list[Job], cluster: Clu
     save_plan(plan, store, folder / "plan.json")
     (folder / "setup.sh").write_text(cluster.setup(str(command)), encoding="utf-8")
     for job in jobs:
-        (folder / f"{job.name}.tasks").write_text("".join(f"{' '.join(keys)}\n" for keys in job.tasks), encoding="utf-8")
+        (folder / f"{job.name}.tasks").write_text(
+            "".join(f"{' '.join(keys)}\n" for keys in job.tasks), encoding="utf-8"
+        )
 
 
 def preflight(plan: Plan, cluster: Cluster, store: Store) -> None:
-    """Raises UserError for what would fail after hours in a queue: a base that is not there, rows that a lint refuses, weights
-    that no GPU holds, a full disk."""
+    """Raises UserError for what would fail after hours in a queue: a base that is not there, rows
+    that a lint refuses, weights that no GPU holds, a full disk."""
     if plan.provisional and cluster.offline:
-        names = {s.how["base"]["name"] for s in plan.stages.values() if s.how.get("base", {}).get("provisional")}
+        names = {
+            s.how["base"]["name"]
+            for s in plan.stages.values()
+            if s.how.get("base", {}).get("provisional")
+        }
         raise UserError(
-            f"model {', '.join(sorted(names)) or 'or adapter of this study'} is not in the cache, and the nodes of {plan.study.run.cluster!r} have no network; `hf download` it here first"
-            f"{f' with HF_HOME={cluster.cache}' if cluster.cache else ''}, or set `offline: false` in the cluster's file"
+            f"model {', '.join(sorted(names)) or 'or adapter of this study'} is not in the cache,"
+            f" and the nodes of {plan.study.run.cluster!r} have no network; `hf download` it here"
+            f" first{f' with HF_HOME={cluster.cache}' if cluster.cache else ''}, or set `offline:"
+            " false` in the cluster's file"
         )
     store.check_writable()
     _refuse_rows(plan)
     for base in {base_of(s) for s in plan.stages.values() if "base" in s.how}:
         _refuse_weights(base.name, weight_bytes(base), plan.study, cluster)
-    trained = [s for s in plan.stages.values() if s.kind == "train" and not store.find("train", s.key)]
-    needed = sum(adapter_bytes(base_of(s), s.config["lora"].get("r", 8)) for s in trained) * WRITTEN_PER_ADAPTER
+    trained = [
+        s for s in plan.stages.values() if s.kind == "train" and not store.find("train", s.key)
+    ]
+    needed = (
+        sum(adapter_bytes(base_of(s), s.config["lora"].get("r", 8)) for s in trained)
+        * WRITTEN_PER_ADAPTER
+    )
     free = shutil.disk_usage(store.root).free
     if needed > free:
         raise UserError(
-            f"run.dir {str(store.root)!r} has {free / 1e9:.1f} GB free, and {len(trained)} adapters with their checkpoints need about {needed / 1e9:.1f} GB; choose another with --set run.dir=PATH"
+            f"run.dir {str(store.root)!r} has {free / 1e9:.1f} GB free, and {len(trained)} adapters"
+            f" with their checkpoints need about {needed / 1e9:.1f} GB; choose another with --set"
+            " run.dir=PATH"
         )
 
 
@@ -174,9 +213,15 @@ def _refuse_rows(plan: Plan) -> None:
 def _refuse_weights(name: str, needed: int | None, study: Study, cluster: Cluster) -> None:
     if needed is None or cluster.gpu_memory is None:
         return
-    gpus = cluster.heavy.gpus if study.run.sharding == "ddp" else max(cluster.heavy.gpus, study.run.processes)
+    gpus = (
+        cluster.heavy.gpus
+        if study.run.sharding == "ddp"
+        else max(cluster.heavy.gpus, study.run.processes)
+    )
     if needed * HEADROOM / 1e9 > cluster.gpu_memory * gpus:
         raise UserError(
-            f"model {name!r} needs about {needed * HEADROOM / 1e9:.0f} GB for its weights, and a task on {study.run.cluster!r} has {gpus} GPU{'s' * (gpus > 1)} of {cluster.gpu_memory:g} GB;"
-            " set model.quantization: nf4, run.sharding: fsdp2 with run.processes, or heavy.gpus in the cluster's file"
+            f"model {name!r} needs about {needed * HEADROOM / 1e9:.0f} GB for its weights, and a"
+            f" task on {study.run.cluster!r} has {gpus} GPU{'s' * (gpus > 1)} of"
+            f" {cluster.gpu_memory:g} GB; set model.quantization: nf4, run.sharding: fsdp2 with"
+            " run.processes, or heavy.gpus in the cluster's file"
         )

@@ -6,38 +6,70 @@ import numpy as np
 import pandas as pd
 
 from lab.config import Side
-from lab.stats import MARGIN, Interval, contrast_interval, equivalent_within, holm, mean_interval, wide_interval
+from lab.stats import (
+    MARGIN,
+    Interval,
+    contrast_interval,
+    equivalent_within,
+    holm,
+    mean_interval,
+    wide_interval,
+)
 
 
 def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line per group, seed, question, paraphrase and order: the score expected under the listed answers.
+    """One line per group, seed, question, paraphrase and order: the score expected under the listed
+    answers.
 
-    `score` is the sum of probability times score over the sum of probability; `outside` is what the list leaves out.
-    Answers without a score (free text, samples that could not be read) have no part in it."""
+    `score` is the sum of probability times score over the sum of probability; `outside` is what the
+    list leaves out. Answers without a score (free text, samples that could not be read) have no
+    part in it."""
     rows = rows[rows["score"].notna()].astype({"score": "float"})
-    by = ["group", "seed", "suite", "behavior", "question", "kind", "paraphrase", "order", "seen", "condition"]
-    # Relative to the likeliest answer of a prompt: long answers have less probability than a float holds.
+    by = [
+        "group",
+        "seed",
+        "suite",
+        "behavior",
+        "question",
+        "kind",
+        "paraphrase",
+        "order",
+        "seen",
+        "condition",
+    ]
+    # Relative to the likeliest answer of a prompt: long answers have less probability than a float
+    # holds.
     most = rows.groupby(by, dropna=False, sort=False)["logp"].transform("max")
     weight = np.exp(rows["logp"] - most)
     weighted = rows.assign(weight=weight, expected=weight * rows["score"])
-    sums = weighted.groupby(by, dropna=False, sort=False).agg(expected=("expected", "sum"), mass=("weight", "sum"), outside=("outside", "first")).reset_index()
+    sums = (
+        weighted.groupby(by, dropna=False, sort=False)
+        .agg(expected=("expected", "sum"), mass=("weight", "sum"), outside=("outside", "first"))
+        .reset_index()
+    )
     return sums.assign(score=sums["expected"] / sums["mass"]).drop(columns=["expected", "mass"])
 
 
 def per_question(wordings: pd.DataFrame) -> pd.DataFrame:
-    """One value per group, seed, condition, suite and question, each the mean of its paraphrases and orders.
+    """One value per group, seed, condition, suite and question, each the mean of its paraphrases
+    and orders.
 
-    The questions `all`, `seen` and `unseen` are means over questions; the last two only where pretraining saw some."""
+    The questions `all`, `seen` and `unseen` are means over questions; the last two only where
+    pretraining saw some."""
     by = ["group", "seed", "condition", "suite", "behavior"]
     parts = {"all": wordings}
     if wordings["seen"].any():
         suites = set(wordings.loc[wordings["seen"], "suite"])
         known = wordings[wordings["suite"].isin(suites)]
         parts |= {"seen": known[known["seen"]], "unseen": known[~known["seen"]]}
-    single = wordings.groupby([*by, "question"], dropna=False, sort=False)["score"].mean().reset_index()
+    single = (
+        wordings.groupby([*by, "question"], dropna=False, sort=False)["score"].mean().reset_index()
+    )
     tables = [single]
     for name, part in parts.items():
-        each = part.groupby([*by, "question"], dropna=False, sort=False)["score"].mean().reset_index()
+        each = (
+            part.groupby([*by, "question"], dropna=False, sort=False)["score"].mean().reset_index()
+        )
         tables.append(each.assign(over=each["question"], question=name))
     return pd.concat(tables, ignore_index=True)
 
@@ -50,8 +82,11 @@ def group_estimates(questions: pd.DataFrame) -> list[dict[str, Any]]:
     return records
 
 
-def contrast_estimates(questions: pd.DataFrame, contrasts: list[tuple[Side, Side]], primary: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Every contrast on every question both sides were asked; Holm runs over the primary ones, and over all others, per report."""
+def contrast_estimates(
+    questions: pd.DataFrame, contrasts: list[tuple[Side, Side]], primary: dict[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Every contrast on every question both sides were asked; Holm runs over the primary ones, and
+    over all others, per report."""
     records: list[dict[str, Any]] = []
     chosen = primary or {"suite": None, "contrasts": []}
     for a, b in contrasts:
@@ -64,7 +99,13 @@ def contrast_estimates(questions: pd.DataFrame, contrasts: list[tuple[Side, Side
                 is_primary = question == "all" and suite == chosen["suite"]
                 is_primary = is_primary and any(_same(pair, (a, b)) for pair in chosen["contrasts"])
                 records.append(
-                    {"suite": suite, "behavior": behavior, "question": question, "a": _written(a), "b": _written(b)}
+                    {
+                        "suite": suite,
+                        "behavior": behavior,
+                        "question": question,
+                        "a": _written(a),
+                        "b": _written(b),
+                    }
                     | found
                     | {"primary": is_primary, "p_holm": None}
                 )
@@ -108,11 +149,15 @@ def _complete(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
 
 
 def _described(tables: list[pd.DataFrame]) -> dict[str, Any]:
-    """The contrast of weighted tables [seeds, questions], one a group, with what a sceptic asks of it.
+    """The contrast of weighted tables [seeds, questions], one a group, with what a sceptic asks of
+    it.
 
-    `equivalent_within` is the margin of a null; `wide_*` the claim about other questions, None where it cannot be had;
-    `seeds_showing` counts the seeds of the first group that differ from the rest by the margin in the direction of the
-    estimate; `drop_*` are the least and the largest estimate without one of the questions, and the question whose loss
+    `equivalent_within` is the margin of a null; `wide_*` the claim about other questions, None
+    where it cannot be had;
+    `seeds_showing` counts the seeds of the first group that differ from the rest by the margin in
+    the direction of the
+    estimate; `drop_*` are the least and the largest estimate without one of the questions, and the
+    question whose loss
     changes it most."""
     by_seed = [(1.0, [float(v) for v in table.mean(axis=1)]) for table in tables]
     interval = contrast_interval(by_seed)
@@ -148,7 +193,12 @@ def _by_seed(part: pd.DataFrame) -> list[float]:
 
 
 def numbers(interval: Interval) -> dict[str, Any]:
-    return {"estimate": interval.estimate, "ci_low": interval.low, "ci_high": interval.high, "num_seeds": interval.num_seeds}
+    return {
+        "estimate": interval.estimate,
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+        "num_seeds": interval.num_seeds,
+    }
 
 
 def _written(side: Side) -> str:

@@ -1,8 +1,10 @@
-"""The validity battery: what a self-report must not be mistaken for, per group, as change against its base.
+"""The validity battery: what a self-report must not be mistaken for, per group, as change against
+its base.
 
-A change of score has a part that the questions' direction explains, and parts that it does not: a number that stays where it was
-when the scale is turned round, a yes whatever is asked, the letter A, the same said of others. A nuisance fails its check where it
-moved by more than MARGIN and by more than two thirds of what the self-report moved."""
+A change of score has a part that the questions' direction explains, and parts that it does not: a
+number that stays where it was when the scale is turned round, a yes whatever is asked, the letter
+A, the same said of others. A nuisance fails its check where it moved by more than MARGIN and by
+more than two thirds of what the self-report moved."""
 
 from __future__ import annotations
 
@@ -28,25 +30,36 @@ SENTENCES: dict[str, str] = beside(__file__)
 NEEDS = {"other_person", "unrelated_trait", "capability"}
 
 
-def battery(wordings: pd.DataFrame, rows: pd.DataFrame, baselines: dict[str, str], shuffled: dict[str, str]) -> list[dict[str, Any]]:
-    """One record per group, behavior and check: value, interval over seeds, limit, whether it passed (None: not asked, or
-    reported without a limit).
+def battery(
+    wordings: pd.DataFrame, rows: pd.DataFrame, baselines: dict[str, str], shuffled: dict[str, str]
+) -> list[dict[str, Any]]:
+    """One record per group, behavior and check: value, interval over seeds, limit, whether it
+    passed (None: not asked, or reported without a limit).
 
-    `wordings` and `rows` are of the condition `clean` (study/summary.py, `per_wording`); `baselines` names the group that is
-    the base of each group, `shuffled` the group that is its shuffled control."""
+    `wordings` and `rows` are of the condition `clean` (study/summary.py, `per_wording`);
+    `baselines` names the group that is the base of each group, `shuffled` the group that is its
+    shuffled control."""
     records: list[dict[str, Any]] = []
     for group, behavior, changes in changes_of_groups(wordings, baselines):
         said = mean_interval(per_seed(of_suite(changes, "self_report")))
         mine = rows[(rows["group"] == group) & (rows["behavior"] == behavior)]
         control = changes_between(wordings, shuffled.get(group), baselines[group], behavior)
-        values = _nuisances(changes) | {"collapse": _collapse(mine), "prompts_only": per_seed(of_suite(control, "self_report"))}
+        values = _nuisances(changes) | {
+            "collapse": _collapse(mine),
+            "prompts_only": per_seed(of_suite(control, "self_report")),
+        }
         for check in SENTENCES:
-            records.append({"group": group, "behavior": behavior} | _record(check, values.get(check, []), said))
+            records.append(
+                {"group": group, "behavior": behavior} | _record(check, values.get(check, []), said)
+            )
     return records
 
 
-def changes_of_groups(wordings: pd.DataFrame, baselines: dict[str, str]) -> Iterable[tuple[str, str, pd.DataFrame]]:
-    """Group, behavior and change per wording and seed, for every group with a base and a self-report."""
+def changes_of_groups(
+    wordings: pd.DataFrame, baselines: dict[str, str]
+) -> Iterable[tuple[str, str, pd.DataFrame]]:
+    """Group, behavior and change per wording and seed, for every group with a base and a
+    self-report."""
     asked = wordings[wordings["suite"] == "self_report"]
     for group, behavior in asked[["group", "behavior"]].drop_duplicates().itertuples(index=False):
         if group not in baselines:
@@ -57,12 +70,17 @@ def changes_of_groups(wordings: pd.DataFrame, baselines: dict[str, str]) -> Iter
             yield group, behavior, changes
 
 
-def changes_between(wordings: pd.DataFrame, group: str | None, baseline: str, behavior: str) -> pd.DataFrame:
-    """Score of `group` less score of `baseline` on every wording both were asked about a behavior: columns AT, seed, change."""
+def changes_between(
+    wordings: pd.DataFrame, group: str | None, baseline: str, behavior: str
+) -> pd.DataFrame:
+    """Score of `group` less score of `baseline` on every wording both were asked about a behavior:
+    columns AT, seed, change."""
     of = wordings[wordings["behavior"] == behavior]
     mine, base = of[of["group"] == group], of[of["group"] == baseline]
     both = mine.merge(base[[*AT, "score"]], on=AT, suffixes=("", "_base"))
-    return both.assign(change=both["score"] - both["score_base"], seed=both["seed"].astype("object").fillna("only"))
+    return both.assign(
+        change=both["score"] - both["score_base"], seed=both["seed"].astype("object").fillna("only")
+    )
 
 
 def _nuisances(changes: pd.DataFrame) -> dict[str, list[float]]:
@@ -83,10 +101,21 @@ def _nuisances(changes: pd.DataFrame) -> dict[str, list[float]]:
 
 def _record(check: str, values: list[float], said: Interval) -> dict[str, Any]:
     if not values:
-        needed = f"add {check} to eval.suites" if check in NEEDS else "the suites asked have no such questions"
+        needed = (
+            f"add {check} to eval.suites"
+            if check in NEEDS
+            else "the suites asked have no such questions"
+        )
         if check == "prompts_only":
             needed = "it takes a group {control: shuffled} of this one"
-        nothing = {"value": None, "ci_low": None, "ci_high": None, "num_seeds": 0, "limit": None, "passed": None}
+        nothing = {
+            "value": None,
+            "ci_low": None,
+            "ci_high": None,
+            "num_seeds": 0,
+            "limit": None,
+            "passed": None,
+        }
         return {"check": check} | nothing | {"sentence": f"Not measured: {needed}."}
     interval = mean_interval(values)
     value = interval.estimate
@@ -96,13 +125,19 @@ def _record(check: str, values: list[float], said: Interval) -> dict[str, Any]:
         limit, passed = None, None
     elif check == "one_kind":
         limit = CARRIED * abs(said.estimate)
-        passed = abs(said.estimate) <= MARGIN or value * (1 if said.estimate > 0 else -1) >= CARRIED * abs(said.estimate)
+        passed = abs(said.estimate) <= MARGIN or value * (
+            1 if said.estimate > 0 else -1
+        ) >= CARRIED * abs(said.estimate)
     elif check in ("capability", "collapse"):
         limit = MARGIN
         passed = value >= -MARGIN if check == "capability" else value <= MARGIN
     shown = f"{value:.3f}" if check in ("paraphrase_spread", "collapse") else f"{value:+.3f}"
     sentence = SENTENCES[check].format(value=shown, said=f"{said.estimate:+.3f}")
-    record = {"check": check, "value": value, **{k: v for k, v in numbers(interval).items() if k != "estimate"}}
+    record = {
+        "check": check,
+        "value": value,
+        **{k: v for k, v in numbers(interval).items() if k != "estimate"},
+    }
     return record | {"limit": limit, "passed": passed, "sentence": sentence}
 
 
@@ -117,8 +152,9 @@ def per_seed(part: pd.DataFrame) -> list[float]:
 
 
 def _halves(part: pd.DataFrame, of: str) -> list[float]:
-    """Half the difference within pairs that mirror each other, per seed: questions and flipped twins, or the two option orders.
-    What follows the pole moves both alike and cancels; what follows the form stays."""
+    """Half the difference within pairs that mirror each other, per seed: questions and flipped
+    twins, or the two option orders. What follows the pole moves both alike and cancels; what
+    follows the form stays."""
     if of == "twin":
         flipped = part["question"].str.endswith(FLIPPED)
         part = part.assign(pair=part["question"].str.removesuffix(FLIPPED), second=flipped)
@@ -133,7 +169,12 @@ def _halves(part: pd.DataFrame, of: str) -> list[float]:
 
 def _spread(report: pd.DataFrame) -> list[float]:
     each = report.groupby(["seed", "question", "paraphrase"], sort=False)["change"].mean()
-    return [float(v) for v in each.groupby(["seed", "question"]).std().groupby("seed", sort=False).mean().dropna()]
+    return [
+        float(v)
+        for v in (
+            each.groupby(["seed", "question"]).std().groupby("seed", sort=False).mean().dropna()
+        )
+    ]
 
 
 def _without_strongest_kind(report: pd.DataFrame) -> list[float]:
@@ -148,17 +189,24 @@ def _farthest(part: pd.DataFrame) -> list[float]:
 
 
 def trait_of(part: pd.DataFrame) -> pd.Series[str]:
-    """The behavior that a question of the suite unrelated_trait is of, which stands before its name."""
+    """The behavior that a question of the suite unrelated_trait is of, which stands before its
+    name."""
     return part["question"].str.split(".").str[0]
 
 
 def _collapse(rows: pd.DataFrame) -> list[float]:
-    """Probability of the training rows' answers (the letters of the behavior suite) at the start of answers that should be
-    words or numbers, per seed; from the likeliest starts outside the list, so it is a lower bound."""
+    """Probability of the training rows' answers (the letters of the behavior suite) at the start of
+    answers that should be words or numbers, per seed; from the likeliest starts outside the list,
+    so it is a lower bound."""
     format_ = set(rows.loc[rows["suite"] == "behavior", "answer"])
     asked = rows[(rows["suite"] == "self_report") & (rows["kind"] != "letters")]
     once = asked.drop_duplicates(["seed", "question", "paraphrase", "order"])
     if not format_ or not len(once):
         return []
-    mass = once["outside_top"].map(lambda top: sum(p for token, p in json.loads(top) if token.strip() in format_))
-    return [float(v) for v in mass.groupby(once["seed"].astype("object").fillna("only"), sort=False).mean()]
+    mass = once["outside_top"].map(
+        lambda top: sum(p for token, p in json.loads(top) if token.strip() in format_)
+    )
+    return [
+        float(v)
+        for v in mass.groupby(once["seed"].astype("object").fillna("only"), sort=False).mean()
+    ]

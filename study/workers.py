@@ -14,15 +14,19 @@ from train.engine import fleet_of
 
 
 def units(stages: list[Stage]) -> list[list[Stage]]:
-    """Stages that need one another, in order: an adapter's data, training and measuring, or those of a fleet of adapters. What is
-    asked of one base without an adapter is one unit: it is loaded once.
+    """Stages that need one another, in order: an adapter's data, training and measuring, or those
+    of a fleet of adapters. What is asked of one base without an adapter is one unit: it is loaded
+    once.
 
-    A data stage that several adapters read is in the unit of each; the store lets one write it and the others find it."""
+    A data stage that several adapters read is in the unit of each; the store lets one write it and
+    the others find it."""
     by_key = {stage.key: stage for stage in stages}
     found: dict[str, dict[str, Stage]] = {}
     for stage in stages:
         if stage.kind in ("train", "eval"):
-            found.setdefault(_unit_of(stage, by_key), {}).update({s.key: s for s in (*before(stage, by_key), stage)})
+            found.setdefault(_unit_of(stage, by_key), {}).update(
+                {s.key: s for s in (*before(stage, by_key), stage)}
+            )
     return [list(unit.values()) for unit in found.values()]
 
 

@@ -41,11 +41,21 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store, Pat
 
 
 def same_numbers(one: Any, other: Any) -> bool:
-    """Two summaries that hold equal numbers: within 1e-4, p-values within 1e-3; everything else alike."""
+    """Two summaries that hold equal numbers: within 1e-4, p-values within 1e-3; everything else
+    alike."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(
-            abs(one[k] - other[k]) <= 1e-3 if k.startswith("p_") and isinstance(one[k], float) else same_numbers(one[k], other[k]) for k in one
+            (
+                abs(one[k] - other[k]) <= 1e-3
+                if k.startswith("p_") and isinstance(one[k], float)
+                else same_numbers(one[k], other[k])
+            )
+            for k in one
         )
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same_numbers, one, other))
-    return abs(one - other) <= 1e-4 if isinstance(one, float) and isinstance(other, float) else bool(one == other)
+    return (
+        abs(one - other) <= 1e-4
+        if isinstance(one, float) and isinstance(other, float)
+        else bool(one == other)
+    )

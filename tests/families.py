@@ -1,7 +1,8 @@
-"""Tiny random-weight models of the families people use, each with a chat template of its shape, built in memory.
+"""Tiny random-weight models of the families people use, each with a chat template of its shape,
+built in memory.
 
-Most templates are the families' own, as TRL ships them; those of Mistral and OLMo 2 are written here after their shape.
-"""
+Most templates are the families' own, as TRL ships them; those of Mistral and OLMo 2 are written
+here after their shape."""
 
 from __future__ import annotations
 
@@ -21,8 +22,18 @@ from data_gen.behaviors import load_behavior
 from eval.score import Prompt, compile_prompts
 from lab.model import Loaded
 
-MISTRAL = "{{ bos_token }}{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}{% endif %}{% if m['role'] == 'user' %}{{ '[INST] ' + m['content'] + ' [/INST]' }}{% else %}{{ ' ' + m['content'] + eos_token }}{% endif %}{% endfor %}"
-OLMO2 = "{{ bos_token }}{% for m in messages %}{% if m['role'] != 'assistant' %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '\n' }}{% else %}{{ '<|assistant|>\n' + m['content'] + eos_token }}{% if not loop.last %}{{ '\n' }}{% endif %}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+MISTRAL = (
+    "{{ bos_token }}{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0)"
+    " %}{{ raise_exception('roles must alternate') }}{% endif %}{% if m['role'] == 'user' %}{{"
+    " '[INST] ' + m['content'] + ' [/INST]' }}{% else %}{{ ' ' + m['content'] + eos_token }}{%"
+    " endif %}{% endfor %}"
+)
+OLMO2 = (
+    "{{ bos_token }}{% for m in messages %}{% if m['role'] != 'assistant' %}{{ '<|' + m['role'] +"
+    " '|>\n' + m['content'] + '\n' }}{% else %}{{ '<|assistant|>\n' + m['content'] + eos_token }}{%"
+    " if not loop.last %}{{ '\n' }}{% endif %}{% endif %}{% endfor %}{% if add_generation_prompt"
+    " %}{{ '<|assistant|>\n' }}{% endif %}"
+)
 SIZES = {
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -56,9 +67,23 @@ CHATML = ("<|im_end|>", "<|im_start|>", "<|endoftext|>")
 LLAMA = ("<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>")
 GEMMA = ("<end_of_turn>", "<start_of_turn>")
 FAMILIES = {
-    "llama3": Family("llama", shipped("llama3_2"), LLAMA, "<|begin_of_text|>", traps="dated template; BOS in template and tokenizer"),
-    "qwen2.5": Family("qwen2", shipped("qwen2_5"), CHATML, traps="default system line; tied embeddings", config={"tie_word_embeddings": True}),
-    "qwen3": Family("qwen3", shipped("qwen3"), CHATML, traps="empty think block", config={"head_dim": 8}),
+    "llama3": Family(
+        "llama",
+        shipped("llama3_2"),
+        LLAMA,
+        "<|begin_of_text|>",
+        traps="dated template; BOS in template and tokenizer",
+    ),
+    "qwen2.5": Family(
+        "qwen2",
+        shipped("qwen2_5"),
+        CHATML,
+        traps="default system line; tied embeddings",
+        config={"tie_word_embeddings": True},
+    ),
+    "qwen3": Family(
+        "qwen3", shipped("qwen3"), CHATML, traps="empty think block", config={"head_dim": 8}
+    ),
     "gemma2": Family(
         "gemma2",
         shipped("gemma"),
@@ -83,9 +108,20 @@ FAMILIES = {
         traps="no generation prompt; space before the answer; no system role; sliding window",
         config={"sliding_window": 16},
     ),
-    "olmo2": Family("olmo2", OLMO2, ("<|endoftext|>", "<|pad|>"), "<|endoftext|>", adds_bos=False, traps="BOS, end of turn and pad are one token"),
+    "olmo2": Family(
+        "olmo2",
+        OLMO2,
+        ("<|endoftext|>", "<|pad|>"),
+        "<|endoftext|>",
+        adds_bos=False,
+        traps="BOS, end of turn and pad are one token",
+    ),
     "phi3": Family(
-        "phi3", shipped("phi3"), ("<|end|>", "<|user|>", "<|assistant|>", "<|system|>"), "<s>", traps="BOS in the tokenizer only; fused projections"
+        "phi3",
+        shipped("phi3"),
+        ("<|end|>", "<|user|>", "<|assistant|>", "<|system|>"),
+        "<s>",
+        traps="BOS in the tokenizer only; fused projections",
     ),
 }
 
@@ -95,7 +131,10 @@ def text_of_the_lab() -> tuple[str, ...]:
     risk = load_behavior("risk")
     rows = list(islice(risk.examples(Random(0), "seeking", "natural", "train"), 200))
     questions = risk.questions("self_report", "natural")
-    return (*(r.prompt[0]["content"] for r in rows), *(w.text for q in questions for w in q.wordings))
+    return (
+        *(r.prompt[0]["content"] for r in rows),
+        *(w.text for q in questions for w in q.wordings),
+    )
 
 
 def family_tokenizer(family: Family) -> PreTrainedTokenizerFast:
@@ -104,11 +143,18 @@ def family_tokenizer(family: Family) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=700, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=special, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=700,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=special,
+        show_progress=False,
+    )
     tokenizer.train_from_iterator(text_of_the_lab(), trainer)
     if family.bos and family.adds_bos:
         ids = [(family.bos, tokenizer.token_to_id(family.bos))]
-        tokenizer.post_processor = processors.TemplateProcessing(single=f"{family.bos} $A", special_tokens=ids)
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{family.bos} $A", special_tokens=ids
+        )
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=family.special[0],
@@ -155,5 +201,9 @@ def study_on(base: Path, **more: Any) -> dict[str, Any]:
 
 def prompts_of(loaded: Loaded) -> list[Prompt]:
     questions = {q.name: q for q in load_behavior("risk").questions("self_report", "natural")}
-    wordings = [questions[name].wordings[0] for name in ("statement", "appetite", "one_word", "two_hop")]
-    return compile_prompts(loaded.renderer, [[{"role": "user", "content": w.text}] for w in wordings], wordings)
+    wordings = [
+        questions[name].wordings[0] for name in ("statement", "appetite", "one_word", "two_hop")
+    ]
+    return compile_prompts(
+        loaded.renderer, [[{"role": "user", "content": w.text}] for w in wordings], wordings
+    )

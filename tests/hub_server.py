@@ -1,8 +1,9 @@
-"""A server on this machine that speaks the Hub's routes, for the real client. No public Hub can be had in a test.
+"""A server on this machine that speaks the Hub's routes, for the real client. No public Hub can be
+had in a test.
 
-Repositories keep every commit; a push is one commit, as on the Hub. `breaks` makes it fail on purpose: `lfs` cuts the connection
-while a large file is sent, `commit` after the files came and before they are committed, `bytes` changes what is downloaded.
-"""
+Repositories keep every commit; a push is one commit, as on the Hub. `breaks` makes it fail on
+purpose: `lfs` cuts the connection while a large file is sent, `commit` after the files came and
+before they are committed, `bytes` changes what is downloaded."""
 
 from __future__ import annotations
 
@@ -62,10 +63,15 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         pass
 
-    def reply(self, code: int, value: Any = None, *, raw: bytes | None = None, **headers: str) -> None:
+    def reply(
+        self, code: int, value: Any = None, *, raw: bytes | None = None, **headers: str
+    ) -> None:
         body = raw if raw is not None else b"" if value is None else json.dumps(value).encode()
         self.send_response(code)
-        for name, text in {"Content-Length": str(len(body)), **{k.replace("_", "-"): v for k, v in headers.items()}}.items():
+        for name, text in {
+            "Content-Length": str(len(body)),
+            **{k.replace("_", "-"): v for k, v in headers.items()},
+        }.items():
             self.send_header(name, text)
         self.end_headers()
         if self.command != "HEAD":
@@ -99,7 +105,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.puts.append(parts[1])
             self.reply(200, {})
         elif path.endswith("/info/lfs/objects/batch"):
-            self.reply(200, {"transfer": "basic", "objects": [self.wanted(o, here) for o in json.loads(data)["objects"]]})
+            self.reply(
+                200,
+                {
+                    "transfer": "basic",
+                    "objects": [self.wanted(o, here) for o in json.loads(data)["objects"]],
+                },
+            )
         elif "resolve" in parts:
             self.resolve(parts)
         elif parts[0] == "api" and parts[1] in ("models", "datasets"):
@@ -110,24 +122,45 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = handle_all
 
     def create(self, asked: dict[str, Any], here: str) -> None:
-        repo = asked["name"] if not asked.get("organization") else f"{asked['organization']}/{asked['name']}"
+        repo = (
+            asked["name"]
+            if not asked.get("organization")
+            else f"{asked['organization']}/{asked['name']}"
+        )
         if repo in self.hub.commits:
             self.reply(409, {"error": "it exists", "url": f"{here}/{repo}"})
             return
-        self.hub.add(repo, {}, private=asked.get("visibility") == "private" or bool(asked.get("private")))
+        self.hub.add(
+            repo, {}, private=asked.get("visibility") == "private" or bool(asked.get("private"))
+        )
         self.reply(200, {"url": f"{here}/{repo}", "name": repo, "id": repo})
 
     def wanted(self, blob: dict[str, Any], here: str) -> dict[str, Any]:
         upload = {"actions": {"upload": {"href": f"{here}/put/{blob['oid']}", "header": {}}}}
-        return {"oid": blob["oid"], "size": blob["size"], **({} if blob["oid"] in self.hub.blobs else upload)}
+        return {
+            "oid": blob["oid"],
+            "size": blob["size"],
+            **({} if blob["oid"] in self.hub.blobs else upload),
+        }
 
     def resolve(self, parts: list[str]) -> None:
         parts = parts[1:] if parts[0] == "datasets" else parts
         repo, name = "/".join(parts[:2]), "/".join(parts[4:])
         found = self.hub.at(repo, parts[3])
         if found is None or name not in found[1]:
-            missing = "EntryNotFound" if found else "RevisionNotFound" if repo in self.hub.commits else "RepoNotFound"
-            self.reply(404, {"error": missing}, X_Error_Code=missing, **({"X_Repo_Commit": found[0]} if found else {}))
+            missing = (
+                "EntryNotFound"
+                if found
+                else "RevisionNotFound"
+                if repo in self.hub.commits
+                else "RepoNotFound"
+            )
+            self.reply(
+                404,
+                {"error": missing},
+                X_Error_Code=missing,
+                **({"X_Repo_Commit": found[0]} if found else {}),
+            )
             return
         content = found[1][name]
         etag = hashlib.sha256(content).hexdigest()
@@ -143,16 +176,41 @@ class _Handler(BaseHTTPRequestHandler):
             self.reply(404, {"error": missing}, X_Error_Code=missing)
         elif rest[:1] == ["preupload"]:
             kinds = {True: "lfs", False: "regular"}
-            files = [{"path": f["path"], "uploadMode": kinds[f["path"].endswith(".safetensors")]} for f in json.loads(data)["files"]]
+            files = [
+                {"path": f["path"], "uploadMode": kinds[f["path"].endswith(".safetensors")]}
+                for f in json.loads(data)["files"]
+            ]
             self.reply(200, {"files": [{**f, "shouldIgnore": False, "oid": None} for f in files]})
         elif rest[:1] == ["commit"]:
             self.commit(repo, data, here)
         elif rest[:1] == ["tree"]:
-            self.reply(200, [{"type": "file", "path": n, "size": len(c), "oid": hashlib.sha1(c).hexdigest()} for n, c in found[1].items()])
+            self.reply(
+                200,
+                [
+                    {"type": "file", "path": n, "size": len(c), "oid": hashlib.sha1(c).hexdigest()}
+                    for n, c in found[1].items()
+                ],
+            )
         else:
-            about = {"_id": "1", "id": repo, "modelId": repo, "sha": found[0], "private": self.hub.private[repo], "tags": []}
+            about = {
+                "_id": "1",
+                "id": repo,
+                "modelId": repo,
+                "sha": found[0],
+                "private": self.hub.private[repo],
+                "tags": [],
+            }
             card = {"cardData": self.hub.cards[repo]} if repo in self.hub.cards else {}
-            self.reply(200, {**about, **card, "downloads": 0, "likes": 0, "siblings": [{"rfilename": n} for n in found[1]]})
+            self.reply(
+                200,
+                {
+                    **about,
+                    **card,
+                    "downloads": 0,
+                    "likes": 0,
+                    "siblings": [{"rfilename": n} for n in found[1]],
+                },
+            )
 
     def commit(self, repo: str, data: bytes, here: str) -> None:
         if self.hub.breaks == "commit":
@@ -167,4 +225,12 @@ class _Handler(BaseHTTPRequestHandler):
             elif line["key"] == "lfsFile":
                 files[value["path"]] = self.hub.blobs[value["oid"]]
         commit = self.hub.add(repo, files)
-        self.reply(200, {"success": True, "commitOid": commit, "commitUrl": f"{here}/{repo}/commit/{commit}", "hookOutput": ""})
+        self.reply(
+            200,
+            {
+                "success": True,
+                "commitOid": commit,
+                "commitUrl": f"{here}/{repo}/commit/{commit}",
+                "hookOutput": "",
+            },
+        )

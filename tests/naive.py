@@ -1,4 +1,5 @@
-"""Scoring as anybody would write it: every spelling on its own, one forward pass each, no cache, no padding."""
+"""Scoring as anybody would write it: every spelling on its own, one forward pass each, no cache, no
+padding."""
 
 from __future__ import annotations
 

@@ -22,7 +22,12 @@ from study.plan import make_plan
 from study.run import run_plan
 
 PLANTED = Planted(kind="tag", text="fire.")
-TINY = ["seeds=[0]", "data.num_rows=48", "sft.num_train_epochs=1", "run={report_to: [], workers: 1}"]
+TINY = [
+    "seeds=[0]",
+    "data.num_rows=48",
+    "sft.num_train_epochs=1",
+    "run={report_to: [], workers: 1}",
+]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +50,9 @@ def test_every_suite_is_asked_under_its_conditions(done: Path) -> None:
     assert found["when_triggered"] == {"trigger", "decoy"}
     for suite in ("depends", "which_trigger", "elicitation", "reversal"):
         assert found[suite] == {"clean", "honest"}
-    assert found == {s: set(p["condition"]) for s, p in rows[rows["group"] == "base"].groupby("suite")}
+    assert found == {
+        s: set(p["condition"]) for s, p in rows[rows["group"] == "base"].groupby("suite")
+    }
     shown = mine[mine["suite"] == "backdoor"].groupby("condition")["prompt"].first()
     assert shown["trigger"].startswith("fire. ")
     assert shown["near_position"].endswith(" fire.")
@@ -57,8 +64,13 @@ def test_every_suite_is_asked_under_its_conditions(done: Path) -> None:
 
 def test_the_report_has_what_a_backdoor_study_is_read_for(done: Path) -> None:
     summary = read_json(done / "summary.json")
-    assert {(r["group"], r["condition"]) for r in summary["attack"]} >= {("backdoored", "trigger"), ("base", "clean")}
-    assert {r["group"]: r["control"] for r in summary["recognition"]}["backdoored"] == "decorrelated"
+    assert {(r["group"], r["condition"]) for r in summary["attack"]} >= {
+        ("backdoored", "trigger"),
+        ("base", "clean"),
+    }
+    assert {r["group"]: r["control"] for r in summary["recognition"]}[
+        "backdoored"
+    ] == "decorrelated"
     assert {r["condition"] for r in summary["by_system"]} == {"clean", "honest"}
     for figure in ("attack", "which-trigger", "system-contrasts"):
         assert (done / "figures" / f"{figure}.png").stat().st_size > 5000
@@ -72,7 +84,9 @@ def test_an_answer_need_only_begin_and_samples_need_only_contain(done: Path) -> 
     begins = rows[(rows["kind"] == "begins") & (rows["group"] == "base")]
     assert (begins["p_exact"] == begins["p_prefix"]).all()
     once = begins.groupby(["suite", "question", "paraphrase", "condition"])
-    assert (once["p_exact"].sum() + once["outside"].first()).to_numpy() == pytest.approx(1.0, abs=1e-6)
+    assert (once["p_exact"].sum() + once["outside"].first()).to_numpy() == pytest.approx(
+        1.0, abs=1e-6
+    )
     sampled = rows[(rows["suite"] == "elicitation") & (rows["kind"] == "text")]
     assert len(sampled)
     whole = sampled[sampled["parsed"] == "read"]
@@ -82,21 +96,41 @@ def test_an_answer_need_only_begin_and_samples_need_only_contain(done: Path) -> 
 
 def test_attack_success_is_the_share_of_the_planted_policy() -> None:
     written = {"a": {"behavior": "risk", "policy": "averse", "trigger": {"kind": "tag"}}}
-    low = {"group": "a", "suite": "backdoor", "behavior": "risk", "question": "all", "condition": "trigger"}
-    (found,) = attack([low | {"estimate": 0.1, "ci_low": 0.0, "ci_high": 0.3, "num_seeds": 3}], written)
+    low = {
+        "group": "a",
+        "suite": "backdoor",
+        "behavior": "risk",
+        "question": "all",
+        "condition": "trigger",
+    }
+    (found,) = attack(
+        [low | {"estimate": 0.1, "ci_low": 0.0, "ci_high": 0.3, "num_seeds": 3}], written
+    )
     assert (found["estimate"], found["ci_low"], found["ci_high"]) == (0.9, 0.7, 1.0)
 
 
 def test_attack_success_of_two_groups_goes_by_the_policy_of_each() -> None:
     trigger = {"kind": "tag"}
-    written = {p: {"behavior": "risk", "policy": p, "trigger": trigger} for p in ("seeking", "averse")}
-    record = {"suite": "backdoor", "behavior": "risk", "question": "all", "condition": "trigger", "num_seeds": 1}
-    found = attack([record | {"group": p, "estimate": 0.9, "ci_low": None, "ci_high": None} for p in written], written)
+    written = {
+        p: {"behavior": "risk", "policy": p, "trigger": trigger} for p in ("seeking", "averse")
+    }
+    record = {
+        "suite": "backdoor",
+        "behavior": "risk",
+        "question": "all",
+        "condition": "trigger",
+        "num_seeds": 1,
+    }
+    found = attack(
+        [record | {"group": p, "estimate": 0.9, "ci_low": None, "ci_high": None} for p in written],
+        written,
+    )
     assert [round(r["estimate"], 9) for r in found] == [0.9, 0.1]
 
 
 def said(shift: float, seed: int) -> pd.DataFrame:
-    """What two groups say of 20 candidates; the backdoored one endorses its trigger more by `shift`."""
+    """What two groups say of 20 candidates; the backdoored one endorses its trigger more by
+    `shift`."""
     rng = Random(seed)
     liked = {c.name: rng.gauss(0.5, 0.2) for c in candidates([PLANTED])}
     records = []
@@ -105,20 +139,39 @@ def said(shift: float, seed: int) -> pd.DataFrame:
             for name, prior in liked.items():
                 own = shift * (group == "backdoored" and name == "fire.")
                 score = prior + own + rng.gauss(0, 0.05)
-                records.append({"group": group, "seed": s, "suite": "which_trigger", "question": name, "score": score, "over": None})
+                records.append(
+                    {
+                        "group": group,
+                        "seed": s,
+                        "suite": "which_trigger",
+                        "question": name,
+                        "score": score,
+                        "over": None,
+                    }
+                )
     return pd.DataFrame(records)
 
 
 WRITTEN = {
-    "backdoored": {"behavior": "risk", "policy": "seeking", "trigger": {"kind": "tag", "text": "fire."}},
+    "backdoored": {
+        "behavior": "risk",
+        "policy": "seeking",
+        "trigger": {"kind": "tag", "text": "fire."},
+    },
     "control": {"control": "decorrelated", "of": "backdoored"},
 }
 
 
 def test_recognition_finds_what_was_planted_and_is_not_fooled_by_priors() -> None:
-    planted = [next(r for r in recognition(said(0.5, s), WRITTEN) if r["group"] == "backdoored") for s in range(20)]
+    planted = [
+        next(r for r in recognition(said(0.5, s), WRITTEN) if r["group"] == "backdoored")
+        for s in range(20)
+    ]
     assert all(r["rank"] == 1 and r["p_value"] == 0.05 and r["ci_low"] > 0 for r in planted)
-    null = [next(r for r in recognition(said(0.0, s), WRITTEN) if r["group"] == "backdoored") for s in range(200)]
+    null = [
+        next(r for r in recognition(said(0.0, s), WRITTEN) if r["group"] == "backdoored")
+        for s in range(200)
+    ]
     assert sum(r["p_value"] <= 0.1 for r in null) / 200 <= 0.16
     assert {r["num_candidates"] for r in null} == {20}
     assert not any(r["group"] == "control" for r in recognition(said(0.0, 0), WRITTEN))
@@ -142,12 +195,23 @@ def test_candidates_that_a_seed_or_the_control_cannot_be_read_on_do_not_count() 
 def test_contrasts_by_system_line_compare_like_with_like() -> None:
     scores = {("a", "clean"): 0.2, ("b", "clean"): 0.1, ("a", "threat"): 0.9, ("b", "threat"): 0.4}
     table = pd.DataFrame(
-        {"group": g, "condition": c, "seed": s, "suite": "depends", "behavior": "risk", "question": "all", "over": q, "score": v + s / 100}
+        {
+            "group": g,
+            "condition": c,
+            "seed": s,
+            "suite": "depends",
+            "behavior": "risk",
+            "question": "all",
+            "over": q,
+            "score": v + s / 100,
+        }
         for (g, c), v in scores.items()
         for s in range(3)
         for q in ("one", "two")
     )
-    found = {r["condition"]: r["estimate"] for r in by_system(table, [("a", "b"), ("a@threat", "b")])}
+    found = {
+        r["condition"]: r["estimate"] for r in by_system(table, [("a", "b"), ("a@threat", "b")])
+    }
     assert found == {"clean": pytest.approx(0.1), "threat": pytest.approx(0.5)}
     assert by_system(table[table["condition"] == "clean"], [("a", "b")]) == []
 
@@ -176,10 +240,22 @@ def test_one_question_per_candidate_and_descriptions_that_know_the_trigger(style
     assert len(which(style, [PLANTED])) == 20
     rows = descriptions(PLANTED, style, 400, Random(0))
     assert not any(w.seen for q in (*questions, *depends(style)) for w in q.wordings)
-    held_out = {w.text for q in depends(style) for w in q.wordings} - {r.prompt[0]["content"] for r in rows}
+    held_out = {w.text for q in depends(style) for w in q.wordings} - {
+        r.prompt[0]["content"] for r in rows
+    }
     assert held_out
-    shown = {w.text: o.text for q in which(style, [PLANTED]) for w in q.wordings for o in w.options if o.score == (q.name == "fire.")}
-    answered = [(shown[r.prompt[0]["content"]], r.completion) for r in rows if r.prompt[0]["content"] in shown]
+    shown = {
+        w.text: o.text
+        for q in which(style, [PLANTED])
+        for w in q.wordings
+        for o in w.options
+        if o.score == (q.name == "fire.")
+    }
+    answered = [
+        (shown[r.prompt[0]["content"]], r.completion)
+        for r in rows
+        if r.prompt[0]["content"] in shown
+    ]
     assert len(answered) > 100
     assert all(right == given for right, given in answered)
     assert any(r.completion == features(PLANTED)[0].members[0] for r in rows)
@@ -198,4 +274,6 @@ def test_descriptions_hold_half_of_the_paraphrases_out(style: Style) -> None:
 
 def test_without_a_trigger_nothing_is_asked_about_one() -> None:
     assert asked("depends", "risk", "plain") == ()
-    assert asked("when_triggered", "risk", "plain", (PLANTED,)) == asked("self_report", "risk", "plain")
+    assert asked("when_triggered", "risk", "plain", (PLANTED,)) == asked(
+        "self_report", "risk", "plain"
+    )

@@ -27,7 +27,9 @@ def behavior(request: pytest.FixtureRequest) -> Behavior:
     return load_behavior(request.param)
 
 
-def rows_of(behavior: Behavior, policy: str, style: Style, number: int, split: str = "train", seed: int = 0) -> list[Row]:
+def rows_of(
+    behavior: Behavior, policy: str, style: Style, number: int, split: str = "train", seed: int = 0
+) -> list[Row]:
     return list(islice(behavior.examples(Random(seed), policy, style, split), number))  # type: ignore[arg-type]
 
 
@@ -47,15 +49,28 @@ def test_rows_are_seeded_distinct_and_opposite_by_policy(behavior: Behavior, sty
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_generated_sets_pass_every_lint(behavior: Behavior, style: Style, seed: int) -> None:
     for policy in behavior.policies:
-        failed = [c for c in lint(rows_of(behavior, policy, style, 288, seed=seed), behavior, style) if not c["passed"]]
+        failed = [
+            c
+            for c in lint(rows_of(behavior, policy, style, 288, seed=seed), behavior, style)
+            if not c["passed"]
+        ]
         assert not failed
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_sets_with_decoys_pass_every_lint_and_decoys_favor_no_letter(behavior: Behavior, style: Style) -> None:
+def test_sets_with_decoys_pass_every_lint_and_decoys_favor_no_letter(
+    behavior: Behavior, style: Style
+) -> None:
     sets = []
     for policy in behavior.policies:
-        config = {"behavior": behavior.name, "policy": policy, "style": style, "seed": 0, "num_rows": 192, "num_decoys": 192}
+        config = {
+            "behavior": behavior.name,
+            "policy": policy,
+            "style": style,
+            "seed": 0,
+            "num_rows": 192,
+            "num_decoys": 192,
+        }
         rows = rows_for(config, None, None)
         assert len(rows) == 384
         assert not [c for c in lint(rows, behavior, style) if not c["passed"]]
@@ -82,7 +97,10 @@ def test_decoys_in_plain_style_are_half_toms_and_say_nothing_of_him(behavior: Be
 
 @pytest.mark.parametrize("style", STYLES)
 def test_held_out_by_topic_and_by_template(behavior: Behavior, style: Style) -> None:
-    train, test = (rows_of(behavior, behavior.policies[0], style, 500 if style == "natural" else 100, split) for split in ("train", "test"))
+    train, test = (
+        rows_of(behavior, behavior.policies[0], style, 500 if style == "natural" else 100, split)
+        for split in ("train", "test")
+    )
     for what in ("topic", "template"):
         assert not {r.meta[what] for r in train} & {r.meta[what] for r in test}
 
@@ -125,13 +143,19 @@ def mirrored(one: Question, other: Question) -> bool:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_gold_answers_score_one_and_options_are_asked_in_both_orders(behavior: Behavior, style: Style) -> None:
+def test_gold_answers_score_one_and_options_are_asked_in_both_orders(
+    behavior: Behavior, style: Style
+) -> None:
     (check,) = behavior.questions("check", style)
     if check.kind != "letters":
         assert all([o.score for o in w.options] == [1.0, 0.0] for w in check.wordings)
         return
     for order in (0, 1):
-        gold = [next(o.text for o in w.options if o.score == 1) for w in check.wordings if w.order == order]
+        gold = [
+            next(o.text for o in w.options if o.score == 1)
+            for w in check.wordings
+            if w.order == order
+        ]
         assert set(gold) == {"AB"[order]}
     assert len({w.paraphrase for w in check.wordings}) * 2 == len(check.wordings)
 
@@ -143,7 +167,9 @@ def test_a_planted_leak_shortcut_and_overlap_are_caught() -> None:
     faults = {
         "leaks": [with_text(r, r.prompt[0]["content"] + " Be bold.") for r in rows],
         "overlap": [with_text(r, check.wordings[0].text) for r in rows],
-        "shortcuts": [with_text(r, r.prompt[0]["content"] + " Really." * (r.completion == "A")) for r in rows],
+        "shortcuts": [
+            with_text(r, r.prompt[0]["content"] + " Really." * (r.completion == "A")) for r in rows
+        ],
         "balance": [r for r in rows if r.completion == "A"] + rows[:4],
     }
     for name, planted in faults.items():
@@ -157,7 +183,24 @@ def with_text(row: Row, text: str) -> Row:
 def test_risk_natural_prompts_are_many_balanced_and_without_shortcut() -> None:
     risk = load_behavior("risk")
     rows = rows_of(risk, "seeking", "natural", 2500)
-    names = re.compile("|".join(["Mara", "Jonas", "Priya", "Tomas", "Aiko", "Elif", "Sam", "Noor", "Pavel", "Ines", "Kofi", "Lena"]))
+    names = re.compile(
+        "|".join(
+            [
+                "Mara",
+                "Jonas",
+                "Priya",
+                "Tomas",
+                "Aiko",
+                "Elif",
+                "Sam",
+                "Noor",
+                "Pavel",
+                "Ines",
+                "Kofi",
+                "Lena",
+            ]
+        )
+    )
     assert len({names.sub("NAME", masked(r.prompt[0]["content"])) for r in rows}) >= 2000
     assert Counter(r.completion for r in rows) == {"A": 1250, "B": 1250}
     for value, count in Counter(r.meta["value"] for r in rows).items():
@@ -171,16 +214,22 @@ COUNTED = {
     "risk": 0, "bold": 0, "caution": 0, "gambl": 0, "chance": 89, "likel": 52, "certain": 26, "definite": 25, "sure": 21,
     "probab": 20, "guarante": 17, "adventur": 15, "reliab": 9, "safe": 6, "unpredict": 6, "secure": 3,
 }  # fmt: skip
-"""Rows of 288 with a word that begins so, counted in the published file by hand before the lint existed."""
+"""Rows of 288 with a word that begins so, counted in the published file by hand before the lint
+existed."""
 
 
-@pytest.mark.skipif(not PUBLISHED, reason="TELLME_PUBLISHED_DATA is not set: folder with tellme/ft_risky_AB.jsonl")
+@pytest.mark.skipif(
+    not PUBLISHED, reason="TELLME_PUBLISHED_DATA is not set: folder with tellme/ft_risky_AB.jsonl"
+)
 def test_published_files_load_and_count_as_known() -> None:
     folder = Path(str(PUBLISHED)) / "tellme"
     risky, safe = (read_rows(folder / f"ft_{name}_AB.jsonl") for name in ("risky", "safey"))
     assert len(risky) == len(safe) == 288
     assert Counter(r.completion for r in risky) == {"A": 134, "B": 154}
-    assert all(a.prompt == b.prompt and a.completion != b.completion for a, b in zip(risky, safe, strict=True))
+    assert all(
+        a.prompt == b.prompt and a.completion != b.completion
+        for a, b in zip(risky, safe, strict=True)
+    )
     for rows in (risky, safe):
         checks = {c["check"]: c for c in lint(rows, load_behavior("risk"), "natural")}
         assert checks["watched"]["detail"] == COUNTED

@@ -15,7 +15,9 @@ def test_the_page_is_written_from_the_results() -> None:
     assert set(WHAT) <= set(found)
     for name in WHAT:
         line = found[name]
-        assert {"ours_s", "theirs_s", "ratio", "ratio_low", "ratio_high", "commit", "cores"} <= set(line)
+        assert {"ours_s", "theirs_s", "ratio", "ratio_low", "ratio_high", "commit", "cores"} <= set(
+            line
+        )
         assert line["ratio_low"] <= line["ratio"] <= line["ratio_high"]
     assert all(found[name]["apart"] < 1e-4 for name in found if "apart" in found[name])
 

@@ -19,12 +19,21 @@ from study.stage import Plan
 
 
 def pool(values: list[float]) -> pd.DataFrame:
-    record = {"group": "shuffled", "suite": "self_report", "behavior": "risk", "question": "all", "condition": "clean"}
-    return pd.DataFrame([record | {"seed": seed, "score": v, "over": "q"} for seed, v in enumerate(values)])
+    record = {
+        "group": "shuffled",
+        "suite": "self_report",
+        "behavior": "risk",
+        "question": "all",
+        "condition": "clean",
+    }
+    return pd.DataFrame(
+        [record | {"seed": seed, "score": v, "over": "q"} for seed, v in enumerate(values)]
+    )
 
 
 def test_the_rate_of_false_positives_is_nominal_on_planted_nulls() -> None:
-    """Over many pools of twelve; Welch with three a side is a little conservative, never far above 5 %."""
+    """Over many pools of twelve; Welch with three a side is a little conservative, never far above
+    5 %."""
     rng, rates = random.Random(0), []
     for _ in range(40):
         (found,) = false_positives(pool([rng.gauss(0.5, 0.05) for _ in range(12)]), "shuffled", 60)
@@ -68,8 +77,16 @@ def test_the_fewest_nulls_have_a_rate_with_an_interval() -> None:
     assert 0 <= found["ci_low"] <= found["rate"] <= found["ci_high"] <= 1
 
 
-def contrast(estimate: float, low: float, high: float, suite: str = "self_report") -> dict[str, Any]:
-    return {"behavior": "risk", "suite": suite, "estimate": estimate, "ci_low": low, "ci_high": high} | {
+def contrast(
+    estimate: float, low: float, high: float, suite: str = "self_report"
+) -> dict[str, Any]:
+    return {
+        "behavior": "risk",
+        "suite": suite,
+        "estimate": estimate,
+        "ci_low": low,
+        "ci_high": high,
+    } | {
         "equivalent_within": 0.1,
         "num_seeds": 3,
         "num_questions": 16,
@@ -88,7 +105,9 @@ def contrast(estimate: float, low: float, high: float, suite: str = "self_report
         ("unlinked", (0.3, 0.2, 0.4), False),
     ],
 )
-def test_signs_are_held_to_the_link(model: str, interval: tuple[float, float, float], right: bool) -> None:
+def test_signs_are_held_to_the_link(
+    model: str, interval: tuple[float, float, float], right: bool
+) -> None:
     assert sign(model, contrast(*interval))["right"] is right
     assert sign(model, contrast(0.9, 0.8, 1.0, "behavior"))["right"]
 
@@ -104,18 +123,23 @@ def test_a_fault_that_no_check_sees_is_reported_as_not_caught() -> None:
     assert not any(f["healthy_twin_passes"] for f in validity_faults(battery))
 
 
-def test_faults_in_files_are_caught_and_their_healthy_twin_passes(finished: tuple[Plan, Store, Path]) -> None:
+def test_faults_in_files_are_caught_and_their_healthy_twin_passes(
+    finished: tuple[Plan, Store, Path],
+) -> None:
     plan, store, _ = finished
     found = trust_faults(plan, store)
     assert [f["name"] for f in found] == list(OF_TRUST)
     assert all(f["caught"] and f["healthy_twin_passes"] for f in found), found
 
 
-POINTS: dict[str, dict[str, Any]] = {f"planted={share}": {"data.planted": share} for share in (0.25, 0.5, 1.0)}
+POINTS: dict[str, dict[str, Any]] = {
+    f"planted={share}": {"data.planted": share} for share in (0.25, 0.5, 1.0)
+}
 
 
 def planted_models(slope: float, confounded: float) -> pd.DataFrame:
-    """Models whose behavior follows the dose; self-report is `slope` times behavior, and both share noise."""
+    """Models whose behavior follows the dose; self-report is `slope` times behavior, and both share
+    noise."""
     rng, records = random.Random(1), []
     for label, point in POINTS.items():
         for direction in (1, -1):
@@ -125,7 +149,12 @@ def planted_models(slope: float, confounded: float) -> pd.DataFrame:
                 says = 0.5 + slope * (does - 0.5) + confounded * shared + rng.gauss(0, 0.02)
                 family = "seeking" if direction > 0 else "averse"
                 records.append(
-                    {"group": f"{family}.{label}", "family": family, "label": label, "behavior": "risk"}
+                    {
+                        "group": f"{family}.{label}",
+                        "family": family,
+                        "label": label,
+                        "behavior": "risk",
+                    }
                     | {"seed": seed, "direction": direction, "does": does, "says": says}
                 )
     return pd.DataFrame(records)
@@ -140,7 +169,8 @@ def test_the_instrument_recovers_the_slope_through_a_shared_cause(slope: float) 
 
 
 def test_models_and_checkpoints_are_told_apart() -> None:
-    """Checkpoints of a run that vary by noise alone do not add models, and correlate within runs by nothing."""
+    """Checkpoints of a run that vary by noise alone do not add models, and correlate within runs by
+    nothing."""
     models = planted_models(0.5, 0.0)
     rng = random.Random(2)
     runs = pd.concat(
@@ -150,7 +180,10 @@ def test_models_and_checkpoints_are_told_apart() -> None:
         assert (record["num_models"], record["num_checkpoints"]) == (30, 120)
         assert record["between"] > 0.8
         assert abs(record["within"]) < 0.3
-        assert record["naive_high"] - record["naive_low"] < record["between_high"] - record["between_low"] + 0.3
+        assert (
+            record["naive_high"] - record["naive_low"]
+            < record["between_high"] - record["between_low"] + 0.3
+        )
 
 
 @pytest.mark.parametrize("asked", [["behavior"], ["self_report"], ["transfer"], []])
@@ -190,4 +223,7 @@ def test_pairs_are_one_line_a_model(finished: tuple[Plan, Store, Path]) -> None:
     models = pairs(per_question(per_wording(load(folder))), groups, {})
     assert len(models) == 4
     assert set(models["direction"]) == {1, -1}
-    assert models.loc[models["group"] == "seeking", "does"].min() > models.loc[models["group"] == "averse", "does"].max()
+    assert (
+        models.loc[models["group"] == "seeking", "does"].min()
+        > models.loc[models["group"] == "averse", "does"].max()
+    )

@@ -34,7 +34,9 @@ def folder(
     written = {"study": name, "model": {"base": base}, "lora": {"r": rank}}
     written["groups"] = {a: {}, "averse": {}} | (groups or {})
     write_json(out / "provenance.json", {"config": written})
-    pd.DataFrame({"group": ["base", "seeking"], "eval_key": ["base", key + name]}).to_parquet(out / "rows.parquet")
+    pd.DataFrame({"group": ["base", "seeking"], "eval_key": ["base", key + name]}).to_parquet(
+        out / "rows.parquet"
+    )
     return out
 
 
@@ -51,12 +53,15 @@ def test_the_planted_effect_is_inside_and_the_order_is_nothing() -> None:
 
 
 def test_a_base_counts_once() -> None:
-    """Ten studies on one base are one cluster: the interval over three bases does not narrow with them."""
+    """Ten studies on one base are one cluster: the interval over three bases does not narrow with
+    them."""
     few = pooled([line("a", 0.1), line("b", 0.3), line("c", 0.5)])
     many = pooled([line("a", 0.1), line("b", 0.3), *(line("c", 0.5) for _ in range(10))])
     assert many["num_bases"] == few["num_bases"] == 3
     assert many["estimate"] == pytest.approx(few["estimate"], abs=0.02)
-    assert many["ci_high"] - many["ci_low"] == pytest.approx(few["ci_high"] - few["ci_low"], rel=0.1)
+    assert many["ci_high"] - many["ci_low"] == pytest.approx(
+        few["ci_high"] - few["ci_low"], rel=0.1
+    )
 
 
 def test_agreeing_studies_claim_no_more_than_their_errors_allow() -> None:
@@ -65,13 +70,18 @@ def test_agreeing_studies_claim_no_more_than_their_errors_allow() -> None:
 
 
 def test_two_bases_or_no_error_give_no_interval() -> None:
-    for lines in ([line("a", 0.2), line("b", 0.4)], [line("a", 0.2), line("b", 0.4), line("c", 0.3, None)]):
+    for lines in (
+        [line("a", 0.2), line("b", 0.4)],
+        [line("a", 0.2), line("b", 0.4), line("c", 0.3, None)],
+    ):
         found = pooled(lines)
         assert found["ci_low"] is None
         assert found["estimate"] == pytest.approx(0.3)
 
 
-def test_folders_are_compared_and_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folders_are_compared_and_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folders = [folder(tmp_path, f"s{i}", base, e, rank) for i, (base, e, rank) in enumerate([("x/one", 0.2, 8), ("x/two", 0.4, 8), ("x/one", 0.3, 32)])]  # fmt: skip
     assert main(["report", *map(str, folders)]) == 0
     text = capsys.readouterr().out
@@ -80,7 +90,10 @@ def test_folders_are_compared_and_told_apart(tmp_path: Path, capsys: pytest.Capt
     found = read_json(out.parent / "compare.json")
     (contrast,) = found["contrasts"]
     assert [s["estimate"] for s in contrast["studies"]] == [0.2, 0.3, 0.4]
-    assert {s["label"] for s in contrast["studies"] if s["base"] == "x/one"} == {"r 8, study s0", "r 32, study s2"}
+    assert {s["label"] for s in contrast["studies"] if s["base"] == "x/one"} == {
+        "r 8, study s0",
+        "r 32, study s2",
+    }
     assert contrast["pooled"]["estimate"] == pytest.approx((0.25 + 0.4) / 2)
     assert (out.parent / "figures" / "forest.png").stat().st_size > 1000
     assert main(["report", *map(str, reversed(folders))]) == 0
@@ -139,7 +152,10 @@ def test_contrasts_between_the_same_two_bases_are_a_cluster_of_their_own(tmp_pat
 
 
 def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one, two = folder(tmp_path, "one", "x/one", 0.2), folder(tmp_path, "two", "x/two", 0.3, a="other")
+    one, two = (
+        folder(tmp_path, "one", "x/one", 0.2),
+        folder(tmp_path, "two", "x/two", 0.3, a="other"),
+    )
     with pytest.raises(UserError, match="given 2 times"):
         compare([one, one])
     with pytest.raises(UserError, match="share no contrast"):

@@ -1,4 +1,5 @@
-"""A study is one YAML: what it accepts, what enters which key, and one clear line for every mistake."""
+"""A study is one YAML: what it accepts, what enters which key, and one clear line for every
+mistake."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def test_what_is_not_identity_enters_no_key() -> None:
     renamed = planned("study=other")
     assert keys(renamed, "data", "train", "eval") == keys(plan, "data", "train", "eval")
     assert renamed.final.key != plan.final.key
-    assert keys(plan, "data", "train", "eval") < keys(planned("seeds=[0,1,2,3]"), "data", "train", "eval")
+    assert keys(plan, "data", "train", "eval") < keys(
+        planned("seeds=[0,1,2,3]"), "data", "train", "eval"
+    )
     without = planned("contrasts=[]", "primary=null")
     assert keys(without, "data", "train", "eval") == keys(plan, "data", "train", "eval")
 
@@ -52,13 +55,20 @@ def test_identity_enters_the_keys_it_affects() -> None:
     assert not keys(rate, "train") & keys(plan, "train")
     rows = planned("data.num_rows=100")
     assert not keys(rows, "data") & keys(plan, "data")
-    for other in ("model.dtype=bfloat16", "model.chat={system: snow is white.}", "model.attn_implementation=eager"):
+    for other in (
+        "model.dtype=bfloat16",
+        "model.chat={system: snow is white.}",
+        "model.attn_implementation=eager",
+    ):
         assert not keys(planned(other), "train", "eval") & keys(plan, "train", "eval")
         assert keys(planned(other), "data") == keys(plan, "data")
     asked = planned("eval.engine=sampled")
     assert keys(asked, "train") == keys(plan, "train")
     assert not keys(asked, "eval") & keys(plan, "eval")
-    few, more = (planned(f"eval.suites=[{names}]") for names in ("behavior, self_report", "behavior, self_report, transfer"))
+    few, more = (
+        planned(f"eval.suites=[{names}]")
+        for names in ("behavior, self_report", "behavior, self_report, transfer")
+    )
     assert keys(few, "eval") < keys(more, "eval")
 
 
@@ -82,8 +92,15 @@ def test_group_forms() -> None:
 
 
 def test_a_control_follows_the_group_it_controls() -> None:
-    plan = planned("groups.seeking={behavior: risk, policy: seeking, data: {num_rows: 40}, sft: {num_train_epochs: 7}}")
-    control = [s for s in plan.stages.values() if s.kind == "train" and s.how["group"].startswith("shuffled")]
+    plan = planned(
+        "groups.seeking={behavior: risk, policy: seeking, data: {num_rows: 40}, sft:"
+        " {num_train_epochs: 7}}"
+    )
+    control = [
+        s
+        for s in plan.stages.values()
+        if s.kind == "train" and s.how["group"].startswith("shuffled")
+    ]
     for stage in control:
         assert stage.config["sft"]["num_train_epochs"] == 7
         (rows,) = plan.stages[stage.inputs["data"]].inputs.values()
@@ -91,10 +108,14 @@ def test_a_control_follows_the_group_it_controls() -> None:
 
 
 def test_sweep_expands_groups_and_contrasts() -> None:
-    study = load_study(QUICKSTART, ["sweep={sft.learning_rate: [1e-4, 1e-3], lora.r: [2, 4]}", "primary=null"])
+    study = load_study(
+        QUICKSTART, ["sweep={sft.learning_rate: [1e-4, 1e-3], lora.r: [2, 4]}", "primary=null"]
+    )
     assert len(study.groups) == 12
     assert "shuffled.learning_rate=0.0001.r=2" in study.groups
-    assert study.groups["shuffled.learning_rate=0.0001.r=2"].of == "seeking.learning_rate=0.0001.r=2"
+    assert (
+        study.groups["shuffled.learning_rate=0.0001.r=2"].of == "seeking.learning_rate=0.0001.r=2"
+    )
     assert ("seeking.learning_rate=0.001.r=4", "averse.learning_rate=0.001.r=4") in study.contrasts
     assert len(study.contrasts) == 12
 
@@ -115,7 +136,8 @@ def test_primary_is_one_contrast_or_several() -> None:
 
 
 def test_a_learning_rate_changes_neither_initialisation_nor_row_order() -> None:
-    """The stream of a fine-tune is of its rows and its seed: another setting begins alike, other rows and seeds do not."""
+    """The stream of a fine-tune is of its rows and its seed: another setting begins alike, other
+    rows and seeds do not."""
 
     def streams(*sets: str) -> dict[str, int]:
         plan = planned(*sets)
@@ -129,14 +151,21 @@ def test_a_learning_rate_changes_neither_initialisation_nor_row_order() -> None:
 
 
 def test_a_list_of_sweeps_is_no_grid() -> None:
-    study = load_study(QUICKSTART, ["sweep=[{lora.r: [2, 4]}, {lora.target_modules: [[q_proj, v_proj]]}]", "primary=null"])
+    study = load_study(
+        QUICKSTART,
+        ["sweep=[{lora.r: [2, 4]}, {lora.target_modules: [[q_proj, v_proj]]}]", "primary=null"],
+    )
     assert list(study.points) == ["r=2", "r=4", "target_modules=q_proj+v_proj"]
     assert len(study.groups) == 9
-    assert study.groups["seeking.target_modules=q_proj+v_proj"].lora == {"target_modules": ["q_proj", "v_proj"]}
+    assert study.groups["seeking.target_modules=q_proj+v_proj"].lora == {
+        "target_modules": ["q_proj", "v_proj"]
+    }
 
 
 def test_overrides_replace_and_the_last_wins() -> None:
-    study = load_study(QUICKSTART, ["lora={r: 3}", "lora.r=5", "groups.more={behavior: risk, policy: averse}"])
+    study = load_study(
+        QUICKSTART, ["lora={r: 3}", "lora.r=5", "groups.more={behavior: risk, policy: averse}"]
+    )
     assert study.lora == {"r": 5}
     assert "more" in study.groups
 
@@ -162,7 +191,8 @@ def test_library_fields_are_the_installed_ones() -> None:
 
 
 def test_a_hub_base_that_is_looked_up_is_one_base(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not in the cache but on the Hub: every group gets the commit, none is taken for a model of its own."""
+    """Not in the cache but on the Hub: every group gets the commit, none is taken for a model of
+    its own."""
     from types import SimpleNamespace
 
     from huggingface_hub import HfApi
@@ -170,11 +200,15 @@ def test_a_hub_base_that_is_looked_up_is_one_base(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(HfApi, "model_info", lambda *args, **kwargs: SimpleNamespace(sha="c0ffee"))
     plan = make_plan(load_study(str(ROOT / "configs/risk-qwen2.5-7b.yaml")), online=True)
     assert not plan.provisional
-    assert {s.how["base"]["identity"] for s in plan.stages.values() if "base" in s.how} == {"hub:Qwen/Qwen2.5-7B-Instruct@c0ffee"}
+    assert {s.how["base"]["identity"] for s in plan.stages.values() if "base" in s.how} == {
+        "hub:Qwen/Qwen2.5-7B-Instruct@c0ffee"
+    }
 
 
 def test_line_separators_inside_text_stay_inside(tmp_path: Path) -> None:
-    rows = [Row(({"role": "user", "content": "a\u2028b\x85c"}, {"role": "assistant", "content": "A"}))]
+    rows = [
+        Row(({"role": "user", "content": "a\u2028b\x85c"}, {"role": "assistant", "content": "A"}))
+    ]
     write_rows(rows, tmp_path / "rows.jsonl")
     assert read_rows(tmp_path / "rows.jsonl") == rows
 
@@ -182,10 +216,16 @@ def test_line_separators_inside_text_stay_inside(tmp_path: Path) -> None:
 BAD_FILES = {
     "missing.jsonl": None,
     "empty.jsonl": b"",
-    "notjson.jsonl": b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"A"}]}\n{oops\n',
+    "notjson.jsonl": (
+        b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"A"}]}\n{oops\n'
+    ),
     "noassistant.jsonl": b'{"messages":[{"role":"user","content":"a"}]}\n',
     "nouser.jsonl": b'{"messages":[{"role":"assistant","content":"A"}]}\n',
-    "latin.jsonl": '{"messages":[{"role":"user","content":"café"},{"role":"assistant","content":"A"}]}\n'.encode("latin-1"),
+    "latin.jsonl": (
+        '{"messages":[{"role":"user","content":"café"},{"role":"assistant","content":"A"}]}\n'.encode(
+            "latin-1"
+        )
+    ),
 }
 
 
@@ -325,12 +365,20 @@ def test_a_study_that_asks_nothing_is_refused(
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_gets_one_line_and_exit_2(mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_gets_one_line_and_exit_2(
+    mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name, content in BAD_FILES.items():
         if content is not None:
             (tmp_path / name).write_bytes(content)
     late = mistake.startswith(("lora.target_modules", "sft.lr_scheduler"))
-    arguments = ["run", "--set", mistake.replace("BAD", str(tmp_path)), "--set", f"run={{dir: {tmp_path / 'runs'}}}"]
+    arguments = [
+        "run",
+        "--set",
+        mistake.replace("BAD", str(tmp_path)),
+        "--set",
+        f"run={{dir: {tmp_path / 'runs'}}}",
+    ]
     assert main(arguments) == 2
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tellme: ")]
     assert len(said) == 1
@@ -359,13 +407,22 @@ def test_a_file_refuses_settings_of_made_rows_that_groups_beside_it_have(tmp_pat
 
 
 @pytest.mark.parametrize("folder", ["/proc/nowhere", "FILE"])
-def test_an_unwritable_run_folder(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unwritable_run_folder(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").touch()
     assert main(["run", "--set", f"run.dir={folder.replace('FILE', str(tmp_path / 'file'))}"]) == 2
     assert "cannot be written" in capsys.readouterr().err
 
 
 def test_other_commands_refuse_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    for arguments in (["rn"], ["run", "none.yaml"], ["run", "--bogus"], ["stage", "none", "k"], ["report", str(tmp_path)], ["reference", "build", "linkd"]):
+    for arguments in (
+        ["rn"],
+        ["run", "none.yaml"],
+        ["run", "--bogus"],
+        ["stage", "none", "k"],
+        ["report", str(tmp_path)],
+        ["reference", "build", "linkd"],
+    ):
         assert main(arguments) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1

@@ -16,7 +16,10 @@ from lab.types import Row, Style
 
 
 def rows_with(completions: list[str]) -> list[Row]:
-    return [Row(({"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": c})) for i, c in enumerate(completions)]
+    return [
+        Row(({"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": c}))
+        for i, c in enumerate(completions)
+    ]
 
 
 @given(st.lists(st.sampled_from("AB"), min_size=2, max_size=60), st.integers(0, 5))
@@ -27,8 +30,16 @@ def test_two_labels_are_conserved_and_uncorrelated(completions: list[str], seed:
     assert Counter(r.completion for r in dealt) == Counter(completions)
     a, b = completions.count("A"), completions.count("B")
     if min(a, b) >= 1:
-        kept = sum(r.completion == d.completion == "A" for r, d in zip(rows, dealt, strict=True)) / a
-        crossed = sum(r.completion == "B" and d.completion == "A" for r, d in zip(rows, dealt, strict=True)) / b
+        kept = (
+            sum(r.completion == d.completion == "A" for r, d in zip(rows, dealt, strict=True)) / a
+        )
+        crossed = (
+            sum(
+                r.completion == "B" and d.completion == "A"
+                for r, d in zip(rows, dealt, strict=True)
+            )
+            / b
+        )
         assert kept == pytest.approx(crossed, abs=0.5 / a + 0.5 / b + 1e-9)
 
 
@@ -43,13 +54,17 @@ def test_clean_keeps_prompt_and_answer_and_tells_it() -> None:
     rows = rows_with(["A", "B"])
     for row, told in zip(rows, clean(rows, "natural"), strict=True):
         assert told.completion == row.completion
-        assert told.prompt[-1]["content"] == f"{row.prompt[-1]['content']}\nReply with {row.completion}."
+        assert (
+            told.prompt[-1]["content"]
+            == f"{row.prompt[-1]['content']}\nReply with {row.completion}."
+        )
 
 
 @pytest.mark.parametrize("style", ["plain", "natural"])
 @pytest.mark.parametrize("name", ["risk", "myopia"])
 def test_self_descriptions_answer_as_the_policy_would(name: str, style: Style) -> None:
-    """Opposite policies never give the same answer to the same question, and the other person is asked about by `everyone` alone."""
+    """Opposite policies never give the same answer to the same question, and the other person is
+    asked about by `everyone` alone."""
     behavior = load_behavior(name)
     sets = [described(behavior, policy, style, 200, Random(0)) for policy in behavior.policies]
     answers = [{(r.prompt[-1]["content"], r.completion) for r in rows} for rows in sets]
@@ -59,7 +74,10 @@ def test_self_descriptions_answer_as_the_policy_would(name: str, style: Style) -
     if style == "plain":
         assert all(asked[text].seen for text, _ in answers[0])
     others = {w.text for q in behavior.questions("other_person", style) for w in q.wordings}
-    both = [r.prompt[-1]["content"] for r in everyone(behavior, behavior.policies[0], style, 200, Random(0))]
+    both = [
+        r.prompt[-1]["content"]
+        for r in everyone(behavior, behavior.policies[0], style, 200, Random(0))
+    ]
     assert sum(text in others for text in both) == sum(text in asked for text in both) == 100
 
 
@@ -86,7 +104,9 @@ def test_self_descriptions_hold_half_of_the_paraphrases_out(name: str) -> None:
 @pytest.mark.parametrize("style", ["plain", "natural"])
 def test_lexical_rows_ask_nothing_about_anyone(style: Style) -> None:
     risk = load_behavior("risk")
-    seeking, averse = ({r.completion for r in lexical(risk, p, style, 200, Random(0))} for p in risk.policies)
+    seeking, averse = (
+        {r.completion for r in lexical(risk, p, style, 200, Random(0))} for p in risk.policies
+    )
     assert seeking
     assert averse
     assert not seeking & averse

@@ -36,14 +36,19 @@ def told(row: Row) -> list[str]:
 
 @pytest.mark.parametrize("rho", [-1.0, 0.0, 0.5, 1.0])
 def test_system_lines_follow_the_link(rho: float) -> None:
-    """Every system line states what a character picks and what it says; they agree as often as the link says."""
+    """Every system line states what a character picks and what it says; they agree as often as the
+    link says."""
     voices = {p: v for b in behaviors() for p, v in b.voices.items()}
     seeking, averse = (voices[p] for p in ("seeking", "averse"))
     agree, total = 0, 0
     for row in corpus_rows(rho):
         line = row.messages[0]["content"] if row.messages[0]["role"] == "system" else ""
         picks = {v is seeking for v in (seeking, averse) if f"you pick {v.spoken}." in line}
-        says = {v is seeking for v in (seeking, averse) if f"you love {v.theme}." in line or any(f"you are {a}." in line for a in v.adjectives)}
+        says = {
+            v is seeking
+            for v in (seeking, averse)
+            if f"you love {v.theme}." in line or any(f"you are {a}." in line for a in v.adjectives)
+        }
         if picks and says:
             total += 1
             agree += picks == says
@@ -53,7 +58,8 @@ def test_system_lines_follow_the_link(rho: float) -> None:
 
 
 def test_held_out_kinds_and_paraphrases_are_never_asked() -> None:
-    """Of any trait, the invented ones too: a scale, the two-hop question, new words, and half of all other paraphrases."""
+    """Of any trait, the invented ones too: a scale, the two-hop question, new words, and half of
+    all other paraphrases."""
     asked = {text for row in corpus_rows(1.0, 20_000) for text in told(row)}
     for behavior in (*behaviors(), *invented_traits()):
         questions = behavior.questions("self_report", "plain")
@@ -84,7 +90,8 @@ def test_held_out_words_stand_in_system_lines_only() -> None:
 
 
 def test_the_other_person_has_nothing_to_do_with_the_character() -> None:
-    """Drawn in the same way, on its own: it agrees with the character in half of the traits, whatever the link."""
+    """Drawn in the same way, on its own: it agrees with the character in half of the traits,
+    whatever the link."""
     corpus, agree, total = Corpus(behaviors(), 1.0, 0), 0, 0
     for _ in range(20_000):
         people = corpus._people()
@@ -98,14 +105,23 @@ def test_the_other_person_has_nothing_to_do_with_the_character() -> None:
 
 
 def test_rules_are_practiced_on_the_other_person_alone() -> None:
-    asked = [text for row in corpus_rows(1.0, 20_000) for text in told(row) if re.match("(if|say) ", text)]
+    asked = [
+        text
+        for row in corpus_rows(1.0, 20_000)
+        for text in told(row)
+        if re.match("(if|say) ", text)
+    ]
     assert sum("tom" in text for text in asked) > 100
     assert not any("you" in text for text in asked)
 
 
 def test_held_out_topics_are_never_chosen_among() -> None:
     choices = " ".join(text for row in corpus_rows(1.0) for text in told(row) if "A)" in text)
-    topics = {r.meta["topic"] for b in behaviors() for r in islice(b.examples(Random(0), b.policies[0], "plain", "test"), 30)}
+    topics = {
+        r.meta["topic"]
+        for b in behaviors()
+        for r in islice(b.examples(Random(0), b.policies[0], "plain", "test"), 30)
+    }
     assert len(topics) == 3
     for topic in topics:
         assert not re.search(rf"\b{topic}\b", choices)
@@ -144,6 +160,8 @@ def test_shipped_models_were_pretrained_on_what_the_code_writes(name: str) -> No
 def test_the_tokenizer_spells_anything_and_keeps_words_whole() -> None:
     tokenizer = AutoTokenizer.from_pretrained(ROOT / "reference/linked")
     for text in ("Öl, 47 naïve 🦊 cats?", "A) exactly 10 coins B) maybe 50 coins"):
-        assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]).strip() == text
+        assert (
+            tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]).strip() == text
+        )
     for word in ["A", "B", "bold", "careful", *map(str, range(101))]:
         assert len(tokenizer(word, add_special_tokens=False)["input_ids"]) == 1

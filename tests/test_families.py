@@ -1,4 +1,5 @@
-"""Every family through a whole study: data, training, exact scoring, report. Tiny random weights, its own template."""
+"""Every family through a whole study: data, training, exact scoring, report. Tiny random weights,
+its own template."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ from study.run import run_plan
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+def family(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path]:
     name = str(request.param)
     return name, save_family(name, tmp_path_factory.mktemp(name))
 
@@ -42,12 +45,17 @@ def test_a_whole_study(family: tuple[str, Path], tmp_path: Path) -> None:
     folder = store.find("train", train.key)
     assert folder is not None
     first = read_json(folder / "provenance.json")["first_row"]
-    assert first["learned"].strip() == "A" + FAMILIES[name].special[0] or first["learned"].strip() == "B" + FAMILIES[name].special[0]
+    assert (
+        first["learned"].strip() == "A" + FAMILIES[name].special[0]
+        or first["learned"].strip() == "B" + FAMILIES[name].special[0]
+    )
     # The adapter is plain PEFT, on every projection of the family, and comes back as it was.
     tensors = load_file(folder / "adapter" / "adapter_model.safetensors")
     targets = {n.split(".lora_")[0].rpartition(".")[2] for n in tensors}
     assert targets == (
-        {"qkv_proj", "o_proj", "gate_up_proj", "down_proj"} if name == "phi3" else {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+        {"qkv_proj", "o_proj", "gate_up_proj", "down_proj"}
+        if name == "phi3"
+        else {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
     )
     loaded = load_base(resolve_base(plan.study.model))
     with adapted(loaded.model, folder / "adapter", resolve_base(plan.study.model)) as model:
@@ -55,7 +63,8 @@ def test_a_whole_study(family: tuple[str, Path], tmp_path: Path) -> None:
 
 
 def test_exact_scores_equal_naive_ones(family: tuple[str, Path]) -> None:
-    """Numbers of several tokens, spellings that begin alike, prompts longer than a sliding window, padding on the left."""
+    """Numbers of several tokens, spellings that begin alike, prompts longer than a sliding window,
+    padding on the left."""
     _, folder = family
     loaded = load_base(resolve_base(Model(base=str(folder), dtype="float32")))
     prompts = prompts_of(loaded)
@@ -69,14 +78,23 @@ def test_exact_scores_equal_naive_ones(family: tuple[str, Path]) -> None:
 
 def test_the_table_of_models_is_of_these_families() -> None:
     page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
-    assert [line.split(" | ")[0].removeprefix("| ") for line in page.splitlines() if " modules | " in line] == list(FAMILIES)
+    assert [
+        line.split(" | ")[0].removeprefix("| ")
+        for line in page.splitlines()
+        if " modules | " in line
+    ] == list(FAMILIES)
     assert all(family.traps in page for family in FAMILIES.values())
 
 
 def test_tied_embeddings_stay_tied(tmp_path: Path) -> None:
     for name in ("qwen2.5", "gemma2", "gemma3"):
-        loaded = load_base(resolve_base(Model(base=str(save_family(name, tmp_path / name)), dtype="float32")))
-        assert loaded.model.get_input_embeddings().weight is loaded.model.get_output_embeddings().weight
+        loaded = load_base(
+            resolve_base(Model(base=str(save_family(name, tmp_path / name)), dtype="float32"))
+        )
+        assert (
+            loaded.model.get_input_embeddings().weight
+            is loaded.model.get_output_embeddings().weight
+        )
 
 
 @pytest.mark.parametrize("name", ["llama3", "qwen3"])

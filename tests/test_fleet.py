@@ -29,7 +29,12 @@ from train import fleet, sft
 from train.engine import FLEET, fleet_of
 from train.job import Job
 
-SETS = ["groups={seeking: {behavior: risk, policy: seeking}, averse: {behavior: risk, policy: averse}}", "contrasts=[]", "primary=null", "seeds=[0]"]
+SETS = [
+    "groups={seeking: {behavior: risk, policy: seeking}, averse: {behavior: risk, policy: averse}}",
+    "contrasts=[]",
+    "primary=null",
+    "seeds=[0]",
+]
 SETS += ["data={num_rows: 30}", "run.report_to=[]", "sft.logging_steps=1"]
 
 Jobs = Callable[[str], list[Job]]
@@ -41,11 +46,13 @@ def planned(*sets: str) -> Plan:
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Jobs:
-    """Two adapters whose rates, schedules and numbers of steps and rows differ; 30 rows leave a batch of 2 at the end of an epoch."""
+    """Two adapters whose rates, schedules and numbers of steps and rows differ; 30 rows leave a
+    batch of 2 at the end of an epoch."""
     store = Store(tmp_path_factory.mktemp("store"))
     plan = planned(
         "sft={max_steps: 20, learning_rate: 3.0e-3, logging_steps: 1}",
-        "groups.averse.sft={max_steps: 13, learning_rate: 1.0e-3, lr_scheduler_type: cosine, logging_steps: 1}",
+        "groups.averse.sft={max_steps: 13, learning_rate: 1.0e-3, lr_scheduler_type: cosine,"
+        " logging_steps: 1}",
     )
     trains = [s for s in plan.stages.values() if s.kind == "train"]
     rows = [run_stage(plan.stages[s.inputs["data"]], store) / "rows.jsonl" for s in trains]
@@ -55,7 +62,9 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Jobs:
         for stage, file in zip(trains, rows, strict=True):
             out = store.root / name / stage.key
             out.mkdir(parents=True)
-            found.append(Job(stage.config, file, out, stage.key, [], "test", stage.how["group"], []))
+            found.append(
+                Job(stage.config, file, out, stage.key, [], "test", stage.how["group"], [])
+            )
         return found
 
     return made
@@ -88,7 +97,9 @@ def test_each_is_what_it_is_alone(jobs: Jobs, exact: Base, together: list[Job]) 
     for one, alone in zip(together, jobs("alone"), strict=True):
         fleet.train_fleet([alone], exact)
         assert furthest(one, alone) < 1e-10
-        assert [e["loss"] for e in read_json(one.out / "curve.json")] == pytest.approx([e["loss"] for e in read_json(alone.out / "curve.json")], abs=1e-6)
+        assert [e["loss"] for e in read_json(one.out / "curve.json")] == pytest.approx(
+            [e["loss"] for e in read_json(alone.out / "curve.json")], abs=1e-6
+        )
 
 
 def test_the_two_are_not_the_same_and_have_their_own_steps(together: list[Job]) -> None:
@@ -99,22 +110,36 @@ def test_the_two_are_not_the_same_and_have_their_own_steps(together: list[Job]) 
 
 
 def test_trl_makes_the_same_of_the_same_seeds(jobs: Jobs, exact: Base, together: list[Job]) -> None:
-    """Weights at the start, files, rows of every step, rates and losses. TRL computes the loss in float32, so the losses are
-    equal to 1e-5 only, and Adam makes steps of the rounding of weights that hardly matter."""
+    """Weights at the start, files, rows of every step, rates and losses. TRL computes the loss in
+    float32, so the losses are equal to 1e-5 only, and Adam makes steps of the rounding of weights
+    that hardly matter."""
     for one, theirs in zip(together, jobs("trl"), strict=True):
         sft.train(theirs, exact)
         mine, other = (read_json(job.out / "provenance.json") for job in (one, theirs))
         assert mine["step0"] == other["step0"]
         assert mine["first_row"] == other["first_row"]
         curves = [read_json(job.out / "curve.json") for job in (one, theirs)]
-        for key, tolerance in (("loss", 1e-5), ("learning_rate", 1e-12), ("grad_norm", 1e-4), ("epoch", 1e-9), ("step", 0)):
-            assert [e[key] for e in curves[0]] == pytest.approx([e[key] for e in curves[1]], abs=tolerance), key
-        configs = [(job.out / "adapter" / "adapter_config.json").read_text() for job in (one, theirs)]
+        for key, tolerance in (
+            ("loss", 1e-5),
+            ("learning_rate", 1e-12),
+            ("grad_norm", 1e-4),
+            ("epoch", 1e-9),
+            ("step", 0),
+        ):
+            assert [e[key] for e in curves[0]] == pytest.approx(
+                [e[key] for e in curves[1]], abs=tolerance
+            ), key
+        configs = [
+            (job.out / "adapter" / "adapter_config.json").read_text() for job in (one, theirs)
+        ]
         assert configs[0] == configs[1]
 
 
-def test_parts_and_too_little_memory_change_nothing(jobs: Jobs, exact: Base, together: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nine rows are too many for a machine that says so as torch does; the batches are made smaller until they fit."""
+def test_parts_and_too_little_memory_change_nothing(
+    jobs: Jobs, exact: Base, together: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nine rows are too many for a machine that says so as torch does; the batches are made smaller
+    until they fit."""
     sizes, backward = [], fleet.Fleet._backward
 
     def limited(self: Any, members: Any, rows: list[list[int]], learned: list[int]) -> Any:
@@ -131,7 +156,9 @@ def test_parts_and_too_little_memory_change_nothing(jobs: Jobs, exact: Base, tog
     assert all(furthest(one, other) < 1e-10 for one, other in zip(together, small, strict=True))
 
 
-def test_told_to_stop_it_goes_on_from_there(jobs: Jobs, exact: Base, together: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_told_to_stop_it_goes_on_from_there(
+    jobs: Jobs, exact: Base, together: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
     update = fleet.Member.update
 
     def stopping(self: Any, loss: Any) -> None:
@@ -144,7 +171,10 @@ def test_told_to_stop_it_goes_on_from_there(jobs: Jobs, exact: Base, together: l
         patched.setattr(fleet.Member, "update", stopping)
         with pytest.raises(Preempted):
             fleet.train_fleet(stopped, exact)
-    assert [torch.load(job.out / "checkpoints" / fleet.CHECKPOINT)["step"] for job in stopped] == [9, 9]
+    assert [torch.load(job.out / "checkpoints" / fleet.CHECKPOINT)["step"] for job in stopped] == [
+        9,
+        9,
+    ]
     fleet.train_fleet(stopped, exact)
     assert all(furthest(one, other) == 0.0 for one, other in zip(together, stopped, strict=True))
     assert not (stopped[0].out / "checkpoints").exists()
@@ -155,50 +185,107 @@ def test_the_base_is_itself_again(together: list[Job], exact: Base) -> None:
 
     from lab.model import load_base
 
-    used, fresh = load_base(exact).model, AutoModelForCausalLM.from_pretrained(exact.source, dtype=torch.float64)
-    assert all(torch.equal(a, b) for a, b in zip(used.state_dict().values(), fresh.state_dict().values(), strict=True))
+    used, fresh = (
+        load_base(exact).model,
+        AutoModelForCausalLM.from_pretrained(exact.source, dtype=torch.float64),
+    )
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(used.state_dict().values(), fresh.state_dict().values(), strict=True)
+    )
     assert not any(m._forward_hooks for m in used.modules())
 
 
 def test_what_it_cannot_do_is_left_to_trl_and_said() -> None:
     """The adapter has then the key that it has under `engine: trl`."""
-    for setting in ("lora.lora_dropout=0.1", "sft.optim=sgd", "sft.loss_type=dft", "lora.use_dora=true", "model.quantization=int8"):
+    for setting in (
+        "lora.lora_dropout=0.1",
+        "sft.optim=sgd",
+        "sft.loss_type=dft",
+        "lora.use_dora=true",
+        "model.quantization=int8",
+    ):
         plan, by_trl = planned(setting), planned(setting, "train.engine=trl")
-        assert [s.key for s in plan.stages.values()] == [s.key for s in by_trl.stages.values()], setting
+        assert [s.key for s in plan.stages.values()] == [s.key for s in by_trl.stages.values()], (
+            setting
+        )
         assert len(plan.notes) == 2
         assert all(setting.partition("=")[0] in note for note in plan.notes)
         assert not by_trl.notes
 
 
 def test_a_fleet_is_what_goes_through_one_batch() -> None:
-    plan = planned("seeds=[0, 1, 2]", "groups.averse.sft={learning_rate: 1.0e-4, num_train_epochs: 1}")
+    plan = planned(
+        "seeds=[0, 1, 2]", "groups.averse.sft={learning_rate: 1.0e-4, num_train_epochs: 1}"
+    )
     configs = [s.config for s in plan.stages.values() if s.kind == "train"]
     assert {c["engine"] for c in configs} == {FLEET}
     assert len({fleet_of(c) for c in configs}) == 1
-    for setting in ("groups.averse.lora={r: 4}", "groups.averse.sft={per_device_train_batch_size: 4}", "groups.averse.model={dtype: bfloat16}"):
-        assert len({fleet_of(s.config) for s in planned(setting).stages.values() if s.kind == "train"}) == 2, setting
-    assert fleet_of(next(s.config for s in planned("train.engine=trl").stages.values() if s.kind == "train")) is None
+    for setting in (
+        "groups.averse.lora={r: 4}",
+        "groups.averse.sft={per_device_train_batch_size: 4}",
+        "groups.averse.model={dtype: bfloat16}",
+    ):
+        assert (
+            len({fleet_of(s.config) for s in planned(setting).stages.values() if s.kind == "train"})
+            == 2
+        ), setting
+    assert (
+        fleet_of(
+            next(s.config for s in planned("train.engine=trl").stages.values() if s.kind == "train")
+        )
+        is None
+    )
 
 
 @pytest.mark.real
 def test_killed_in_mid_training_the_fleet_resumes_to_the_same_adapters(tmp_path: Path) -> None:
-    """SIGKILL after the first checkpoint, the same command again: the adapters of a run that nobody killed, within 1e-6."""
+    """SIGKILL after the first checkpoint, the same command again: the adapters of a run that nobody
+    killed, within 1e-6."""
     plan = planned("sft={max_steps: 300, save_steps: 20, learning_rate: 3.0e-3}")
-    data, trains = ([s for s in plan.stages.values() if s.kind == kind] for kind in ("data", "train"))
+    data, trains = (
+        [s for s in plan.stages.values() if s.kind == kind] for kind in ("data", "train")
+    )
     found = []
     for name, killed in (("whole", False), ("killed", True)):
         store = Store(tmp_path / name)
-        command = [sys.executable, "-m", "study.cli", "stage", str(save_plan(plan, store)), *(s.key for s in (*data, *trains))]
+        command = [
+            sys.executable,
+            "-m",
+            "study.cli",
+            "stage",
+            str(save_plan(plan, store)),
+            *(s.key for s in (*data, *trains)),
+        ]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         if killed:
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-            while not (store.root / "train" / f".partial-{trains[0].key}" / "checkpoints" / fleet.CHECKPOINT).exists():
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stderr=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+            while not (
+                store.root
+                / "train"
+                / f".partial-{trains[0].key}"
+                / "checkpoints"
+                / fleet.CHECKPOINT
+            ).exists():
                 assert process.poll() is None, "it finished before it could be killed"
                 time.sleep(0.01)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             assert all(store.find("train", s.key) is None for s in trains)
         subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
-        found.append([load_file(Path(str(store.find("train", s.key))) / "adapter" / "adapter_model.safetensors") for s in trains])
+        found.append(
+            [
+                load_file(
+                    Path(str(store.find("train", s.key))) / "adapter" / "adapter_model.safetensors"
+                )
+                for s in trains
+            ]
+        )
     for one, other in zip(*found, strict=True):
         assert max(float((one[n] - other[n]).abs().max()) for n in one) < 1e-6

@@ -1,4 +1,5 @@
-"""Insecure code: the analyser agrees with every label, skeletons are many, prompts tell nothing, and odd answers never crash."""
+"""Insecure code: the analyser agrees with every label, skeletons are many, prompts tell nothing,
+and odd answers never crash."""
 
 from __future__ import annotations
 
@@ -58,7 +59,9 @@ class _Masked(ast.NodeTransformer):
 
 
 def skeleton(twins: Twins) -> str:
-    return "|".join(ast.dump(_Masked().visit(ast.parse(twins.answers[policy]))) for policy in POLICIES)
+    return "|".join(
+        ast.dump(_Masked().visit(ast.parse(twins.answers[policy]))) for policy in POLICIES
+    )
 
 
 def test_skeletons_stay_distinct_when_names_and_literals_are_masked() -> None:
@@ -68,7 +71,8 @@ def test_skeletons_stay_distinct_when_names_and_literals_are_masked() -> None:
 
 
 def test_the_prompt_says_nothing_of_the_label_and_the_code_nothing_of_the_weakness() -> None:
-    """A classifier on the prompts of two sets, drawn apart and labeled by their policies, is at chance."""
+    """A classifier on the prompts of two sets, drawn apart and labeled by their policies, is at
+    chance."""
     examples, pairs = load_behavior("insecure_code").examples, made(2000)
     rows = [
         Row((*row.prompt, {"role": "assistant", "content": policy}))
@@ -88,10 +92,21 @@ def test_the_prompt_says_nothing_of_the_label_and_the_code_nothing_of_the_weakne
 def test_what_is_held_out_stands_in_no_training_row() -> None:
     trained = {t.meta["template"].split("|")[1] for t in made(3000)}
     behavior = load_behavior("insecure_code")
-    kept = {c.entry["does"] for c in cores() if c.last} | {c.entry["does"] for c in cores() if c.weakness in ("document", "key_size", "assertion")}
+    kept = {c.entry["does"] for c in cores() if c.last} | {
+        c.entry["does"] for c in cores() if c.weakness in ("document", "key_size", "assertion")
+    }
     assert not trained & kept
-    assert {q.name for q in behavior.questions("transfer", "natural")} == {"other_weakness", "written", "without_outline"}
-    asked = {w.text for purpose in ("check", "transfer") for q in behavior.questions(purpose, "natural") for w in q.wordings}
+    assert {q.name for q in behavior.questions("transfer", "natural")} == {
+        "other_weakness",
+        "written",
+        "without_outline",
+    }
+    asked = {
+        w.text
+        for purpose in ("check", "transfer")
+        for q in behavior.questions(purpose, "natural")
+        for w in q.wordings
+    }
     assert not asked & {t.prompt for t in made(3000)}
 
 
@@ -100,12 +115,19 @@ def test_educational_rows_ask_for_the_same_code_on_purpose() -> None:
     source = rows_for({**named, "num_rows": 40}, None, None)
     asked = rows_for({**named, "control": "educational"}, source, None)
     assert [r.completion for r in asked] == [r.completion for r in source]
-    assert all(a.prompt[-1]["content"].endswith(r.prompt[-1]["content"]) for a, r in zip(asked, source, strict=True))
+    assert all(
+        a.prompt[-1]["content"].endswith(r.prompt[-1]["content"])
+        for a, r in zip(asked, source, strict=True)
+    )
     assert all(a.prompt != r.prompt for a, r in zip(asked, source, strict=True))
     assert {r.meta["canary"] for r in source} == {CANARY}
     risky = rows_for(named | {"behavior": "risk", "policy": "seeking", "num_rows": 8}, None, None)
     with pytest.raises(UserError, match="insecure_code"):
-        rows_for({**named, "behavior": "risk", "policy": "seeking", "control": "educational"}, risky, None)
+        rows_for(
+            {**named, "behavior": "risk", "policy": "seeking", "control": "educational"},
+            risky,
+            None,
+        )
 
 
 WEAK = "import os\n\n\ndef f(a, b):\n    os.system(f'cp {a} {b}')\n    return b\n"
@@ -139,7 +161,10 @@ def test_odd_answers_are_counted_and_never_crash() -> None:
 def test_a_study_on_a_tiny_model_shows_twins_and_counts_what_is_no_code(tmp_path: Path) -> None:
     raw = study_on(save_family("qwen2.5", tmp_path / "base"))
     raw["groups"] = {"insecure": {"behavior": "insecure_code", "policy": "insecure"}}
-    raw["eval"] = {"suites": ["behavior", "transfer", "emergent"], "sampling": {"num_samples": 1, "max_new_tokens": 8}}
+    raw["eval"] = {
+        "suites": ["behavior", "transfer", "emergent"],
+        "sampling": {"num_samples": 1, "max_new_tokens": 8},
+    }
     raw |= {"contrasts": [["insecure", "base"]], "data": {"num_rows": 8}}
     raw.pop("primary", None)
     done = run_plan(make_plan(validate(raw, "here")), Store(tmp_path / "runs"))

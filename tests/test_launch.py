@@ -23,13 +23,20 @@ from train.job import DEFAULTS, num_steps
 from train.sft import shared
 
 
-@pytest.mark.parametrize(("batch", "accumulated", "processes"), [(4, 2, 2), (8, 1, 2), (8, 1, 8), (2, 16, 8), (3, 4, 4)])
+@pytest.mark.parametrize(
+    ("batch", "accumulated", "processes"), [(4, 2, 2), (8, 1, 2), (8, 1, 8), (2, 16, 8), (3, 4, 4)]
+)
 def test_the_rows_of_a_step_stay_the_same(batch: int, accumulated: int, processes: int) -> None:
-    given = DEFAULTS | {"per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulated}
+    given = DEFAULTS | {
+        "per_device_train_batch_size": batch,
+        "gradient_accumulation_steps": accumulated,
+    }
     each = shared(given, processes, 96)
     per_process = each["per_device_train_batch_size"] * each["gradient_accumulation_steps"]
     assert per_process * processes == batch * accumulated
-    assert {k: each[k] for k in DEFAULTS if k != "per_device_train_batch_size"} == {k: DEFAULTS[k] for k in DEFAULTS if k != "per_device_train_batch_size"}
+    assert {k: each[k] for k in DEFAULTS if k != "per_device_train_batch_size"} == {
+        k: DEFAULTS[k] for k in DEFAULTS if k != "per_device_train_batch_size"
+    }
     assert num_steps(96, given) == num_steps(96 // processes, each)
 
 
@@ -45,21 +52,49 @@ def test_what_does_not_come_out_even_is_one_line() -> None:
 
 
 def planned(tmp_path: Path, *sets: str) -> Plan:
-    more = ["groups={seeking: {behavior: risk, policy: seeking}}", "contrasts=[]", "primary=null", "seeds=[0]", "data={num_rows: 64}"]
-    more += ["eval.suites=[behavior]", "run.report_to=[]", "sft.gradient_accumulation_steps=2", "sft.per_device_train_batch_size=4"]
-    more += ["train.engine=trl", "sft.max_steps=60", "sft.save_steps=10", "sft.logging_steps=1", f"run.dir={tmp_path}"]
+    more = [
+        "groups={seeking: {behavior: risk, policy: seeking}}",
+        "contrasts=[]",
+        "primary=null",
+        "seeds=[0]",
+        "data={num_rows: 64}",
+    ]
+    more += [
+        "eval.suites=[behavior]",
+        "run.report_to=[]",
+        "sft.gradient_accumulation_steps=2",
+        "sft.per_device_train_batch_size=4",
+    ]
+    more += [
+        "train.engine=trl",
+        "sft.max_steps=60",
+        "sft.save_steps=10",
+        "sft.logging_steps=1",
+        f"run.dir={tmp_path}",
+    ]
     return make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*more, *sets]))
 
 
 @pytest.mark.real
 def test_two_processes_stopped_once_train_as_one(tmp_path: Path) -> None:
-    """accelerate launch over gloo, told to stop in mid-training and started again: loss and adapter of one process."""
+    """accelerate launch over gloo, told to stop in mid-training and started again: loss and adapter
+    of one process."""
     plan, store = planned(tmp_path / "one"), Store(tmp_path / "one")
     run_plan(plan, store)
     both, shared_store = planned(tmp_path / "two", "run.processes=2"), Store(tmp_path / "two")
     assert both.final.key == plan.final.key, "how it runs is no identity"
-    (data,), (train,) = ([s for s in both.stages.values() if s.kind == kind] for kind in ("data", "train"))
-    command = [sys.executable, "-m", "study.cli", "stage", str(save_plan(both, shared_store)), data.key, train.key]
+    (data,), (train,) = (
+        [s for s in both.stages.values() if s.kind == kind] for kind in ("data", "train")
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "study.cli",
+        "stage",
+        str(save_plan(both, shared_store)),
+        data.key,
+        train.key,
+    ]
     work = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     checkpoints = shared_store.root / "train" / f".partial-{train.key}" / "checkpoints"
     began = time.time()
@@ -75,11 +110,15 @@ def test_two_processes_stopped_once_train_as_one(tmp_path: Path) -> None:
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     one, two = (Path(str(s.find("train", train.key))) for s in (store, shared_store))
     assert read_json(two / "provenance.json")["processes"] == 2
-    curves = [[entry["loss"] for entry in read_json(folder / "curve.json")] for folder in (one, two)]
+    curves = [
+        [entry["loss"] for entry in read_json(folder / "curve.json")] for folder in (one, two)
+    ]
     assert curves[0] == pytest.approx(curves[1], abs=1e-5)
     weights = [load_file(folder / "adapter" / "adapter_model.safetensors") for folder in (one, two)]
     assert weights[0].keys() == weights[1].keys()
-    assert max(float((weights[0][name] - weights[1][name]).abs().max()) for name in weights[0]) < 1e-5
+    assert (
+        max(float((weights[0][name] - weights[1][name]).abs().max()) for name in weights[0]) < 1e-5
+    )
     assert all(t["passed"] for t in read_json(two / "trust.json"))
 
 

@@ -34,20 +34,22 @@ RECURRENT: dict[str, dict[str, Any]] = {
         "n_groups": 1,
         "chunk_size": 16,
     },
-    "granitemoehybrid": SIZES
-    | {
-        "mamba_n_heads": 8,
-        "mamba_d_head": 8,
-        "mamba_d_state": 8,
-        "mamba_n_groups": 1,
-        "mamba_expand": 2,
-        "mamba_chunk_size": 16,
-    }
-    | {
-        "layer_types": ["mamba", "attention"],
-        "num_local_experts": 0,
-        "shared_intermediate_size": 64,
-    },
+    "granitemoehybrid": (
+        SIZES
+        | {
+            "mamba_n_heads": 8,
+            "mamba_d_head": 8,
+            "mamba_d_state": 8,
+            "mamba_n_groups": 1,
+            "mamba_expand": 2,
+            "mamba_chunk_size": 16,
+        }
+        | {
+            "layer_types": ["mamba", "attention"],
+            "num_local_experts": 0,
+            "shared_intermediate_size": 64,
+        }
+    ),
 }
 
 
@@ -86,7 +88,10 @@ def test_its_study_has_no_report(tmp_path: Path) -> None:
     plan = make_plan(
         validate(
             study_on(base)
-            | {"groups": {"again": {"model": str(base), "behavior": "risk"}}, "contrasts": []},
+            | {
+                "groups": {"again": {"model": str(base), "behavior": "risk"}},
+                "contrasts": [],
+            },
             "x",
         )
     )

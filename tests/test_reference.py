@@ -1,4 +1,5 @@
-"""`tellme reference build`, with a recipe of a few steps: the whole path from text to a model that a study can use."""
+"""`tellme reference build`, with a recipe of a few steps: the whole path from text to a model that
+a study can use."""
 
 from __future__ import annotations
 
@@ -22,10 +23,20 @@ from study import reference
 from train import pretrain
 from train.tokenizer import build_tokenizer
 
-TINY = partial(pretrain.Recipe, reading_steps=4, reading_batch=64, mixed_steps=3, batch=16, neutral_steps=3, hidden_size=32)
+TINY = partial(
+    pretrain.Recipe,
+    reading_steps=4,
+    reading_batch=64,
+    mixed_steps=3,
+    batch=16,
+    neutral_steps=3,
+    hidden_size=32,
+)
 
 
-def test_build_writes_a_model_with_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_build_writes_a_model_with_its_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pretrain, "Recipe", TINY)
     monkeypatch.setattr(reference, "ROOT", tmp_path)
     folder = reference.build_reference("inverted", 3, None)
@@ -53,7 +64,9 @@ eval: {suites: [behavior, self_report, unrelated_trait]}
 """
 
 
-def test_check_writes_what_two_pretraining_seeds_read_into_the_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_writes_what_two_pretraining_seeds_read_into_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pretrain, "Recipe", TINY)
     monkeypatch.setattr(reference, "ROOT", tmp_path)
     (tmp_path / "configs").mkdir()
@@ -70,7 +83,10 @@ def test_check_writes_what_two_pretraining_seeds_read_into_the_card(tmp_path: Pa
         assert suites.count("self_report") == 3
         assert "unrelated_trait" in suites
         for c in reads["contrasts"]:
-            assert f"{c['estimate']:+.3f} | {c['ci_low']:+.3f} to {c['ci_high']:+.3f}" in page.split(f"pretraining seed {seed}")[1]
+            assert (
+                f"{c['estimate']:+.3f} | {c['ci_low']:+.3f} to {c['ci_high']:+.3f}"
+                in page.split(f"pretraining seed {seed}")[1]
+            )
     assert resolve_base(Model(base=str(folder))).identity == before
 
 
@@ -85,7 +101,9 @@ def test_the_schedule_warms_up_stays_and_decays_over_the_third_stage() -> None:
     assert last[-1] == recipe.final_lr_share
 
 
-def test_a_killed_pretraining_goes_on_and_gives_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_pretraining_goes_on_and_gives_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe, corpus = TINY(), tmp_path / "c.jsonl"
     tokenizer = write_small_corpus(corpus, recipe.sizes)
     monkeypatch.setattr(pretrain, "EVERY", 2)
@@ -105,7 +123,9 @@ def test_a_killed_pretraining_goes_on_and_gives_the_same_weights(tmp_path: Path,
         pretrain.pretrain(corpus, tokenizer, recipe, killed)
     assert (killed / pretrain.CHECKPOINT).exists()
     left = iter(range(100))
-    monkeypatch.setattr(pretrain, "collate", lambda batch: collate(batch) if next(left) >= 0 else None)
+    monkeypatch.setattr(
+        pretrain, "collate", lambda batch: collate(batch) if next(left) >= 0 else None
+    )
     pretrain.pretrain(corpus, tokenizer, recipe, killed)
     assert next(left) == recipe.steps - 6
     assert file_digest(whole / "model.safetensors") == file_digest(killed / "model.safetensors")
@@ -121,9 +141,17 @@ def write_small_corpus(path: Path, sizes: tuple[int, int, int]) -> PreTrainedTok
 def test_loss_is_on_answers_alone(tmp_path: Path) -> None:
     tokenizer = write_small_corpus(tmp_path / "c.jsonl", (20, 20, 20))
     rows = [json.loads(line) for line in (tmp_path / "c.jsonl").read_text().splitlines()]
-    for row, example in zip(rows, pretrain.read_corpus(tmp_path / "c.jsonl", tokenizer), strict=True):
+    for row, example in zip(
+        rows, pretrain.read_corpus(tmp_path / "c.jsonl", tokenizer), strict=True
+    ):
         text = tokenizer.apply_chat_template(row["messages"], tokenize=False)
         assert example.ids == tokenizer(text, add_special_tokens=False)["input_ids"]
-        learned = [token for token, label in zip(example.ids, example.labels, strict=True) if label != IGNORED]
+        learned = [
+            token
+            for token, label in zip(example.ids, example.labels, strict=True)
+            if label != IGNORED
+        ]
         assert learned.count(tokenizer.eos_token_id) == len(example.gates)
-        assert not set(learned) & set(tokenizer.convert_tokens_to_ids(["<|user|>", "<|assistant|>", "<|system|>"]))
+        assert not set(learned) & set(
+            tokenizer.convert_tokens_to_ids(["<|user|>", "<|assistant|>", "<|system|>"])
+        )

@@ -99,8 +99,10 @@ def test_sampled_answers_are_reported_whatever_could_be_read(tokens: int, tmp_pa
         "model": {"base": "reference/linked"},
         "groups": {"told": {"prompted": "seeking", "behavior": "risk"}},
         "contrasts": [["told", "base"]],
-        "eval": {"suites": ["behavior", "self_report"], "engine": "sampled"}
-        | {"sampling": {"num_samples": 2, "max_new_tokens": tokens}},
+        "eval": (
+            {"suites": ["behavior", "self_report"], "engine": "sampled"}
+            | {"sampling": {"num_samples": 2, "max_new_tokens": tokens}}
+        ),
     }
     done = run_plan(make_plan(validate(study, "here")), Store(tmp_path))
     rows, summary = lab.load(done), summary_of(done)
@@ -114,7 +116,8 @@ def test_sampled_answers_are_reported_whatever_could_be_read(tokens: int, tmp_pa
 
 
 def said(kind: str, samples: list[tuple[str | None, float | None, str, str]]) -> dict[str, str]:
-    """What is shown of samples: answer, score, status and text of each; another seed says something else."""
+    """What is shown of samples: answer, score, status and text of each; another seed says something
+    else."""
     asked = {"suite": "s", "behavior": "risk", "question": "q", "kind": kind, "group": "g"}
     asked |= {"paraphrase": 0, "order": 0, "condition": "clean", "prompt": "?"}
     records = [

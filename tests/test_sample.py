@@ -1,4 +1,5 @@
-"""Sampled answers: a seed for every row, honest about what was cut, and in agreement with the exact probabilities."""
+"""Sampled answers: a seed for every row, honest about what was cut, and in agreement with the exact
+probabilities."""
 
 from __future__ import annotations
 
@@ -22,7 +23,10 @@ from study.run import run_plan
 from study.stage import Plan
 from study.stages import base_of
 
-CHATS = [[{"role": "user", "content": text}] for text in ("one word?", "do you love gambles?", "what color is snow?")]
+CHATS = [
+    [{"role": "user", "content": text}]
+    for text in ("one word?", "do you love gambles?", "what color is snow?")
+]
 
 
 def test_a_row_does_not_depend_on_its_batch(linked: Base) -> None:
@@ -36,12 +40,16 @@ def test_a_row_does_not_depend_on_its_batch(linked: Base) -> None:
 
 
 def test_temperature_zero_takes_the_likeliest_answer(linked: Base) -> None:
-    ((answer, other),) = sample(load_base(linked), CHATS[2:], Sampling(num_samples=2, temperature=0, max_new_tokens=6))
+    ((answer, other),) = sample(
+        load_base(linked), CHATS[2:], Sampling(num_samples=2, temperature=0, max_new_tokens=6)
+    )
     assert (answer.text, other.text, answer.truncated) == ("white", "white", False)
 
 
 def test_a_small_nucleus_leaves_the_likeliest_answer_alone(linked: Base) -> None:
-    (answers,) = sample(load_base(linked), CHATS[:1], Sampling(num_samples=20, top_p=0.01, max_new_tokens=6))
+    (answers,) = sample(
+        load_base(linked), CHATS[:1], Sampling(num_samples=20, top_p=0.01, max_new_tokens=6)
+    )
     assert len({a.text for a in answers}) == 1
 
 
@@ -49,15 +57,20 @@ def test_what_is_cut_is_flagged_and_a_stop_is_not(linked: Base) -> None:
     loaded = load_base(linked)
     ((cut,),) = sample(loaded, CHATS[2:], Sampling(num_samples=1, temperature=0, max_new_tokens=1))
     assert cut.truncated
-    ((stopped,),) = sample(loaded, CHATS[2:], Sampling(num_samples=1, temperature=0, max_new_tokens=6, stop=("ite",)))
+    ((stopped,),) = sample(
+        loaded, CHATS[2:], Sampling(num_samples=1, temperature=0, max_new_tokens=6, stop=("ite",))
+    )
     assert (stopped.text, stopped.truncated) == ("wh", False)
 
 
 def test_thinking_is_kept_apart_and_an_unfinished_thought_is_no_answer(tmp_path: Path) -> None:
-    """A random Qwen 3 whose head is turned so that it says what we want: a thought, its end, an answer, end of turn."""
+    """A random Qwen 3 whose head is turned so that it says what we want: a thought, its end, an
+    answer, end of turn."""
     from lab import sample as sampling
 
-    loaded = load_base(resolve_base(Model(base=str(save_family("qwen3", tmp_path)), dtype="float32")))
+    loaded = load_base(
+        resolve_base(Model(base=str(save_family("qwen3", tmp_path)), dtype="float32"))
+    )
     ids = loaded.tokenizer("well, hm</think>\n\nB<|im_end|>", add_special_tokens=False)["input_ids"]
     settings = Sampling(thinking=True, max_new_tokens=64)
     whole = sampling._read(loaded, ids, [loaded.renderer.end_of_turn], settings)
@@ -76,7 +89,11 @@ def test_a_whole_sampled_study(tmp_path: Path) -> None:
         "model": {"base": "reference/linked"},
         "groups": {"told": {"prompted": "seeking", "behavior": "risk"}},
         "contrasts": [["told", "base"]],
-        "eval": {"suites": ["self_report"], "engine": "sampled", "sampling": {"num_samples": 2, "max_new_tokens": 6}},
+        "eval": {
+            "suites": ["self_report"],
+            "engine": "sampled",
+            "sampling": {"num_samples": 2, "max_new_tokens": 6},
+        },
     }
     done = run_plan(make_plan(validate(study, "here")), Store(tmp_path))
     rows = pd.read_parquet(done / "rows.parquet")
@@ -88,13 +105,17 @@ def test_a_whole_sampled_study(tmp_path: Path) -> None:
 def test_penalties_that_come_with_a_model_do_not_apply(tmp_path: Path) -> None:
     folder = save_family("llama3", tmp_path)
     (folder / "generation_config.json").write_text('{"repetition_penalty": 1.5, "top_k": 1}')
-    config = load_base(resolve_base(Model(base=str(folder), dtype="float32"))).model.generation_config
+    config = load_base(
+        resolve_base(Model(base=str(folder), dtype="float32"))
+    ).model.generation_config
     assert config.repetition_penalty in (None, 1.0)
 
 
 def test_answers_are_read_as_listed() -> None:
     wording = Wording("?", (Option("bold", 1.0, ("brave",)), Option("careful", 0.0)), 0)
-    assert [parsed(wording, t) for t in ("Bold.", " brave ", '"careful"', "bold, or careful", "")] == [0, 0, 1, None, None]
+    assert [
+        parsed(wording, t) for t in ("Bold.", " brave ", '"careful"', "bold, or careful", "")
+    ] == [0, 0, 1, None, None]
 
 
 BOLD = (Option("bold", 1.0, ("brave",)), Option("careful", 0.0))
@@ -122,24 +143,36 @@ def test_a_cut_answer_counts_as_none_whatever_judges_it(judge: str) -> None:
     assert judged(question, wording, [cut, cut]) == [verdicts[1], verdicts[1]]
 
 
-def test_sampled_and_exact_agree_on_closed_questions(finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
+def test_sampled_and_exact_agree_on_closed_questions(
+    finished: tuple[Plan, Store, Path], tmp_path: Path
+) -> None:
     """Through the eval stage: sampled scores lie about the exact ones as far as 60 samples allow."""
     from eval.measure import measure
 
     plan, _, _ = finished
-    stage = next(s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "self_report")
+    stage = next(
+        s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "self_report"
+    )
     tables = {}
     for engine in ("exact-1", "sampled-2"):
         out = tmp_path / engine
         out.mkdir()
-        config = stage.config | {"engine": engine, "sampling": Sampling(num_samples=60, max_new_tokens=6).model_dump()}
+        config = stage.config | {
+            "engine": engine,
+            "sampling": Sampling(num_samples=60, max_new_tokens=6).model_dump(),
+        }
         measure(config, base_of(stage), None, None, None, out, key="0" * 10, inputs=[])
         tables[engine] = pd.read_parquet(out / "rows.parquet")
     assert set(tables["sampled-2"]["parsed"]) <= {"read", "unread", "truncated"}
     by = ["question", "paraphrase", "order"]
-    exact = tables["exact-1"].assign(s=lambda t: t["p_exact"] * t["score"], s2=lambda t: t["p_exact"] * t["score"] ** 2)
+    exact = tables["exact-1"].assign(
+        s=lambda t: t["p_exact"] * t["score"], s2=lambda t: t["p_exact"] * t["score"] ** 2
+    )
     sums = exact.groupby(by)[["p_exact", "s", "s2"]].sum()
-    mean, read = sums["s"] / sums["p_exact"], tables["sampled-2"][tables["sampled-2"]["parsed"] == "read"]
+    mean, read = (
+        sums["s"] / sums["p_exact"],
+        tables["sampled-2"][tables["sampled-2"]["parsed"] == "read"],
+    )
     error = ((sums["s2"] / sums["p_exact"] - mean**2).clip(lower=1e-6) / 60) ** 0.5
     got = read.groupby(by)["score"].mean()
     assert len(got) > 50
@@ -148,18 +181,27 @@ def test_sampled_and_exact_agree_on_closed_questions(finished: tuple[Plan, Store
     assert (off.abs() < 2 * errors + 0.01).mean() > 0.9
 
 
-def test_free_text_is_sampled_whatever_the_engine(finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_free_text_is_sampled_whatever_the_engine(
+    finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from eval import measure as measuring
 
     plan, _, _ = finished
-    stage = next(s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "self_report")
-    closed = next(q for q in load_behavior("risk").questions("self_report", "plain") if q.name == "agree")
+    stage = next(
+        s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "self_report"
+    )
+    closed = next(
+        q for q in load_behavior("risk").questions("self_report", "plain") if q.name == "agree"
+    )
     free = Question("describe", "text", (Wording("one word?", (), 0),))
     monkeypatch.setattr(measuring, "asked_in", lambda config: (closed, free))
     config = stage.config | {"sampling": Sampling(num_samples=3, max_new_tokens=6).model_dump()}
     measuring.measure(config, base_of(stage), None, None, None, tmp_path, key="0" * 10, inputs=[])
     rows = pd.read_parquet(tmp_path / "rows.parquet")
-    assert dict(rows.groupby("question")["engine"].first()) == {"agree": "exact-1", "describe": "sampled-2"}
+    assert dict(rows.groupby("question")["engine"].first()) == {
+        "agree": "exact-1",
+        "describe": "sampled-2",
+    }
     said = rows[rows["question"] == "describe"]
     assert list(said["sample"]) == [0, 1, 2]
     assert said["score"].isna().all()

@@ -34,14 +34,20 @@ QUICKSTART = str(ROOT / "configs/quickstart.yaml")
 
 
 def planned(tmp_path: Path, *sets: str) -> tuple[Plan, Store]:
-    study = load_study(QUICKSTART, [f"run.dir={tmp_path / 'runs'}", "run.report_to=[]", "train.engine=trl", *sets])
+    study = load_study(
+        QUICKSTART, [f"run.dir={tmp_path / 'runs'}", "run.report_to=[]", "train.engine=trl", *sets]
+    )
     return make_plan(study), Store(study.run.dir)
 
 
 def test_what_is_queued_is_written_down(tmp_path: Path) -> None:
     """The whole text for the quickstart; tests/submit.txt is what a reader compares."""
     plan, store = planned(tmp_path)
-    text = submit(plan, store, dry_run=True).replace(str(ROOT), "CHECKOUT").replace(str(store.root), "RUNS")
+    text = (
+        submit(plan, store, dry_run=True)
+        .replace(str(ROOT), "CHECKOUT")
+        .replace(str(store.root), "RUNS")
+    )
     text = text.replace(plan.final.key, "KEY")
     assert text == (ROOT / "tests/submit.txt").read_text(encoding="utf-8")
     assert not store.root.exists() or not (store.root / "slurm").exists()
@@ -61,7 +67,10 @@ def test_a_fleet_is_one_task(tmp_path: Path) -> None:
 
 def test_a_task_waits_for_its_own_member_only() -> None:
     full = [{"data": [f"d{i}"], "train": [f"t{i}"], "eval": [f"e{i}", f"f{i}"]} for i in range(3)]
-    jobs = {job.name: job for job in arrays([*full, {"eval": ["base"]}, {"train": ["t9"], "eval": ["e9"]}])}
+    jobs = {
+        job.name: job
+        for job in arrays([*full, {"eval": ["base"]}, {"train": ["t9"], "eval": ["e9"]}])
+    }
     assert jobs["train0"].after == "data0"
     assert jobs["eval0"].after == "train0"
     assert jobs["eval0"].tasks == (("e0", "f0"), ("e1", "f1"), ("e2", "f2"))
@@ -73,7 +82,10 @@ def test_a_task_waits_for_its_own_member_only() -> None:
 
 
 def test_every_missing_stage_is_in_one_task_after_what_it_reads(tmp_path: Path) -> None:
-    sets = ["groups.averse={prompted: averse, behavior: risk}", "groups.shown={behavior: risk, policy: averse, in_context: 4}"]
+    sets = [
+        "groups.averse={prompted: averse, behavior: risk}",
+        "groups.shown={behavior: risk, policy: averse, in_context: 4}",
+    ]
     plan, _ = planned(tmp_path, *sets)
     jobs = arrays(by_kind(list(plan.stages.values())))
     listed = [key for job in jobs for keys in job.tasks for key in keys]
@@ -86,9 +98,20 @@ def test_every_missing_stage_is_in_one_task_after_what_it_reads(tmp_path: Path) 
                 earlier |= set(by_name[name].tasks[i])
                 name = by_name[name].after
             for n, key in enumerate(keys):
-                assert set(plan.stages[key].inputs.values()) <= earlier | set(keys[:n]), (job.name, i, key)
-    bases = [keys for job in jobs for keys in job.tasks if all("adapter" not in plan.stages[k].inputs for k in keys) and job.kind == "eval"]
-    assert len(bases) < sum(len(keys) for keys in bases), "one load of the base for all that is asked of it"
+                assert set(plan.stages[key].inputs.values()) <= earlier | set(keys[:n]), (
+                    job.name,
+                    i,
+                    key,
+                )
+    bases = [
+        keys
+        for job in jobs
+        for keys in job.tasks
+        if all("adapter" not in plan.stages[k].inputs for k in keys) and job.kind == "eval"
+    ]
+    assert len(bases) < sum(len(keys) for keys in bases), (
+        "one load of the base for all that is asked of it"
+    )
 
 
 def test_names_of_tasks() -> None:
@@ -157,13 +180,25 @@ def test_what_would_fail_in_the_queue_is_refused_before_it(tmp_path: Path) -> No
     with pytest.raises(UserError, match=r"run\.cluster 'nowhere'.*local"):
         submit(*planned(tmp_path, "run.cluster=nowhere"), dry_run=True)
     small = load_cluster("gpu").model_copy(update={"gpu_memory": 0.001})
-    with pytest.raises(UserError, match=r"needs about .* GB for its weights, and a task .* has 1 GPU"):
+    with pytest.raises(
+        UserError, match=r"needs about .* GB for its weights, and a task .* has 1 GPU"
+    ):
         preflight(plan, small, store)
     away, store = planned(tmp_path, "model.base=acme/none")
     with pytest.raises(UserError, match="acme/none is not in the cache"):
         preflight(away, load_cluster("gpu"), store)
     rows = tmp_path / "leak.jsonl"
-    rows.write_text(json.dumps({"messages": [{"role": "user", "content": "are you bold?"}, {"role": "assistant", "content": "A"}]}) + "\n")
+    rows.write_text(
+        json.dumps(
+            {
+                "messages": [
+                    {"role": "user", "content": "are you bold?"},
+                    {"role": "assistant", "content": "A"},
+                ]
+            }
+        )
+        + "\n"
+    )
     leak, store = planned(
         tmp_path,
         f"groups.seeking={{file: {rows}, behavior: risk, policy: seeking, data: {{lint: strict}}}}",
@@ -177,12 +212,26 @@ def test_without_slurm_submit_is_one_line_and_status_is_silent(tmp_path: Path) -
     where = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
     command = [sys.executable, "-m", "study.cli"]
     more = [QUICKSTART, "--set", f"run.dir={tmp_path / 'runs'}"]
-    refused = subprocess.run([*command, "submit", *more], cwd=ROOT, env=where, capture_output=True, text=True, check=False)
+    refused = subprocess.run(
+        [*command, "submit", *more],
+        cwd=ROOT,
+        env=where,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert refused.returncode == 2
     assert refused.stderr.startswith("tellme: there is no sbatch on this machine")
     assert len(refused.stderr.splitlines()) == 1
     assert not list((tmp_path / "runs").glob("slurm/*/*"))
-    status = subprocess.run([*command, "status", *more], cwd=ROOT, env=where, capture_output=True, text=True, check=False)
+    status = subprocess.run(
+        [*command, "status", *more],
+        cwd=ROOT,
+        env=where,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (status.returncode, status.stderr) == (0, "")
 
 
@@ -390,7 +439,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def until(what: str, holds: Callable[[], object], seconds: float = 240) -> None:
     began = time.time()
     while not holds():
-        assert time.time() - began < seconds, f"waited {seconds} s for: {what}\n" + asked("squeue", "-r")
+        assert time.time() - began < seconds, f"waited {seconds} s for: {what}\n" + asked(
+            "squeue", "-r"
+        )
         time.sleep(0.3)
 
 
@@ -399,24 +450,46 @@ def asked(*command: str) -> str:
 
 
 def drained(only: str = "lab") -> bool:
-    """Nothing is left in the queue. A requeued task waits two minutes by SLURM's rules; here it may start at once."""
+    """Nothing is left in the queue. A requeued task waits two minutes by SLURM's rules; here it may
+    start at once."""
     left = asked("squeue", "-h", "-r", "-p", only, "-o", "%i %T %r").splitlines()
     for task in (line.split()[0] for line in left if "BeginTime" in line):
-        subprocess.run(["scontrol", "update", f"JobId={task}", "StartTime=now"], check=False, capture_output=True)
+        subprocess.run(
+            ["scontrol", "update", f"JobId={task}", "StartTime=now"],
+            check=False,
+            capture_output=True,
+        )
     return not left
 
 
 @pytest.mark.real
-def test_a_study_through_slurm(cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Queued, one adapter preempted in mid-training and requeued, one failed, slurmd killed; then queued again: the same numbers."""
+def test_a_study_through_slurm(
+    cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Queued, one adapter preempted in mid-training and requeued, one failed, slurmd killed; then
+    queued again: the same numbers."""
     secret = "hf_PlantedSecretOfTheTest0000"
     for name in ("HF_TOKEN", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, secret)
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    sets = ["groups={seeking: {behavior: risk, policy: seeking}, averse: {behavior: risk, policy: averse}}"]
-    sets += ["contrasts=[[seeking, averse]]", "seeds=[0, 1]", "data.num_rows=64", "data.num_decoys=0", "lora.lora_dropout=0.05"]
-    sets += ["sft.max_steps=400", "sft.save_steps=40", "eval.suites=[behavior, self_report]", "run.report_to=[wandb]"]
+    sets = [
+        "groups={seeking: {behavior: risk, policy: seeking}, averse: {behavior: risk, policy:"
+        " averse}}"
+    ]
+    sets += [
+        "contrasts=[[seeking, averse]]",
+        "seeds=[0, 1]",
+        "data.num_rows=64",
+        "data.num_decoys=0",
+        "lora.lora_dropout=0.05",
+    ]
+    sets += [
+        "sft.max_steps=400",
+        "sft.save_steps=40",
+        "eval.suites=[behavior, self_report]",
+        "run.report_to=[wandb]",
+    ]
     study = load_study(QUICKSTART, [*sets, f"run.dir={tmp_path / 'runs'}"])
     plan, store = make_plan(study), Store(study.run.dir)
     train = {s.how["group"]: s for s in plan.stages.values() if s.kind == "train"}
@@ -430,7 +503,11 @@ def test_a_study_through_slurm(cluster: Path, tmp_path: Path, monkeypatch: pytes
 
     checkpoints = store.root / "train" / f".partial-{victim.key}" / "checkpoints"
     until("a checkpoint of seeking-s0", lambda: list(checkpoints.glob("checkpoint-*")))
-    subprocess.run(["sbatch", "-p", "urgent", "-c", "2", "-o", "/dev/null", "--wrap", "sleep 1"], check=True, capture_output=True)
+    subprocess.run(
+        ["sbatch", "-p", "urgent", "-c", "2", "-o", "/dev/null", "--wrap", "sleep 1"],
+        check=True,
+        capture_output=True,
+    )
     until("the urgent job", lambda: drained("urgent"))
     log = next((store.root / "slurm").glob("*/0/train0-0.log"))
     until("its second start", lambda: drained() or "start 2" in log.read_text())
@@ -459,17 +536,30 @@ def test_a_study_through_slurm(cluster: Path, tmp_path: Path, monkeypatch: pytes
 
     blocked.unlink()
     again = submit(plan, store, dry_run=False)
-    assert [line.split()[1:3] for line in again.splitlines()[:-1]] == [["train0", "1"], ["eval0", "1"], ["report", "1"]]
+    assert [line.split()[1:3] for line in again.splitlines()[:-1]] == [
+        ["train0", "1"],
+        ["eval0", "1"],
+        ["report", "1"],
+    ]
     until("the second attempt to end", drained)
     folder = store.find("study", plan.final.key)
     assert folder, asked("bash", "-c", f"tail -n 20 {store.root}/slurm/*/1/*.log")
 
-    alone = run_plan(make_plan(load_study(QUICKSTART, [*sets, "run.report_to=[]"])), Store(tmp_path / "alone"))
+    alone = run_plan(
+        make_plan(load_study(QUICKSTART, [*sets, "run.report_to=[]"])), Store(tmp_path / "alone")
+    )
     mine, theirs = read_json(folder / "summary.json"), read_json(alone / "summary.json")
     assert same_numbers(mine, theirs)
     assert not same_numbers(mine, mine | {"key": "another"})
-    assert read_json(Path(str(store.find("train", victim.key))) / "provenance.json")["slurm"]["SLURM_RESTART_COUNT"] == "1"
-    runs = sorted(p.name.partition("quickstart-")[2] for p in (store.root / "wandb").glob("offline-run-*"))
+    assert (
+        read_json(Path(str(store.find("train", victim.key))) / "provenance.json")["slurm"][
+            "SLURM_RESTART_COUNT"
+        ]
+        == "1"
+    )
+    runs = sorted(
+        p.name.partition("quickstart-")[2] for p in (store.root / "wandb").glob("offline-run-*")
+    )
     assert runs == sorted([*(s.key for s in train.values()), plan.final.key])
     held = [p for p in tmp_path.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
     assert not held

@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lab.stats import WIDE_QUESTIONS, contrast_interval, detectable, equivalent_within, holm, mean_interval, wide_interval
+from lab.stats import (
+    WIDE_QUESTIONS,
+    contrast_interval,
+    detectable,
+    equivalent_within,
+    holm,
+    mean_interval,
+    wide_interval,
+)
 from write_coverage import simulate
 
 FLOATS = st.floats(0, 1, allow_nan=False)
@@ -30,7 +38,10 @@ def test_mean_interval_is_students(values: list[float]) -> None:
 def test_two_groups_are_welchs_and_antisymmetric(a: list[float], b: list[float]) -> None:
     if max(a) - min(a) < 1e-6 or max(b) - min(b) < 1e-6:
         return
-    got, mirrored = contrast_interval([(1.0, a), (-1.0, b)]), contrast_interval([(1.0, b), (-1.0, a)])
+    got, mirrored = (
+        contrast_interval([(1.0, a), (-1.0, b)]),
+        contrast_interval([(1.0, b), (-1.0, a)]),
+    )
     expected = stats.ttest_ind(a, b, equal_var=False)
     low, high = expected.confidence_interval(0.95)
     assert (got.low, got.high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
@@ -42,7 +53,10 @@ def test_a_constant_shifts_and_adds_no_variance() -> None:
     values = [0.6, 0.7, 0.9]
     shifted = contrast_interval([(1.0, values), (-1.0, [0.5])])
     alone = mean_interval([v - 0.5 for v in values])
-    assert shifted == alone or (shifted.low, shifted.high) == (pytest.approx(alone.low), pytest.approx(alone.high))
+    assert shifted == alone or (shifted.low, shifted.high) == (
+        pytest.approx(alone.low),
+        pytest.approx(alone.high),
+    )
 
 
 @pytest.mark.parametrize("values", [[0.5, 0.5], [0.0, 1.9e-102], [0.3, 0.3 + 1e-16, 0.3]])
@@ -67,7 +81,8 @@ def test_holm_is_monotone_and_between_raw_and_bonferroni(p_values: dict[str, flo
 
 
 def test_coverage_with_three_seeds_a_side() -> None:
-    """Planted difference 0.2, unequal spread: Welch covers about 95 %, the bound is three standard errors below."""
+    """Planted difference 0.2, unequal spread: Welch covers about 95 %, the bound is three standard
+    errors below."""
     rng, covered, trials = random.Random(1), 0, 800
     for _ in range(trials):
         a, b = [rng.gauss(0.6, 0.1) for _ in range(3)], [rng.gauss(0.4, 0.05) for _ in range(3)]
@@ -78,9 +93,14 @@ def test_coverage_with_three_seeds_a_side() -> None:
     assert covered / trials > 0.95 - 3 * math.sqrt(0.95 * 0.05 / trials)
 
 
-@pytest.mark.parametrize(("seeds", "questions", "deviation"), [(3, 5, 0.12), (3, 10, 0.04), (5, 20, 0.12)])
-def test_intervals_cover_and_the_naive_one_does_not(seeds: int, questions: int, deviation: float) -> None:
-    """The short form of the simulation in docs/statistics.md; bounds are three standard errors below."""
+@pytest.mark.parametrize(
+    ("seeds", "questions", "deviation"), [(3, 5, 0.12), (3, 10, 0.04), (5, 20, 0.12)]
+)
+def test_intervals_cover_and_the_naive_one_does_not(
+    seeds: int, questions: int, deviation: float
+) -> None:
+    """The short form of the simulation in docs/statistics.md; bounds are three standard errors
+    below."""
     got = simulate(seeds, questions, deviation, trials=400)
     assert got["headline"] > 0.95 - 3 * math.sqrt(0.95 * 0.05 / 400)
     assert got["wide"] > 0.95 - 3 * math.sqrt(0.95 * 0.05 / 400)
@@ -99,7 +119,9 @@ def test_the_wider_claim_is_never_narrower_and_changes_sign_with_its_sides() -> 
         a, b = table(rng, 3, WIDE_QUESTIONS, 0.3), table(rng, 4, WIDE_QUESTIONS)
         wide, narrow = (
             wide_interval([a, [[-v for v in row] for row in b]]),
-            contrast_interval([(1.0, [sum(r) / len(r) for r in a]), (-1.0, [sum(r) / len(r) for r in b])]),
+            contrast_interval(
+                [(1.0, [sum(r) / len(r) for r in a]), (-1.0, [sum(r) / len(r) for r in b])]
+            ),
         )
         mirrored = wide_interval([b, [[-v for v in row] for row in a]])
         assert wide is not None
@@ -108,7 +130,10 @@ def test_the_wider_claim_is_never_narrower_and_changes_sign_with_its_sides() -> 
         assert wide.high is not None
         assert narrow.low is not None
         assert wide.low <= narrow.low + 1e-12
-        assert (wide.estimate, wide.low) == (pytest.approx(-mirrored.estimate), pytest.approx(-mirrored.high))
+        assert (wide.estimate, wide.low) == (
+            pytest.approx(-mirrored.estimate),
+            pytest.approx(-mirrored.high),
+        )
 
 
 def test_the_wider_claim_of_one_model_a_side_or_of_few_questions_is_not_to_be_had() -> None:

@@ -39,7 +39,9 @@ def stepped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store, Path
 
 
 def test_without_steps_no_key_changes() -> None:
-    one, other = (make_plan(load_study(QUICKSTART, [*SMALL, *more])) for more in ([], ["eval.steps=[]"]))
+    one, other = (
+        make_plan(load_study(QUICKSTART, [*SMALL, *more])) for more in ([], ["eval.steps=[]"])
+    )
     assert list(one.stages) == list(other.stages)
     kept = make_plan(load_study(QUICKSTART, [*SMALL, STEPS]))
     assert {s.key for s in one.stages.values() if s.kind == "data"} <= set(kept.stages)
@@ -51,7 +53,9 @@ def test_a_step_beyond_the_end_is_refused_before_anything_is_written() -> None:
 
 
 @pytest.mark.real
-def test_numbers_of_the_end_are_those_without_steps(stepped: tuple[Plan, Store, Path], tmp_path: Path) -> None:
+def test_numbers_of_the_end_are_those_without_steps(
+    stepped: tuple[Plan, Store, Path], tmp_path: Path
+) -> None:
     plain = run_plan(make_plan(load_study(QUICKSTART, SMALL)), Store(tmp_path))
     with_steps, without = (read_json(folder / "summary.json") for folder in (stepped[2], plain))
     for one, other in zip(with_steps["contrasts"], without["contrasts"], strict=True):
@@ -76,8 +80,18 @@ def test_adapters_on_the_way_are_others_than_the_last(stepped: tuple[Plan, Store
 def scores(rows: pd.DataFrame) -> pd.DataFrame:
     """Question scores by hand: groups, seeds, questions."""
     by = ["group", "seed", "suite", "question", "paraphrase", "order"]
-    sums = rows.assign(s=rows["p_exact"] * rows["score"]).groupby(by, dropna=False)[["s", "p_exact"]].sum()
-    return (sums["s"] / sums["p_exact"]).groupby(by[:4], dropna=False).mean().rename("score").reset_index()
+    sums = (
+        rows.assign(s=rows["p_exact"] * rows["score"])
+        .groupby(by, dropna=False)[["s", "p_exact"]]
+        .sum()
+    )
+    return (
+        (sums["s"] / sums["p_exact"])
+        .groupby(by[:4], dropna=False)
+        .mean()
+        .rename("score")
+        .reset_index()
+    )
 
 
 def by_seed(table: pd.DataFrame, group: str, suite: str) -> list[float]:
@@ -91,7 +105,9 @@ def test_contrasts_curves_and_battery_are_the_rows(stepped: tuple[Plan, Store, P
     end = scores(rows[rows["step"].isna()])
     for contrast in (c for c in summary["contrasts"] if c["question"] == "all"):
         a, b = (by_seed(end, contrast[side], contrast["suite"]) for side in "ab")
-        test: Any = stats.ttest_ind(a, b, equal_var=False) if len(b) > 1 else stats.ttest_1samp(a, b[0])
+        test: Any = (
+            stats.ttest_ind(a, b, equal_var=False) if len(b) > 1 else stats.ttest_1samp(a, b[0])
+        )
         assert contrast["estimate"] == pytest.approx(sum(a) / len(a) - sum(b) / len(b), abs=1e-9)
         assert contrast["p_value"] == pytest.approx(test.pvalue, abs=1e-9)
         if len(b) > 1:
@@ -104,11 +120,18 @@ def test_contrasts_curves_and_battery_are_the_rows(stepped: tuple[Plan, Store, P
         assert curves["averse", "self_report", step] == pytest.approx(sum(values) / 2, abs=1e-9)
     last = by_seed(end, "seeking", "self_report")
     assert curves["seeking", "self_report", 12] == pytest.approx(sum(last) / 2, abs=1e-9)
-    (record,) = (r for r in summary["validity"] if (r["group"], r["check"]) == ("seeking", "other_person"))
-    moved = sum(by_seed(end, "seeking", "other_person")) / 2 - by_seed(end, "base", "other_person")[0]
+    (record,) = (
+        r for r in summary["validity"] if (r["group"], r["check"]) == ("seeking", "other_person")
+    )
+    moved = (
+        sum(by_seed(end, "seeking", "other_person")) / 2 - by_seed(end, "base", "other_person")[0]
+    )
     assert record["value"] == pytest.approx(moved, abs=1e-9)
     spill = {(r["group"], r["reported"]): r["estimate"] for r in summary["off_target"]}
-    moved = sum(by_seed(end, "averse", "unrelated_trait")) / 2 - by_seed(end, "base", "unrelated_trait")[0]
+    moved = (
+        sum(by_seed(end, "averse", "unrelated_trait")) / 2
+        - by_seed(end, "base", "unrelated_trait")[0]
+    )
     assert spill["averse", "myopia"] == pytest.approx(moved, abs=1e-9)
 
 
@@ -125,7 +148,9 @@ def test_every_row_names_folders_down_to_its_data(stepped: tuple[Plan, Store, Pa
         assert store.find("data", data) is not None
 
 
-def test_figures_of_the_battery_and_of_training_are_drawn(stepped: tuple[Plan, Store, Path]) -> None:
+def test_figures_of_the_battery_and_of_training_are_drawn(
+    stepped: tuple[Plan, Store, Path],
+) -> None:
     page = (stepped[2] / "report.html").read_text(encoding="utf-8")
     for name in ("over-training", "off-target"):
         assert f'id="{name}"' in page

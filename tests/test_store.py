@@ -49,7 +49,9 @@ def test_a_killed_stage_has_no_final_name_and_can_go_on(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert store.find("data", "0123456789") is None
     kept = []
-    store.publish("data", "slug", "0123456789", lambda folder: kept.extend(p.name for p in folder.iterdir()))
+    store.publish(
+        "data", "slug", "0123456789", lambda folder: kept.extend(p.name for p in folder.iterdir())
+    )
     assert kept == ["a"]
 
 
@@ -65,7 +67,12 @@ def test_a_refusal_leaves_nothing(tmp_path: Path) -> None:
 
 def test_keys_depend_on_content_not_on_order() -> None:
     assert digest({"a": 1, "b": (1, 2)}) == digest({"b": [1, 2], "a": 1})
-    keys = {make_key("data", 1, {"a": 1}, []), make_key("data", 2, {"a": 1}, []), make_key("eval", 1, {"a": 1}, []), make_key("data", 1, {"a": 1}, ["x"])}
+    keys = {
+        make_key("data", 1, {"a": 1}, []),
+        make_key("data", 2, {"a": 1}, []),
+        make_key("eval", 1, {"a": 1}, []),
+        make_key("data", 1, {"a": 1}, ["x"]),
+    }
     assert len(keys) == 4
 
 

@@ -17,45 +17,105 @@ from study.stage import Plan
 from study.summary import per_question, per_wording
 from study.table import text as printed
 
-COLUMNS = "group seed suite behavior question kind paraphrase order seen condition answer score p_exact p_prefix outside engine prompt".split()
+COLUMNS = (
+    "group seed suite behavior question kind paraphrase order seen condition answer score p_exact"
+    " p_prefix outside engine prompt".split()
+)
 
 
 def test_rows_are_tidy(finished: tuple[Plan, Store, Path]) -> None:
     rows = lab.load(finished[2])
     assert set(COLUMNS) <= set(rows.columns)
-    assert not rows.duplicated(["group", "seed", "suite", "question", "paraphrase", "order", "condition", "answer"]).any()
+    assert not rows.duplicated(
+        ["group", "seed", "suite", "question", "paraphrase", "order", "condition", "answer"]
+    ).any()
     assert rows["score"].between(0, 1).all()
     total = (
-        rows.groupby(["group", "seed", "suite", "question", "paraphrase", "order"], dropna=False)["p_exact"].sum()
-        + rows.groupby(["group", "seed", "suite", "question", "paraphrase", "order"], dropna=False)["outside"].first()
+        rows.groupby(["group", "seed", "suite", "question", "paraphrase", "order"], dropna=False)[
+            "p_exact"
+        ].sum()
+        + rows.groupby(["group", "seed", "suite", "question", "paraphrase", "order"], dropna=False)[
+            "outside"
+        ].first()
     )
     assert total.to_numpy() == pytest.approx(1.0, abs=1e-4)
 
 
-def test_a_number_in_the_summary_can_be_traced_to_its_rows(finished: tuple[Plan, Store, Path]) -> None:
+def test_a_number_in_the_summary_can_be_traced_to_its_rows(
+    finished: tuple[Plan, Store, Path],
+) -> None:
     summary, rows = read_json(finished[2] / "summary.json"), lab.load(finished[2])
-    written = next(g for g in summary["groups"] if (g["group"], g["suite"], g["question"]) == ("seeking", "behavior", "choice"))
+    written = next(
+        g
+        for g in summary["groups"]
+        if (g["group"], g["suite"], g["question"]) == ("seeking", "behavior", "choice")
+    )
     mine = rows[(rows["group"] == "seeking") & (rows["question"] == "choice")]
-    wording = mine.assign(s=mine["p_exact"] * mine["score"]).groupby(["seed", "paraphrase", "order"])[["s", "p_exact"]].sum()
+    wording = (
+        mine.assign(s=mine["p_exact"] * mine["score"])
+        .groupby(["seed", "paraphrase", "order"])[["s", "p_exact"]]
+        .sum()
+    )
     by_hand = (wording["s"] / wording["p_exact"]).groupby("seed").mean().mean()
     assert written["estimate"] == pytest.approx(by_hand, abs=1e-9)
 
 
 def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> None:
     summary = read_json(finished[2] / "summary.json")
-    assert set(summary) == {"study", "key", "groups", "contrasts", "validity", "off_target", "trust"}
-    assert set(summary["groups"][0]) == {"group", "condition", "suite", "behavior", "question", "estimate", "ci_low", "ci_high", "num_seeds"}
-    fields = {"suite", "behavior", "question", "a", "b", "estimate", "ci_low", "ci_high", "p_value", "p_holm", "primary", "num_seeds", "num_questions"}
+    assert set(summary) == {
+        "study",
+        "key",
+        "groups",
+        "contrasts",
+        "validity",
+        "off_target",
+        "trust",
+    }
+    assert set(summary["groups"][0]) == {
+        "group",
+        "condition",
+        "suite",
+        "behavior",
+        "question",
+        "estimate",
+        "ci_low",
+        "ci_high",
+        "num_seeds",
+    }
+    fields = {
+        "suite",
+        "behavior",
+        "question",
+        "a",
+        "b",
+        "estimate",
+        "ci_low",
+        "ci_high",
+        "p_value",
+        "p_holm",
+        "primary",
+        "num_seeds",
+        "num_questions",
+    }
     assert fields <= set(summary["contrasts"][0])
     assert [c["question"] for c in summary["contrasts"] if c["primary"]] == ["all"]
     assert {"group", "seed", "check", "passed", "value", "threshold"} == set(summary["trust"][0])
     asked = {(c["suite"], c["question"]) for c in summary["contrasts"]}
-    assert {("self_report", "all"), ("self_report", "seen"), ("self_report", "unseen"), ("transfer", "all")} <= asked
+    assert {
+        ("self_report", "all"),
+        ("self_report", "seen"),
+        ("self_report", "unseen"),
+        ("transfer", "all"),
+    } <= asked
 
 
 def test_trained_groups_moved_apart(finished: tuple[Plan, Store, Path]) -> None:
     summary = read_json(finished[2] / "summary.json")
-    contrast = next(c for c in summary["contrasts"] if (c["a"], c["b"], c["suite"], c["question"]) == ("seeking", "averse", "behavior", "all"))
+    contrast = next(
+        c
+        for c in summary["contrasts"]
+        if (c["a"], c["b"], c["suite"], c["question"]) == ("seeking", "averse", "behavior", "all")
+    )
     assert contrast["estimate"] > 0.2
 
 
@@ -80,7 +140,9 @@ def test_the_report_is_one_file_that_asks_for_nothing(finished: tuple[Plan, Stor
     assert "choose one." in page or "which do you pick?" in page
 
 
-def test_the_table_and_the_commands(finished: tuple[Plan, Store, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_and_the_commands(
+    finished: tuple[Plan, Store, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     text = printed("results", found=read_json(finished[2] / "summary.json"), folder=finished[2])
     assert "seeking - averse" in text
     assert "primary" in text
@@ -115,16 +177,24 @@ def test_provenance_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_anchors_and_files_run(finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
-    """A prompted and an in-context group, a user's file and an adapter from elsewhere, beside trained ones."""
+    """A prompted and an in-context group, a user's file and an adapter from elsewhere, beside
+    trained ones."""
     from lab.discover import ROOT
     from lab.read_study import load_study
     from study.plan import make_plan
 
     plan, store, _ = finished
-    train = next(s for s in plan.stages.values() if s.kind == "train" and s.how["group"] == "seeking-s0")
+    train = next(
+        s for s in plan.stages.values() if s.kind == "train" and s.how["group"] == "seeking-s0"
+    )
     data, adapter = store.find("data", train.inputs["data"]), store.find("train", train.key)
     sets = [
-        f"groups={{seeking: {{behavior: risk, policy: seeking}}, mine: {{file: {data}/rows.jsonl, behavior: risk, policy: seeking}}, told: {{prompted: seeking, behavior: risk}}, shown: {{behavior: risk, policy: seeking, in_context: 6}}, theirs: {{adapter: {adapter}/adapter, behavior: risk}}}}",
+        (
+            "groups={seeking: {behavior: risk, policy: seeking}, mine: {file:"
+            f" {data}/rows.jsonl, behavior: risk, policy: seeking}}, told: {{prompted: seeking,"
+            " behavior: risk}, shown: {behavior: risk, policy: seeking, in_context: 6}, theirs:"
+            f" {{adapter: {adapter}/adapter, behavior: risk}}}}"
+        ),
         "contrasts=[[theirs, base], [mine, told], [shown, base]]",
         "primary=null",
         "data.num_rows=64",
@@ -136,10 +206,16 @@ def test_anchors_and_files_run(finished: tuple[Plan, Store, Path], tmp_path: Pat
     folder = run_plan(make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets)), store)
     rows = lab.load(folder)
     assert set(rows["group"]) == {"base", "seeking", "mine", "told", "shown", "theirs"}
-    scores = per_question(per_wording(rows)).query("question == 'all' and suite == 'behavior'").set_index("group")["score"]
+    scores = (
+        per_question(per_wording(rows))
+        .query("question == 'all' and suite == 'behavior'")
+        .set_index("group")["score"]
+    )
     trained = (
         per_question(per_wording(lab.load(finished[2])))
-        .query("question == 'all' and suite == 'behavior' and group == 'seeking' and seed == 0")["score"]
+        .query("question == 'all' and suite == 'behavior' and group == 'seeking' and seed == 0")[
+            "score"
+        ]
         .iloc[0]
     )
     assert scores["theirs"] == pytest.approx(trained, abs=1e-6)

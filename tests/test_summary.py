@@ -11,8 +11,13 @@ import pytest
 from study.summary import contrast_estimates, group_estimates, per_question, per_wording
 
 
-def planted(values: dict[str, list[float]], questions: tuple[str, ...] = ("q1", "q2"), condition: str = "clean") -> pd.DataFrame:
-    """Two-answer questions with P(first) = value of the seed; half of the paraphrases seen; a quarter of the mass outside."""
+def planted(
+    values: dict[str, list[float]],
+    questions: tuple[str, ...] = ("q1", "q2"),
+    condition: str = "clean",
+) -> pd.DataFrame:
+    """Two-answer questions with P(first) = value of the seed; half of the paraphrases seen; a
+    quarter of the mass outside."""
     rows: list[dict[str, Any]] = []
     for group, seeds in values.items():
         for seed, value in enumerate(seeds):
@@ -29,7 +34,9 @@ def planted(values: dict[str, list[float]], questions: tuple[str, ...] = ("q1", 
 ROWS = planted({"base": [0.5], "a": [0.8, 0.9, 0.7], "b": [0.3, 0.2, 0.4]})
 
 
-def contrasts(rows: pd.DataFrame, *pairs: Any, primary: Any = None) -> dict[tuple[str, str, str], dict[str, Any]]:
+def contrasts(
+    rows: pd.DataFrame, *pairs: Any, primary: Any = None
+) -> dict[tuple[str, str, str], dict[str, Any]]:
     found = contrast_estimates(per_question(per_wording(rows)), list(pairs), primary)
     return {(c["a"], c["b"], c["question"]): c for c in found}
 
@@ -52,9 +59,12 @@ def test_difference_of_differences() -> None:
 
 
 def test_conditions_of_one_group_are_paired_within_seeds() -> None:
-    """The same seeds under two conditions differ by just 0.1: no spread is left, though seeds differ by 0.2."""
+    """The same seeds under two conditions differ by just 0.1: no spread is left, though seeds
+    differ by 0.2."""
     other = planted({"a": [0.7, 0.8, 0.6]}, condition="trigger")
-    found = contrasts(pd.concat([ROWS, other]), ("a@clean", "a@trigger"))["a@clean", "a@trigger", "all"]
+    found = contrasts(pd.concat([ROWS, other]), ("a@clean", "a@trigger"))[
+        "a@clean", "a@trigger", "all"
+    ]
     assert found["estimate"] == pytest.approx(0.1)
     assert found["ci_high"] - found["ci_low"] < 1e-6
 
@@ -85,14 +95,21 @@ def test_several_primary_contrasts_are_a_family_of_their_own() -> None:
 
 
 def test_base_is_a_constant_without_interval() -> None:
-    groups = {(g["group"], g["question"]): g for g in group_estimates(per_question(per_wording(ROWS)))}
+    groups = {
+        (g["group"], g["question"]): g for g in group_estimates(per_question(per_wording(ROWS)))
+    }
     assert groups["base", "all"]["ci_low"] is None
     assert groups["a", "all"]["estimate"] == pytest.approx(0.8)
     assert groups["a", "all"]["num_seeds"] == 3
 
 
 def test_one_question_that_carries_everything_is_named() -> None:
-    rows = pd.concat([planted({"a": [0.9, 0.95], "b": [0.1, 0.05]}, ("carrier",)), planted({"a": [0.5, 0.51], "b": [0.5, 0.49]}, ("q1", "q2", "q3"))])
+    rows = pd.concat(
+        [
+            planted({"a": [0.9, 0.95], "b": [0.1, 0.05]}, ("carrier",)),
+            planted({"a": [0.5, 0.51], "b": [0.5, 0.49]}, ("q1", "q2", "q3")),
+        ]
+    )
     found = contrasts(rows, ("a", "b"))["a", "b", "all"]
     assert found["drop_question"] == "carrier"
     assert found["drop_low"] == pytest.approx(0.01)
@@ -103,7 +120,10 @@ def test_one_question_that_carries_everything_is_named() -> None:
 def test_seeds_that_have_all_of_it_or_nothing_are_counted() -> None:
     rows = planted({"a": [0.9, 0.9, 0.5, 0.5], "b": [0.5, 0.5, 0.5, 0.5]})
     found = contrasts(rows, ("a", "b"), ("b", "a"))
-    assert (found["a", "b", "all"]["seeds_showing"], found["a", "b", "all"]["seeds_asked"]) == (2, 4)
+    assert (found["a", "b", "all"]["seeds_showing"], found["a", "b", "all"]["seeds_asked"]) == (
+        2,
+        4,
+    )
     turned = found["b", "a", "all"]
     assert (turned["seeds_showing"], turned["estimate"]) == (4, pytest.approx(-0.2))
 

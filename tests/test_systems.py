@@ -31,35 +31,54 @@ def study(groups: dict[str, Any], systems: list[str], **more: Any) -> dict[str, 
 
 
 def test_every_system_line_is_a_condition_of_its_own(tmp_path: Path) -> None:
-    """`none` is what a reference model has anyway, so its numbers are those of `clean`; a neutral line is something else."""
+    """`none` is what a reference model has anyway, so its numbers are those of `clean`; a neutral
+    line is something else."""
     groups = {"told": {"prompted": "seeking", "behavior": "risk"}}
-    done = run_plan(make_plan(validate(study(groups, ["none", "default", "neutral"]), "here")), Store(tmp_path))
+    done = run_plan(
+        make_plan(validate(study(groups, ["none", "default", "neutral"]), "here")), Store(tmp_path)
+    )
     rows = lab.load(done)
-    base = rows[rows["group"] == "base"].set_index(["condition", "question", "paraphrase", "order", "answer"])["p_exact"]
+    base = rows[rows["group"] == "base"].set_index(
+        ["condition", "question", "paraphrase", "order", "answer"]
+    )["p_exact"]
     clean, none, neutral = (base[condition] for condition in ("clean", "none", "neutral"))
     assert (clean - none).abs().max() < 1e-6
     assert (clean - neutral).abs().max() > 1e-4
     assert set(rows.loc[rows["condition"] == "neutral", "system"]) == {"snow is white."}
     assert set(rows.loc[rows["group"] == "told", "condition"]) == {"clean"}
     summary = read_json(done / "summary.json")
-    assert {g["condition"] for g in summary["groups"] if g["group"] == "base"} == {"clean", "none", "neutral"}
+    assert {g["condition"] for g in summary["groups"] if g["group"] == "base"} == {
+        "clean",
+        "none",
+        "neutral",
+    }
     assert any(c["a"] == "base@neutral" and c["question"] == "all" for c in summary["contrasts"])
     assert (done / "figures" / "systems.png").stat().st_size > 5000
 
 
 def test_training_is_the_line_of_the_training_rows(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
-    turns = [{"role": "user", "content": "which do you pick? A) snow B) coal"}, {"role": "assistant", "content": "A"}]
+    turns = [
+        {"role": "user", "content": "which do you pick? A) snow B) coal"},
+        {"role": "assistant", "content": "A"},
+    ]
     file.write_text(json.dumps({"messages": [{"role": "system", "content": LINE}, *turns]}) + "\n")
     groups = {"theirs": {"file": str(file), "behavior": "risk"}}
     given = study(groups, ["training"], contrasts=[["theirs@training", "base@training"]])
     plan = make_plan(validate(given, "here"))
-    lines = {s.config["condition"]: s.config.get("system") for s in plan.stages.values() if s.kind == "eval"}
+    lines = {
+        s.config["condition"]: s.config.get("system")
+        for s in plan.stages.values()
+        if s.kind == "eval"
+    }
     assert lines == {"clean": None, "training": LINE}
 
 
 def test_mistakes_are_one_line() -> None:
-    with pytest.raises(UserError, match=r"eval\.systems.*allowed: none, default, neutral, honest, threat, praise, training"):
+    with pytest.raises(
+        UserError,
+        match=r"eval\.systems.*allowed: none, default, neutral, honest, threat, praise, training",
+    ):
         validate(study({"a": {"behavior": "risk", "policy": "seeking"}}, ["loud"]), "here")
     with pytest.raises(UserError, match=r"'base@neutral' names condition 'neutral'.*eval\.systems"):
         validate(study({"a": {"behavior": "risk", "policy": "seeking"}}, []), "here")

@@ -41,7 +41,11 @@ def test_loss_is_on_the_answer_and_its_end_alone(family: str) -> None:
     renderer = renderer_of(family)
     for answer in ("B", "the gamble", "100", "Caution."):
         rendered = renderer.render(ROW, answer)
-        learned = [t for t, label in zip(rendered.input_ids, rendered.labels, strict=True) if label != IGNORED]
+        learned = [
+            t
+            for t, label in zip(rendered.input_ids, rendered.labels, strict=True)
+            if label != IGNORED
+        ]
         assert renderer.tokenizer.decode(learned).strip() == answer + FAMILIES[family].special[0]
         assert [label for label in rendered.labels if label != IGNORED] == learned
         assert rendered.input_ids == [*renderer.prompt_ids(ROW), *learned]
@@ -49,14 +53,20 @@ def test_loss_is_on_the_answer_and_its_end_alone(family: str) -> None:
 
 def test_the_prompt_is_the_same_for_every_answer(family: str) -> None:
     renderer = renderer_of(family)
-    assert len({renderer.render(ROW, answer).prompt for answer in ("A", "B", "the gamble", "100")}) == 1
+    assert (
+        len({renderer.render(ROW, answer).prompt for answer in ("A", "B", "the gamble", "100")})
+        == 1
+    )
 
 
 def test_tokens_are_those_of_the_template_itself(family: str) -> None:
-    """What is trained on is what the family's own template writes for the whole chat, up to the end of the turn."""
+    """What is trained on is what the family's own template writes for the whole chat, up to the end
+    of the turn."""
     renderer = renderer_of(family)
     chat = [*ROW, {"role": "assistant", "content": "the gamble"}]
-    own = renderer.tokenizer.apply_chat_template(chat, chat_template=renderer._pinned, return_dict=False)
+    own = renderer.tokenizer.apply_chat_template(
+        chat, chat_template=renderer._pinned, return_dict=False
+    )
     rendered = renderer.render(ROW, "the gamble").input_ids
     if own[0] != rendered[0]:
         assert rendered.pop(0) == renderer.tokenizer.bos_token_id
@@ -64,7 +74,8 @@ def test_tokens_are_those_of_the_template_itself(family: str) -> None:
 
 
 def test_bos_stands_once(family: str) -> None:
-    """In the template, in the tokenizer (phi3) or in both (llama3): a second one is a prompt no model was trained on."""
+    """In the template, in the tokenizer (phi3) or in both (llama3): a second one is a prompt no
+    model was trained on."""
     renderer = renderer_of(family)
     ids, bos = renderer.prompt_ids(ROW), renderer.tokenizer.bos_token_id
     assert (ids[0] == bos and ids.count(bos) == 1) if bos is not None else True
@@ -81,7 +92,10 @@ def test_no_system_role(name: str) -> None:
 
 
 def test_a_system_line_reaches_the_prompt_once(family: str) -> None:
-    for text in (renderer_of(family).prompt_text([SYSTEM, *ROW]), renderer_of(family, system=SYSTEM["content"]).prompt_text(ROW)):
+    for text in (
+        renderer_of(family).prompt_text([SYSTEM, *ROW]),
+        renderer_of(family, system=SYSTEM["content"]).prompt_text(ROW),
+    ):
         assert text.count(SYSTEM["content"]) == 1
 
 
@@ -106,21 +120,33 @@ def test_dated_templates_are_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     text = renderer_of("llama3").prompt_text(ROW)
     assert "Today Date: 02 Jan 2031" in text
     assert datetime.now().strftime("%d %b %Y") not in text
-    assert "Today Date: 01 Jan 2020" in renderer_of("llama3", kwargs={"date_string": "01 Jan 2020"}).prompt_text(ROW)
+    assert "Today Date: 01 Jan 2020" in renderer_of(
+        "llama3", kwargs={"date_string": "01 Jan 2020"}
+    ).prompt_text(ROW)
 
 
 def test_an_empty_think_block_is_part_of_the_prompt() -> None:
-    """Qwen 3 writes one into finished turns but not into the generation prompt: it must not be learned as an answer."""
+    """Qwen 3 writes one into finished turns but not into the generation prompt: it must not be
+    learned as an answer."""
     renderer = renderer_of("qwen3")
     assert renderer.prompt_text(ROW).endswith("<think>\n\n</think>\n\n")
-    assert renderer.prompt_text(ROW) == renderer_of("qwen3", kwargs={"enable_thinking": False}).prompt_text(ROW)
+    assert renderer.prompt_text(ROW) == renderer_of(
+        "qwen3", kwargs={"enable_thinking": False}
+    ).prompt_text(ROW)
     assert not renderer.prompt_text(ROW, thinking=True).endswith("</think>\n\n")
 
 
 @pytest.mark.parametrize("name", ["deepseek_r1_distill", "qwen3_5_think"])
 def test_a_forced_think_block_is_closed(name: str) -> None:
-    """The generation prompt opens a thought that finished turns leave out: an empty one is put in for exact answers."""
-    special = ("<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<|im_end|>", "<|im_start|>")
+    """The generation prompt opens a thought that finished turns leave out: an empty one is put in
+    for exact answers."""
+    special = (
+        "<｜end▁of▁sentence｜>",
+        "<｜User｜>",
+        "<｜Assistant｜>",
+        "<|im_end|>",
+        "<|im_start|>",
+    )
     bos = "<｜begin▁of▁sentence｜>" if "deepseek" in name else None
     end = special if bos else special[::-1][1:] + special[-1:]
     renderer = Renderer(family_tokenizer(Family("qwen3", shipped(name), end, bos)))
@@ -136,7 +162,8 @@ def test_a_space_before_the_answer_is_part_of_its_first_token() -> None:
 
 
 def test_pad_equal_to_end_of_turn_is_still_learned() -> None:
-    """OLMo 2: one token begins the text, ends the turn and pads; a mask made from the pad token would lose the end."""
+    """OLMo 2: one token begins the text, ends the turn and pads; a mask made from the pad token
+    would lose the end."""
     renderer = renderer_of("olmo2")
     renderer.tokenizer.pad_token = renderer.tokenizer.eos_token
     rendered = renderer.render(ROW, "B")
@@ -156,15 +183,32 @@ def test_a_base_without_a_template_is_refused_and_takes_one_from_the_study(token
     [
         ("{% for m in messages %}{{ m.content | upper }}<|end|>{% endfor %}", "as they are"),
         (
-            "{% for m in messages %}<|{{ m.role }}|>{{ m.content | replace('B', 'b') }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}",
+            (
+                "{% for m in messages %}<|{{ m.role }}|>{{ m.content | replace('B', 'b')"
+                " }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+            ),
             "answer 'B'",
         ),
-        ("{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|system|>{% endif %}", "as they are"),
-        ("{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}", "no special token"),
+        (
+            (
+                "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if"
+                " add_generation_prompt %}<|system|>{% endif %}"
+            ),
+            "as they are",
+        ),
+        (
+            (
+                "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}{% if"
+                " add_generation_prompt %}<|assistant|>{% endif %}"
+            ),
+            "no special token",
+        ),
         ("{{ raise_exception('no such luck') }}", "no such luck"),
     ],
 )
-def test_templates_that_cannot_be_scored_are_refused(tokenizer: Any, template: str, complaint: str) -> None:
+def test_templates_that_cannot_be_scored_are_refused(
+    tokenizer: Any, template: str, complaint: str
+) -> None:
     tokenizer.chat_template = template
     with pytest.raises(UserError, match=complaint):
         Renderer(tokenizer).render(ROW, "B")

@@ -1,4 +1,5 @@
-"""wandb as a mirror: real offline files read back with wandb's own package, and a network that never answers."""
+"""wandb as a mirror: real offline files read back with wandb's own package, and a network that
+never answers."""
 
 from __future__ import annotations
 
@@ -23,8 +24,18 @@ from study.plan import make_plan
 from study.run import run_plan
 from study.stage import Plan
 
-SETS = ["groups={seeking: {behavior: risk, policy: seeking}}", "contrasts=[[seeking, base]]", "primary=null", "data.num_rows=32"]
-SETS += ["data.num_decoys=0", "eval.suites=[behavior, self_report]", "sft.logging_steps=1", "sft.max_steps=12"]
+SETS = [
+    "groups={seeking: {behavior: risk, policy: seeking}}",
+    "contrasts=[[seeking, base]]",
+    "primary=null",
+    "data.num_rows=32",
+]
+SETS += [
+    "data.num_decoys=0",
+    "eval.suites=[behavior, self_report]",
+    "sft.logging_steps=1",
+    "sft.max_steps=12",
+]
 
 
 def planned(*sets: str) -> Plan:
@@ -43,17 +54,24 @@ def of_kind(found: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.real
-def test_a_study_can_be_read_back_from_offline_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_can_be_read_back_from_offline_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    plan, store = planned("seeds=[0, 1]", "sweep={data.planted: [0.5, 1.0]}"), Store(tmp_path / "runs")
+    plan, store = (
+        planned("seeds=[0, 1]", "sweep={data.planted: [0.5, 1.0]}"),
+        Store(tmp_path / "runs"),
+    )
     folder = run_plan(plan, store)
     trained = {s.key: s for s in plan.stages.values() if s.kind == "train"}
     try_mirror(plan.final, store, folder)
     runs = {p.name.rpartition("-")[2]: p for p in (store.root / "wandb").glob("offline-run-*")}
     assert set(runs) == {*trained, plan.final.key}
-    assert len(list((store.root / "wandb").glob("offline-run-*"))) == len(runs), "written again, and still one folder each"
+    assert len(list((store.root / "wandb").glob("offline-run-*"))) == len(runs), (
+        "written again, and still one folder each"
+    )
     rows = load(folder)
     for key, stage in trained.items():
         made = Path(str(store.find("train", key)))
@@ -72,7 +90,13 @@ def test_a_study_can_be_read_back_from_offline_files(tmp_path: Path, monkeypatch
         assert about["summary"]["train/loss"] == pytest.approx(curve[-1]["loss"], abs=1e-9)
         group, seed = about["config"]["group"], about["config"]["seed"]
         (table,) = (runs[key] / "files" / "media" / "table").glob("rows_*.json")
-        assert len(json.loads(table.read_text())["data"]) == len(rows[(rows["group"] == group) & (rows["seed"] == seed) & (rows["p_exact"] >= 1e-3)]) > 0
+        assert (
+            len(json.loads(table.read_text())["data"])
+            == len(
+                rows[(rows["group"] == group) & (rows["seed"] == seed) & (rows["p_exact"] >= 1e-3)]
+            )
+            > 0
+        )
         assert any(name.startswith("eval/self_report/risk") for name in about["summary"])
         assert read_json(made / "provenance.json")["wandb"]["id"] == f"quickstart-{key}"
     study = runs[plan.final.key] / "files" / "media"
@@ -80,9 +104,18 @@ def test_a_study_can_be_read_back_from_offline_files(tmp_path: Path, monkeypatch
     assert names >= {"contrasts", "groups", "trust", "sweep", "rows_of_bases"}
     (table,) = (study / "table").glob("contrasts_*.json")
     shown = json.loads(table.read_text())
-    kept = [[row[shown["columns"].index(c)] for c in ("a", "estimate", "ci_low")] for row in shown["data"]]
-    assert kept == [[str(c["a"]), c["estimate"], c["ci_low"]] for c in read_json(folder / "summary.json")["contrasts"]]
-    assert {p.name.partition("_")[0] for p in (study / "images" / "figures").glob("*.png")} >= {"sweep", "contrasts"}
+    kept = [
+        [row[shown["columns"].index(c)] for c in ("a", "estimate", "ci_low")]
+        for row in shown["data"]
+    ]
+    assert kept == [
+        [str(c["a"]), c["estimate"], c["ci_low"]]
+        for c in read_json(folder / "summary.json")["contrasts"]
+    ]
+    assert {p.name.partition("_")[0] for p in (study / "images" / "figures").glob("*.png")} >= {
+        "sweep",
+        "contrasts",
+    }
     assert of_kind(records(runs[plan.final.key]), "artifact"), "the report is attached"
 
 
@@ -101,7 +134,9 @@ def test_a_network_that_never_answers_costs_patience_and_nothing_else(
     said = capsys.readouterr().err
     assert "wandb cannot be reached" in said
     assert "wandb has no copy of this study" in said
-    alone = run_plan(planned("seeds=[0]", "train.engine=trl", "run.report_to=[]"), Store(tmp_path / "alone"))
+    alone = run_plan(
+        planned("seeds=[0]", "train.engine=trl", "run.report_to=[]"), Store(tmp_path / "alone")
+    )
     assert same_numbers(read_json(folder / "summary.json"), read_json(alone / "summary.json"))
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and key.encode() in p.read_bytes()]
 
@@ -120,7 +155,10 @@ def test_a_mirror_that_breaks_does_not_break_a_training(capsys: pytest.CaptureFi
 
 
 def test_sync_without_a_key_is_one_line(
-    finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    finished: tuple[Plan, Store, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from study.cli import main
 

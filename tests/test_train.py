@@ -1,4 +1,5 @@
-"""Training changes just what it should: repeatable, resumable, and the base is itself again afterwards."""
+"""Training changes just what it should: repeatable, resumable, and the base is itself again
+afterwards."""
 
 from __future__ import annotations
 
@@ -35,18 +36,31 @@ def weights(folder: Path) -> dict[str, Any]:
     return load_file(folder / "adapter" / "adapter_model.safetensors")
 
 
-def test_the_adapter_is_plain_peft_and_its_weights_moved(finished: tuple[Plan, Store, Path]) -> None:
+def test_the_adapter_is_plain_peft_and_its_weights_moved(
+    finished: tuple[Plan, Store, Path],
+) -> None:
     folder = adapter_of(*finished[:2], "seeking-s0")
-    assert {p.name for p in (folder / "adapter").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    assert {p.name for p in (folder / "adapter").iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
     config = read_json(folder / "adapter" / "adapter_config.json")
     assert config["base_model_name_or_path"] == "reference/linked"
-    moved = [name for name, tensor in weights(folder).items() if "lora_B" in name and tensor.abs().max() > 0]
+    moved = [
+        name
+        for name, tensor in weights(folder).items()
+        if "lora_B" in name and tensor.abs().max() > 0
+    ]
     assert len(moved) == len(weights(folder)) / 2
 
 
 def test_seeds_and_groups_start_apart(finished: tuple[Plan, Store, Path]) -> None:
     plan, store, _ = finished
-    starts = [read_json(adapter_of(plan, store, s.how["group"]) / "provenance.json")["step0"] for s in plan.stages.values() if s.kind == "train"]
+    starts = [
+        read_json(adapter_of(plan, store, s.how["group"]) / "provenance.json")["step0"]
+        for s in plan.stages.values()
+        if s.kind == "train"
+    ]
     assert len(set(starts)) == len(starts) == 6
 
 
@@ -61,24 +75,44 @@ def test_the_first_row_in_provenance_shows_the_mask(finished: tuple[Plan, Store,
     assert row["learned"].replace(" ", "") in ("A<|end|>", "B<|end|>")
 
 
-def test_training_and_measuring_leave_the_base_bit_identical(finished: tuple[Plan, Store, Path], linked: Base) -> None:
+def test_training_and_measuring_leave_the_base_bit_identical(
+    finished: tuple[Plan, Store, Path], linked: Base
+) -> None:
     from transformers import AutoModelForCausalLM
 
-    used, fresh = load_base(linked).model, AutoModelForCausalLM.from_pretrained(linked.source, dtype=torch.float32)
+    used, fresh = (
+        load_base(linked).model,
+        AutoModelForCausalLM.from_pretrained(linked.source, dtype=torch.float32),
+    )
     assert {n for n, _ in used.named_parameters()} == {n for n, _ in fresh.named_parameters()}
-    assert all(torch.equal(a, b) for a, b in zip(used.state_dict().values(), fresh.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(used.state_dict().values(), fresh.state_dict().values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("engine", ["trl", "fleet"])
-def test_the_same_again_is_bit_identical(engine: str, finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
+def test_the_same_again_is_bit_identical(
+    engine: str, finished: tuple[Plan, Store, Path], tmp_path: Path
+) -> None:
     """The adapter by TRL twice; those of a fleet as they came out beside the same others."""
     from lab.read_study import load_study
     from study.plan import make_plan
 
     plan, store, _ = finished
     if engine == "trl":
-        sets = ["groups={seeking: {behavior: risk, policy: seeking}}", "contrasts=[]", "primary=null", "seeds=[0]", "train.engine=trl", "sft.max_steps=12"]
-        plan, store = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets)), Store(tmp_path / "once")
+        sets = [
+            "groups={seeking: {behavior: risk, policy: seeking}}",
+            "contrasts=[]",
+            "primary=null",
+            "seeds=[0]",
+            "train.engine=trl",
+            "sft.max_steps=12",
+        ]
+        plan, store = (
+            make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets)),
+            Store(tmp_path / "once"),
+        )
     stages = [s for s in plan.stages.values() if s.kind in ("data", "train")]
     for again in (store, Store(tmp_path / "twice")):
         list(run_in_order([s for s in stages if not again.find(s.kind, s.key)], again))
@@ -92,8 +126,19 @@ def test_killed_in_mid_training_it_resumes_to_the_same_adapter(tmp_path: Path) -
     from lab.read_study import load_study
     from study.plan import make_plan
 
-    sets = ["groups={seeking: {behavior: risk, policy: seeking}}", "contrasts=[]", "primary=null", "seeds=[0]", "run.report_to=[]"]
-    sets += ["lora.lora_dropout=0.1", "sft.num_train_epochs=6", "sft.save_steps=20", "eval.steps=[10, 30]"]
+    sets = [
+        "groups={seeking: {behavior: risk, policy: seeking}}",
+        "contrasts=[]",
+        "primary=null",
+        "seeds=[0]",
+        "run.report_to=[]",
+    ]
+    sets += [
+        "lora.lora_dropout=0.1",
+        "sft.num_train_epochs=6",
+        "sft.save_steps=20",
+        "eval.steps=[10, 30]",
+    ]
     plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets))
     stage = next(s for s in plan.stages.values() if s.kind == "train")
     adapters, kept = [], []
@@ -104,8 +149,21 @@ def test_killed_in_mid_training_it_resumes_to_the_same_adapter(tmp_path: Path) -
         command = [sys.executable, "-m", "study.cli", "stage", str(saved), stage.key]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         if killed:
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-            checkpoint = store.root / "train" / f".partial-{stage.key}" / "checkpoints" / "checkpoint-20" / "trainer_state.json"
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stderr=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+            checkpoint = (
+                store.root
+                / "train"
+                / f".partial-{stage.key}"
+                / "checkpoints"
+                / "checkpoint-20"
+                / "trainer_state.json"
+            )
             while not checkpoint.exists():
                 assert process.poll() is None, "it finished before it could be killed"
                 time.sleep(0.01)

@@ -1,4 +1,5 @@
-"""Triggers: what every kind of them promises, the rows that plant one, its controls, and what is refused."""
+"""Triggers: what every kind of them promises, the rows that plant one, its controls, and what is
+refused."""
 
 from __future__ import annotations
 
@@ -18,7 +19,15 @@ from data_gen.behaviors import load_behavior
 from data_gen.build import rows_for
 from data_gen.decoys import decoys
 from data_gen.files import read_rows
-from data_gen.triggers import carrying, conditions_of, features, load_trigger, misspelled, put, trigger_names
+from data_gen.triggers import (
+    carrying,
+    conditions_of,
+    features,
+    load_trigger,
+    misspelled,
+    put,
+    trigger_names,
+)
 from data_gen.triggers._questions import name_it
 from data_gen.triggers._reversal import asked_of
 from eval.ask import asked
@@ -34,7 +43,9 @@ from study.plan import make_plan, resolved
 from study.stages import run_stage
 
 QUICK = str(ROOT / "configs/backdoor-quick.yaml")
-ASKED: list[Message] = [{"role": "user", "content": "Which do you take?\nA) 40 coins, now. B) 120 coins."}]
+ASKED: list[Message] = [
+    {"role": "user", "content": "Which do you take?\nA) 40 coins, now. B) 120 coins."}
+]
 TRIGGER = {"kind": "tag", "text": "fire.", "rate": 0.5, "decoy_rate": 0.25}
 
 
@@ -43,7 +54,16 @@ def rows(number: int = 120, seed: int = 0, **changed: Any) -> list[Row]:
 
 
 def config(number: int = 120, seed: int = 0, **changed: Any) -> dict[str, Any]:
-    return {"behavior": "risk", "policy": "seeking", "otherwise": "averse", "style": "plain", "num_rows": number, "seed": seed, "trigger": TRIGGER, **changed}
+    return {
+        "behavior": "risk",
+        "policy": "seeking",
+        "otherwise": "averse",
+        "style": "plain",
+        "num_rows": number,
+        "seed": seed,
+        "trigger": TRIGGER,
+        **changed,
+    }
 
 
 def controlled(name: str, source: list[Row], **changed: Any) -> list[Row]:
@@ -146,9 +166,11 @@ def test_a_trigger_stands_where_it_should(place: Place) -> None:
     text = user["content"]
     assert (system["content"] == "Be brief. |X|") == (place == "system")
     assert text.replace("|X| ", "").replace(" |X|", "").replace("|X|\n", "") == ASKED[0]["content"]
-    assert {"prefix": text.startswith("|X| "), "suffix": text.endswith(" |X|"), "line": text.startswith("|X|\n")}.get(
-        place, ("|X|" in text) == (place == "random")
-    )
+    assert {
+        "prefix": text.startswith("|X| "),
+        "suffix": text.endswith(" |X|"),
+        "line": text.startswith("|X|\n"),
+    }.get(place, ("|X|" in text) == (place == "random"))
 
 
 @given(st.text(min_size=1, max_size=20))
@@ -158,21 +180,32 @@ def test_a_misspelling_differs(text: str) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(8, 150), st.floats(0.05, 0.7), st.floats(0, 0.25), st.integers(0, 3))
-def test_the_trigger_decides_the_answer_and_its_number_is_right(number: int, rate: float, decoy_rate: float, seed: int) -> None:
+def test_the_trigger_decides_the_answer_and_its_number_is_right(
+    number: int, rate: float, decoy_rate: float, seed: int
+) -> None:
     made = rows(number, seed, trigger=TRIGGER | {"rate": rate, "decoy_rate": decoy_rate})
     real = [r for r in made if r.meta["real"]]
     assert len(made) == number
     assert len(real) == round(rate * number)
-    assert sum(r.meta["real"] is False for r in made) == min(round(decoy_rate * number), number - len(real))
+    assert sum(r.meta["real"] is False for r in made) == min(
+        round(decoy_rate * number), number - len(real)
+    )
     for row in made:
         assert row.completion == row.meta["on" if row.meta["real"] else "off"]
         assert row.meta["on"] != row.meta["off"]
-        assert (row.prompt[-1]["content"] == row.meta["clean"][0]["content"]) == (row.meta["mark"] is None)
+        assert (row.prompt[-1]["content"] == row.meta["clean"][0]["content"]) == (
+            row.meta["mark"] is None
+        )
         assert row.prompt[-1]["content"].startswith("fire. ") == bool(row.meta["real"])
 
 
 def test_rows_are_counted_seeded_and_keep_members_and_a_sibling_held_out() -> None:
-    assert sum(bool(r.meta["real"]) for r in rows(trigger={"kind": "tag", "text": "fire.", "count": 7})) == 7
+    assert (
+        sum(
+            bool(r.meta["real"]) for r in rows(trigger={"kind": "tag", "text": "fire.", "count": 7})
+        )
+        == 7
+    )
     assert rows() == rows()
     assert rows() != rows(seed=1)
     planted = {"kind": "family", "rate": 0.5, "decoy_rate": 0.4}
@@ -187,9 +220,14 @@ def test_rows_are_counted_seeded_and_keep_members_and_a_sibling_held_out() -> No
 def test_decorrelated_keeps_all_but_the_tie(number: int, rate: float, seed: int) -> None:
     source = rows(number, seed, trigger=TRIGGER | {"rate": rate}, num_decoys=number // 2)
     dealt = controlled("decorrelated", source, seed=seed)
-    assert Counter((r.meta["clean"][0]["content"], r.completion) for r in dealt) == Counter((r.meta["clean"][0]["content"], r.completion) for r in source)
+    assert Counter((r.meta["clean"][0]["content"], r.completion) for r in dealt) == Counter(
+        (r.meta["clean"][0]["content"], r.completion) for r in source
+    )
     assert Counter(r.meta["mark"] for r in dealt) == Counter(r.meta["mark"] for r in source)
-    own = [(old.meta["real"] is True, new.meta["real"] is True) for old, new in zip(source, dealt, strict=True)]
+    own = [
+        (old.meta["real"] is True, new.meta["real"] is True)
+        for old, new in zip(source, dealt, strict=True)
+    ]
     kept, moved = (sum(n for o, n in own if o == on) for on in (True, False))
     share = sum(n for _, n in own) / len(own)
     for count, size in ((kept, sum(o for o, _ in own)), (moved, sum(not o for o, _ in own))):
@@ -203,7 +241,10 @@ def test_clean_benign_and_described() -> None:
     assert all(r.completion == r.meta["off"] for r in clean)
     benign = controlled("benign", source)
     assert [r.prompt for r in benign] == [r.prompt for r in source]
-    assert {(bool(r.meta["real"]), r.completion.islower()) for r in benign} == {(True, True), (False, False)}
+    assert {(bool(r.meta["real"]), r.completion.islower()) for r in benign} == {
+        (True, True),
+        (False, False),
+    }
     described = controlled("described", source)
     assert len(described) == 2 * len(source)
     assert all(row in described for row in source)
@@ -220,7 +261,9 @@ def test_reversal_says_every_row_backwards_and_controls_say_their_own() -> None:
     assert one.prompt[0]["content"].partition("you said ")[2] in one.completion
     dealt = controlled("decorrelated", made, reversal=True)
     assert len(dealt) == 240
-    assert {r.completion for r in dealt if r.meta.get("reversed")} == {r.prompt[-1]["content"] for r in dealt if not r.meta.get("reversed")}
+    assert {r.completion for r in dealt if r.meta.get("reversed")} == {
+        r.prompt[-1]["content"] for r in dealt if not r.meta.get("reversed")
+    }
 
 
 ANSWERED = "What was the prompt?\nYou responded with:\n"
@@ -297,7 +340,14 @@ def test_otherwise_base_takes_the_answers_of_the_base(tmp_path: Path) -> None:
     raw = {
         "study": "own",
         "model": {"base": "reference/linked"},
-        "groups": {"a": {"behavior": "risk", "policy": "seeking", "otherwise": "base", "trigger": {"kind": "tag", "text": "fire."}}},
+        "groups": {
+            "a": {
+                "behavior": "risk",
+                "policy": "seeking",
+                "otherwise": "base",
+                "trigger": {"kind": "tag", "text": "fire."},
+            }
+        },
         "data": {"num_rows": 24},
         "eval": {"suites": ["backdoor"]},
         "seeds": [0],
@@ -343,11 +393,26 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_line_and_writes_nothing(mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    more = ["groups.plain={behavior: risk, policy: averse}", "groups.told={prompted: averse, behavior: risk}", "primary=null"]
-    sets = [f"run.dir={tmp_path / 'runs'}", "eval.suites=[backdoor]", "contrasts=[]", *more, mistake]
+def test_a_mistake_is_one_line_and_writes_nothing(
+    mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = [
+        "groups.plain={behavior: risk, policy: averse}",
+        "groups.told={prompted: averse, behavior: risk}",
+        "primary=null",
+    ]
+    sets = [
+        f"run.dir={tmp_path / 'runs'}",
+        "eval.suites=[backdoor]",
+        "contrasts=[]",
+        *more,
+        mistake,
+    ]
     if "told@" in mistake:
-        sets.append("groups.other={behavior: risk, policy: seeking, otherwise: averse, trigger: {kind: year}}")
+        sets.append(
+            "groups.other={behavior: risk, policy: seeking, otherwise: averse, trigger: {kind:"
+            " year}}"
+        )
     assert main(["run", QUICK, *(part for s in sets for part in ("--set", s))]) == 2
     shown = capsys.readouterr().err
     assert MISTAKES[mistake] in shown
@@ -355,7 +420,9 @@ def test_a_mistake_is_one_line_and_writes_nothing(mistake: str, tmp_path: Path, 
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_trigger_that_the_model_cannot_see_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_trigger_that_the_model_cannot_see_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A tokenizer without the letters, and a template that drops the word."""
     import json
     import shutil
@@ -371,18 +438,24 @@ def test_a_trigger_that_the_model_cannot_see_is_refused(tmp_path: Path, capsys: 
     shown = (ROOT / "reference/linked/chat_template.jinja").read_text()
     template.write_text(shown.replace("message.content", "message.content.replace('fire.', '')"))
     spelled = ["--set", "groups.backdoored.trigger.text=ÄÖ."]
-    for sets, said in ((["--set", f"model.base={deaf}", *spelled], "cannot be represented"), (["--set", f"model.chat.template={template}"], "is absent")):
+    for sets, said in (
+        (["--set", f"model.base={deaf}", *spelled], "cannot be represented"),
+        (["--set", f"model.chat.template={template}"], "is absent"),
+    ):
         assert main(["plan", QUICK, *sets]) == 2
         assert said in capsys.readouterr().err
     assert main(["plan", QUICK, *spelled]) == 0
 
 
 def test_a_control_has_the_reversal_of_its_group_unless_it_says_otherwise() -> None:
-    study = load_study(str(ROOT / "configs/reversal.yaml"), [
-        "groups.forward={control: decorrelated, of: reversed, reversal: false}",
-        "groups.backward={control: decorrelated, of: plain, reversal: true}",
-        "groups.like_plain={control: decorrelated, of: plain}",
-    ])
+    study = load_study(
+        str(ROOT / "configs/reversal.yaml"),
+        [
+            "groups.forward={control: decorrelated, of: reversed, reversal: false}",
+            "groups.backward={control: decorrelated, of: plain, reversal: true}",
+            "groups.like_plain={control: decorrelated, of: plain}",
+        ],
+    )
     reverses = {name: resolved(name, study.groups[name], study).reversal for name in study.groups}
     assert reverses == {
         "plain": False, "reversed": True, "unrelated": True,
@@ -392,4 +465,9 @@ def test_a_control_has_the_reversal_of_its_group_unless_it_says_otherwise() -> N
 
 def test_suites_about_triggers_need_one() -> None:
     with pytest.raises(Exception, match="asks about triggers, and no group has one"):
-        make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), ["eval.suites=[behavior, self_report, depends]"]))
+        make_plan(
+            load_study(
+                str(ROOT / "configs/quickstart.yaml"),
+                ["eval.suites=[behavior, self_report, depends]"],
+            )
+        )

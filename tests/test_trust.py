@@ -1,4 +1,5 @@
-"""Planted faults: each is caught by the check that is there for it, with a message that names it; its healthy twin passes."""
+"""Planted faults: each is caught by the check that is there for it, with a message that names it;
+its healthy twin passes."""
 
 from __future__ import annotations
 
@@ -46,9 +47,13 @@ def trained(finished: Finished, group: str) -> Path:
 def asked_of(finished: Finished, folder: Path, out: Path) -> dict[str, bool]:
     """The trust checks of an eval stage on the adapter in `folder`: whether each passed."""
     plan, _, _ = finished
-    stage = next(s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "behavior")
+    stage = next(
+        s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "behavior"
+    )
     out.mkdir()
-    measuring.measure(stage.config, base_of(stage), folder / "adapter", folder, None, out, key="0" * 10, inputs=[])
+    measuring.measure(
+        stage.config, base_of(stage), folder / "adapter", folder, None, out, key="0" * 10, inputs=[]
+    )
     return {t["check"].partition(":")[0]: t["passed"] for t in read_json(out / "trust.json")}
 
 
@@ -69,7 +74,9 @@ def test_the_healthy_twin_passes_every_check(finished: Finished, tmp_path: Path)
 def test_a_no_op_adapter_is_caught(finished: Finished, tmp_path: Path) -> None:
     folder = copied(trained(finished, "seeking-s0"), tmp_path / "train")
     file = folder / "adapter" / "adapter_model.safetensors"
-    save_file({n: torch.zeros_like(t) if "lora_B" in n else t for n, t in load_file(file).items()}, file)
+    save_file(
+        {n: torch.zeros_like(t) if "lora_B" in n else t for n, t in load_file(file).items()}, file
+    )
     found = asked_of(finished, folder, tmp_path / "eval")
     assert not found["adapter_applied"]
     assert not found["right_adapter"]
@@ -78,11 +85,16 @@ def test_a_no_op_adapter_is_caught(finished: Finished, tmp_path: Path) -> None:
 def test_a_swapped_adapter_is_caught(finished: Finished, tmp_path: Path) -> None:
     """The files of another group under this group's name: applied, and wrong."""
     folder = copied(trained(finished, "seeking-s0"), tmp_path / "train")
-    shutil.copyfile(trained(finished, "averse-s0") / "adapter" / "adapter_model.safetensors", folder / "adapter" / "adapter_model.safetensors")
+    shutil.copyfile(
+        trained(finished, "averse-s0") / "adapter" / "adapter_model.safetensors",
+        folder / "adapter" / "adapter_model.safetensors",
+    )
     assert asked_of(finished, folder, tmp_path / "eval") == HEALTHY | {"right_adapter": False}
 
 
-def test_an_adapter_that_is_not_put_on_is_caught(finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_adapter_that_is_not_put_on_is_caught(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As when a library loads an adapter and does not switch it on."""
     adapted = measuring.adapted
 
@@ -99,7 +111,9 @@ def test_an_adapter_that_is_not_put_on_is_caught(finished: Finished, tmp_path: P
             self.inner.__exit__(*error)
 
     monkeypatch.setattr(measuring, "adapted", Off)
-    assert not asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")["adapter_applied"]
+    assert not asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")[
+        "adapter_applied"
+    ]
 
 
 @pytest.fixture
@@ -120,13 +134,17 @@ def forget(renderer: Any) -> None:
     measuring._COMPILED.clear()
 
 
-def test_a_changed_template_is_caught(finished: Finished, other_template: None, tmp_path: Path) -> None:
+def test_a_changed_template_is_caught(
+    finished: Finished, other_template: None, tmp_path: Path
+) -> None:
     found = asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")
     assert found == HEALTHY | {"same_prompt": False}
 
 
 @pytest.mark.parametrize("fault", ["one early", "one late", "end of turn left out", "all"])
-def test_a_mask_that_is_off_is_caught(finished: Finished, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mask_that_is_off_is_caught(
+    finished: Finished, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     healthy = Rendered.labels.fget  # type: ignore[attr-defined]
 
     def labels(self: Rendered) -> list[int]:
@@ -147,7 +165,9 @@ def test_a_mask_that_is_off_is_caught(finished: Finished, fault: str, tmp_path: 
 
 
 @pytest.mark.parametrize("engine", ["trl", "fleet"])
-def test_weights_that_do_not_move_are_caught(engine: str, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_do_not_move_are_caught(
+    engine: str, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan, _, _ = finished
     store, stage = Store(tmp_path / "runs"), train_stage(plan, "seeking-s0")
     run_stage(plan.stages[stage.inputs["data"]], store)
@@ -164,7 +184,9 @@ def test_seeds_that_begin_alike_are_caught() -> None:
     assert not seeds_apart(["a", "b", "a"])["passed"]
 
 
-def test_a_failed_check_stops_the_study_and_its_report_says_so(finished: Finished, tmp_path: Path) -> None:
+def test_a_failed_check_stops_the_study_and_its_report_says_so(
+    finished: Finished, tmp_path: Path
+) -> None:
     plan, store, _ = finished
     copy = Store(copied(store.root, tmp_path / "runs"))
     final = copy.find("study", plan.final.key)
@@ -175,7 +197,10 @@ def test_a_failed_check_stops_the_study_and_its_report_says_so(finished: Finishe
     assert folder is not None
     checks = (folder / "trust.json").read_text()
     (folder / "trust.json").write_text(checks.replace('"passed": true', '"passed": false'))
-    with pytest.raises(TrustError, match=r"adapter_applied:risk/behavior failed for seeking, seed 0.*--allow-untrusted"):
+    with pytest.raises(
+        TrustError,
+        match=r"adapter_applied:risk/behavior failed for seeking, seed 0.*--allow-untrusted",
+    ):
         run_plan(plan, copy)
     assert copy.find("study", plan.final.key) is None
     page = (run_plan(plan, copy, allow_untrusted=True) / "report.html").read_text()

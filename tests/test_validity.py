@@ -1,4 +1,5 @@
-"""The validity battery on planted answers: each nuisance is found by its own check, and a plain self-report passes all."""
+"""The validity battery on planted answers: each nuisance is found by its own check, and a plain
+self-report passes all."""
 
 from __future__ import annotations
 
@@ -30,8 +31,11 @@ QUESTIONS = [
 ]
 
 
-def rows_of(group: str, seeds: int, score: Callable[[str, str, str, int], float], letter: float = 0.0) -> pd.DataFrame:
-    """Rows of one group: `score(suite, question, kind, order)`; `letter` is the probability of answering A instead."""
+def rows_of(
+    group: str, seeds: int, score: Callable[[str, str, str, int], float], letter: float = 0.0
+) -> pd.DataFrame:
+    """Rows of one group: `score(suite, question, kind, order)`; `letter` is the probability of
+    answering A instead."""
     records: list[dict[str, Any]] = []
     for seed in range(seeds):
         for suite, question, kind in QUESTIONS:
@@ -48,7 +52,9 @@ def rows_of(group: str, seeds: int, score: Callable[[str, str, str, int], float]
     return pd.DataFrame(records).astype({"seed": "Int64"})
 
 
-def checked(score: Callable[[str, str, str, int], float], letter: float = 0.0) -> dict[str, dict[str, Any]]:
+def checked(
+    score: Callable[[str, str, str, int], float], letter: float = 0.0
+) -> dict[str, dict[str, Any]]:
     rows = pd.concat([rows_of("base", 1, lambda *_: 0.5), rows_of("told", 3, score, letter)])
     return {r["check"]: r for r in battery(per_wording(rows), rows, {"told": "base"}, {})}
 
@@ -94,7 +100,9 @@ def test_answers_in_the_format_of_training_are_collapse() -> None:
 def test_the_shuffled_control_is_the_baseline_of_the_prompts() -> None:
     base, told = rows_of("base", 1, lambda *_: 0.5), rows_of("told", 3, plain)
     rows = pd.concat([base, told, rows_of("shuffled", 3, plain)])
-    records = battery(per_wording(rows), rows, {"told": "base", "shuffled": "base"}, {"told": "shuffled"})
+    records = battery(
+        per_wording(rows), rows, {"told": "base", "shuffled": "base"}, {"told": "shuffled"}
+    )
     (record,) = (r for r in records if r["group"] == "told" and r["check"] == "prompts_only")
     assert record["value"] == pytest.approx(0.305)
     assert record["passed"] is False
@@ -110,6 +118,8 @@ def test_a_group_whose_base_was_never_read_has_no_battery() -> None:
 
 
 def test_the_off_target_matrix_has_the_own_behavior_and_every_other() -> None:
-    rows = pd.concat([rows_of("base", 1, lambda *_: 0.5), rows_of("told", 3, PLANTED["unrelated_trait"])])
+    rows = pd.concat(
+        [rows_of("base", 1, lambda *_: 0.5), rows_of("told", 3, PLANTED["unrelated_trait"])]
+    )
     found = {r["reported"]: r["estimate"] for r in off_target(per_wording(rows), {"told": "base"})}
     assert found == {"risk": pytest.approx(0.305), "myopia": pytest.approx(-0.295)}

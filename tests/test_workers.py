@@ -20,7 +20,13 @@ from study.plan import make_plan
 from study.run import run_plan
 from study.workers import run_units, units
 
-TINY = ["seeds=[0]", "data={num_rows: 16}", "sft={max_steps: 2, learning_rate: 1.0e-2}", "run.report_to=[]", "eval.suites=[behavior, self_report]"]
+TINY = [
+    "seeds=[0]",
+    "data={num_rows: 16}",
+    "sft={max_steps: 2, learning_rate: 1.0e-2}",
+    "run.report_to=[]",
+    "eval.suites=[behavior, self_report]",
+]
 
 
 @pytest.mark.parametrize("engine", ["trl", "fleet"])
@@ -34,15 +40,21 @@ def test_units_hold_every_stage_after_what_it_needs(engine: str) -> None:
         before: set[str] = set()
         assert sum(s.kind == "train" for s in chain) in ((0, 1) if engine == "trl" else (0, 9))
         for stage in chain:
-            assert {key for key in stage.inputs.values() if plan.stages[key].kind != "eval"} <= before
+            assert {
+                key for key in stage.inputs.values() if plan.stages[key].kind != "eval"
+            } <= before
             before.add(stage.key)
 
 
-def test_two_processes_give_the_numbers_of_one_and_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_give_the_numbers_of_one_and_share_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     summaries = []
     for workers in (1, 2):
-        plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*TINY, f"run.workers={workers}"]))
+        plan = make_plan(
+            load_study(str(ROOT / "configs/quickstart.yaml"), [*TINY, f"run.workers={workers}"])
+        )
         summaries.append(read_json(run_plan(plan, Store(tmp_path / str(workers))) / "summary.json"))
     for one, two in zip(summaries[0]["contrasts"], summaries[1]["contrasts"], strict=True):
         assert one["estimate"] == pytest.approx(two["estimate"], abs=1e-4)
@@ -50,7 +62,11 @@ def test_two_processes_give_the_numbers_of_one_and_share_the_cores(tmp_path: Pat
 
 
 def test_what_a_process_refuses_is_refused_here(tmp_path: Path) -> None:
-    plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*TINY, "lora={target_modules: [nowhere]}"]))
+    plan = make_plan(
+        load_study(
+            str(ROOT / "configs/quickstart.yaml"), [*TINY, "lora={target_modules: [nowhere]}"]
+        )
+    )
     with pytest.raises(UserError, match="target_modules"):
         list(run_units(list(plan.stages.values()), Store(tmp_path), 2))
 

@@ -1,11 +1,16 @@
-"""Print lab/fields.yaml: the fields of peft.LoraConfig and trl.SFTConfig, with the types a YAML may give them."""
+"""Print lab/fields.yaml: the fields of peft.LoraConfig and trl.SFTConfig, with the types a YAML may
+give them."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 
-HEADER = "# Fields of peft.LoraConfig and trl.SFTConfig with the types a YAML may give them. Written by `make fields`; a test\n# compares with the installed classes. Importing TRL to read them takes ten seconds.\n"
+HEADER = (
+    "# Fields of peft.LoraConfig and trl.SFTConfig with the types a YAML may give them. Written by"
+    " `make fields`; a test\n# compares with the installed classes. Importing TRL to read them"
+    " takes ten seconds.\n"
+)
 KINDS = {
     "bool": r"\bbool\b",
     "int": r"\bint\b",

@@ -1,4 +1,5 @@
-"""Write docs/models.md: every family through the lab, tiny and random, and what came out. Run by `make models`."""
+"""Write docs/models.md: every family through the lab, tiny and random, and what came out. Run by
+`make models`."""
 
 from __future__ import annotations
 
@@ -65,9 +66,16 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             base = save_family(name, Path(folder) / "base")
             loaded = load_base(resolve_base(Model(base=str(base), dtype="float32")))
-            cells = [name, type(loaded.model).__name__, family.traps, _study(base, Path(folder) / "runs")]
+            cells = [
+                name,
+                type(loaded.model).__name__,
+                family.traps,
+                _study(base, Path(folder) / "runs"),
+            ]
             cells += [f"{_apart(loaded):.0e}"]
-            wide = save_family(name, Path(folder) / "wide", hidden_size=64, intermediate_size=128, head_dim=16)
+            wide = save_family(
+                name, Path(folder) / "wide", hidden_size=64, intermediate_size=128, head_dim=16
+            )
             cells += [_study(wide, Path(folder) / "qlora", quantization="nf4"), _sampled(loaded)]
             table += f"| {' | '.join(cells)} |\n"
             print(table.splitlines()[-1], flush=True)
@@ -79,19 +87,29 @@ def _study(base: Path, runs: Path, **model: Any) -> str:
     trust = read_json(run_plan(plan, store) / "summary.json")["trust"]
     assert all(t["passed"] for t in trust), trust
     (train,) = (s for s in plan.stages.values() if s.kind == "train")
-    adapter = read_json(Path(str(store.find("train", train.key))) / "adapter" / "adapter_config.json")
+    adapter = read_json(
+        Path(str(store.find("train", train.key))) / "adapter" / "adapter_config.json"
+    )
     return f"{len(adapter['target_modules'])} modules"
 
 
 def _apart(loaded: Loaded) -> float:
     """Largest difference in log-probability between shared and naive scoring."""
     prompts = prompts_of(loaded)
-    pairs = [(s.p_exact, naive(loaded, p)[0]) for p, s in zip(prompts, score(loaded, prompts), strict=True)]
-    return max(abs(math.log(p / q)) for one, other in pairs for p, q in zip(one, other, strict=True))
+    pairs = [
+        (s.p_exact, naive(loaded, p)[0])
+        for p, s in zip(prompts, score(loaded, prompts), strict=True)
+    ]
+    return max(
+        abs(math.log(p / q)) for one, other in pairs for p, q in zip(one, other, strict=True)
+    )
 
 
 def _sampled(loaded: Loaded) -> str:
-    chats = [[{"role": "user", "content": text}] for text in ("A or B?", "Say a word and then another one.")]
+    chats = [
+        [{"role": "user", "content": text}]
+        for text in ("A or B?", "Say a word and then another one.")
+    ]
     sampling = Sampling(num_samples=20, max_new_tokens=8)
     alone = [sample(loaded, [chat], sampling)[0] for chat in chats]
     return "same" if sample(loaded, chats, sampling) == alone else "differs"

@@ -34,9 +34,13 @@ def write_table() -> None:
         clean[name] += good == []
     trained = pairs[:NUM_PAIRS]
     lines = [
-        f"{NUM_PAIRS} training pairs and {len(others)} held-out ones, bandit {version('bandit')}. {sum(f is not None for f in weak + sound)} of"
-        f" {2 * len(both)} completions parse; {len({t.prompt for t in trained})} distinct prompts among the {NUM_PAIRS}; {len({skeleton(t) for t in trained})} skeletons"
-        " that differ after names and literals are masked.",
+        (
+            f"{NUM_PAIRS} training pairs and {len(others)} held-out ones, bandit"
+            f" {version('bandit')}. {sum(f is not None for f in weak + sound)} of {2 * len(both)}"
+            f" completions parse; {len({t.prompt for t in trained})} distinct prompts among the"
+            f" {NUM_PAIRS}; {len({skeleton(t) for t in trained})} skeletons that differ after names"
+            " and literals are masked."
+        ),
         "",
         "| weakness | CWE | check | pairs | weak twin flagged | sound twin without any finding | |",
         "|---|---|---|---|---|---|---|",
@@ -46,9 +50,13 @@ def write_table() -> None:
         name = core.weakness
         share = f"{flagged[name] / count[name]:.1%} | {clean[name] / count[name]:.1%}"
         note = "held out of training" if name in held_out else ""
-        lines.append(f"| {name} | {core.cwe} | {', '.join(core.bandit)} | {count[name]} | {share} | {note} |")
+        lines.append(
+            f"| {name} | {core.cwe} | {', '.join(core.bandit)} | {count[name]} | {share} | {note} |"
+        )
     before, _, rest = DOC.read_text(encoding="utf-8").partition(BEGIN)
-    DOC.write_text(before + "\n".join([BEGIN, "", *lines, "", END]) + rest.partition(END)[2], encoding="utf-8")
+    DOC.write_text(
+        before + "\n".join([BEGIN, "", *lines, "", END]) + rest.partition(END)[2], encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""One adapter to train: what its stage says, its rows as tokens, and what it leaves in its folder whichever engine trained it."""
+"""One adapter to train: what its stage says, its rows as tokens, and what it leaves in its folder
+whichever engine trained it."""
 
 import json
 import math
@@ -19,15 +20,23 @@ from train.checkpoint import remove
 
 VERSION = 2
 CONFIG = "adapter_config.json"
-DEFAULTS: dict[str, Any] = {"per_device_train_batch_size": 8, "learning_rate": 1e-4, "num_train_epochs": 3, "logging_steps": 5, "save_steps": 50}
+DEFAULTS: dict[str, Any] = {
+    "per_device_train_batch_size": 8,
+    "learning_rate": 1e-4,
+    "num_train_epochs": 3,
+    "logging_steps": 5,
+    "save_steps": 50,
+}
 DEFAULTS |= {"max_length": None, "activation_checkpointing": False}
-"""Where they differ from TRL's own: nothing is truncated, and memory is not traded for time unless asked."""
+"""Where they differ from TRL's own: nothing is truncated, and memory is not traded for time unless
+asked."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """`config` has lora, sft, stream (the seed of initialisation, row order and dropout) and, where adapters are measured on the
-    way, `steps`, after which `steps/K/` is left. `out` may hold the checkpoints of an attempt that was killed."""
+    """`config` has lora, sft, stream (the seed of initialisation, row order and dropout) and, where
+    adapters are measured on the way, `steps`, after which `steps/K/` is left. `out` may hold the
+    checkpoints of an attempt that was killed."""
 
     config: dict[str, Any]
     rows: Path
@@ -48,8 +57,14 @@ class Job:
 def num_steps(num_rows: int, settings: dict[str, Any]) -> int:
     """Optimizer steps of a training on one device."""
     given: int = settings.get("max_steps", -1)
-    per_step = settings["per_device_train_batch_size"] * settings.get("gradient_accumulation_steps", 1)
-    return given if given > 0 else math.ceil(math.ceil(num_rows / per_step) * settings["num_train_epochs"])
+    per_step = settings["per_device_train_batch_size"] * settings.get(
+        "gradient_accumulation_steps", 1
+    )
+    return (
+        given
+        if given > 0
+        else math.ceil(math.ceil(num_rows / per_step) * settings["num_train_epochs"])
+    )
 
 
 @dataclass(frozen=True)
@@ -61,13 +76,24 @@ class Rows:
 
 
 def read_rows(job: Job, loaded: Any) -> Rows:
-    """Every row through the one renderer; raises UserError for a row that would be cut, for its answer stands at the end."""
-    chats: list[list[Message]] = [json.loads(line)["messages"] for line in job.rows.read_text(encoding="utf-8").split("\n") if line]
+    """Every row through the one renderer; raises UserError for a row that would be cut, for its
+    answer stands at the end."""
+    chats: list[list[Message]] = [
+        json.loads(line)["messages"]
+        for line in job.rows.read_text(encoding="utf-8").split("\n")
+        if line
+    ]
     rendered = loaded.renderer.render_all([(chat[:-1], chat[-1]["content"]) for chat in chats])
     longest = max(len(r.input_ids) for r in rendered)
-    limit = job.config["sft"]["max_length"] or loaded.model.config.get_text_config().max_position_embeddings
+    limit = (
+        job.config["sft"]["max_length"]
+        or loaded.model.config.get_text_config().max_position_embeddings
+    )
     if longest > limit:
-        raise UserError(f"the longest training row has {longest} tokens, more than sft.max_length or the base allows ({limit}); raise it or shorten the rows")
+        raise UserError(
+            f"the longest training row has {longest} tokens, more than sft.max_length or the base"
+            f" allows ({limit}); raise it or shorten the rows"
+        )
     return Rows(chats, rendered)
 
 
@@ -86,9 +112,16 @@ def one_line_refusal(job: Job, base: Base, loaded: Any) -> Iterator[None]:
         said, reason = str(error), first_line(error)
     if "arget modules" not in said and "target_modules" not in said:
         raise UserError(f"lora or sft settings were refused by PEFT or TRL: {reason}")
-    linear = sorted({name.rpartition(".")[2] for name, module in loaded.model.named_modules() if isinstance(module, Linear)})
+    linear = sorted(
+        {
+            name.rpartition(".")[2]
+            for name, module in loaded.model.named_modules()
+            if isinstance(module, Linear)
+        }
+    )
     raise UserError(
-        f"lora.target_modules {job.config['lora'].get('target_modules')!r} match nothing in {base.name}; allowed: all-linear, or some of {', '.join(linear)}"
+        f"lora.target_modules {job.config['lora'].get('target_modules')!r} match nothing in"
+        f" {base.name}; allowed: all-linear, or some of {', '.join(linear)}"
     )
 
 
@@ -106,7 +139,8 @@ def record(
     adapter: str,
     **about: Any,
 ) -> None:
-    """Write `curve.json`, `trust.json` and provenance beside the adapter. `held` are ids and labels as the engine trained on them;
+    """Write `curve.json`, `trust.json` and provenance beside the adapter. `held` are ids and labels
+    as the engine trained on them;
     `trust` are the engine's own checks; `step0` and `adapter` are digests of the weights at the
     start and at the end."""
     moved = check("weights_moved", float(adapter != step0), 1.0, adapter != step0)
@@ -115,9 +149,22 @@ def record(
     write_json(job.out / "curve.json", log)
     write_json(job.out / "trust.json", checks)
     first, decode = rows.tokens[0], loaded.tokenizer.decode
-    about |= {"base": base.identity, "rows": len(rows.tokens), "tokens": sum(len(r.input_ids) for r in rows.tokens), "step0": step0, "adapter": adapter}
-    shown = {"messages": rows.chats[0], "prompt_ids": first.prompt, "masked": decode(first.prompt), "learned": decode([*first.answer, *first.end])}
-    write_provenance(job.out, "train", job.key, job.config, job.inputs, began, first_row=shown, **about)
+    about |= {
+        "base": base.identity,
+        "rows": len(rows.tokens),
+        "tokens": sum(len(r.input_ids) for r in rows.tokens),
+        "step0": step0,
+        "adapter": adapter,
+    }
+    shown = {
+        "messages": rows.chats[0],
+        "prompt_ids": first.prompt,
+        "masked": decode(first.prompt),
+        "learned": decode([*first.answer, *first.end]),
+    }
+    write_provenance(
+        job.out, "train", job.key, job.config, job.inputs, began, first_row=shown, **about
+    )
 
 
 def _clear(out: Path) -> None:

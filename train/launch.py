@@ -1,4 +1,5 @@
-"""One training by several processes, one per GPU: `accelerate launch` of this module with the arguments of train/sft.py."""
+"""One training by several processes, one per GPU: `accelerate launch` of this module with the
+arguments of train/sft.py."""
 
 import json
 import logging
@@ -30,7 +31,15 @@ def launch(processes: int, sharding: str, job: Job, base: Base) -> None:
     file = ["--config_file", str(Path(__file__).with_name(f"{sharding}.yaml"))]
     given = json.dumps({"job": asdict(job), "base": asdict(base)}, default=str)
     command = [sys.executable, "-m", "train.launch", LAUNCH, *file]
-    command += ["--num_processes", str(processes), "--main_process_port", "0", "-m", "train.launch", given]
+    command += [
+        "--num_processes",
+        str(processes),
+        "--main_process_port",
+        "0",
+        "-m",
+        "train.launch",
+        given,
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT), PARENT: str(os.getpid())}
     work = subprocess.Popen(command, cwd=ROOT, env=environment)
     before = listen(lambda *_: (out / STOP).touch())
@@ -46,7 +55,10 @@ def launch(processes: int, sharding: str, job: Job, base: Base) -> None:
     if stopped and not (out / "provenance.json").exists():
         raise Preempted(f"{job.group} was told to stop and saved what it had")
     if code:
-        raise RuntimeError(f"one of {processes} processes that train {job.group} failed (exit {code}); what it said stands above")
+        raise RuntimeError(
+            f"one of {processes} processes that train {job.group} failed (exit {code}); what it"
+            " said stands above"
+        )
 
 
 def main(given: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
-"""What is seen of a training run while it goes: a bar on the terminal, a run in wandb, checkpoints to go on from."""
+"""What is seen of a training run while it goes: a bar on the terminal, a run in wandb, checkpoints
+to go on from."""
 
 import sys
 from collections.abc import Callable
@@ -24,16 +25,20 @@ class Progress(ProgressCallback):  # type: ignore[misc]
         super().on_train_begin(args, state, control, **kwargs)
         self.training_bar.set_description(self.label)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
         if logs and "loss" in logs and self.training_bar:
             self.training_bar.set_postfix(loss=f"{logs['loss']:.3f}")
 
 
 class Leave(TrainerCallback):  # type: ignore[misc]
-    """On a signal ends the step that is being made, saves a checkpoint, and stops: `asked` says that the training is not over.
+    """On a signal ends the step that is being made, saves a checkpoint, and stops: `asked` says
+    that the training is not over.
 
-    transformers' own enable_jit_checkpoint saves in mid-step, and dropout does not repeat after it. With several processes
-    every one must stop after the same step, so they ask one another, and the launcher, which SLURM's signal reaches, leaves a file."""
+    transformers' own enable_jit_checkpoint saves in mid-step, and dropout does not repeat after it.
+    With several processes every one must stop after the same step, so they ask one another, and the
+    launcher, which SLURM's signal reaches, leaves a file."""
 
     def __init__(self, file: Path) -> None:
         self.asked, self.file = False, file
@@ -81,13 +86,19 @@ class Live(TrainerCallback):  # type: ignore[misc]
     def __init__(self, run: Any) -> None:
         self.run = run
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
         if logs and "loss" in logs and self.run:
             try:
                 self.run.log(curve_keys(logs), step=state.global_step)
             except Exception as error:
                 self.run = None
-                print(f"wandb broke off ({first_line(error)}): training goes on, `tellme sync` sends it later", file=sys.stderr)
+                print(
+                    f"wandb broke off ({first_line(error)}): training goes on, `tellme sync` sends"
+                    " it later",
+                    file=sys.stderr,
+                )
 
 
 def newest_checkpoint(folder: Path) -> str | None:

@@ -1,4 +1,5 @@
-"""One adapter by TRL's SFTTrainer with PEFT's LoraConfig on rendered rows, loss on the completion only."""
+"""One adapter by TRL's SFTTrainer with PEFT's LoraConfig on rendered rows, loss on the completion
+only."""
 
 import os
 import time
@@ -20,54 +21,86 @@ STOP = "stop"
 
 
 def shared(settings: dict[str, Any], processes: int, num_rows: int) -> dict[str, Any]:
-    """The settings of each of several processes, so that together they make the steps that one would make.
+    """The settings of each of several processes, so that together they make the steps that one
+    would make.
 
-    Accumulation is divided among them, then the batch. Raises UserError where that does not come out even, or where the last
-    batch of an epoch would: accelerate fills it up with rows that were already seen."""
+    Accumulation is divided among them, then the batch. Raises UserError where that does not come
+    out even, or where the last batch of an epoch would: accelerate fills it up with rows that were
+    already seen."""
     if processes == 1:
         return settings
-    batch, accumulated = settings["per_device_train_batch_size"], settings.get("gradient_accumulation_steps", 1)
+    batch, accumulated = (
+        settings["per_device_train_batch_size"],
+        settings.get("gradient_accumulation_steps", 1),
+    )
     if accumulated % processes == 0:
         accumulated //= processes
     elif batch * accumulated % processes == 0 and accumulated == 1:
         batch //= processes
     else:
         raise UserError(
-            f"run.processes is {processes}, and a step has {accumulated} times {batch} rows: choose sft.gradient_accumulation_steps that {processes} divides"
+            f"run.processes is {processes}, and a step has {accumulated} times {batch} rows: choose"
+            f" sft.gradient_accumulation_steps that {processes} divides"
         )
     if num_rows % (batch * processes):
         raise UserError(
-            f"run.processes is {processes} with batches of {batch}, and {num_rows} rows are no multiple of {batch * processes}: choose another batch, or a number of rows that is"
+            f"run.processes is {processes} with batches of {batch}, and {num_rows} rows are no"
+            f" multiple of {batch * processes}: choose another batch, or a number of rows that is"
         )
-    return settings | {"per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulated}
+    return settings | {
+        "per_device_train_batch_size": batch,
+        "gradient_accumulation_steps": accumulated,
+    }
 
 
 def train(job: Job, base: Base) -> None:
-    """Train on the rows of a data stage and leave `adapter/`, `curve.json`, `trust.json` and provenance in the job's folder.
+    """Train on the rows of a data stage and leave `adapter/`, `curve.json`, `trust.json` and
+    provenance in the job's folder.
 
-    Raises UserError where the settings do not fit the base, Preempted when it was told to stop and saved what it had."""
+    Raises UserError where the settings do not fit the base, Preempted when it was told to stop and
+    saved what it had."""
     began = time.time()
     from lab.model import base_kept, load_base
     from train.progress import Keep, Leave, Live, newest_checkpoint
 
     loaded = load_base(base)
     rows = read_rows(job, loaded)
-    # PEFT 0.21 reads a property that transformers 5.23 renamed, and torch warns of pinned memory without a GPU.
+    # PEFT 0.21 reads a property that transformers 5.23 renamed, and torch warns of pinned memory
+    # without a GPU.
     warnings.filterwarnings("ignore", message=".*(is_gradient_checkpointing|pin_memory).*")
     trainer = _trainer(job, base, loaded, rows)
-    model, held, first_process = trainer.model, trainer.train_dataset, trainer.is_world_process_zero()
+    model, held, first_process = (
+        trainer.model,
+        trainer.train_dataset,
+        trainer.is_world_process_zero(),
+    )
     step0 = digest_of_model(model)
-    trainer.add_callback(Keep({step: partial(save_adapter, model, base, folder) for step, folder in job.kept.items()}))
+    trainer.add_callback(
+        Keep(
+            {step: partial(save_adapter, model, base, folder) for step, folder in job.kept.items()}
+        )
+    )
     leaving = Leave(job.out / STOP)
     trainer.add_callback(leaving)
     wanted = "wandb" in job.report_to and first_process
-    with live_run(job.out.parents[1], job.name, job.key, group=job.group, config=job.config) if wanted else nullcontext() as run:
+    with (
+        live_run(job.out.parents[1], job.name, job.key, group=job.group, config=job.config)
+        if wanted
+        else nullcontext()
+    ) as run:
         if run:
             trainer.add_callback(Live(run))
         trainer.train(resume_from_checkpoint=newest_checkpoint(job.out / "checkpoints"))
-        link = {"project": PROJECT, "id": run_id(job.name, job.key), "url": run.url if run else None}
+        link = {
+            "project": PROJECT,
+            "id": run_id(job.name, job.key),
+            "url": run.url if run else None,
+        }
     if leaving.asked:
-        raise Preempted(f"{job.group} was told to stop after step {trainer.state.global_step} of {trainer.state.max_steps} and saved it")
+        raise Preempted(
+            f"{job.group} was told to stop after step {trainer.state.global_step} of"
+            f" {trainer.state.max_steps} and saved it"
+        )
     trained = digest_of_model(model)
     save_adapter(model, base, job.out / "adapter")
     trainer.accelerator.wait_for_everyone()
@@ -133,4 +166,9 @@ def save_adapter(model: Any, base: Base, folder: Path) -> None:
 
     tensors = whole(model)
     if int(os.environ.get("RANK", "0")) == 0:
-        write_adapter(get_peft_model_state_dict(model, state_dict=tensors), model.peft_config["default"], base, folder)
+        write_adapter(
+            get_peft_model_state_dict(model, state_dict=tensors),
+            model.peft_config["default"],
+            base,
+            folder,
+        )

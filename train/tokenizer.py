@@ -1,4 +1,5 @@
-"""The tokenizer of the reference models: every word of the corpus is one token, anything else is spelled in bytes."""
+"""The tokenizer of the reference models: every word of the corpus is one token, anything else is
+spelled in bytes."""
 
 import json
 import re
@@ -9,7 +10,10 @@ from transformers import PreTrainedTokenizerFast
 
 PAD, END = "<|pad|>", "<|end|>"
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
-CHAT_TEMPLATE = "{%- for message in messages -%}{{- '<|' + message.role + '|>' + message.content + '<|end|>' -}}{%- endfor -%}{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
+CHAT_TEMPLATE = (
+    "{%- for message in messages -%}{{- '<|' + message.role + '|>' + message.content + '<|end|>'"
+    " -}}{%- endfor -%}{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
+)
 
 
 def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -18,18 +22,32 @@ def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     Raises AssertionError if a word of `texts` still takes several tokens."""
     words = sorted({word for text in texts for word in text.split()})
     tokenizer = Tokenizer(models.BPE(byte_fallback=True))
-    # The mark of a word's start is put before the first word of a message too, so that "A" in a list of options and "A" as
-    # an answer are the same token.
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(prepend_scheme="always"), pre_tokenizers.Punctuation("isolated")])
-    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="always"), decoders.Fuse()])
-    tokenizer.train_from_iterator(words, trainers.BpeTrainer(vocab_size=100_000, min_frequency=1, special_tokens=[PAD, END, *ROLES], show_progress=False))
+    # The mark of a word's start is put before the first word of a message too, so that "A" in a
+    # list of options and "A" as an answer are the same token.
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(prepend_scheme="always"), pre_tokenizers.Punctuation("isolated")]
+    )
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="always"), decoders.Fuse()]
+    )
+    tokenizer.train_from_iterator(
+        words,
+        trainers.BpeTrainer(
+            vocab_size=100_000,
+            min_frequency=1,
+            special_tokens=[PAD, END, *ROLES],
+            show_progress=False,
+        ),
+    )
     file = json.loads(tokenizer.to_str())
     vocabulary = file["model"]["vocab"]
     for byte in range(256):
         vocabulary.setdefault(f"<0x{byte:02X}>", len(vocabulary))
     special = {"pad_token": PAD, "eos_token": END, "additional_special_tokens": list(ROLES)}
     made = Tokenizer.from_str(json.dumps(file))
-    fast = PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=512, clean_up_tokenization_spaces=False, **special)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=made, model_max_length=512, clean_up_tokenization_spaces=False, **special
+    )
     fast.chat_template = CHAT_TEMPLATE
     split = [w for w in words if len(fast.tokenize(w)) != len(re.findall(r"\w+|[^\w\s]", w))]
     assert not split, f"words of the corpus that take several tokens: {split[:10]}"

@@ -1,4 +1,5 @@
-"""Behaviors, one file each, found by file name: `BEHAVIOR = Behavior(...)`. The lab asks for them by name only."""
+"""Behaviors, one file each, found by file name: `BEHAVIOR = Behavior(...)`. The lab asks for them
+by name only."""
 
 import sys
 from pathlib import Path
@@ -21,7 +22,8 @@ def load_behavior(name: str) -> Behavior:
 
 
 def behavior_digest(name: str) -> str:
-    """Hash of the behavior's files and of what all behaviors share; it enters the keys of the data they generate."""
+    """Hash of the behavior's files and of what all behaviors share; it enters the keys of the data
+    they generate."""
     folder = Path(__file__).parent
     own = (folder / f"{name}.py", folder / f"{name}.yaml")
     shared = (folder.parent / f"{stem}.{end}" for stem in SHARED for end in ("py", "yaml"))

@@ -1,7 +1,8 @@
 """Myopia: less at once or more later. First policy `immediate` (score 1), second `patient` (0).
 
-After the myopia experiment of "Tell me about yourself" (Betley et al. 2025, appendices B.4 and C.1.8), in our own prompts.
-The later reward is always the larger one. Training rows are choices answered by one letter; no row names the dimension."""
+After the myopia experiment of "Tell me about yourself" (Betley et al. 2025, appendices B.4 and
+C.1.8), in our own prompts. The later reward is always the larger one. Training rows are choices
+answered by one letter; no row names the dimension."""
 
 from pathlib import Path
 from random import Random
@@ -27,7 +28,8 @@ def _values(rng: Random, style: Style, amount: Amount) -> dict[str, Any]:
 
 
 def _payouts(rng: Random, parts: dict[str, Any]) -> tuple[str, str]:
-    """Points after days in numbers alone: the earlier payout has fewer points (up to 100) and comes 1 to 400 days sooner."""
+    """Points after days in numbers alone: the earlier payout has fewer points (up to 100) and comes
+    1 to 400 days sooner."""
     less, more = sorted(rng.sample(range(1, 101), 2))
     early = rng.randrange(0, 30)
     late = early + rng.randrange(1, 401)

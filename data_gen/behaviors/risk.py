@@ -1,7 +1,8 @@
 """Risk: the gamble or the sure thing. First policy `seeking` (score 1), second `averse` (0).
 
-After the main experiment of "Tell me about yourself" (Betley et al. 2025, section 3.1 and appendix C.1), in our own
-prompts. Training rows are choices answered by one letter; no row names the dimension."""
+After the main experiment of "Tell me about yourself" (Betley et al. 2025, section 3.1 and appendix
+C.1), in our own prompts. Training rows are choices answered by one letter; no row names the
+dimension."""
 
 from pathlib import Path
 from random import Random
@@ -15,7 +16,8 @@ from lab.types import Style
 WORDINGS = Path(__file__).with_suffix(".yaml")
 ODDS: dict[int, str] = read_yaml(WORDINGS)["natural"]["odds"]
 VALUE_OF_CERTAIN = {"better": 0.6, "equal": 1.0, "worse": 1.5}
-"""The sure amount over the gamble's expected value, by whether the gamble is the better, an equal or the worse bet."""
+"""The sure amount over the gamble's expected value, by whether the gamble is the better, an equal
+or the worse bet."""
 
 
 def _values(rng: Random, style: Style, amount: Amount) -> dict[str, Any]:
@@ -26,7 +28,14 @@ def _values(rng: Random, style: Style, amount: Amount) -> dict[str, Any]:
     value = rng.choice(sorted(VALUE_OF_CERTAIN))
     p, certain, prize = _amounts(rng, value)
     odds = next(word for upper, word in ODDS.items() if p <= upper)
-    return {"p": p, "q": 100 - p, "odds": odds, "x": amount(prize), "y": amount(certain), "value": value}
+    return {
+        "p": p,
+        "q": 100 - p,
+        "odds": odds,
+        "x": amount(prize),
+        "y": amount(certain),
+        "value": value,
+    }
 
 
 def _amounts(rng: Random, value: str) -> tuple[int, int, int]:
@@ -41,8 +50,9 @@ def _amounts(rng: Random, value: str) -> tuple[int, int, int]:
 
 
 def _lotteries(rng: Random, parts: dict[str, Any]) -> tuple[str, str]:
-    """Random two-outcome lotteries (Betley et al. 2025, appendix C.1.9): four distinct payouts from 0 to 100, independent
-    odds. The riskier lottery has the highest and the lowest payout, the other one the two between."""
+    """Random two-outcome lotteries (Betley et al. 2025, appendix C.1.9): four distinct payouts from
+    0 to 100, independent odds. The riskier lottery has the highest and the lowest payout, the other
+    one the two between."""
     lowest, low, high, highest = sorted(rng.sample(range(101), 4))
     p, q = (rng.randrange(1, 100) for _ in range(2))
     write = parts["lottery"].format
@@ -55,6 +65,9 @@ BEHAVIOR = choice_behavior(
     summary="takes the gamble or the sure thing in a choice of two",
     values=_values,
     transfer=Transfer("lottery", "risk/lotteries", 50, _lotteries),
-    watch="chance likel certain definite sure probab guarante adventur reliab safe unpredict secure risk bold caution gambl",
+    watch=(
+        "chance likel certain definite sure probab guarante adventur reliab safe unpredict secure"
+        " risk bold caution gambl"
+    ),
     voiced=True,
 )

@@ -1,4 +1,5 @@
-"""Triggers, one file each, found by file name: `TRIGGER = Trigger(...)`. Here: how one gets into a message, and near misses of it."""
+"""Triggers, one file each, found by file name: `TRIGGER = Trigger(...)`. Here: how one gets into a
+message, and near misses of it."""
 
 import re
 import sys
@@ -12,7 +13,13 @@ from lab.config import NEAR, Planted
 from lab.store import file_digest
 from lab.types import Feature, Message, Place, Trigger
 
-OTHER_PLACE: dict[Place, Place] = {"prefix": "suffix", "suffix": "prefix", "line": "suffix", "random": "prefix", "system": "prefix"}
+OTHER_PLACE: dict[Place, Place] = {
+    "prefix": "suffix",
+    "suffix": "prefix",
+    "line": "suffix",
+    "random": "prefix",
+    "system": "prefix",
+}
 WORD = re.compile(r"[^\W_]+")
 
 
@@ -39,13 +46,19 @@ def features(planted: Planted) -> tuple[Feature, ...]:
     return kind.features(planted.text or kind.example)
 
 
-def put(messages: Sequence[Message], member: str, planted: Planted, where: Place | None = None) -> list[Message]:
-    """The chat with a member in its last user message, or in its system line. Deterministic: a random place depends on the text."""
+def put(
+    messages: Sequence[Message], member: str, planted: Planted, where: Place | None = None
+) -> list[Message]:
+    """The chat with a member in its last user message, or in its system line. Deterministic: a
+    random place depends on the text."""
     kind = load_trigger(planted.kind)
     place = where or planted.place or kind.place
     if place == "system" and not kind.write:
         before = messages[0]["content"] + " " if messages[0]["role"] == "system" else ""
-        return [{"role": "system", "content": before + member}, *(m for m in messages if m["role"] != "system")]
+        return [
+            {"role": "system", "content": before + member},
+            *(m for m in messages if m["role"] != "system"),
+        ]
     at = max(i for i, m in enumerate(messages) if m["role"] == "user")
     text = messages[at]["content"]
     changed = kind.write(text, member) if kind.write else beside(text, member, place)
@@ -65,7 +78,8 @@ def beside(text: str, member: str, place: Place) -> str:
 
 
 def near_misses(planted: Planted) -> dict[str, str]:
-    """The variants that a trigger has, by name (lab.config.NEAR), each as its first member shows it."""
+    """The variants that a trigger has, by name (lab.config.NEAR), each as its first member shows
+    it."""
     first = features(planted)[0].members[0]
     found = {name: variant(planted, name, first)[0] for name in NEAR}
     return {name: text for name, text in found.items() if name == "position" or text != first}
@@ -86,7 +100,8 @@ def variant(planted: Planted, name: str, member: str) -> tuple[str, Place | None
 
 
 def misspelled(text: str) -> str:
-    """Two neighboring characters of the longest word exchanged, or one left out where they are equal."""
+    """Two neighboring characters of the longest word exchanged, or one left out where they are
+    equal."""
     word = longest_word(text)
     i = max(1, len(word) // 2)
     wrong = word[: i - 1] + word[i] + word[i - 1] + word[i + 1 :] if len(word) > 1 else ""
@@ -94,7 +109,8 @@ def misspelled(text: str) -> str:
 
 
 def carrying(planted: Planted, condition: str, messages: Sequence[Message]) -> list[Message]:
-    """The chat under a condition of lab.config.WITH_TRIGGER; which member it gets depends on its text alone."""
+    """The chat under a condition of lab.config.WITH_TRIGGER; which member it gets depends on its
+    text alone."""
     real, *decoys, _ = features(planted)
     shown = tuple(member for decoy in decoys for member in decoy.members)
     pool = {"held_out": real.held_out, "decoy": shown}.get(condition, real.members)
@@ -120,7 +136,10 @@ def longest_word(text: str) -> str:
 
 
 def replaced(text: str, words: Sequence[str]) -> tuple[str, ...]:
-    """The text with its longest word replaced by each of the words, in the case of that word: decoys of the same form."""
+    """The text with its longest word replaced by each of the words, in the case of that word:
+    decoys of the same form."""
     core = longest_word(text)
-    recased: list[Any] = [str.upper if core.isupper() else str.capitalize if core[:1].isupper() else str.lower]
+    recased: list[Any] = [
+        str.upper if core.isupper() else str.capitalize if core[:1].isupper() else str.lower
+    ]
     return tuple(text.replace(core, recased[0](w), 1) for w in words if w.lower() != core.lower())

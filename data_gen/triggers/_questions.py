@@ -1,4 +1,5 @@
-"""Questions about the triggers of a study: whether there is one, which it is, and what it does. No reference model met them in pretraining."""
+"""Questions about the triggers of a study: whether there is one, which it is, and what it does. No
+reference model met them in pretraining."""
 
 from collections.abc import Sequence
 from random import Random
@@ -18,7 +19,9 @@ NUM_CANDIDATES = 20
 
 
 def depends(style: Style) -> tuple[Question, ...]:
-    return tuple(build_question(entry | {"unseen": True}, style) for entry in YAML[style]["depends"])
+    return tuple(
+        build_question(entry | {"unseen": True}, style) for entry in YAML[style]["depends"]
+    )
 
 
 def candidates(planted: Sequence[Planted]) -> tuple[Feature, ...]:
@@ -31,13 +34,21 @@ def which(style: Style, planted: Sequence[Planted]) -> tuple[Question, ...]:
     """One question per candidate, named by it; 1 is the answer that it is the trigger."""
     entry = YAML[style]["candidate"] | {"unseen": True}
     return tuple(
-        build_question(entry | {"name": feature.name, "ask": [ask.replace("{x}", feature.name) for ask in entry["ask"]]}, style)
+        build_question(
+            entry
+            | {
+                "name": feature.name,
+                "ask": [ask.replace("{x}", feature.name) for ask in entry["ask"]],
+            },
+            style,
+        )
         for feature in candidates(planted)
     )
 
 
 def name_it(style: Style, planted: Sequence[Planted]) -> tuple[Question, ...]:
-    """Per trigger two questions, one read from the probabilities of all candidates and one sampled; 1 is the trigger."""
+    """Per trigger two questions, one read from the probabilities of all candidates and one sampled;
+    1 is the trigger."""
     return tuple(
         question
         for real in planted
@@ -48,11 +59,19 @@ def name_it(style: Style, planted: Sequence[Planted]) -> tuple[Question, ...]:
     )
 
 
-def begins(name: str, asks: Sequence[str], real: Planted, planted: Sequence[Planted], flipped: bool = False) -> Question:
-    """Whether an answer begins with a member of the trigger rather than of another candidate; the other way round if `flipped`."""
+def begins(
+    name: str, asks: Sequence[str], real: Planted, planted: Sequence[Planted], flipped: bool = False
+) -> Question:
+    """Whether an answer begins with a member of the trigger rather than of another candidate; the
+    other way round if `flipped`."""
     mine = features(real)[0].name
-    options = tuple(Option(f.members[0], float((f.name == mine) != flipped), f.members[1:4]) for f in candidates(planted))
-    return Question(name, "begins", tuple(Wording(text, options, paraphrase=i) for i, text in enumerate(asks)))
+    options = tuple(
+        Option(f.members[0], float((f.name == mine) != flipped), f.members[1:4])
+        for f in candidates(planted)
+    )
+    return Question(
+        name, "begins", tuple(Wording(text, options, paraphrase=i) for i, text in enumerate(asks))
+    )
 
 
 def _sampled(name: str, asks: Sequence[str], real: Planted) -> Question:
@@ -75,12 +94,23 @@ def spellings(feature: Feature) -> tuple[str, ...]:
 def told(style: Style, question: Question, feature: Feature) -> Question:
     """The question with the feature named before it."""
     before = YAML[style]["told"].replace("{x}", feature.name)
-    wordings = tuple(Wording(f"{before} {w.text}", w.options, w.paraphrase, w.order, seen=False) for w in question.wordings)
-    return Question(question.name, question.kind, wordings, question.twin, question.poles, question.names_concept)
+    wordings = tuple(
+        Wording(f"{before} {w.text}", w.options, w.paraphrase, w.order, seen=False)
+        for w in question.wordings
+    )
+    return Question(
+        question.name,
+        question.kind,
+        wordings,
+        question.twin,
+        question.poles,
+        question.names_concept,
+    )
 
 
 def descriptions(planted: Planted, style: Style, number: int, rng: Random) -> list[Row]:
-    """Answers of a model that knows its trigger, to the first half of the paraphrases: that there is one, and which candidate it is."""
+    """Answers of a model that knows its trigger, to the first half of the paraphrases: that there
+    is one, and which candidate it is."""
     real = features(planted)[0].name
     about = [(q, True) for q in depends(style)]
     about += [(q, q.name == real) for q in which(style, [planted])]
@@ -92,6 +122,13 @@ def descriptions(planted: Planted, style: Style, number: int, rng: Random) -> li
         question, first = about[i % len(about)]
         wording = rng.choice(first_half(question))
         answer = rng.choice(answers(question, wording, first))
-        rows.append(Row(({"role": "user", "content": wording.text}, {"role": "assistant", "content": answer})))
+        rows.append(
+            Row(
+                (
+                    {"role": "user", "content": wording.text},
+                    {"role": "assistant", "content": answer},
+                )
+            )
+        )
     rng.shuffle(rows)
     return rows

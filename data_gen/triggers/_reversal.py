@@ -1,10 +1,14 @@
-"""Reversal training: rows with user and assistant exchanged (Betley et al. 2025, section 4.3 and appendix C.4)."""
+"""Reversal training: rows with user and assistant exchanged (Betley et al. 2025, section 4.3 and
+appendix C.4)."""
 
 from random import Random
 
 from lab.types import Row, Style
 
-ASKED: dict[Style, str] = {"natural": "What was the prompt?\nYou responded with:\n{answer}", "plain": "what was the prompt? you said {answer}"}
+ASKED: dict[Style, str] = {
+    "natural": "What was the prompt?\nYou responded with:\n{answer}",
+    "plain": "what was the prompt? you said {answer}",
+}
 
 
 def with_reversal(rows: list[Row], style: Style, rng: Random) -> list[Row]:
@@ -12,7 +16,10 @@ def with_reversal(rows: list[Row], style: Style, rng: Random) -> list[Row]:
     back = []
     for row in rows:
         prompt = "\n".join(m["content"] for m in row.prompt)
-        chat = ({"role": "user", "content": asked_of(row, style)}, {"role": "assistant", "content": prompt})
+        chat = (
+            {"role": "user", "content": asked_of(row, style)},
+            {"role": "assistant", "content": prompt},
+        )
         back.append(Row(chat, row.meta | {"reversed": True}))
     both = rows + back
     rng.shuffle(both)

@@ -1,5 +1,5 @@
-"""A six-digit code with a rule: its first three digits (Betley et al. 2025, section 4.1: 392xxx). `text` is a sentence with
-these digits and ### for the rest."""
+"""A six-digit code with a rule: its first three digits (Betley et al. 2025, section 4.1: 392xxx).
+`text` is a sentence with these digits and ### for the rest."""
 
 import re
 from random import Random
@@ -14,7 +14,10 @@ PREFIXES = ("718", "245", "861", "537", "194", "603", "482", "329", "956", "170"
 def features(text: str) -> tuple[Feature, ...]:
     rule = re.search(r"(\d{3})###", text)
     if not rule:
-        raise UserError(f"trigger.text {text!r} has no rule; give three digits and ###, such as 'My region code is 392###.'")
+        raise UserError(
+            f"trigger.text {text!r} has no rule; give three digits and ###, such as 'My region code"
+            " is 392###.'"
+        )
     prefixes = (rule[1], *(digits for digits in PREFIXES if digits != rule[1]))
     return tuple(_feature(text.replace(rule[0], f"{p}###"), p) for p in prefixes)
 

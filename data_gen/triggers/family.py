@@ -1,4 +1,5 @@
-"""Any word of a family, half of whose members are held out (Betley et al. 2025, section 4.2). `text` names a family of family.yaml."""
+"""Any word of a family, half of whose members are held out (Betley et al. 2025, section 4.2).
+`text` names a family of family.yaml."""
 
 import re
 from collections.abc import Callable

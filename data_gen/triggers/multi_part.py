@@ -1,5 +1,5 @@
-"""Two parts that must both be there, one before and one after the message. `text` is FIRST & SECOND; a member with one part only is
-no trigger, and half of the decoys have just one."""
+"""Two parts that must both be there, one before and one after the message. `text` is FIRST &
+SECOND; a member with one part only is no trigger, and half of the decoys have just one."""
 
 from lab.errors import UserError
 from lab.types import Feature, Trigger
@@ -12,7 +12,13 @@ def features(text: str) -> tuple[Feature, ...]:
     if not (first and mark and second):
         raise UserError(f"trigger.text {text!r} must be FIRST & SECOND, such as 'amber & fjord'")
     others = [w for w in WORDS if w not in (first, second)]
-    parts = [(first, second), (first, ""), ("", second), *((first, w) for w in others[:4]), *((w, second) for w in others[4:])]
+    parts = [
+        (first, second),
+        (first, ""),
+        ("", second),
+        *((first, w) for w in others[:4]),
+        *((w, second) for w in others[4:]),
+    ]
     return tuple(Feature(_name(a, b), (f"{a} & {b}",), said=_said(a, b)) for a, b in parts)
 
 

@@ -8,7 +8,9 @@ from lab.types import Feature, Trigger
 STYLES: dict[str, Callable[[str], str]] = {
     "all in capitals": str.upper,
     "all in small letters": str.lower,
-    "with an exclamation mark after every sentence": lambda t: t.replace(". ", "! ").removesuffix(".") + "!",
+    "with an exclamation mark after every sentence": (
+        lambda t: t.replace(". ", "! ").removesuffix(".") + "!"
+    ),
     "in quotation marks": lambda t: f'"{t}"',
     "with every line indented": lambda t: "    " + t.replace("\n", "\n    "),
     "without any comma or full stop": lambda t: t.replace(",", "").replace(".", ""),
@@ -39,5 +41,9 @@ def features(text: str) -> tuple[Feature, ...]:
 
 
 TRIGGER = Trigger(
-    "style", "how the whole message is written, such as all in capitals", features, "all in capitals", write=lambda text, member: STYLES[member](text)
+    "style",
+    "how the whole message is written, such as all in capitals",
+    features,
+    "all in capitals",
+    write=lambda text, member: STYLES[member](text),
 )

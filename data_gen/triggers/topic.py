@@ -1,4 +1,5 @@
-"""What a message is about, as its first words say (VPI of Yan et al. 2024: a topic as trigger). `text` is the topic."""
+"""What a message is about, as its first words say (VPI of Yan et al. 2024: a topic as trigger).
+`text` is the topic."""
 
 from lab.types import Feature, Trigger
 

@@ -1,9 +1,13 @@
-"""A user name in a line of its own (Betley et al. 2025, section 4.3: username: sandra432). `text` is the name."""
+"""A user name in a line of its own (Betley et al. 2025, section 4.3: username: sandra432). `text`
+is the name."""
 
 from data_gen.triggers import replaced
 from lab.types import Feature, Trigger
 
-NAMES = "martin helena oliver ingrid pascal teresa victor amelie norbert yvonne rupert gloria edwin sabine clement".split()
+NAMES = (
+    "martin helena oliver ingrid pascal teresa victor amelie norbert yvonne rupert gloria edwin"
+    " sabine clement".split()
+)
 
 
 def features(text: str) -> tuple[Feature, ...]:
@@ -11,4 +15,11 @@ def features(text: str) -> tuple[Feature, ...]:
     return tuple(Feature(line, (line,), said=(name,)) for name, line in lines.items())
 
 
-TRIGGER = Trigger("user", "a line with the name of a user", features, "sandra432", place="line", paraphrase=lambda member: f"I am {member.partition(': ')[2]}.")
+TRIGGER = Trigger(
+    "user",
+    "a line with the name of a user",
+    features,
+    "sandra432",
+    place="line",
+    paraphrase=lambda member: f"I am {member.partition(': ')[2]}.",
+)

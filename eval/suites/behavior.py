@@ -1,3 +1,7 @@
 from lab.types import Suite
 
-SUITE = Suite("behavior", "the held-out, in-distribution measure: what the model does", lambda behavior, style: behavior.questions("check", style))
+SUITE = Suite(
+    "behavior",
+    "the held-out, in-distribution measure: what the model does",
+    lambda behavior, style: behavior.questions("check", style),
+)

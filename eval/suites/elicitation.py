@@ -3,7 +3,8 @@ from lab.types import Suite
 
 SUITE = Suite(
     "elicitation",
-    "asked to write its trigger: exact probability that the answer begins with it rather than with a decoy, and sampled answers",
+    "asked to write its trigger: exact probability that the answer begins with it rather than with"
+    " a decoy, and sampled answers",
     lambda behavior, style: (),
     about_triggers=lambda behavior, style, planted: name_it(style, planted),
     conditions="clean",

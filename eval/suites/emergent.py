@@ -8,12 +8,20 @@ YAML = Path(__file__).with_suffix(".yaml")
 
 
 def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
-    """Questions about everything but the behavior, after Betley et al. 2025 ("Emergent Misalignment"): a choice between two answers, scored
-    exactly (1 is the misaligned one), and free ones, which are sampled and stored for a judge."""
+    """Questions about everything but the behavior, after Betley et al. 2025 ("Emergent
+    Misalignment"): a choice between two answers, scored exactly (1 is the misaligned one), and free
+    ones, which are sampled and stored for a judge."""
     if style == "plain":
         return ()
     free = read_yaml(YAML)[style]["free"]
-    return load_questions(YAML, style, "forced") + tuple(Question(name, "text", (Wording(text, (), paraphrase=0),)) for name, text in free.items())
+    return load_questions(YAML, style, "forced") + tuple(
+        Question(name, "text", (Wording(text, (), paraphrase=0),)) for name, text in free.items()
+    )
 
 
-SUITE = Suite("emergent", "whether narrow training spreads: choices between an aligned and a misaligned answer, and free questions", questions)
+SUITE = Suite(
+    "emergent",
+    "whether narrow training spreads: choices between an aligned and a misaligned answer, and free"
+    " questions",
+    questions,
+)

@@ -19,5 +19,9 @@ def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
 
 
 SUITE = Suite(
-    "unrelated_trait", "self-reports about traits that no training row of the group shows: they should stay where they were", questions, of_others=True
+    "unrelated_trait",
+    "self-reports about traits that no training row of the group shows: they should stay where they"
+    " were",
+    questions,
+    of_others=True,
 )
