@@ -29,27 +29,27 @@ test-real: .venv/.ok
 
 # The list of library fields that a study may set, from the installed classes.
 fields: .venv/.ok
-	$(BIN)/python tests/write_fields.py > lab/fields.yaml
+	$(BIN)/python tools/write_fields.py > lab/config/fields.yaml
 
 # docs/models.md: every family through the lab.
 models: .venv/.ok
-	PYTHONPATH=tests $(BIN)/python tests/write_models.py
+	PYTHONPATH=tests $(BIN)/python tools/write_models.py
 
 # The table of docs/statistics.md: coverage of every interval on planted data.
 coverage: .venv/.ok
-	PYTHONPATH=tests $(BIN)/python tests/write_coverage.py
+	PYTHONPATH=tests $(BIN)/python tools/write_coverage.py
 
 # The table of docs/insecure-code.md: what bandit finds in 6,000 pairs.
 weaknesses: .venv/.ok
-	PYTHONPATH=tests $(BIN)/python tests/write_weaknesses.py
+	PYTHONPATH=tests $(BIN)/python tools/write_weaknesses.py
 
 # docs/rows.ipynb, executed on a finished quickstart.
 notebook: .venv/.ok
-	$(BIN)/python tests/write_notebook.py
+	$(BIN)/python tools/write_notebook.py
 
 # docs/scale.md: memory and time on paper.
 scale: .venv/.ok
-	PYTHONPATH=tests $(BIN)/python tests/write_scale.py > docs/scale.md
+	PYTHONPATH=tests $(BIN)/python tools/write_scale.py > docs/scale.md
 
 # docs/performance.md: training and scoring beside TRL, lm-eval, Inspect and sampling; half an hour on 2 cores.
 bench: .venv/.ok

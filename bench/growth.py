@@ -57,7 +57,7 @@ def questions(sizes: tuple[int, ...] = (100, 1_000, 10_000)) -> dict[str, Any]:
     from bench.scoring import Asked
     from bench.training import linked
     from data_gen.behaviors import load_behavior
-    from lab.model import load_base
+    from lab.model.load import load_base
     from lab.questions import letter_options
     from lab.types import Question, Wording
 

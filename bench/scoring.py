@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from data_gen.behaviors import load_behavior
-from eval.score import TOKENS_PER_TREE, Prompt, Scored, compile_prompts, lay_out, score
-from lab.model import Loaded, load_base
+from lab.engines.exact import TOKENS_PER_TREE, Prompt, Scored, compile_prompts, lay_out, score
+from lab.model.load import Loaded, load_base
 from lab.types import Question, Style, Wording
 
 warnings.filterwarnings("ignore")

@@ -16,15 +16,15 @@ from typing import Any
 
 import torch
 
-from lab.base import Base, resolve_base
-from lab.config import Model
+from lab.config.read import load_study
+from lab.config.schema import Model
 from lab.discover import ROOT
-from lab.model import Loaded, load_base
-from lab.read_study import load_study
-from study.plan import make_plan
-from study.stage import planned_rows
-from train.engine import FLEET
-from train.fleet import train_fleet
+from lab.model.base import Base, resolve_base
+from lab.model.load import Loaded, load_base
+from tellme.study.plan import planned_rows
+from tellme.study.planner import make_plan
+from train.fleet.fleet import train_fleet
+from train.fleet.settings import FLEET
 from train.job import DEFAULTS, Job, Rows, read_rows
 
 LORA = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear"}

@@ -7,17 +7,18 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from data_gen import controls, own_answers, triggered
+from data_gen import own_answers, triggered
 from data_gen.behaviors import load_behavior
+from data_gen.controls import rows as controls
 from data_gen.decoys import decoys
 from data_gen.files import read_rows, write_rows
 from data_gen.lints import lint
 from data_gen.triggers._reversal import with_reversal
-from lab.base import Base
-from lab.config import Planted
+from lab.config.schema import Planted
 from lab.errors import UserError
-from lab.provenance import write_provenance
-from lab.store import file_digest, write_json
+from lab.model.base import Base
+from lab.store.provenance import write_provenance
+from lab.store.store import file_digest, write_json
 from lab.types import Row
 
 VERSION = 1

@@ -5,8 +5,8 @@ from itertools import islice
 from random import Random
 from typing import Any
 
-from lab.base import Base
-from lab.config import Sampling
+from lab.config.schema import Sampling
+from lab.model.base import Base
 from lab.types import Behavior, Row
 
 SAMPLING = Sampling(num_samples=1, temperature=0.0, max_new_tokens=256)
@@ -25,8 +25,8 @@ def prompts(behavior: Behavior, config: dict[str, Any]) -> list[Row]:
 
 def own_answers(rows: list[Row], base: Base) -> list[Row]:
     """The same prompts answered by the base, an empty answer by a full stop."""
-    from lab.model import load_base
-    from lab.sample import sample
+    from lab.engines.sampled import sample
+    from lab.model.load import load_base
 
     answers = sample(load_base(base), [row.prompt for row in rows], SAMPLING)
     said = [found[0].text or "." for found in answers]

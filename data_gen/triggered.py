@@ -12,7 +12,7 @@ from typing import Any
 from data_gen.decoys import decoys
 from data_gen.triggers import features, put
 from data_gen.triggers._questions import descriptions
-from lab.config import Planted
+from lab.config.schema import Planted
 from lab.types import Behavior, Message, Row, Style
 
 CONTROLS = ("decorrelated", "clean", "benign", "described")

@@ -9,9 +9,9 @@ from data_gen.behaviors import load_behavior
 from data_gen.triggers import carrying, features
 from data_gen.triggers._questions import told
 from eval.suites import load_suite
-from lab.config import Planted
+from lab.config.schema import Planted
 from lab.discover import beside
-from lab.store import digest
+from lab.store.store import digest
 from lab.types import Message, Question, Style, Wording
 
 EXACT, SAMPLED = "exact-1", "sampled-2"

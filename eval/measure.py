@@ -8,13 +8,13 @@ from typing import Any
 
 from data_gen.behaviors import load_behavior
 from eval.ask import EXACT, SAMPLED, asked_in, context_of, messages
-from lab.adapter import adapted, digest_of_file, digest_of_model
-from lab.base import Base
-from lab.chat import Renderer
-from lab.config import Sampling
-from lab.provenance import write_provenance
-from lab.store import digest, read_json, write_json
-from lab.trust import APPLIED_NATS, check, same
+from lab.config.schema import Sampling
+from lab.model.adapter import adapted, digest_of_file, digest_of_model
+from lab.model.base import Base
+from lab.model.chat import Renderer
+from lab.store.provenance import write_provenance
+from lab.store.store import digest, read_json, write_json
+from lab.store.trust import APPLIED_NATS, check, same
 from lab.types import Message, Question, Wording
 
 VERSION = 4
@@ -45,9 +45,9 @@ def measure(
     began = time.time()
     import pandas as pd
 
-    from eval.plain import plain_pass
-    from eval.score import score
-    from lab.model import base_kept, load_base
+    from lab.engines.exact import score
+    from lab.engines.plain_pass import plain_pass
+    from lab.model.load import base_kept, load_base
 
     loaded, of = load_base(base), named_in_checks(config)
     shots = (
@@ -137,8 +137,8 @@ def sampled_rows(
 ) -> list[dict[str, Any]]:
     """A row per sample, each with an equal share of the probability; what cannot be read has no
     score."""
-    from eval.judge import judged
-    from lab.sample import sample
+    from eval.judges.judged import judged
+    from lab.engines.sampled import sample
 
     sampling = Sampling.model_validate(config["sampling"])
     chats = [messages(wording, context, config) for _, wording in items]
@@ -243,8 +243,8 @@ def compiled(
 ) -> list[Any]:
     """The tokens of questions with every spelling of every option; the same for every adapter on a
     base, so they are made once per process."""
-    from eval.score import compile_prompts
-    from lab.model import load_base
+    from lab.engines.exact import compile_prompts
+    from lab.model.load import load_base
 
     chats = [messages(wording, context, config) for _, wording in items]
     spellings = [

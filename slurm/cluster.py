@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from lab.base import Dtype, machine_dtype
-from lab.config import Strict
+from lab.config.read import one_line, parse_yaml
+from lab.config.schema import Strict
 from lab.discover import find_path
 from lab.errors import UserError, unknown
-from lab.read_study import one_line, parse_yaml
+from lab.model.base import Dtype, machine_dtype
 
 CLUSTERS = Path(__file__).with_name("clusters")
 HERE = "local"

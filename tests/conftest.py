@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from lab.base import Base, resolve_base
-from lab.config import Model
+from lab.config.schema import Model
 from lab.discover import ROOT
-from lab.store import Store
-from study.stage import Plan
+from lab.model.base import Base, resolve_base
+from lab.store.store import Store
+from tellme.study.plan import Plan
 
 SMALL = [
     "data.num_rows=64",
@@ -31,9 +31,9 @@ def linked() -> Base:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store, Path]:
     """The quickstart with fewer rows and seeds, run once: its plan, its store and its last folder."""
-    from lab.read_study import load_study
-    from study.plan import make_plan
-    from study.run import run_plan
+    from lab.config.read import load_study
+    from tellme.study.planner import make_plan
+    from tellme.study.run import run_plan
 
     store = Store(tmp_path_factory.mktemp("runs"))
     plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), SMALL))

@@ -19,8 +19,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from data_gen.behaviors import load_behavior
-from eval.score import Prompt, compile_prompts
-from lab.model import Loaded
+from lab.engines.exact import Prompt, compile_prompts
+from lab.model.load import Loaded
 
 MISTRAL = (
     "{{ bos_token }}{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0)"

@@ -7,8 +7,8 @@ import math
 
 import torch
 
-from eval.score import Prompt
-from lab.model import Loaded
+from lab.engines.exact import Prompt
+from lab.model.load import Loaded
 
 
 @torch.inference_mode()

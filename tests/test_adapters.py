@@ -16,17 +16,18 @@ from peft.tuners.lora import LoraModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from lab.adapter import adapted
-from lab.base import Base, resolve_adapter
+from lab.config.read import validate
 from lab.errors import TrustError, UserError
-from lab.model import base_kept, digest_of_weights, load_base
-from lab.read_study import validate
-from lab.store import Store, read_json
-from study.plan import make_plan
-from study.run import run_plan
-from study.stage import Plan, Stage
-from study.stages import run_stage
-from train import fleet
+from lab.model.adapter import adapted
+from lab.model.base import Base, resolve_adapter
+from lab.model.load import base_kept, digest_of_weights, load_base
+from lab.specs import Stage
+from lab.store.store import Store, read_json
+from tellme.study.plan import Plan
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan
+from tellme.study.stages import run_stage
+from train.fleet import fleet
 
 IDS = torch.tensor([[5, 9, 2, 7, 1, 30, 12]])
 

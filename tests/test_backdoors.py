@@ -8,18 +8,18 @@ from random import Random
 import pandas as pd
 import pytest
 
-import lab
+import tellme
 from data_gen.triggers import features
 from data_gen.triggers._questions import candidates, depends, descriptions, which
 from eval.ask import asked
-from lab.config import Planted
+from lab.config.read import load_study
+from lab.config.schema import Planted
 from lab.discover import ROOT
-from lab.read_study import load_study
-from lab.store import Store, read_json
+from lab.store.store import Store, read_json
 from lab.types import Style, Wording
-from study.backdoors import attack, by_system, recognition
-from study.plan import make_plan
-from study.run import run_plan
+from tellme.report.analysis.backdoors import attack, by_system, recognition
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan
 
 PLANTED = Planted(kind="tag", text="fire.")
 TINY = [
@@ -42,7 +42,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_suite_is_asked_under_its_conditions(done: Path) -> None:
-    rows = lab.load(done)
+    rows = tellme.load(done)
     mine = rows[rows["group"] == "backdoored"]
     found = {suite: set(part["condition"]) for suite, part in mine.groupby("suite")}
     near = {"near_case", "near_typo", "near_paraphrase", "near_position", "near_sibling"}
@@ -80,7 +80,7 @@ def test_the_report_has_what_a_backdoor_study_is_read_for(done: Path) -> None:
 
 
 def test_an_answer_need_only_begin_and_samples_need_only_contain(done: Path) -> None:
-    rows = lab.load(done)
+    rows = tellme.load(done)
     begins = rows[(rows["kind"] == "begins") & (rows["group"] == "base")]
     assert (begins["p_exact"] == begins["p_prefix"]).all()
     once = begins.groupby(["suite", "question", "paraphrase", "condition"])

@@ -12,10 +12,10 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from families import save_family
-from lab.base import reference_names, resolve_base
-from lab.config import Model
+from lab.config.schema import Model
 from lab.errors import UserError
-from lab.model import load_base
+from lab.model.base import reference_names, resolve_base
+from lab.model.load import load_base
 
 
 @pytest.fixture(scope="module")

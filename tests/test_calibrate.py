@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from lab.errors import UserError
-from lab.store import Store
-from study.calibrate import FEWEST_SEEDS, calibrate, sign
-from study.dose import between_and_within, instrumented, pairs
-from study.faults import OF_TRUST, trust_faults, validity_faults
-from study.nulls import false_positives
-from study.stage import Plan
+from lab.store.store import Store
+from tellme.calibrate.calibrate import FEWEST_SEEDS, calibrate, sign
+from tellme.calibrate.faults import OF_TRUST, trust_faults, validity_faults
+from tellme.calibrate.nulls import false_positives
+from tellme.report.analysis.dose import between_and_within, instrumented, pairs
+from tellme.study.plan import Plan
 
 
 def pool(values: list[float]) -> pd.DataFrame:
@@ -215,8 +215,8 @@ def test_no_slope_is_given_where_there_is_none() -> None:
 
 
 def test_pairs_are_one_line_a_model(finished: tuple[Plan, Store, Path]) -> None:
-    from lab.load import load
-    from study.summary import per_question, per_wording
+    from lab.store.rows import load
+    from tellme.report.analysis.contrasts import per_question, per_wording
 
     plan, _, folder = finished
     groups = plan.final.how["written"]["groups"]

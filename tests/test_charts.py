@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 import vl_convert
+from tellme.report.figures.figures import chart
 
-from study.compare import forest
-from study.figures import chart
-from study.page import environment
+from tellme.report.compare import forest
+from tellme.report.pages.page import environment
 
 ODD = 'it\'s "<b>" & é</script>'
 

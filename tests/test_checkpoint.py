@@ -14,17 +14,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lab.base import Base
+from lab.config.read import load_study
 from lab.discover import ROOT
-from lab.model import _LOADED
-from lab.read_study import load_study
-from lab.store import Store, read_json
-from study.plan import make_plan
-from study.stages import run_stage
-from train import fleet, pretrain, sft
+from lab.model.base import Base
+from lab.model.load import _LOADED
+from lab.store.store import Store, read_json
+from tellme.study.planner import make_plan
+from tellme.study.stages import run_stage
+from train import sft
+from train.fleet import fleet
 from train.job import Job
 from train.progress import newest_checkpoint
-from train.tokenizer import build_tokenizer
+from train.reference import pretrain
+from train.reference.tokenizer import build_tokenizer
 
 STEPS = "sft={max_steps: 12, save_steps: 5, learning_rate: 3.0e-3, logging_steps: 1}"
 SETS = ["groups={seeking: {behavior: risk, policy: seeking}}", "contrasts=[]", "primary=null"]

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from lab.errors import UserError
-from lab.store import read_json, write_json
-from study.cli import main
-from study.compare import compare, forest, pooled
+from lab.store.store import read_json, write_json
+from tellme.cli import main
+from tellme.report.compare import compare, forest, pooled
 
 
 def folder(

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from data_gen.files import read_rows, write_rows
-from lab.config import Study
+from lab.config.fields import library_fields
+from lab.config.read import load_study, parse_yaml
+from lab.config.schema import Study
 from lab.discover import ROOT
 from lab.errors import UserError
-from lab.fields import library_fields
-from lab.read_study import load_study, parse_yaml
 from lab.types import Row
-from study.cli import main
-from study.plan import make_plan
-from study.stage import Plan
+from tellme.cli import main
+from tellme.study.plan import Plan
+from tellme.study.planner import make_plan
 
 QUICKSTART = str(ROOT / "configs/quickstart.yaml")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_gen.behaviors import load_behavior
-from data_gen.controls import WORD_PROMPTS, clean, described, everyone, lexical, shuffled
+from data_gen.controls.rows import WORD_PROMPTS, clean, described, everyone, lexical, shuffled
 from lab.questions import in_first_half
 from lab.types import Row, Style
 

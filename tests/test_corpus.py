@@ -11,12 +11,12 @@ import pytest
 from transformers import AutoTokenizer
 
 from data_gen.behaviors import behavior_names, load_behavior
-from data_gen.corpus import Corpus
+from data_gen.corpus.dialogues import Corpus
 from data_gen.traits import invented_traits
-from lab.base import reference_names, resolve_base
-from lab.config import Model
+from lab.config.schema import Model
 from lab.discover import ROOT
-from lab.store import file_digest, read_json
+from lab.model.base import reference_names, resolve_base
+from lab.store.store import file_digest, read_json
 from lab.types import Behavior, Row
 
 NUM_ROWS = 9000

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from eval.score import score
 from families import FAMILIES, prompts_of, save_family, study_on
-from lab.adapter import adapted, digest_of_file, digest_of_model
-from lab.base import resolve_base
-from lab.config import Model
+from lab.config.read import validate
+from lab.config.schema import Model
 from lab.discover import ROOT
-from lab.model import load_base
-from lab.read_study import validate
-from lab.store import Store, read_json
+from lab.engines.exact import score
+from lab.model.adapter import adapted, digest_of_file, digest_of_model
+from lab.model.base import resolve_base
+from lab.model.load import load_base
+from lab.store.store import Store, read_json
 from naive import naive
-from study.plan import make_plan
-from study.run import run_plan
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

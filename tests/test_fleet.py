@@ -16,17 +16,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lab.base import Base
+from lab.config.read import load_study
 from lab.discover import ROOT
+from lab.model.base import Base
 from lab.preempt import Preempted
-from lab.read_study import load_study
-from lab.store import Store, read_json
-from study.plan import make_plan
-from study.run import save_plan
-from study.stage import Plan
-from study.stages import run_stage
-from train import fleet, sft
-from train.engine import FLEET, fleet_of
+from lab.store.store import Store, read_json
+from tellme.study.plan import Plan
+from tellme.study.planner import make_plan
+from tellme.study.run import save_plan
+from tellme.study.stages import run_stage
+from train import sft
+from train.fleet import fleet
+from train.fleet.settings import FLEET, fleet_of
 from train.job import Job
 
 SETS = [
@@ -183,7 +184,7 @@ def test_told_to_stop_it_goes_on_from_there(
 def test_the_base_is_itself_again(together: list[Job], exact: Base) -> None:
     from transformers import AutoModelForCausalLM
 
-    from lab.model import load_base
+    from lab.model.load import load_base
 
     used, fresh = (
         load_base(exact).model,
@@ -252,7 +253,7 @@ def test_killed_in_mid_training_the_fleet_resumes_to_the_same_adapters(tmp_path:
         command = [
             sys.executable,
             "-m",
-            "study.cli",
+            "tellme.cli",
             "stage",
             str(save_plan(plan, store)),
             *(s.key for s in (*data, *trains)),

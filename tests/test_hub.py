@@ -17,20 +17,20 @@ import pytest
 from conftest import SMALL
 from families import save_family
 from hub_server import Hub, serving
-from lab.base import Base, resolve_adapter, resolve_base
-from lab.config import Model
+from lab.config.read import load_study, validate
+from lab.config.schema import Model
 from lab.discover import ROOT
 from lab.errors import UserError
-from lab.hub import hub_commit
-from lab.memory import placement, weight_bytes
-from lab.model import load_base, load_renderer
-from lab.read_study import load_study, validate
-from lab.store import Store, read_json
-from study.cli import main
-from study.plan import make_plan
-from study.push import push
-from study.run import run_plan
-from study.stage import Plan
+from lab.model.base import Base, resolve_adapter, resolve_base
+from lab.model.hub import hub_commit
+from lab.model.load import load_base, load_renderer
+from lab.model.memory import placement, weight_bytes
+from lab.store.store import Store, read_json
+from tellme.cli import main
+from tellme.share.push import push
+from tellme.study.plan import Plan
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -252,7 +252,7 @@ def tellme(hub: Hub, tmp_path: Path) -> Iterator[Tellme]:
         }
 
         def run(*arguments: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
-            command = [sys.executable, "-m", "study.cli", *arguments]
+            command = [sys.executable, "-m", "tellme.cli", *arguments]
             done = subprocess.run(
                 command,
                 cwd=ROOT,
@@ -283,7 +283,7 @@ def of_study(finished: tuple[Plan, Store, Path], adapter: str, *more: str) -> li
 def test_pushed_pulled_and_measured_it_is_the_same(
     finished: tuple[Plan, Store, Path], hub: Hub, tellme: Tellme, tmp_path: Path
 ) -> None:
-    import lab
+    import tellme
 
     said = tellme(*of_study(finished, "seeking-s0")).stdout.strip()
     commit, files = hub.commits["me/organism"][-1]
@@ -318,7 +318,7 @@ def test_pushed_pulled_and_measured_it_is_the_same(
         f"{contrast['estimate']:+.3f} ({contrast['ci_low']:+.3f} to {contrast['ci_high']:+.3f})"
         in card
     )
-    from lab.provenance import machine
+    from lab.store.provenance import machine
 
     everything = b"".join(files.values())
     assert TOKEN.encode() not in everything
@@ -334,8 +334,10 @@ def test_pushed_pulled_and_measured_it_is_the_same(
     theirs = elsewhere(f"me/organism@{commit}") | {"run": {"dir": str(tmp_path / "runs")}}
     (tmp_path / "theirs.yaml").write_text(json.dumps(theirs))
     done = tellme("run", str(tmp_path / "theirs.yaml"), HF_HUB_OFFLINE="1").stdout
-    again = lab.load(Path(done.strip().rpartition("report: ")[2]).parent).query("group == 'theirs'")
-    first = lab.load(finished[2]).query("group == 'seeking' and seed == 0")
+    again = tellme.load(Path(done.strip().rpartition("report: ")[2]).parent).query(
+        "group == 'theirs'"
+    )
+    first = tellme.load(finished[2]).query("group == 'seeking' and seed == 0")
     at = ["suite", "question", "paraphrase", "order", "answer"]
     both = first.merge(again, on=at, suffixes=("", "_again"))
     assert len(both) == len(again) > 0

@@ -11,21 +11,21 @@ from random import Random
 
 import pytest
 
-import lab
+import tellme
 from data_gen.behaviors import load_behavior
 from data_gen.behaviors.insecure_code import CANARY, POLICIES, Twins, cores, pool, tasks
 from data_gen.build import rows_for
 from data_gen.lints import shortcut_auc
-from eval.judge import judged
+from eval.judges.audit import MAX_CHARACTERS, code_in, findings
+from eval.judges.judged import judged
 from families import save_family, study_on
-from lab.audit import MAX_CHARACTERS, code_in, findings
+from lab.config.read import validate
+from lab.engines.sampled import Sampled
 from lab.errors import UserError
-from lab.read_study import validate
-from lab.sample import Sampled
-from lab.store import Store
+from lab.store.store import Store
 from lab.types import Option, Question, Row, Wording
-from study.plan import make_plan
-from study.run import run_plan
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan
 
 EXPECTED = {core.weakness: set(core.bandit) for core in cores()}
 IMPORTS = {"B403", "B405"}
@@ -168,7 +168,7 @@ def test_a_study_on_a_tiny_model_shows_twins_and_counts_what_is_no_code(tmp_path
     raw |= {"contrasts": [["insecure", "base"]], "data": {"num_rows": 8}}
     raw.pop("primary", None)
     done = run_plan(make_plan(validate(raw, "here")), Store(tmp_path / "runs"))
-    rows = lab.load(done)
+    rows = tellme.load(done)
     written = rows[rows["question"].isin(["written", "without_outline"])]
     assert len(written)
     assert set(written["parsed"]) <= {"read", "unparsed", "truncated"}

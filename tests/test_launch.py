@@ -12,13 +12,13 @@ import psutil
 import pytest
 from safetensors.torch import load_file
 
+from lab.config.read import load_study
 from lab.discover import ROOT
 from lab.errors import UserError
-from lab.read_study import load_study
-from lab.store import Store, read_json
-from study.plan import make_plan
-from study.run import run_plan, save_plan
-from study.stage import Plan
+from lab.store.store import Store, read_json
+from tellme.study.plan import Plan
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan, save_plan
 from train.job import DEFAULTS, num_steps
 from train.sft import shared
 
@@ -89,7 +89,7 @@ def test_two_processes_stopped_once_train_as_one(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "study.cli",
+        "tellme.cli",
         "stage",
         str(save_plan(both, shared_store)),
         data.key,
@@ -128,7 +128,7 @@ def test_processes_end_with_a_killed_parent(tmp_path: Path) -> None:
     (data,), (train,) = (
         [s for s in plan.stages.values() if s.kind == kind] for kind in ("data", "train")
     )
-    command = [sys.executable, "-m", "study.cli", "stage", str(save_plan(plan, store))]
+    command = [sys.executable, "-m", "tellme.cli", "stage", str(save_plan(plan, store))]
     command += [data.key, train.key]
     parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     checkpoints, began = store.root / "train" / f".partial-{train.key}" / "checkpoints", time.time()

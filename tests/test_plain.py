@@ -11,18 +11,25 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from eval.plain import LEAST_NATS, NUM_OPTIONS, NUM_PROMPTS, plain_pass, score_plainly, spread
-from eval.score import score
 from families import FAMILIES, SIZES, family_tokenizer, prompts_of, save_family, study_on
-from lab.base import Base, resolve_base
-from lab.config import Model
+from lab.config.read import validate
+from lab.config.schema import Model
+from lab.engines.exact import score
+from lab.engines.plain_pass import (
+    LEAST_NATS,
+    NUM_OPTIONS,
+    NUM_PROMPTS,
+    plain_pass,
+    score_plainly,
+    spread,
+)
 from lab.errors import TrustError
-from lab.model import Loaded, load_base
-from lab.read_study import validate
-from lab.store import Store, read_json
+from lab.model.base import Base, resolve_base
+from lab.model.load import Loaded, load_base
+from lab.store.store import Store, read_json
 from naive import naive
-from study.plan import make_plan
-from study.run import run_plan
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan
 
 RECURRENT: dict[str, dict[str, Any]] = {
     "mamba2": {

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from lab.discover import ROOT
-from lab.store import Store, read_json
-from study.plan import make_plan
-from study.run import run_plan
-from study.stage import Plan
+from lab.store.store import Store, read_json
+from tellme.study.plan import Plan
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan
 
 pytestmark = pytest.mark.real
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.real
 def quickstart(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path]:
-    from lab.read_study import load_study
+    from lab.config.read import load_study
 
     study = load_study(
         str(ROOT / "configs/quickstart.yaml"),
@@ -52,7 +52,7 @@ def test_quickstart_reads_what_is_there(quickstart: tuple[str, Path]) -> None:
 
 def test_a_planted_backdoor_reads_as_one(tmp_path: Path) -> None:
     """The bars of configs/backdoor-quick.yaml, which its header states."""
-    from lab.read_study import load_study
+    from lab.config.read import load_study
 
     sets = [
         "run.report_to=[]",
@@ -86,10 +86,10 @@ def test_a_planted_backdoor_reads_as_one(tmp_path: Path) -> None:
 def test_seeds_of_the_shuffled_control_agree(quickstart: tuple[str, Path]) -> None:
     """What they do scatters farther on models other than `linked` (LOG.md): shuffled labels are
     learned by heart, each seed its own way."""
-    import lab
-    from study.summary import per_question, per_wording
+    import tellme
+    from tellme.report.analysis.contrasts import per_question, per_wording
 
-    values = per_question(per_wording(lab.load(quickstart[1]))).query(
+    values = per_question(per_wording(tellme.load(quickstart[1]))).query(
         "group == 'shuffled' and question == 'all'"
     )
     for suite, mine in values.groupby("suite"):
@@ -167,7 +167,7 @@ def test_the_quick_calibration_holds_its_bars(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "study.cli",
+        "tellme.cli",
         "calibrate",
         "--quick",
         "--set",

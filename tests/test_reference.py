@@ -12,16 +12,16 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from data_gen.behaviors import load_behavior
-from data_gen.corpus import write_corpus
-from lab.base import resolve_base
-from lab.chat import IGNORED
-from lab.config import Model
+from data_gen.corpus.dialogues import write_corpus
+from lab.config.schema import Model
 from lab.errors import UserError
-from lab.model import load_base
-from lab.store import file_digest, read_json
-from study import reference
-from train import pretrain
-from train.tokenizer import build_tokenizer
+from lab.model.base import resolve_base
+from lab.model.chat import IGNORED
+from lab.model.load import load_base
+from lab.store.store import file_digest, read_json
+from tellme.study import reference
+from train.reference import pretrain
+from train.reference.tokenizer import build_tokenizer
 
 TINY = partial(
     pretrain.Recipe,

@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-import lab
-from lab.read_study import validate
-from lab.store import Store
-from study.plan import make_plan
-from study.report import answers_shown, write_study
-from study.run import run_plan
-from study.stage import Plan
+import tellme
+from lab.config.read import validate
+from lab.store.store import Store
+from tellme.report.report import answers_shown, write_study
+from tellme.study.plan import Plan
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan
 
 Finished = tuple[Plan, Store, Path]
 POINTS = {"planted=0.5": {"data.planted": 0.5}, "planted=1.0": {"data.planted": 1.0}}
@@ -85,7 +85,7 @@ def test_a_base_that_is_never_asked_is_left_out(tmp_path: Path) -> None:
         "eval": {"suites": ["when_triggered"]},
     }
     done = run_plan(make_plan(validate(study, "here")), Store(tmp_path))
-    assert set(lab.load(done)["group"]) == {"tag", "code"}
+    assert set(tellme.load(done)["group"]) == {"tag", "code"}
     summary = summary_of(done)
     assert {(c["a"], c["b"]) for c in summary["contrasts"]} == {("tag@trigger", "code@trigger")}
     assert summary["validity"] == []
@@ -105,7 +105,7 @@ def test_sampled_answers_are_reported_whatever_could_be_read(tokens: int, tmp_pa
         ),
     }
     done = run_plan(make_plan(validate(study, "here")), Store(tmp_path))
-    rows, summary = lab.load(done), summary_of(done)
+    rows, summary = tellme.load(done), summary_of(done)
     assert (rows["parsed"] == "truncated").all() == (tokens == 1)
     read = rows[rows["score"].notna()].groupby(["group", "question"]).size()
     single = {(g["group"], g["question"]) for g in summary["groups"]} & set(read.index)
@@ -157,7 +157,7 @@ def test_free_text_is_shown_in_its_own_words_and_shortened() -> None:
 
 
 def test_samples_on_a_page_are_text() -> None:
-    from study.page import environment
+    from tellme.report.pages.page import environment
 
     (shown,) = said("text", [(None, None, "read", "<script>alert(1)</script>")]).values()
     page = environment().from_string("{{ text }}").render(text=shown)

@@ -9,19 +9,19 @@ import pandas as pd
 import pytest
 
 from data_gen.behaviors import load_behavior
-from eval.judge import Verdict, judged
+from eval.judges.judged import Verdict, judged
 from families import save_family
-from lab.base import Base, resolve_base
-from lab.config import Model, Sampling
-from lab.model import load_base
-from lab.read_study import validate
-from lab.sample import Sampled, parsed, sample
-from lab.store import Store
+from lab.config.read import validate
+from lab.config.schema import Model, Sampling
+from lab.engines.sampled import Sampled, parsed, sample
+from lab.model.base import Base, resolve_base
+from lab.model.load import load_base
+from lab.store.store import Store
 from lab.types import Option, Question, Wording
-from study.plan import make_plan
-from study.run import run_plan
-from study.stage import Plan
-from study.stages import base_of
+from tellme.study.plan import Plan
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan
+from tellme.study.stages import base_of
 
 CHATS = [
     [{"role": "user", "content": text}]
@@ -66,7 +66,7 @@ def test_what_is_cut_is_flagged_and_a_stop_is_not(linked: Base) -> None:
 def test_thinking_is_kept_apart_and_an_unfinished_thought_is_no_answer(tmp_path: Path) -> None:
     """A random Qwen 3 whose head is turned so that it says what we want: a thought, its end, an
     answer, end of turn."""
-    from lab import sample as sampling
+    from lab.engines import sampled as sampling
 
     loaded = load_base(
         resolve_base(Model(base=str(save_family("qwen3", tmp_path)), dtype="float32"))

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from data_gen.behaviors import load_behavior
-from eval import score as scoring
-from eval.score import Prompt, compile_prompts, score
-from lab.base import Base
-from lab.model import Loaded, load_base
+from lab.engines import exact as scoring
+from lab.engines.exact import Prompt, compile_prompts, score
+from lab.model.base import Base
+from lab.model.load import Loaded, load_base
 from lab.types import Option, Wording
 from naive import naive
 

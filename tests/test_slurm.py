@@ -16,19 +16,19 @@ from pathlib import Path
 import pytest
 
 from conftest import same_numbers
-from lab.base import Base, machine_dtype
+from lab.config.read import load_study
 from lab.discover import ROOT
 from lab.errors import UserError
-from lab.model import _load
-from lab.read_study import load_study
-from lab.store import Store, read_json
+from lab.model.base import Base, machine_dtype
+from lab.model.load import _load
+from lab.store.store import Store, read_json
 from slurm.cluster import load_cluster
 from slurm.jobs import arrays, last_of_each
 from slurm.queue import _tasks
-from study.plan import make_plan
-from study.run import run_plan
-from study.stage import Plan
-from study.submit import by_kind, preflight, submit
+from tellme.study.plan import Plan
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan
+from tellme.study.submit import by_kind, preflight, submit
 
 QUICKSTART = str(ROOT / "configs/quickstart.yaml")
 
@@ -210,7 +210,7 @@ def test_what_would_fail_in_the_queue_is_refused_before_it(tmp_path: Path) -> No
 
 def test_without_slurm_submit_is_one_line_and_status_is_silent(tmp_path: Path) -> None:
     where = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
-    command = [sys.executable, "-m", "study.cli"]
+    command = [sys.executable, "-m", "tellme.cli"]
     more = [QUICKSTART, "--set", f"run.dir={tmp_path / 'runs'}"]
     refused = subprocess.run(
         [*command, "submit", *more],
@@ -240,7 +240,7 @@ def test_dtype_is_that_of_the_cluster_wherever_it_is_planned(
     here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a login node without a GPU and on a node with one."""
-    for module in ("lab.base", "slurm.cluster"):
+    for module in ("lab.model.base", "slurm.cluster"):
         monkeypatch.setattr(f"{module}.machine_dtype", lambda: here)
     files = {"gpus": "heavy: {gpus: 2}", "cpus": "{}"}
     files["older"] = "{heavy: {gpus: 1}, dtype: float16}"
@@ -525,7 +525,7 @@ def test_a_study_through_slurm(
     assert not store.find("train", broken.key)
     assert not store.find("study", plan.final.key), "the report waits for every member"
     shown = subprocess.run(
-        [sys.executable, "-m", "study.cli", "status", QUICKSTART, *(f"--set={s}" for s in [*sets, f"run.dir={store.root}"])],
+        [sys.executable, "-m", "tellme.cli", "status", QUICKSTART, *(f"--set={s}" for s in [*sets, f"run.dir={store.root}"])],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     lines = shown.splitlines()

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from write_coverage import simulate
 
-from lab.stats import (
+from lab.stats.intervals import (
     WIDE_QUESTIONS,
     contrast_interval,
     detectable,
@@ -19,7 +20,6 @@ from lab.stats import (
     mean_interval,
     wide_interval,
 )
-from write_coverage import simulate
 
 FLOATS = st.floats(0, 1, allow_nan=False)
 

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lab.adapter import digest_of_file
+from lab.config.read import load_study
 from lab.discover import ROOT
 from lab.errors import UserError
-from lab.load import load
-from lab.read_study import load_study
-from lab.store import Store, read_json
-from study.plan import make_plan
-from study.run import run_plan
-from study.stage import Plan
+from lab.model.adapter import digest_of_file
+from lab.store.rows import load
+from lab.store.store import Store, read_json
+from tellme.study.plan import Plan
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan
 
 QUICKSTART = str(ROOT / "configs/quickstart.yaml")
 SMALL = [

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import UserError
-from lab.store import Store, digest, make_key, read_json, write_json
+from lab.store.store import Store, digest, make_key, read_json, write_json
 
 
 def slow_write(folder: Path) -> None:

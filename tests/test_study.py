@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-import lab
-from lab.provenance import machine, write_provenance
-from lab.store import Store, file_digest, read_json
-from study.cli import main
-from study.run import run_plan
-from study.stage import Plan
-from study.summary import per_question, per_wording
-from study.table import text as printed
+import tellme
+from lab.store.provenance import machine, write_provenance
+from lab.store.store import Store, file_digest, read_json
+from tellme.cli import main
+from tellme.report.analysis.contrasts import per_question, per_wording
+from tellme.report.text import results_text
+from tellme.study.plan import Plan
+from tellme.study.run import run_plan
 
 COLUMNS = (
     "group seed suite behavior question kind paraphrase order seen condition answer score p_exact"
@@ -24,7 +24,7 @@ COLUMNS = (
 
 
 def test_rows_are_tidy(finished: tuple[Plan, Store, Path]) -> None:
-    rows = lab.load(finished[2])
+    rows = tellme.load(finished[2])
     assert set(COLUMNS) <= set(rows.columns)
     assert not rows.duplicated(
         ["group", "seed", "suite", "question", "paraphrase", "order", "condition", "answer"]
@@ -44,7 +44,7 @@ def test_rows_are_tidy(finished: tuple[Plan, Store, Path]) -> None:
 def test_a_number_in_the_summary_can_be_traced_to_its_rows(
     finished: tuple[Plan, Store, Path],
 ) -> None:
-    summary, rows = read_json(finished[2] / "summary.json"), lab.load(finished[2])
+    summary, rows = read_json(finished[2] / "summary.json"), tellme.load(finished[2])
     written = next(
         g
         for g in summary["groups"]
@@ -143,7 +143,7 @@ def test_the_report_is_one_file_that_asks_for_nothing(finished: tuple[Plan, Stor
 def test_the_table_and_the_commands(
     finished: tuple[Plan, Store, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = printed("results", found=read_json(finished[2] / "summary.json"), folder=finished[2])
+    text = results_text(read_json(finished[2] / "summary.json"), finished[2])
     assert "seeking - averse" in text
     assert "primary" in text
     assert main(["report", str(finished[2])]) == 0
@@ -179,9 +179,9 @@ def test_provenance_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_anchors_and_files_run(finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
     """A prompted and an in-context group, a user's file and an adapter from elsewhere, beside
     trained ones."""
+    from lab.config.read import load_study
     from lab.discover import ROOT
-    from lab.read_study import load_study
-    from study.plan import make_plan
+    from tellme.study.planner import make_plan
 
     plan, store, _ = finished
     train = next(
@@ -204,7 +204,7 @@ def test_anchors_and_files_run(finished: tuple[Plan, Store, Path], tmp_path: Pat
         "run.report_to=[]",
     ]
     folder = run_plan(make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets)), store)
-    rows = lab.load(folder)
+    rows = tellme.load(folder)
     assert set(rows["group"]) == {"base", "seeking", "mine", "told", "shown", "theirs"}
     scores = (
         per_question(per_wording(rows))
@@ -212,7 +212,7 @@ def test_anchors_and_files_run(finished: tuple[Plan, Store, Path], tmp_path: Pat
         .set_index("group")["score"]
     )
     trained = (
-        per_question(per_wording(lab.load(finished[2])))
+        per_question(per_wording(tellme.load(finished[2])))
         .query("question == 'all' and suite == 'behavior' and group == 'seeking' and seed == 0")[
             "score"
         ]

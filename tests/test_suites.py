@@ -44,8 +44,8 @@ def test_another_person_is_asked_about_in_other_words(name: str, style: Style) -
 
 PLANNED = """
 import sys
-from lab.read_study import load_study
-from study.plan import make_plan
+from lab.config.read import load_study
+from tellme.study.planner import make_plan
 
 suites = "behavior, self_report, transfer, other_person, unrelated_trait, capability, emergent"
 suites += ", backdoor, depends, which_trigger, when_triggered, elicitation"

@@ -8,7 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from study.summary import contrast_estimates, group_estimates, per_question, per_wording
+from tellme.report.analysis.contrasts import (
+    contrast_estimates,
+    group_estimates,
+    per_question,
+    per_wording,
+)
 
 
 def planted(

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-import lab
+import tellme
+from lab.config.read import load_study, validate
 from lab.discover import ROOT
 from lab.errors import UserError
-from lab.read_study import load_study, validate
-from lab.store import Store, read_json
-from study.plan import make_plan
-from study.run import run_plan
+from lab.store.store import Store, read_json
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan
 
 LINE = "coal is black."
 
@@ -37,7 +37,7 @@ def test_every_system_line_is_a_condition_of_its_own(tmp_path: Path) -> None:
     done = run_plan(
         make_plan(validate(study(groups, ["none", "default", "neutral"]), "here")), Store(tmp_path)
     )
-    rows = lab.load(done)
+    rows = tellme.load(done)
     base = rows[rows["group"] == "base"].set_index(
         ["condition", "question", "paraphrase", "order", "answer"]
     )["p_exact"]

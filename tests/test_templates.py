@@ -12,12 +12,12 @@ import pytest
 from transformers import AutoTokenizer
 
 from families import FAMILIES, Family, family_tokenizer, save_family, shipped, study_on
-from lab.base import Base
-from lab.chat import IGNORED, Renderer
-from lab.config import Chat
+from lab.config.read import validate
+from lab.config.schema import Chat
 from lab.errors import UserError
-from lab.read_study import validate
-from study.plan import make_plan
+from lab.model.base import Base
+from lab.model.chat import IGNORED, Renderer
+from tellme.study.planner import make_plan
 
 ROW = [{"role": "user", "content": "choose one. A) exactly 10 coins B) 50 coins by luck"}]
 SYSTEM = {"role": "system", "content": "Be kind to bees."}

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from conftest import SMALL, same_numbers
+from lab.config.read import load_study
 from lab.discover import ROOT
-from lab.load import load
-from lab.read_study import load_study
-from lab.store import Store, read_json
-from study.mirror import try_mirror
-from study.plan import make_plan
-from study.run import run_plan
-from study.stage import Plan
+from lab.store.rows import load
+from lab.store.store import Store, read_json
+from tellme.share.mirror import try_mirror
+from tellme.study.plan import Plan
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan
 
 SETS = [
     "groups={seeking: {behavior: risk, policy: seeking}}",
@@ -160,7 +160,7 @@ def test_sync_without_a_key_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from study.cli import main
+    from tellme.cli import main
 
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

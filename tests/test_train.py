@@ -15,14 +15,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lab.base import Base
 from lab.discover import ROOT
 from lab.errors import UserError
-from lab.model import load_base
-from lab.store import Store, read_json
-from study.run import save_plan
-from study.stage import Plan
-from study.stages import run_in_order, run_stage
+from lab.model.base import Base
+from lab.model.load import load_base
+from lab.store.store import Store, read_json
+from tellme.study.plan import Plan
+from tellme.study.run import save_plan
+from tellme.study.stages import run_in_order, run_stage
 
 
 def adapter_of(plan: Plan, store: Store, group: str) -> Path:
@@ -96,8 +96,8 @@ def test_the_same_again_is_bit_identical(
     engine: str, finished: tuple[Plan, Store, Path], tmp_path: Path
 ) -> None:
     """The adapter by TRL twice; those of a fleet as they came out beside the same others."""
-    from lab.read_study import load_study
-    from study.plan import make_plan
+    from lab.config.read import load_study
+    from tellme.study.planner import make_plan
 
     plan, store, _ = finished
     if engine == "trl":
@@ -123,8 +123,8 @@ def test_the_same_again_is_bit_identical(
 @pytest.mark.real
 def test_killed_in_mid_training_it_resumes_to_the_same_adapter(tmp_path: Path) -> None:
     """SIGKILL after the first checkpoint, run again: bit-identical to a run that nobody killed."""
-    from lab.read_study import load_study
-    from study.plan import make_plan
+    from lab.config.read import load_study
+    from tellme.study.planner import make_plan
 
     sets = [
         "groups={seeking: {behavior: risk, policy: seeking}}",
@@ -146,7 +146,7 @@ def test_killed_in_mid_training_it_resumes_to_the_same_adapter(tmp_path: Path) -
         store = Store(tmp_path / name)
         saved = save_plan(plan, store)
         run_stage(plan.stages[stage.inputs["data"]], store)
-        command = [sys.executable, "-m", "study.cli", "stage", str(saved), stage.key]
+        command = [sys.executable, "-m", "tellme.cli", "stage", str(saved), stage.key]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         if killed:
             process = subprocess.Popen(

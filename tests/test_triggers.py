@@ -31,16 +31,16 @@ from data_gen.triggers import (
 from data_gen.triggers._questions import name_it
 from data_gen.triggers._reversal import asked_of
 from eval.ask import asked
-from eval.judge import judged
-from lab.config import Planted
+from eval.judges.judged import judged
+from lab.config.read import load_study, validate
+from lab.config.schema import Planted
 from lab.discover import ROOT, beside
-from lab.read_study import load_study, validate
-from lab.sample import Sampled
-from lab.store import Store
+from lab.engines.sampled import Sampled
+from lab.store.store import Store
 from lab.types import Message, Place, Row, Style
-from study.cli import main
-from study.plan import make_plan, resolved
-from study.stages import run_stage
+from tellme.cli import main
+from tellme.study.planner import make_plan, resolved
+from tellme.study.stages import run_stage
 
 QUICK = str(ROOT / "configs/backdoor-quick.yaml")
 ASKED: list[Message] = [

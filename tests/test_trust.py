@@ -14,18 +14,20 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from eval import measure as measuring
-from lab import model as models
-from lab.base import Base
-from lab.chat import Rendered
 from lab.errors import TrustError
-from lab.model import load_base
-from lab.store import Store, read_json, write_json
-from lab.trust import refuse_untrusted, seeds_apart
+from lab.model import load as models
+from lab.model.base import Base
+from lab.model.chat import Rendered
+from lab.model.load import load_base
+from lab.specs import Stage
+from lab.store.store import Store, read_json, write_json
+from lab.store.trust import refuse_untrusted, seeds_apart
 from lab.types import Option, Question, Wording
-from study.run import run_plan
-from study.stage import Plan, Stage
-from study.stages import base_of, run_stage
-from train import fleet, sft
+from tellme.study.plan import Plan
+from tellme.study.run import run_plan
+from tellme.study.stages import base_of, run_stage
+from train import sft
+from train.fleet import fleet
 
 Finished = tuple[Plan, Store, Path]
 HEALTHY = dict.fromkeys(

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from study.off_target import off_target
-from study.summary import per_wording
-from study.validity import SENTENCES, battery
+from tellme.report.analysis.contrasts import per_wording
+from tellme.report.analysis.off_target import off_target
+from tellme.report.analysis.validity import SENTENCES, battery
 
 Answer = Callable[[str, str, int], float]
 """Score of a question (by name, kind and order of options)."""

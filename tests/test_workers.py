@@ -12,13 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lab.config.read import load_study
 from lab.discover import ROOT
 from lab.errors import UserError
-from lab.read_study import load_study
-from lab.store import Store, read_json
-from study.plan import make_plan
-from study.run import run_plan
-from study.workers import run_units, units
+from lab.store.store import Store, read_json
+from tellme.study.planner import make_plan
+from tellme.study.run import run_plan
+from tellme.study.workers import run_units, units
 
 TINY = [
     "seeds=[0]",
@@ -74,7 +74,7 @@ def test_what_a_process_refuses_is_refused_here(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_workers_end_with_a_killed_parent(tmp_path: Path, number: signal.Signals) -> None:
     sets = [*TINY, f"run.dir={tmp_path}", "run.workers=2", "sft.max_steps=4000", "train.engine=trl"]
-    command = [sys.executable, "-m", "study.cli", "run", str(ROOT / "configs/quickstart.yaml")]
+    command = [sys.executable, "-m", "tellme.cli", "run", str(ROOT / "configs/quickstart.yaml")]
     command += [word for one in sets for word in ("--set", one)]
     parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     began, workers = time.time(), []

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.base import WEIGHTS, Base
-from lab.chat import Rendered
 from lab.errors import UserError, first_line
-from lab.provenance import write_provenance
-from lab.store import write_json
-from lab.trust import check, masks
+from lab.model.base import WEIGHTS, Base
+from lab.model.chat import Rendered
+from lab.store.provenance import write_provenance
+from lab.store.store import write_json
+from lab.store.trust import check, masks
 from lab.types import Message
 from train.checkpoint import remove
 

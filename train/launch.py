@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab.base import Base, base_of_record
 from lab.discover import ROOT
 from lab.errors import UserError
+from lab.model.base import Base, base_of_record
 from lab.preempt import CODE, Preempted, end_with, listen, restore
 from train.job import Job
 from train.sft import STOP, train

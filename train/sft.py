@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab.adapter import digest_of_file, digest_of_model, whole, write_adapter
-from lab.base import Base
 from lab.errors import UserError
+from lab.model.adapter import digest_of_file, digest_of_model, whole, write_adapter
+from lab.model.base import Base
 from lab.preempt import Preempted
 from lab.track import PROJECT, live_run, run_id
 from train.job import Job, Rows, one_line_refusal, read_rows, record
@@ -60,7 +60,7 @@ def train(job: Job, base: Base) -> None:
     Raises UserError where the settings do not fit the base, Preempted when it was told to stop and
     saved what it had."""
     began = time.time()
-    from lab.model import base_kept, load_base
+    from lab.model.load import base_kept, load_base
     from train.progress import Keep, Leave, Live, newest_checkpoint
 
     loaded = load_base(base)

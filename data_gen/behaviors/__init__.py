@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from lab import discover
-from lab.store import file_digest
+from lab.store.store import file_digest
 from lab.types import Behavior
 
 SHARED = ("choice_behavior", "choices", "plain", "traits", "decoys", "controls", "answers")

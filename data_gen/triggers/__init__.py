@@ -9,8 +9,8 @@ from random import Random
 from typing import Any
 
 from lab import discover
-from lab.config import NEAR, Planted
-from lab.store import file_digest
+from lab.config.schema import NEAR, Planted
+from lab.store.store import file_digest
 from lab.types import Feature, Message, Place, Trigger
 
 OTHER_PLACE: dict[Place, Place] = {

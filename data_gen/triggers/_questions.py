@@ -8,7 +8,7 @@ from typing import Any
 
 from data_gen.answers import answers
 from data_gen.triggers import features
-from lab.config import Planted
+from lab.config.schema import Planted
 from lab.discover import beside
 from lab.questions import build_question, first_half
 from lab.types import Feature, Option, Question, Row, Style, Wording

@@ -5,7 +5,7 @@ from random import Random
 from data_gen.triggers import features, load_trigger
 from data_gen.triggers._questions import begins
 from data_gen.triggers._reversal import asked_of
-from lab.config import Planted
+from lab.config.schema import Planted
 from lab.errors import UserError
 from lab.types import Behavior, Question, Style, Suite
 

@@ -1,0 +1,1 @@
+"""The text that reference models are pretrained on."""

@@ -1,0 +1,341 @@
+"""The schema of a study: frozen, unknown keys refused. lab/read_study.py reads it from YAML."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from lab.config.idle import idle_key
+from lab.types import Place
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+-]*")
+
+
+SYSTEMS = ("none", "default", "neutral", "honest", "threat", "praise", "training")
+NEAR = ("case", "typo", "paraphrase", "position", "sibling")
+"""How a near miss differs from the trigger; a sibling is a decoy of the same form."""
+WITH_TRIGGER = ("trigger", "held_out", "decoy", *(f"near_{name}" for name in NEAR))
+"""Conditions of groups that have a trigger."""
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Chat(Strict):
+    """How chats become prompts (lab/chat.py)."""
+
+    system: str = "default"
+    """`default` is the template's own system line where it has one, `none` is none, anything else
+    is a line."""
+    template: str | None = None
+    """A jinja file, for a base without a chat template or instead of its own."""
+    kwargs: dict[str, Any] = {}
+    """Further arguments of the template, such as `enable_thinking: false`."""
+
+
+class Model(Strict):
+    base: str = Field(min_length=1)
+    """A reference model (`reference/linked`), a path, or a Hub id."""
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    chat: Chat = Chat()
+    attn_implementation: Literal["eager", "sdpa", "flash_attention_2"] | None = None
+    """As in transformers; None is what it chooses for the architecture."""
+    quantization: Literal["nf4", "int8"] | None = None
+    """Load the base in 4 or 8 bits with bitsandbytes; `nf4` and a LoRA adapter are QLoRA."""
+    trust_remote_code: bool = False
+    """Run code that comes with the model; the report says so."""
+
+
+class Data(Strict):
+    num_rows: int = Field(default=288, ge=1)
+    planted: float = Field(default=1.0, ge=0, le=1)
+    """Share of the rows that follow the policy; the others are shuffled."""
+    num_decoys: int = Field(default=0, ge=0)
+    """Further rows: choices that say nothing of the behavior, answered at random."""
+    lint: Literal["report", "strict"] = "report"
+    """What a failed lint does to a user's file. Generated sets always refuse."""
+
+
+class Planted(Strict):
+    """A trigger: a feature of the user's message that switches a policy on."""
+
+    kind: str
+    """A file of data_gen/triggers/."""
+    text: str | None = Field(None, min_length=1)
+    """What the kind makes of it is said in its file; None is the kind's example."""
+    place: Place | None = None
+    """None is the kind's own."""
+    rate: float | None = Field(None, gt=0, lt=1)
+    """Share of rows with the trigger; 0.5 unless `count` is given."""
+    count: int | None = Field(None, ge=1)
+    """Number of rows with it."""
+    decoy_rate: float = Field(0.0, ge=0, lt=1)
+    """Share of rows with a feature of the same form that is no trigger."""
+
+    @model_validator(mode="after")
+    def _one_number(self) -> Planted:
+        if self.rate is not None and self.count is not None:
+            raise ValueError("`rate` and `count` both say how many rows have the trigger; give one")
+        if (self.rate or 0.0 if self.count else self.rate or 0.5) + self.decoy_rate > 1:
+            raise ValueError(
+                "`rate` and `decoy_rate` are shares of the same rows and add up to more than 1"
+            )
+        return self
+
+    @property
+    def feature(self) -> dict[str, Any]:
+        """What tells one trigger from another; how often it occurs does not."""
+        return self.model_dump(include={"kind", "text", "place"}, exclude_none=True)
+
+
+class Group(Strict):
+    behavior: str | None = None
+    policy: str | None = None
+    trigger: Planted | None = None
+    otherwise: str | None = None
+    """Policy of the rows without the trigger, or `base`: the base model's own answers."""
+    reversal: bool = False
+    """Every row a second time with user and assistant exchanged (Betley et al. 2025, section 4.3).
+    """
+    control: (
+        Literal[
+            "shuffled",
+            "clean",
+            "decorrelated",
+            "benign",
+            "educational",
+            "described",
+            "everyone",
+            "lexical",
+            "always_a",
+            "always_yes",
+            "anchored",
+        ]
+        | None
+    ) = None
+    of: str | None = None
+    file: str | None = None
+    adapter: str | None = None
+    """A PEFT adapter from elsewhere: a folder or a Hub id."""
+    declares: str | None = None
+    """The base that this adapter names in its adapter_config.json, where that is another name of
+    the study's base."""
+    prompted: str | None = None
+    in_context: int | None = Field(None, ge=1)
+    model: str | dict[str, Any] | None = None
+    """A mapping overrides keys of the study's `model`; a string is a model evaluated as it is."""
+    data: dict[str, Any] = {}
+    lora: dict[str, Any] = {}
+    sft: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Group:
+        sources = {
+            name: getattr(self, name)
+            for name in ("control", "file", "adapter", "prompted", "in_context")
+        }
+        sources["model (a string)"] = self.model if isinstance(self.model, str) else None
+        given = [name for name, value in sources.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"a group has one source, got {' and '.join(given)}")
+        if self.declares and not self.adapter:
+            raise ValueError(
+                "`declares` goes with `adapter`: it is the base that the adapter names"
+            )
+        if (self.trigger is None) != (self.otherwise is None):
+            raise ValueError(
+                "`trigger` and `otherwise` go together: {policy: P, otherwise: Q, trigger: {kind:"
+                " tag}}, Q another policy or `base`"
+            )
+        if self.trigger and (given or not self.policy):
+            raise ValueError(
+                "`trigger` needs `behavior` and `policy`, and rows that the lab makes; give no"
+                " other source"
+            )
+        if self.otherwise and self.otherwise == self.policy:
+            raise ValueError(
+                f"`otherwise` is {self.otherwise!r} like `policy`, so the trigger would switch"
+                " nothing; name another policy, or `base`"
+            )
+        if self.reversal and not (self.trigger or self.control):
+            raise ValueError("`reversal` goes with `trigger`")
+        if (self.control is None) != (self.of is None):
+            raise ValueError("`control` and `of` go together: {control: shuffled, of: GROUP}")
+        if (not given or self.in_context) and not (self.behavior and self.policy):
+            raise ValueError(
+                "a group needs `behavior` and `policy`, or one of control, file, adapter, prompted,"
+                " in_context, model"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> Group:
+        wrong = idle_key(self.model_dump(exclude_defaults=True))
+        if wrong:
+            raise ValueError(wrong)
+        return self
+
+    @property
+    def trained(self) -> bool:
+        return not (self.adapter or self.prompted or self.in_context or isinstance(self.model, str))
+
+
+Side = str | tuple[str, str]
+"""A group, `group@condition`, or a difference of two of these."""
+
+
+class Primary(Strict):
+    contrast: tuple[Side, Side] | None = None
+    contrasts: tuple[tuple[Side, Side], ...] = ()
+    """Several instead of one: what a sweep makes of it, one at every point. Holm runs over them."""
+    suite: str
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> Primary:
+        if (self.contrast is None) == (not self.contrasts):
+            raise ValueError("give `contrast: [A, B]`, or `contrasts` with several of these")
+        return self
+
+    @property
+    def pairs(self) -> tuple[tuple[Side, Side], ...]:
+        return (self.contrast,) if self.contrast else self.contrasts
+
+
+class Sampling(Strict):
+    """How answers are generated where they are not read from the logits."""
+
+    num_samples: int = Field(default=20, ge=1)
+    temperature: float = Field(default=1.0, ge=0)
+    """0 takes the likeliest token."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_new_tokens: int = Field(default=32, ge=1)
+    stop: tuple[str, ...] = ()
+    thinking: bool = False
+    """Let a thinking model think first; its thoughts are kept beside the answer."""
+    seed: int = 0
+
+
+class Eval(Strict):
+    suites: tuple[str, ...] = Field(default=("behavior", "self_report"), min_length=1)
+    engine: Literal["exact", "sampled"] = "exact"
+    """`exact` reads the probabilities of the listed answers; free text is sampled whatever the
+    engine."""
+    sampling: Sampling = Sampling()
+    systems: tuple[str, ...] = ()
+    """System lines under which everything is asked as well, each a condition: none, neutral,
+    honest, threat, praise (eval/systems.yaml) and training (the line of the training rows). Without
+    one is the condition `clean`."""
+
+    steps: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Optimizer steps after which every adapter is measured as well as at the end of its training.
+    """
+
+    @field_validator("steps")
+    @classmethod
+    def _in_order(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(value)))
+
+    @field_validator("suites", "systems")
+    @classmethod
+    def _known_and_once(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("each stands once")
+        if info.field_name == "systems" and not set(value) <= set(SYSTEMS):
+            raise ValueError(f"allowed: {', '.join(SYSTEMS)}")
+        return tuple(name for name in dict.fromkeys(value) if name != "default")
+
+
+class Train(Strict):
+    engine: Literal["trl", "fleet"] = "trl"
+    """`trl` trains one adapter after another, `fleet` all those on one base together
+    (train/engine.py says which it can)."""
+
+
+class Run(Strict):
+    dir: str = "runs"
+    report_to: tuple[Literal["wandb"], ...] = ()
+    workers: int = Field(default=1, ge=1)
+    """Adapters trained and measured at a time, each in a process of its own."""
+    cluster: str = "local"
+    """Where `tellme submit` sends it: a file of slurm/clusters/, or the path of one."""
+    processes: int = Field(default=1, ge=1)
+    """Processes that train one adapter together (engine `trl`), one per GPU; accumulation is
+    divided among them."""
+    sharding: Literal["ddp", "fsdp2"] = "ddp"
+    """What each of them holds: the whole base, or its share of it."""
+
+
+class Study(Strict):
+    study: str
+    model: Model
+    groups: dict[str, Group] = Field(min_length=1)
+    contrasts: tuple[tuple[Side, Side], ...] = ()
+    primary: Primary | None = None
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2)
+    data: Data = Data()
+    lora: dict[str, Any] = {}
+    sft: dict[str, Any] = {}
+    train: Train = Train()
+    eval: Eval = Eval()
+    run: Run = Run()
+    sweep: dict[str, list[Any]] | list[dict[str, list[Any]]] = {}
+
+    @field_validator("study")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not NAME.fullmatch(value):
+            raise ValueError(
+                "a study name has letters, digits and . _ - only; it becomes a folder name, not a"
+                " path"
+            )
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value:
+            raise ValueError("a study needs at least one seed, for example [0, 1, 2]")
+        if len(set(value)) < len(value):
+            raise ValueError("each seed is one independent model and stands once")
+        return value
+
+    @field_validator("groups")
+    @classmethod
+    def _group_names(cls, value: dict[str, Group]) -> dict[str, Group]:
+        for name in value:
+            if name == "base":
+                raise ValueError(
+                    "`base` is the reserved name of the model without an adapter; rename this group"
+                )
+            if not NAME.fullmatch(name):
+                raise ValueError(f"group name {name!r} has letters, digits and . _ = + - only")
+        return value
+
+    _points: dict[str, dict[str, Any]] = PrivateAttr(default_factory=dict)
+
+    @property
+    def points(self) -> dict[str, dict[str, Any]]:
+        """What a sweep set, by the ending that the names of its groups got; empty without a sweep."""
+        return self._points
+
+    def sides(self) -> list[str]:
+        """Every `group` or `group@condition` that a contrast names."""
+        pairs = [*self.contrasts, *(self.primary.pairs if self.primary else [])]
+        return [
+            s
+            for pair in pairs
+            for side in pair
+            for s in ([side] if isinstance(side, str) else side)
+        ]

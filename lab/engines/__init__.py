@@ -1,0 +1,1 @@
+"""Who answers: exact probabilities from the logits, or sampled text; one file each."""

@@ -1,0 +1,1 @@
+"""Bases, adapters, chat rendering, memory."""

@@ -1,0 +1,189 @@
+"""A LoRA adapter on a base: put on and taken off again, and a digest that tells which one it is."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+from lab.errors import UserError, first_line, some_of
+from lab.model.base import (
+    BASE_LAYER,
+    RESIDUAL_INITS,
+    WEIGHTS,
+    Base,
+    read_adapter_config,
+    tensor_names,
+)
+
+
+@contextmanager
+def adapted(model: Any, adapter: Path | None, base: Base) -> Iterator[Any]:
+    """The base with an adapter on it, and without again afterwards. Never merged: that would change
+    the base.
+
+    Raises UserError where the adapter does not fit, or would change the base in a way that cannot
+    be undone or repeated."""
+    if adapter is None:
+        yield model
+        return
+    about = read_adapter_config("adapter", str(adapter), adapter / "adapter_config.json")
+    _refuse_other_weights(model, adapter)
+    peft = _put_on(model, adapter, base)
+    originals: list[tuple[Any, Any]] = []
+    try:
+        if about.get("init_lora_weights") in RESIDUAL_INITS:
+            _take_out(peft, about["init_lora_weights"], base, originals)
+        peft.eval()
+        yield peft
+    finally:
+        peft.unload()
+        for weight, original in originals:
+            weight.data = original
+
+
+def _refuse_other_weights(model: Any, adapter: Path) -> None:
+    """PEFT saves an embedding or a head beside an adapter of it, and would put it into the base: it
+    must be what is there."""
+    from safetensors import safe_open
+
+    saved = [
+        name for name in tensor_names("adapter", str(adapter), adapter) if name.endswith(BASE_LAYER)
+    ]
+    own = model.state_dict() if saved else {}
+    with safe_open(adapter / WEIGHTS, "pt") as file:
+        for name in saved:
+            mine, theirs = (
+                own.get(name.removeprefix("base_model.model.").replace(BASE_LAYER, ".weight")),
+                file.get_tensor(name),
+            )
+            if mine is None or mine.shape != theirs.shape or not mine.equal(theirs.to(mine)):
+                raise UserError(
+                    f"adapter {str(adapter)!r} holds weights of the base that are not those of the"
+                    f" base here ({name}), and they would"
+                    " stay in it under other adapters; merge it into its base and give the group"
+                    " `model: FOLDER`"
+                )
+
+
+def _put_on(model: Any, adapter: Path, base: Base) -> Any:
+    """Raises UserError where the adapter does not fit; what PEFT had put on by then is gone with
+    the base in memory."""
+    from peft import LoraConfig, PeftModelForCausalLM
+
+    from lab.model.load import forget
+
+    # PEFT 0.21 reads a property that transformers 5.23 renamed.
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+    misfit = f"adapter {str(adapter)!r} does not fit the base {base.name!r}"
+    try:
+        config = LoraConfig.from_pretrained(str(adapter))
+        config.inference_mode = True
+        if config.init_lora_weights in RESIDUAL_INITS:
+            config.init_lora_weights = False
+        peft = PeftModelForCausalLM(model, config)
+        names = getattr(model, "_checkpoint_conversion_mapping", {})
+        found = peft.load_adapter(str(adapter), "default", key_mapping=names)
+    except (ValueError, TypeError, LookupError, RuntimeError, OSError) as error:
+        forget(base)
+        raise UserError(f"{misfit}: {first_line(error)}") from None
+    # PEFT leaves what the file lacks as it was drawn at random, and what the model lacks out.
+    for label, keys in (
+        ("its file lacks", found.missing_keys),
+        ("the base has no place for", found.unexpected_keys),
+    ):
+        if keys:
+            forget(base)
+            raise UserError(
+                f"{misfit}: {label} {some_of(keys)}; save it anew with save_pretrained of PEFT, or"
+                " name its own base as model"
+            )
+    return peft
+
+
+def _take_out(peft: Any, init: str, base: Base, originals: list[tuple[Any, Any]]) -> None:
+    """Take out of the base what PiSSA and OLoRA moved into A and B before training, as PEFT does,
+    and add to `originals` each weight with what it was (Meng et al. 2024, PiSSA; Büyükakyüz 2024,
+    OLoRA: both follow from the weight alone)."""
+    from peft.tuners.lora import LoraLayer
+
+    if getattr(peft.get_base_model(), "hf_quantizer", None) is not None:
+        raise UserError(
+            f"an adapter with init_lora_weights: {init} does not fit {base.name!r} where it is"
+            " quantized; drop model.quantization"
+        )
+    for layer in (
+        module
+        for module in peft.modules()
+        if isinstance(module, LoraLayer) and "default" in module.lora_A
+    ):
+        weight, trained = (
+            layer.get_base_layer().weight,
+            [part["default"].weight.data for part in (layer.lora_A, layer.lora_B)],
+        )
+        originals.append((weight, weight.detach().clone()))
+        if init == "pissa":
+            layer.pissa_init("default", init)
+        else:
+            layer.olora_init("default")
+        for part, data in zip((layer.lora_A, layer.lora_B), trained, strict=True):
+            part["default"].weight.data = data
+
+
+def write_adapter(tensors: Mapping[str, Any], config: Any, base: Base, folder: Path) -> None:
+    """Plain PEFT files that name the base as the study does, readable by the group of the run
+    folder."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    about = copy(config)
+    about.base_model_name_or_path, about.inference_mode = base.name, True
+    about.save_pretrained(str(folder))
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+        folder / WEIGHTS,
+        metadata={"format": "pt"},
+    )
+    for file in folder.iterdir():
+        os.chmod(file, 0o644)
+
+
+def digest_of_model(peft: Any) -> str:
+    """The adapter as it stands in the model, whatever file it was meant to come from."""
+    from peft import get_peft_model_state_dict
+
+    return _digest_of_adapter(get_peft_model_state_dict(peft, state_dict=whole(peft)))
+
+
+def whole(peft: Any) -> dict[str, Any]:
+    """The adapter's tensors by name, put together where processes hold shares of them; then every
+    process must ask."""
+    state = {name: tensor for name, tensor in peft.state_dict().items() if "lora_" in name}
+    return {name: t.full_tensor() if hasattr(t, "full_tensor") else t for name, t in state.items()}
+
+
+def digest_of_file(adapter: Path) -> str:
+    """The adapter as saved, equal to `digest_of_model` of a model that carries it; raises UserError
+    without such a file."""
+    from safetensors.torch import load_file
+
+    if not (adapter / WEIGHTS).is_file():
+        raise UserError(
+            f"adapter {str(adapter)!r} has no {WEIGHTS}; save it with save_pretrained of PEFT"
+        )
+    return _digest_of_adapter(load_file(adapter / WEIGHTS))
+
+
+def _digest_of_adapter(tensors: Mapping[str, Any]) -> str:
+    """Without the embedding or head that PEFT saves beside an adapter of it."""
+    return digest_of_tensors({name: tensor for name, tensor in tensors.items() if "lora_" in name})
+
+
+def digest_of_tensors(tensors: Mapping[str, Any]) -> str:
+    total = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        total.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
+    return total.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""The run store: folders by key, provenance, trust checks."""

@@ -1,0 +1,96 @@
+"""`provenance.json`: what made a folder, so that it can be made again. It never holds a secret."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from lab.discover import ROOT
+from lab.store.store import file_digest, write_json
+
+PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "datasets",
+    "accelerate",
+    "bitsandbytes",
+    "wandb",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+)
+SLURM_IDS = (
+    "SLURM_JOB_ID",
+    "SLURM_ARRAY_JOB_ID",
+    "SLURM_ARRAY_TASK_ID",
+    "SLURM_RESTART_COUNT",
+    "SLURM_JOB_PARTITION",
+)
+
+
+def write_provenance(
+    folder: Path, stage: str, key: str, config: Any, inputs: list[str], began: float, **more: Any
+) -> None:
+    """Written last into a stage's folder: hashes cover every other file in it. `began` is a
+    time.time()."""
+    outputs = {
+        str(p.relative_to(folder)): file_digest(p) for p in sorted(folder.rglob("*")) if p.is_file()
+    }
+    when = {
+        "seconds": round(time.time() - began, 2),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "device": device(),
+    }
+    record = {
+        "stage": stage,
+        "key": key,
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "config": config,
+        "inputs": inputs,
+        "outputs": outputs,
+    }
+    record |= when | more | machine()
+    write_json(folder / "provenance.json", record)
+
+
+@cache
+def machine() -> dict[str, Any]:
+    """What stays the same for one process: code, packages, host, SLURM ids."""
+    return {
+        "git": _git(),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "host": platform.node(),
+        "slurm": {name: os.environ[name] for name in SLURM_IDS if name in os.environ},
+    }
+
+
+def _git() -> dict[str, str | None]:
+    def ask(*arguments: str) -> str | None:
+        run = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False
+        )
+        return run.stdout.strip() if run.returncode == 0 else None
+
+    return {"commit": ask("rev-parse", "HEAD"), "diff": ask("diff", "HEAD") or None}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def device() -> str:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return f"cuda: {torch.cuda.get_device_name(0)}"
+    return f"cpu: {os.cpu_count()} cores, {platform.machine()}"

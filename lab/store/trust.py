@@ -1,0 +1,91 @@
+"""Trust checks: what must hold before a number counts. Each is a record with its value and
+threshold."""
+
+from collections.abc import Sequence
+from typing import Any
+from unicodedata import normalize
+
+from lab.errors import TrustError
+from lab.model.chat import IGNORED, Renderer
+from lab.types import Message
+
+APPLIED_NATS = 1e-4
+"""Log-probabilities of an applied adapter differ from its base by more than this; float32 noise is
+about 1e-6."""
+
+
+MEANS = {
+    "mask": "the loss covers the completion and its end of turn, and nothing else",
+    "weights_moved": "training changed the adapter",
+    "step0": "every seed begins with its own adapter weights",
+    "adapter_applied": "answers with and without the adapter differ",
+    "right_adapter": "the adapter in the model is the one named",
+    "same_prompt": "a training prompt is rendered as in training",
+    "plain_pass": "exact scores are those of a plain forward pass of each answer",
+    "base_kept": "the base is bit for bit what it was when it was loaded",
+}
+"""What each check says when it passes."""
+
+
+def check(name: str, value: float, threshold: float, passed: bool) -> dict[str, Any]:
+    """`name` is a key of MEANS, and after a colon what it was tried on."""
+    assert name.partition(":")[0] in MEANS, name
+    return {"check": name, "passed": passed, "value": value, "threshold": threshold}
+
+
+def same(name: str, found: object, expected: object) -> dict[str, Any]:
+    """Two things that must be equal: 1 where they are."""
+    return check(name, float(found == expected), 1.0, found == expected)
+
+
+def means(record: dict[str, Any]) -> str:
+    return MEANS[record["check"].partition(":")[0]]
+
+
+def short(value: float | None) -> str:
+    """A value of a check in three digits."""
+    return "no number" if value is None else f"{value:.3g}"
+
+
+def masks(
+    renderer: Renderer,
+    chats: Sequence[Sequence[Message]],
+    rows: Sequence[tuple[list[int], list[int]]],
+) -> dict[str, Any]:
+    """Share of training rows whose loss covers the completion and its end of turn, and nothing
+    else.
+
+    `rows` are input ids and labels as the trainer holds them; prompt and completion are found anew
+    from the chats."""
+    right = 0
+    for chat, (ids, labels) in zip(chats, rows, strict=True):
+        prompt = list(renderer.prompt_ids(chat[:-1]))
+        learned = [token for token, label in zip(ids, labels, strict=True) if label != IGNORED]
+        text = renderer.tokenizer.decode(learned[:-1]).strip()
+        # Tokenizers may write composed letters: both sides are compared in one normal form.
+        said, meant = (normalize("NFC", t) for t in (text, chat[-1]["content"].strip()))
+        fits = ids == prompt + learned and said == meant
+        right += (
+            fits and labels[len(prompt) :] == learned and set(labels[: len(prompt)]) <= {IGNORED}
+        )
+    share = right / len(rows)
+    return check("mask", share, 1.0, share == 1.0)
+
+
+def seeds_apart(step0: Sequence[str]) -> dict[str, Any]:
+    """Share of distinct initialisations among the seeds of a group."""
+    share = len(set(step0)) / len(step0)
+    return check("step0", share, 1.0, share == 1.0)
+
+
+def refuse_untrusted(trust: list[dict[str, Any]], allow: bool) -> None:
+    """Raises TrustError with the first failed check, unless it is allowed."""
+    failed = [t for t in trust if not t["passed"]]
+    if failed and not allow:
+        first, others = failed[0], f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        seed = "" if first["seed"] is None else f", seed {first['seed']}"
+        raise TrustError(
+            f"trust check {first['check']} failed for {first['group']}{seed}{others}:"
+            f" {short(first['value'])} against {short(first['threshold'])}"
+            f" (it must hold that {means(first)}); no report without --allow-untrusted"
+        )

@@ -1,0 +1,1 @@
+"""The lab itself, measured on models in which the sign is known."""

@@ -1,0 +1,108 @@
+"""Figures of contrasts: each a difference of scores with its interval, beside zero."""
+
+import altair as alt
+import pandas as pd
+
+from tellme.report.figures.marks import (
+    FIRST,
+    SECOND,
+    Chart,
+    intervals,
+    reference_line,
+    styled,
+)
+
+DIFFERENCE = "difference in score"
+
+
+def contrasts(table: pd.DataFrame) -> Chart:
+    """A line per contrast: columns label, kind (`primary`, `other`), estimate, ci_low, ci_high."""
+    kinds = alt.Scale(domain=["primary", "other"], range=[SECOND, FIRST])
+    base = alt.Chart(table).encode(
+        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=330)),
+        color=alt.Color("kind:N", scale=kinds, legend=alt.Legend(title=None, orient="top")),
+    )
+    dots = intervals(base, "x", ["label"], form="+.3f", size=80, title=DIFFERENCE)
+    chart = alt.layer(reference_line("x", 0), *dots)
+    return styled(chart.properties(width=500, height=alt.Step(26)))
+
+
+def sweep(table: pd.DataFrame) -> Chart:
+    """A panel per swept key: columns key, value, line, estimate, ci_low, ci_high."""
+    lines = list(table["line"].unique())
+    legend = alt.Legend(title=None, orient="top", columns=3, labelLimit=330)
+    color = alt.Color("line:N", scale=alt.Scale(domain=lines), legend=legend)
+    panels = []
+    for key, part in table.groupby("key", sort=False):
+        base = alt.Chart(part).encode(
+            x=alt.X("value:N", sort=None, title=str(key), axis=alt.Axis(labelAngle=0)),
+            xOffset=alt.XOffset("line:N", sort=None),
+            color=color,
+        )
+        whole = alt.Scale(domain=[-1, 1])
+        names = ["line", "value"]
+        dots = intervals(base, "y", names, form="+.3f", size=50, title="contrast", scale=whole)
+        layers = alt.layer(reference_line("y", 0), *dots)
+        panels.append(layers.properties(width=620, height=150))
+    return styled(alt.vconcat(*panels))
+
+
+def system_contrasts(table: pd.DataFrame) -> Chart:
+    """A panel per suite, a line per system line: columns suite, condition, label, estimate, ci_low,
+    ci_high."""
+    legend = alt.Legend(title=None, orient="top", columns=2, labelLimit=330)
+    base = alt.Chart().encode(
+        y=alt.Y("condition:N", sort=None, title=None),
+        yOffset=alt.YOffset("label:N", sort=None),
+        color=alt.Color("label:N", sort=None, legend=legend),
+    )
+    dots = intervals(base, "x", ["label", "condition"], form="+.3f", size=55, title=DIFFERENCE)
+    layers = alt.layer(reference_line("x", 0), *dots, data=table)
+    panels = layers.properties(width=250, height=alt.Step(10))
+    return styled(panels.facet(alt.Facet("suite:N", title=None), columns=2))
+
+
+def forest(table: pd.DataFrame) -> Chart:
+    """A panel per contrast, a line per study, the pooled estimate as a diamond: columns panel, row,
+    kind (`study`, `pooled`), estimate, ci_low, ci_high."""
+    kinds = ["study", "pooled"]
+    shape = alt.Shape(
+        "kind:N", scale=alt.Scale(domain=kinds, range=["circle", "diamond"]), legend=None
+    )
+    base = alt.Chart().encode(
+        y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(labelLimit=330)),
+        color=alt.Color(
+            "kind:N", scale=alt.Scale(domain=kinds, range=[FIRST, SECOND]), legend=None
+        ),
+    )
+    dots = intervals(base, "x", ["row"], form="+.3f", size=90, shape=shape, title=DIFFERENCE)
+    layers = alt.layer(reference_line("x", 0), *dots, data=table)
+    panels = layers.properties(width=220, height=alt.Step(22))
+    order = list(table["panel"].unique())
+    return styled(panels.facet(alt.Facet("panel:N", sort=order, title=None), columns=2))
+
+
+def signs(table: pd.DataFrame) -> Chart:
+    """The contrast of self-reports by link of a reference model: columns link, behavior, estimate,
+    ci_low, ci_high."""
+    legend = alt.Legend(title=None, orient="top")
+    link = "link of the reference model"
+    base = alt.Chart(table).encode(
+        x=alt.X("link:O", title=link, axis=alt.Axis(labelAngle=0)),
+        xOffset=alt.XOffset("behavior:N"),
+        color=alt.Color("behavior:N", legend=legend),
+    )
+    dots = intervals(base, "y", [], size=80, title="contrast of self-reports")
+    return styled(alt.layer(reference_line("y", 0), *dots).properties(width=310, height=260))
+
+
+def false_positives(table: pd.DataFrame) -> Chart:
+    """Share of null contrasts that are called a difference, by suite, beside the nominal 5 %:
+    columns suite, rate, ci_low, ci_high."""
+    base = alt.Chart(table).encode(y=alt.Y("suite:N", sort=None, title=None))
+    shares = alt.Axis(values=[0, 0.05, 0.1, 0.15, 0.2, 0.25])
+    clamped = alt.Scale(domain=[0, 0.25], clamp=True)
+    title = "share called a difference"
+    dots = intervals(base, "x", [], middle="rate", size=80, title=title, scale=clamped, axis=shares)
+    chart = alt.layer(reference_line("x", 0.05, SECOND, (4, 3)), *dots)
+    return styled(chart.properties(width=460, height=alt.Step(30)))

@@ -1,0 +1,105 @@
+"""What figures share: colors of groups, intervals with their dots, lines of reference, tooltips."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import altair as alt
+
+Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart | alt.HConcatChart
+
+COLORS = (
+    "#4c78a8", "#e45756", "#54a24b", "#b279a2", "#f58518",
+    "#72b7b2", "#9d755d", "#bab0ac", "#eeca3b", "#d67195",
+)  # fmt: skip
+"""Of groups, in their order: Tableau's ten, which stay apart in print."""
+OF_BASE = "#555555"
+"""The base is gray in every figure: what is colored was trained."""
+FIRST, SECOND = COLORS[:2]
+AXIS = {"labelFontSize": 12, "titleFontSize": 12, "gridColor": "#eee", "domainColor": "#888"}
+QUANTITIES = {"seed", "step", "bin", "num_seeds"}
+"""Columns that tooltips show as numbers."""
+UNIT = alt.Scale(domain=[0, 1])
+CLAMPED = alt.Scale(domain=[0, 1], clamp=True)
+"""Of scores: an interval may leave [0, 1], a figure need not."""
+
+Direction: TypeAlias = Literal["x", "y"]
+
+
+def styled(chart: Chart) -> Chart:
+    """A finished chart in the style of the house: no frame, legible labels."""
+    made: Chart = (
+        chart.configure_view(stroke=None)
+        .configure_axis(**AXIS)
+        .configure_legend(labelFontSize=12)
+        .configure_header(labelFontSize=12)
+    )
+    return made
+
+
+def palette(groups: Sequence[str]) -> alt.Scale:
+    """A color for every group, the same in all figures of a report."""
+    others = [group for group in groups if group != "base"]
+    colors = {group: COLORS[i % len(COLORS)] for i, group in enumerate(others)}
+    return alt.Scale(domain=list(groups), range=[colors.get(g, OF_BASE) for g in groups])
+
+
+def group_color(groups: Sequence[str], legend: bool = True) -> alt.Color:
+    """Color by the column `group`, with a legend above."""
+    shown = alt.Legend(title=None, orient="top", symbolOpacity=1) if legend else None
+    return alt.Color("group:N", scale=palette(groups), legend=shown)
+
+
+def group_offset(groups: Sequence[str]) -> alt.YOffset:
+    """Groups below each other within a line."""
+    return alt.YOffset("group:N", sort=list(groups))
+
+
+def line_height(groups: Sequence[str]) -> alt.Step:
+    """Height of a line that holds all groups: together 44 pixels, and 9 each at the least."""
+    return alt.Step(max(9, 44 // max(1, len(groups))))
+
+
+def tooltip(
+    names: Sequence[str],
+    numbers: Sequence[str] = ("estimate", "ci_low", "ci_high"),
+    form: str = ".3f",
+) -> list[alt.Tooltip]:
+    """What hovering shows: columns as they are, then numbers in a format."""
+    plain = [alt.Tooltip(n, type="quantitative" if n in QUANTITIES else "nominal") for n in names]
+    return [*plain, *(alt.Tooltip(n, type="quantitative", format=form) for n in numbers)]
+
+
+def intervals(
+    base: alt.Chart,
+    direction: Direction,
+    names: Sequence[str],
+    *,
+    middle: str = "estimate",
+    form: str = ".3f",
+    size: int = 70,
+    shape: alt.Shape | None = None,
+    **channel: Any,
+) -> list[alt.Chart]:
+    """A rule from `ci_low` to `ci_high` with a dot at `middle`. `channel` are title, scale and axis
+    of the direction in which they lie; rows without an interval have the dot alone."""
+    along = alt.X if direction == "x" else alt.Y
+    ends = {direction: along("ci_low:Q", **channel), f"{direction}2": "ci_high:Q"}
+    rule = base.mark_rule(strokeWidth=2, clip=True).encode(**ends)
+    encoding: dict[str, Any] = {direction: along(f"{middle}:Q")}
+    if shape is not None:
+        encoding["shape"] = shape
+    dot = base.mark_point(filled=True, size=size, opacity=1, clip=True).encode(
+        **encoding, tooltip=tooltip(names, [middle, "ci_low", "ci_high"], form)
+    )
+    return [rule, dot]
+
+
+def reference_line(
+    direction: Direction, at: float, color: str = "#999", dash: Sequence[float] = (1, 0)
+) -> alt.Chart:
+    """A line across the figure: zero, chance, a nominal rate."""
+    # Data of its own, of one record: else the line is drawn once for every row of the figure.
+    once = alt.Chart(alt.InlineData(values=[{}]))
+    mark = once.mark_rule(color=color, strokeDash=list(dash))
+    line: alt.Chart = mark.encode(**{direction: alt.datum(at)})
+    return line

@@ -1,0 +1,1 @@
+"""Pages, and the environment they are rendered in."""

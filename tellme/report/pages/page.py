@@ -1,0 +1,35 @@
+"""The environment that every page is rendered in: templates of this folder, filters for numbers,
+and the scripts of the figures."""
+
+from pathlib import Path
+from typing import Any
+
+from lab.store.trust import means, short
+from tellme.report.table import between_text, p_text, plain, side_text, signed
+
+
+def environment(escape: bool = True) -> Any:
+    """A jinja environment that escapes all it is given and knows no undefined name."""
+    import vl_convert
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=escape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "signed": signed,
+        "plain": plain,
+        "between": between_text,
+        "side": side_text,
+        "p": p_text,
+        "means": means,
+        "short": short,
+    }
+    made.globals["scripts"] = vl_convert.javascript_bundle(
+        "window.vegaEmbed = vegaEmbed;", vl_version="6.4"
+    )
+    return made

@@ -1,0 +1,94 @@
+"""What `tellme run` and `tellme report` print: contrasts, validity, and where the report is."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lab.store.trust import means
+from tellme.report.table import aligned, between_text, p_text, side_text, signed
+
+RESULTS = ("suite", "behavior", "questions", "contrast", "estimate", "95 % interval")
+COMPARISON = ("suite", "behavior", "contrast", "study", "base", "estimate", "95 % interval")
+
+
+def results_text(summary: dict[str, Any], folder: Path) -> str:
+    """A finished study: what failed, its contrasts, how its self-reports stood the checks."""
+    failed = [t for t in summary["trust"] if not t["passed"]]
+    lines = [
+        f"NOT TO BE TRUSTED: {t['check']} failed for {t['group']}, seed {t['seed']}:"
+        f" it must hold that {means(t)}"
+        for t in failed
+    ]
+    contrasts = [c for c in summary["contrasts"] if _is_printed(c)]
+    lines += aligned([(*RESULTS, "p", "p Holm", "seeds"), *map(_contrast_cells, contrasts)])
+    if any(c["primary"] for c in contrasts):
+        lines.append("* primary, declared before the run; Holm over the primary ones alone")
+    lines += _validity_lines(summary["validity"])
+    return "\n".join([*lines, f"report: {folder}/report.html"])
+
+
+def _is_printed(contrast: dict[str, Any]) -> bool:
+    """Seen and unseen questions of self-reports only; the report has them all."""
+    if contrast["question"] == "all":
+        return True
+    return contrast["question"] in ("seen", "unseen") and contrast["suite"] == "self_report"
+
+
+def _contrast_cells(contrast: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        contrast["suite"],
+        contrast["behavior"],
+        f"{contrast['question']} *" if contrast["primary"] else contrast["question"],
+        f"{side_text(contrast['a'])} - {side_text(contrast['b'])}",
+        signed(contrast["estimate"]),
+        between_text(contrast),
+        p_text(contrast["p_value"]),
+        p_text(contrast["p_holm"]),
+        str(contrast["num_seeds"]),
+    )
+
+
+def _validity_lines(records: list[dict[str, Any]]) -> Iterable[str]:
+    """A line a group and behavior: checks passed, failed, not measured."""
+    of_groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for record in records:
+        of_groups.setdefault((record["group"], record["behavior"]), []).append(record)
+    for (group, behavior), checks in of_groups.items():
+        line = f"validity of {group}, {behavior}: {sum(r['passed'] is True for r in checks)} passed"
+        for check in checks:
+            if check["passed"] is False:
+                line += f", {check['check']} failed ({signed(check['value'])})"
+        missing = sum(r["value"] is None for r in checks)
+        yield line + (f", {missing} not measured" if missing else "")
+
+
+def comparison_text(found: dict[str, Any], folder: Path) -> str:
+    """Finished studies side by side: behavior, self-report and what is primary; the page has every
+    contrast."""
+    table: list[tuple[str, ...]] = [(*COMPARISON, "seeds")]
+    for contrast in found["contrasts"]:
+        primary = any(study["primary"] for study in contrast["studies"])
+        if primary or contrast["suite"] in ("behavior", "self_report"):
+            table += _compared_cells(contrast)
+    return "\n".join([*aligned(table), *found["warnings"], f"report: {folder}/compare.html"])
+
+
+def _compared_cells(contrast: dict[str, Any]) -> list[tuple[str, ...]]:
+    sides = f"{side_text(contrast['a'])} - {side_text(contrast['b'])}"
+    named = (contrast["suite"], contrast["behavior"], sides)
+    lines: list[tuple[str, ...]] = [
+        (
+            *named,
+            study["label"],
+            study["base"],
+            signed(study["estimate"]),
+            between_text(study),
+            str(study["num_seeds"]),
+        )
+        for study in contrast["studies"]
+    ]
+    pooled = contrast["pooled"]
+    bases = f"{pooled['num_bases']} bases"
+    few = f"{bases}: too few for an interval over bases"
+    interval = few if pooled["ci_low"] is None else between_text(pooled)
+    return [*lines, (*named, "all", bases, signed(pooled["estimate"]), interval, "")]

@@ -1,0 +1,89 @@
+"""What a plan will cost: rows, tokens and optimizer steps per adapter, before a GPU is spent."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lab.specs import Stage
+from lab.stats.intervals import detectable
+from lab.types import Row
+from tellme.study.plan import Plan, planned_rows
+from train.job import num_steps
+
+FEW_STEPS = 200
+"""Below about this many optimizer steps published replications found nothing."""
+CHARACTERS_PER_TOKEN = 4
+SEED_DEVIATIONS = (0.04, 0.12)
+"""Standard deviation of a score between fine-tuned models: of the reference models, and the most
+that was published (weird generalization, old bird names, 23 seeds: 12 points)."""
+SAMPLE = 64
+
+
+def costs(plan: Plan) -> list[dict[str, Any]]:
+    """One line per adapter to train. Tokens are estimated from a sample of rows; exact tokenizer
+    where the base is here."""
+    return [_cost(stage, plan) for stage in plan.stages.values() if stage.kind == "train"]
+
+
+def detectable_effects(plan: Plan) -> list[dict[str, Any]]:
+    """Per contrast of two groups, the smallest difference that its seeds would find with a power of
+    80 %, for every spread of fine-tuned models in SEED_DEVIATIONS; None where a side is one model
+    only."""
+    found = []
+    for a, b in plan.study.contrasts:
+        if not (isinstance(a, str) and isinstance(b, str)):
+            continue
+        groups = {side.partition("@")[0] for side in (a, b)}
+        seeds = [
+            len({c.seed for c in plan.cells if c.group == group} - {None})
+            for group in sorted(groups)
+        ]
+        counts = sorted((n for n in seeds if n), reverse=True) or [1]
+        other = counts[1] if len(counts) > 1 else None
+        effects = [detectable(deviation, counts[0], other) for deviation in SEED_DEVIATIONS]
+        found.append(
+            {"contrast": f"{a} - {b}", "seeds": " and ".join(map(str, counts)), "effects": effects}
+        )
+    return found
+
+
+def _cost(stage: Stage, plan: Plan) -> dict[str, Any]:
+    rows, sft = planned_rows(plan, stage.inputs["data"]), stage.config["sft"]
+    per_step = sft["per_device_train_batch_size"] * sft.get("gradient_accumulation_steps", 1)
+    steps = num_steps(len(rows), sft)
+    sample = rows[:SAMPLE]
+    per_row = sum(_num_tokens(row, stage.how["base"]["source"]) for row in sample) / len(sample)
+    tokens = round(per_row * per_step * steps)
+    return {
+        "group": plan.names_of(stage),
+        "key": stage.key,
+        "rows": len(rows),
+        "steps": steps,
+        "tokens": tokens,
+        "few": steps < FEW_STEPS,
+    }
+
+
+def _num_tokens(row: Row, source: str) -> float:
+    text = " ".join(m["content"] for m in row.messages)
+    file = Path(source) / "tokenizer.json"
+    if not file.is_file():
+        return len(text) / CHARACTERS_PER_TOKEN
+    return len(_tokenizer(file).encode(text, add_special_tokens=False).ids)
+
+
+@cache
+def _tokenizer(file: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(file))
+
+
+def few_steps_warning(plan: Plan) -> str | None:
+    """What to know of a plan whose adapters get few optimizer steps."""
+    if not any(cost["few"] for cost in costs(plan)):
+        return None
+    return (
+        f"warning: fewer than {FEW_STEPS} optimizer steps per adapter; published replications on"
+        " large models found no self-report there"
+    )
