@@ -111,7 +111,7 @@ def work(base: Base, adapters: int, num_rows: int, **sft: Any) -> Work:
             encoding="utf-8",
         )
         config = stage.config | {
-            "engine": FLEET,
+            "trainer": FLEET,
             "lora": LORA,
             "sft": DEFAULTS | {"learning_rate": 1e-3} | sft,
         }

@@ -36,7 +36,7 @@ def build(
     base: Base | None = None,
 ) -> None:
     """Write `rows.jsonl` and `lint.json`. `config` is one of
-    {num_rows, planted, num_decoys, seed, files}, the same with {trigger, otherwise, reversal},
+    {num_rows, policy_share, num_decoys, seed, files}, the same with {trigger, otherwise, reversal},
     {draw, num_rows}, {file, num_rows, lint} or
     {control, seed, lint}, each with behavior, policy and style. The rows of a control come from its
     one source; with `draw`,
@@ -95,8 +95,8 @@ def rows_for(config: dict[str, Any], source: list[Row] | None, file: str | None)
             behavior.examples(rng, config["policy"], config["style"], "train"), config["num_rows"]
         )
     )
-    if "planted" in config:
-        rows = controls.planted(rows, config["planted"], rng)
+    if "policy_share" in config:
+        rows = controls.policy_share(rows, config["policy_share"], rng)
     if config.get("num_decoys"):
         rows += islice(decoys(rng, behavior, config["style"]), config["num_decoys"])
         rng.shuffle(rows)

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from lab.config.read import one_line, parse_yaml
-from lab.config.schema import Strict
+from lab.config.mistakes import one_line
+from lab.config.read import parse_yaml
+from lab.config.strict import Strict
 from lab.discover import find_path
 from lab.errors import UserError, unknown
 from lab.model.base import Dtype, machine_dtype

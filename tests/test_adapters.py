@@ -315,7 +315,7 @@ def test_nothing_is_kept_of_a_training_that_changed_the_base(
     store = Store(tmp_path / "runs")
     stage = next(s for s in plan.stages.values() if s.kind == "train")
     run_stage(plan.stages[stage.inputs["data"]], store)
-    monkeypatch.delitem(stage.config, "engine")
+    monkeypatch.delitem(stage.config, "trainer")
     monkeypatch.setitem(stage.config["sft"], "max_steps", 1)
     if "kasa_config" in lora:
         from peft import KasaConfig

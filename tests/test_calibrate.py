@@ -133,7 +133,7 @@ def test_faults_in_files_are_caught_and_their_healthy_twin_passes(
 
 
 POINTS: dict[str, dict[str, Any]] = {
-    f"planted={share}": {"data.planted": share} for share in (0.25, 0.5, 1.0)
+    f"policy_share={share}": {"data.policy_share": share} for share in (0.25, 0.5, 1.0)
 }
 
 
@@ -145,7 +145,7 @@ def planted_models(slope: float, confounded: float) -> pd.DataFrame:
         for direction in (1, -1):
             for seed in range(10):
                 shared = rng.gauss(0, 0.1)
-                does = 0.5 + 0.4 * direction * point["data.planted"] + shared
+                does = 0.5 + 0.4 * direction * point["data.policy_share"] + shared
                 says = 0.5 + slope * (does - 0.5) + confounded * shared + rng.gauss(0, 0.02)
                 family = "seeking" if direction > 0 else "averse"
                 records.append(
@@ -189,7 +189,7 @@ def test_models_and_checkpoints_are_told_apart() -> None:
 @pytest.mark.parametrize("asked", [["behavior"], ["self_report"], ["transfer"], []])
 def test_a_sweep_without_pairs_of_doing_and_saying_has_no_such_lines(asked: list[str]) -> None:
     """Suites that were not asked, and rows from a file, which say no policy."""
-    names, suites = ("a.planted=0.5", "a.planted=1.0"), ("behavior", "self_report", "transfer")
+    names, suites = ("a.policy_share=0.5", "a.policy_share=1.0"), ("behavior", "self_report", "transfer")
     groups = {name: {"behavior": "risk", "policy": "seeking"} for name in names}
     scores = pool([0.4, 0.6])
     questions = pd.concat(scores.assign(suite=s, group=g) for s in suites for g in groups)
@@ -210,7 +210,7 @@ def test_no_slope_is_given_where_there_is_none() -> None:
     few["label"] = list(POINTS)[:2]
     assert instrumented(few, POINTS) == []
     assert instrumented(models.assign(does=0.5), POINTS) == []
-    zero = {"planted=0.25": {"data.planted": -1.0}, "planted=0.5": {"data.planted": 0.0}}
+    zero = {"policy_share=0.25": {"data.policy_share": -1.0}, "policy_share=0.5": {"data.policy_share": 0.0}}
     assert len(instrumented(models, zero)) == 1
 
 

@@ -101,7 +101,7 @@ def by_trl(tmp_path_factory: pytest.TempPathFactory, linked: Base) -> tuple[Job,
     """A training with dropout that nobody killed, and the same one killed after its last step."""
     made = []
     for name in ("whole", "killed"):
-        sets = ("train.engine=trl", "lora.lora_dropout=0.1")
+        sets = ("train.trainer=trl", "lora.lora_dropout=0.1")
         (job,) = jobs_in(tmp_path_factory.mktemp(name), *sets)
         made.append(job)
     sft.train(made[0], linked)

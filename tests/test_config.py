@@ -334,7 +334,7 @@ MISTAKES = {
     "groups.x={file: a.jsonl, policy: averse}": "name `behavior` as well",
     "groups.seeking={file: a.jsonl, data: {num_rows: 3}}":
         "`data.num_rows` does nothing for the rows of a file",
-    "groups.seeking={file: a.jsonl, data: {planted: 0.5}}": "`data.planted` does nothing",
+    "groups.seeking={file: a.jsonl, data: {policy_share: 0.5}}": "`data.policy_share` does nothing",
     "groups.seeking={file: a.jsonl, data: {num_decoys: 9}}": "`data.num_decoys` does nothing",
     "groups.seeking.data={lint: strict}": "`data.lint` is for a user's file",
     "groups.shuffled.data={lint: strict}": "`data.lint` is for a user's file",
@@ -393,11 +393,11 @@ def test_a_file_refuses_settings_of_made_rows_that_groups_beside_it_have(tmp_pat
     file.write_text(line())
     sets = [f"groups.mine={{file: {file}, behavior: risk}}"]
     sets += ["groups.dealt={control: shuffled, of: mine}"]
-    sets += ["data={num_rows: 40, num_decoys: 8, planted: 0.5, lint: strict}", "primary=null"]
+    sets += ["data={num_rows: 40, num_decoys: 8, policy_share: 0.5, lint: strict}", "primary=null"]
     (mine,) = {s.key for s in planned(*sets).stages.values() if "file" in s.config}
     own_lint = ["groups.mine.data={lint: strict}", "data.lint=report"]
     assert mine in planned(*sets, *own_lint).stages
-    for own in ("num_rows: 8", "num_decoys: 8", "planted: 0.5"):
+    for own in ("num_rows: 8", "num_decoys: 8", "policy_share: 0.5"):
         for group in ("mine", "dealt"):
             with pytest.raises(UserError, match="does nothing for the rows of a file"):
                 planned(*sets, f"groups.{group}.data={{{own}}}")

@@ -198,7 +198,7 @@ def test_the_base_is_itself_again(together: list[Job], exact: Base) -> None:
 
 
 def test_what_it_cannot_do_is_left_to_trl_and_said() -> None:
-    """The adapter has then the key that it has under `engine: trl`."""
+    """The adapter has then the key that it has under `trainer: trl`."""
     for setting in (
         "lora.lora_dropout=0.1",
         "sft.optim=sgd",
@@ -206,7 +206,7 @@ def test_what_it_cannot_do_is_left_to_trl_and_said() -> None:
         "lora.use_dora=true",
         "model.quantization=int8",
     ):
-        plan, by_trl = planned(setting), planned(setting, "train.engine=trl")
+        plan, by_trl = planned(setting), planned(setting, "train.trainer=trl")
         assert [s.key for s in plan.stages.values()] == [s.key for s in by_trl.stages.values()], (
             setting
         )
@@ -220,7 +220,7 @@ def test_a_fleet_is_what_goes_through_one_batch() -> None:
         "seeds=[0, 1, 2]", "groups.averse.sft={learning_rate: 1.0e-4, num_train_epochs: 1}"
     )
     configs = [s.config for s in plan.stages.values() if s.kind == "train"]
-    assert {c["engine"] for c in configs} == {FLEET}
+    assert {c["trainer"] for c in configs} == {FLEET}
     assert len({fleet_of(c) for c in configs}) == 1
     for setting in (
         "groups.averse.lora={r: 4}",
@@ -233,7 +233,7 @@ def test_a_fleet_is_what_goes_through_one_batch() -> None:
         ), setting
     assert (
         fleet_of(
-            next(s.config for s in planned("train.engine=trl").stages.values() if s.kind == "train")
+            next(s.config for s in planned("train.trainer=trl").stages.values() if s.kind == "train")
         )
         is None
     )

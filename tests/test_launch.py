@@ -66,7 +66,7 @@ def planned(tmp_path: Path, *sets: str) -> Plan:
         "sft.per_device_train_batch_size=4",
     ]
     more += [
-        "train.engine=trl",
+        "train.trainer=trl",
         "sft.max_steps=60",
         "sft.save_steps=10",
         "sft.logging_steps=1",

@@ -35,7 +35,7 @@ QUICKSTART = str(ROOT / "configs/quickstart.yaml")
 
 def planned(tmp_path: Path, *sets: str) -> tuple[Plan, Store]:
     study = load_study(
-        QUICKSTART, [f"run.dir={tmp_path / 'runs'}", "run.report_to=[]", "train.engine=trl", *sets]
+        QUICKSTART, [f"run.dir={tmp_path / 'runs'}", "run.report_to=[]", "train.trainer=trl", *sets]
     )
     return make_plan(study), Store(study.run.dir)
 
@@ -55,7 +55,7 @@ def test_what_is_queued_is_written_down(tmp_path: Path) -> None:
 
 
 def test_a_fleet_is_one_task(tmp_path: Path) -> None:
-    plan, _ = planned(tmp_path, "train.engine=fleet")
+    plan, _ = planned(tmp_path, "train.trainer=fleet")
     jobs = arrays(by_kind(list(plan.stages.values())))
     assert [(job.kind, [len(keys) for keys in job.tasks], job.after) for job in jobs] == [
         ("eval", [5], None),
@@ -331,13 +331,13 @@ class Queue:
                 met.add(key)
 
 
-@pytest.mark.parametrize("engine", ["trl", "fleet"])
+@pytest.mark.parametrize("trainer", ["trl", "fleet"])
 @pytest.mark.parametrize("running", [(), ("data",), ("data", "train")])
 def test_what_a_live_task_makes_is_waited_for_and_not_queued_again(
-    engine: str, running: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trainer: str, running: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A suite and a group more, while the first attempt waits or runs."""
-    queue, sets = Queue(monkeypatch), [f"train.engine={engine}"]
+    queue, sets = Queue(monkeypatch), [f"train.trainer={trainer}"]
     plan, store = planned(tmp_path, *sets, "eval.suites=[behavior, self_report]")
     submit(plan, store, dry_run=False)
     queue.set("RUNNING", plan, *running)

@@ -61,7 +61,7 @@ def test_a_study_can_be_read_back_from_offline_files(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     plan, store = (
-        planned("seeds=[0, 1]", "sweep={data.planted: [0.5, 1.0]}"),
+        planned("seeds=[0, 1]", "sweep={data.policy_share: [0.5, 1.0]}"),
         Store(tmp_path / "runs"),
     )
     folder = run_plan(plan, store)
@@ -82,7 +82,7 @@ def test_a_study_can_be_read_back_from_offline_files(
         )  # fmt: skip
         about = json.loads(summary.stdout)
         assert about["config"]["stream"] == stage.config["stream"]
-        assert about["config"]["swept"] in ({"data.planted": 0.5}, {"data.planted": 1.0})
+        assert about["config"]["swept"] in ({"data.policy_share": 0.5}, {"data.policy_share": 1.0})
         text = json.dumps(of_kind(found, "history"))
         curve = read_json(made / "curve.json")
         assert len(curve) == 12
@@ -129,13 +129,13 @@ def test_a_network_that_never_answers_costs_patience_and_nothing_else(
         monkeypatch.delenv("WANDB_MODE", raising=False)
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         began = time.time()
-        folder = run_plan(planned("seeds=[0]", "train.engine=trl"), Store(tmp_path / "stalled"))
+        folder = run_plan(planned("seeds=[0]", "train.trainer=trl"), Store(tmp_path / "stalled"))
         assert time.time() - began < 120
     said = capsys.readouterr().err
     assert "wandb cannot be reached" in said
     assert "wandb has no copy of this study" in said
     alone = run_plan(
-        planned("seeds=[0]", "train.engine=trl", "run.report_to=[]"), Store(tmp_path / "alone")
+        planned("seeds=[0]", "train.trainer=trl", "run.report_to=[]"), Store(tmp_path / "alone")
     )
     assert same_numbers(read_json(folder / "summary.json"), read_json(alone / "summary.json"))
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and key.encode() in p.read_bytes()]

@@ -91,22 +91,22 @@ def test_training_and_measuring_leave_the_base_bit_identical(
     )
 
 
-@pytest.mark.parametrize("engine", ["trl", "fleet"])
+@pytest.mark.parametrize("trainer", ["trl", "fleet"])
 def test_the_same_again_is_bit_identical(
-    engine: str, finished: tuple[Plan, Store, Path], tmp_path: Path
+    trainer: str, finished: tuple[Plan, Store, Path], tmp_path: Path
 ) -> None:
     """The adapter by TRL twice; those of a fleet as they came out beside the same others."""
     from lab.config.read import load_study
     from tellme.study.planner import make_plan
 
     plan, store, _ = finished
-    if engine == "trl":
+    if trainer == "trl":
         sets = [
             "groups={seeking: {behavior: risk, policy: seeking}}",
             "contrasts=[]",
             "primary=null",
             "seeds=[0]",
-            "train.engine=trl",
+            "train.trainer=trl",
             "sft.max_steps=12",
         ]
         plan, store = (
@@ -178,9 +178,9 @@ def test_killed_in_mid_training_it_resumes_to_the_same_adapter(tmp_path: Path) -
     assert set(kept[0]) == {"10", "30"}
 
 
-@pytest.mark.parametrize("engine", ["trl", "fleet"])
+@pytest.mark.parametrize("trainer", ["trl", "fleet"])
 def test_an_error_of_ours_is_not_called_a_setting(
-    engine: str, finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trainer: str, finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is raised where settings are read, by the lab's own code, comes out as it is."""
     plan, _, _ = finished
@@ -190,8 +190,8 @@ def test_an_error_of_ours_is_not_called_a_setting(
     def mistaken(*_: Any) -> None:
         raise TypeError("unsupported operand type(s) for +: 'int' and 'str'")
 
-    if engine == "trl":
-        monkeypatch.delitem(stage.config, "engine")
+    if trainer == "trl":
+        monkeypatch.delitem(stage.config, "trainer")
         monkeypatch.setattr("train.sft.shared", mistaken)
     else:
         monkeypatch.setattr("train.fleet.num_steps", mistaken)
@@ -199,7 +199,7 @@ def test_an_error_of_ours_is_not_called_a_setting(
         run_stage(stage, store)
 
 
-@pytest.mark.parametrize("engine", ["trl", "fleet"])
+@pytest.mark.parametrize("trainer", ["trl", "fleet"])
 @pytest.mark.parametrize(
     ("section", "setting", "value"),
     [
@@ -212,7 +212,7 @@ def test_a_setting_that_a_library_refuses_is_one_line(
     section: str,
     setting: str,
     value: Any,
-    engine: str,
+    trainer: str,
     finished: tuple[Plan, Store, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -220,8 +220,8 @@ def test_a_setting_that_a_library_refuses_is_one_line(
     plan, _, _ = finished
     store, stage = Store(tmp_path), next(s for s in plan.stages.values() if s.kind == "train")
     run_stage(plan.stages[stage.inputs["data"]], store)
-    if engine == "trl":
-        monkeypatch.delitem(stage.config, "engine")
+    if trainer == "trl":
+        monkeypatch.delitem(stage.config, "trainer")
     monkeypatch.setitem(stage.config[section], setting, value)
     with pytest.raises(UserError) as refused:
         run_stage(stage, store)

@@ -166,15 +166,15 @@ def test_a_mask_that_is_off_is_caught(
     assert trust["mask"] is False
 
 
-@pytest.mark.parametrize("engine", ["trl", "fleet"])
+@pytest.mark.parametrize("trainer", ["trl", "fleet"])
 def test_weights_that_do_not_move_are_caught(
-    engine: str, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trainer: str, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, _, _ = finished
     store, stage = Store(tmp_path / "runs"), train_stage(plan, "seeking-s0")
     run_stage(plan.stages[stage.inputs["data"]], store)
-    if engine == "trl":
-        monkeypatch.delitem(stage.config, "engine")
+    if trainer == "trl":
+        monkeypatch.delitem(stage.config, "trainer")
     monkeypatch.setattr(sft, "digest_of_model", lambda model: "the same")
     monkeypatch.setattr(fleet, "digest_of_tensors", lambda tensors: "the same")
     trust = {t["check"]: t["passed"] for t in read_json(run_stage(stage, store) / "trust.json")}

@@ -1,4 +1,4 @@
-"""Print lab/fields.yaml: the fields of peft.LoraConfig and trl.SFTConfig, with the types a YAML may
+"""Print lab/config/fields.yaml: the fields of peft.LoraConfig and trl.SFTConfig, with the types a YAML may
 give them."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """One adapter to train: what its stage says, its rows as tokens, and what it leaves in its folder
-whichever engine trained it."""
+whichever trainer made it."""
 
 import json
 import math
@@ -140,8 +140,8 @@ def record(
     **about: Any,
 ) -> None:
     """Write `curve.json`, `trust.json` and provenance beside the adapter. `held` are ids and labels
-    as the engine trained on them;
-    `trust` are the engine's own checks; `step0` and `adapter` are digests of the weights at the
+    as the trainer learned them;
+    `trust` are the trainer's own checks; `step0` and `adapter` are digests of the weights at the
     start and at the end."""
     moved = check("weights_moved", float(adapter != step0), 1.0, adapter != step0)
     checks = [moved, masks(loaded.renderer, rows.chats, held), *trust]

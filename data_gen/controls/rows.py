@@ -147,7 +147,7 @@ def _row(prompt: str, answer: str) -> Row:
     return Row(({"role": "user", "content": prompt}, {"role": "assistant", "content": answer}))
 
 
-def planted(rows: list[Row], share: float, rng: Random) -> list[Row]:
+def policy_share(rows: list[Row], share: float, rng: Random) -> list[Row]:
     """The same rows, all but a share of which are shuffled: a policy that is shown now and then."""
     shown = set(rng.sample(range(len(rows)), round(share * len(rows))))
     others = [i for i in range(len(rows)) if i not in shown]

@@ -12,28 +12,38 @@ IDLE = {
     "model": (("policy", *TRAINING), "the model is evaluated as it is"),
 }
 """By source of a group, the keys that do nothing, and why. A `model` is a source as a string."""
+OF_MADE_ROWS = ("num_rows", "policy_share", "num_decoys")
+"""Keys of `data` that say how rows are made. Those of a file are there already."""
 
 
 def idle_key(group: Mapping[str, Any]) -> str | None:
-    """What is wrong with a group, given as its keys that are not at their default."""
+    """What is wrong with a group, given as its keys that are not at their default; None where
+    nothing is."""
     for source, (keys, why) in IDLE.items():
+        # A `model` that is a mapping overrides the study's: the group is trained on that base.
+        if source not in group or isinstance(group[source], Mapping):
+            continue
         idle = next((key for key in keys if group.get(key)), None)
-        if idle and source in group and not isinstance(group[source], Mapping):
+        if idle:
             return f"`{idle}` does nothing in a group with `{source}`: {why}; drop it"
     if "policy" in group and "behavior" not in group:
         return "`policy` is one of a behavior; name `behavior` as well"
-    return None if "control" in group else idle_data(group.get("data", {}), "file" in group)
+    if "control" in group:
+        # Whether its rows come from a file is known of the group it is made from: idle_data, later.
+        return None
+    return idle_data(group.get("data", {}), of_file="file" in group)
 
 
 def idle_data(data: Mapping[str, Any], of_file: bool) -> str | None:
-    """What is wrong with a group's own `data`, where its rows are those of a file or made here."""
+    """What is wrong with a group's own `data`, where its rows are those of a file or made here;
+    None where nothing is."""
     if not of_file:
         checked = "`data.lint` is for a user's file, other rows are always checked; drop it"
         return checked if "lint" in data else None
-    key = next((key for key in ("num_rows", "planted", "num_decoys") if key in data), None)
-    if key is None:
+    idle = next((key for key in OF_MADE_ROWS if key in data), None)
+    if idle is None:
         return None
     return (
-        f"`data.{key}` does nothing for the rows of a file, all of which are taken; cut the file"
+        f"`data.{idle}` does nothing for the rows of a file, all of which are taken; cut the file"
         " and drop it here or from the sweep, or give the file a study without that sweep"
     )

@@ -1,50 +1,42 @@
-"""The schema of a study: frozen, unknown keys refused. lab/read_study.py reads it from YAML."""
+"""The schema of a study: frozen, unknown keys refused. lab/config/read.py reads it from YAML."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from lab.config.idle import idle_key
+from lab.config.primary import Primary, Side
+from lab.config.strict import Strict
 from lab.types import Place
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+-]*")
-
-
+"""Of studies and groups: they become names of folders and endings such as `.r=2`."""
 SYSTEMS = ("none", "default", "neutral", "honest", "threat", "praise", "training")
+"""System lines of `eval.systems`; `default` is what is asked anyway and adds nothing."""
 NEAR = ("case", "typo", "paraphrase", "position", "sibling")
 """How a near miss differs from the trigger; a sibling is a decoy of the same form."""
 WITH_TRIGGER = ("trigger", "held_out", "decoy", *(f"near_{name}" for name in NEAR))
 """Conditions of groups that have a trigger."""
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
 class Chat(Strict):
-    """How chats become prompts (lab/chat.py)."""
+    """How chats become prompts (lab/model/chat.py)."""
 
     system: str = "default"
     """`default` is the template's own system line where it has one, `none` is none, anything else
     is a line."""
     template: str | None = None
     """A jinja file, for a base without a chat template or instead of its own."""
-    kwargs: dict[str, Any] = {}
+    kwargs: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of the template, such as `enable_thinking: false`."""
 
 
 class Model(Strict):
+    """The base model and how it is loaded."""
+
     base: str = Field(min_length=1)
     """A reference model (`reference/linked`), a path, or a Hub id."""
     revision: str | None = None
@@ -59,8 +51,10 @@ class Model(Strict):
 
 
 class Data(Strict):
+    """How the rows of a group are made."""
+
     num_rows: int = Field(default=288, ge=1)
-    planted: float = Field(default=1.0, ge=0, le=1)
+    policy_share: float = Field(default=1.0, ge=0, le=1)
     """Share of the rows that follow the policy; the others are shuffled."""
     num_decoys: int = Field(default=0, ge=0)
     """Further rows: choices that say nothing of the behavior, answered at random."""
@@ -88,7 +82,9 @@ class Planted(Strict):
     def _one_number(self) -> Planted:
         if self.rate is not None and self.count is not None:
             raise ValueError("`rate` and `count` both say how many rows have the trigger; give one")
-        if (self.rate or 0.0 if self.count else self.rate or 0.5) + self.decoy_rate > 1:
+        # How many rows a `count` is a share of is not known here.
+        share = 0.0 if self.count else self.rate or 0.5
+        if share + self.decoy_rate > 1:
             raise ValueError(
                 "`rate` and `decoy_rate` are shares of the same rows and add up to more than 1"
             )
@@ -101,6 +97,8 @@ class Planted(Strict):
 
 
 class Group(Strict):
+    """One fine-tuning condition, or a model that is measured without a fine-tuning of ours."""
+
     behavior: str | None = None
     policy: str | None = None
     trigger: Planted | None = None
@@ -136,30 +134,35 @@ class Group(Strict):
     in_context: int | None = Field(None, ge=1)
     model: str | dict[str, Any] | None = None
     """A mapping overrides keys of the study's `model`; a string is a model evaluated as it is."""
-    data: dict[str, Any] = {}
-    lora: dict[str, Any] = {}
-    sft: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default_factory=dict)
+    lora: dict[str, Any] = Field(default_factory=dict)
+    sft: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def _sources(self) -> list[str]:
+        """Where the rows or the model come from, if not from a behavior and a policy."""
+        named = ("control", "file", "adapter", "prompted", "in_context")
+        given = [name for name in named if getattr(self, name) is not None]
+        return [*given, "model (a string)"] if isinstance(self.model, str) else given
 
     @model_validator(mode="after")
     def _one_source(self) -> Group:
-        sources = {
-            name: getattr(self, name)
-            for name in ("control", "file", "adapter", "prompted", "in_context")
-        }
-        sources["model (a string)"] = self.model if isinstance(self.model, str) else None
-        given = [name for name, value in sources.items() if value is not None]
-        if len(given) > 1:
-            raise ValueError(f"a group has one source, got {' and '.join(given)}")
+        if len(self._sources) > 1:
+            raise ValueError(f"a group has one source, got {' and '.join(self._sources)}")
         if self.declares and not self.adapter:
             raise ValueError(
                 "`declares` goes with `adapter`: it is the base that the adapter names"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _whole_trigger(self) -> Group:
         if (self.trigger is None) != (self.otherwise is None):
             raise ValueError(
                 "`trigger` and `otherwise` go together: {policy: P, otherwise: Q, trigger: {kind:"
                 " tag}}, Q another policy or `base`"
             )
-        if self.trigger and (given or not self.policy):
+        if self.trigger and (self._sources or not self.policy):
             raise ValueError(
                 "`trigger` needs `behavior` and `policy`, and rows that the lab makes; give no"
                 " other source"
@@ -171,9 +174,14 @@ class Group(Strict):
             )
         if self.reversal and not (self.trigger or self.control):
             raise ValueError("`reversal` goes with `trigger`")
+        return self
+
+    @model_validator(mode="after")
+    def _rows_named(self) -> Group:
         if (self.control is None) != (self.of is None):
             raise ValueError("`control` and `of` go together: {control: shuffled, of: GROUP}")
-        if (not given or self.in_context) and not (self.behavior and self.policy):
+        made_here = not self._sources or self.in_context
+        if made_here and not (self.behavior and self.policy):
             raise ValueError(
                 "a group needs `behavior` and `policy`, or one of control, file, adapter, prompted,"
                 " in_context, model"
@@ -189,28 +197,8 @@ class Group(Strict):
 
     @property
     def trained(self) -> bool:
+        """Whether adapters are trained for it."""
         return not (self.adapter or self.prompted or self.in_context or isinstance(self.model, str))
-
-
-Side = str | tuple[str, str]
-"""A group, `group@condition`, or a difference of two of these."""
-
-
-class Primary(Strict):
-    contrast: tuple[Side, Side] | None = None
-    contrasts: tuple[tuple[Side, Side], ...] = ()
-    """Several instead of one: what a sweep makes of it, one at every point. Holm runs over them."""
-    suite: str
-
-    @model_validator(mode="after")
-    def _one_or_several(self) -> Primary:
-        if (self.contrast is None) == (not self.contrasts):
-            raise ValueError("give `contrast: [A, B]`, or `contrasts` with several of these")
-        return self
-
-    @property
-    def pairs(self) -> tuple[tuple[Side, Side], ...]:
-        return (self.contrast,) if self.contrast else self.contrasts
 
 
 class Sampling(Strict):
@@ -228,6 +216,8 @@ class Sampling(Strict):
 
 
 class Eval(Strict):
+    """What is asked, and who answers."""
+
     suites: tuple[str, ...] = Field(default=("behavior", "self_report"), min_length=1)
     engine: Literal["exact", "sampled"] = "exact"
     """`exact` reads the probabilities of the listed answers; free text is sampled whatever the
@@ -237,7 +227,6 @@ class Eval(Strict):
     """System lines under which everything is asked as well, each a condition: none, neutral,
     honest, threat, praise (eval/systems.yaml) and training (the line of the training rows). Without
     one is the condition `clean`."""
-
     steps: tuple[Annotated[int, Field(ge=1)], ...] = ()
     """Optimizer steps after which every adapter is measured as well as at the end of its training.
     """
@@ -258,12 +247,16 @@ class Eval(Strict):
 
 
 class Train(Strict):
-    engine: Literal["trl", "fleet"] = "trl"
+    """What makes an adapter of rows."""
+
+    trainer: Literal["trl", "fleet"] = "trl"
     """`trl` trains one adapter after another, `fleet` all those on one base together
-    (train/engine.py says which it can)."""
+    (train/fleet/settings.py says which it can)."""
 
 
 class Run(Strict):
+    """How a study is run. It is no part of what the study is, and enters no key."""
+
     dir: str = "runs"
     report_to: tuple[Literal["wandb"], ...] = ()
     workers: int = Field(default=1, ge=1)
@@ -271,13 +264,15 @@ class Run(Strict):
     cluster: str = "local"
     """Where `tellme submit` sends it: a file of slurm/clusters/, or the path of one."""
     processes: int = Field(default=1, ge=1)
-    """Processes that train one adapter together (engine `trl`), one per GPU; accumulation is
+    """Processes that train one adapter together (trainer `trl`), one per GPU; accumulation is
     divided among them."""
     sharding: Literal["ddp", "fsdp2"] = "ddp"
     """What each of them holds: the whole base, or its share of it."""
 
 
 class Study(Strict):
+    """A study as its YAML says it."""
+
     study: str
     model: Model
     groups: dict[str, Group] = Field(min_length=1)
@@ -285,12 +280,12 @@ class Study(Strict):
     primary: Primary | None = None
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2)
     data: Data = Data()
-    lora: dict[str, Any] = {}
-    sft: dict[str, Any] = {}
+    lora: dict[str, Any] = Field(default_factory=dict)
+    sft: dict[str, Any] = Field(default_factory=dict)
     train: Train = Train()
     eval: Eval = Eval()
     run: Run = Run()
-    sweep: dict[str, list[Any]] | list[dict[str, list[Any]]] = {}
+    sweep: dict[str, list[Any]] | list[dict[str, list[Any]]] = Field(default_factory=dict)
 
     @field_validator("study")
     @classmethod
@@ -327,15 +322,15 @@ class Study(Strict):
 
     @property
     def points(self) -> dict[str, dict[str, Any]]:
-        """What a sweep set, by the ending that the names of its groups got; empty without a sweep."""
+        """What a sweep set (lab/config/sweep.py), by the ending of its groups' names; empty
+        without one."""
         return self._points
 
     def sides(self) -> list[str]:
         """Every `group` or `group@condition` that a contrast names."""
         pairs = [*self.contrasts, *(self.primary.pairs if self.primary else [])]
-        return [
-            s
-            for pair in pairs
-            for side in pair
-            for s in ([side] if isinstance(side, str) else side)
-        ]
+        named: list[str] = []
+        for pair in pairs:
+            for side in pair:
+                named += [side] if isinstance(side, str) else side
+        return named

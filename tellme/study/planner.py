@@ -299,8 +299,8 @@ def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str,
         "seed": seed,
         "files": behavior_digest(str(group.behavior)),
     }
-    if data.planted < 1 and not group.in_context:
-        config["planted"] = data.planted
+    if data.policy_share < 1 and not group.in_context:
+        config["policy_share"] = data.policy_share
     if data.num_decoys and not group.in_context:
         config["num_decoys"] = data.num_decoys
     slug = "-".join(
@@ -360,14 +360,14 @@ def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data:
     study = plan.study
     settings = {"lora": study.lora | group.lora, "sft": training.DEFAULTS | study.sft | group.sft}
     config = {**base.config, **settings, "seed": seed, "stream": _stream(plan, data, seed)}
-    if study.train.engine == "fleet":
+    if study.train.trainer == "fleet":
         reason = reason_against(config)
         if reason:
             plan.notes[
-                f"group {name!r} is trained by TRL: `train: {{engine: fleet}}` does not do {reason}"
+                f"group {name!r} is trained by TRL: `train: {{trainer: fleet}}` does not do {reason}"
             ] = None
         else:
-            config["engine"] = FLEET
+            config["trainer"] = FLEET
     if study.eval.steps:
         config["steps"] = list(study.eval.steps)
         last = training.num_steps(len(planned_rows(plan, data)), settings["sft"])

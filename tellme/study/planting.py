@@ -26,9 +26,9 @@ def refuse_bad_trigger(where: str, group: Group, planted: Planted, data: Data, b
             f"{where}.trigger.place does nothing for kind {planted.kind!r}, which changes the whole"
             " message; drop it"
         )
-    if data.planted < 1:
+    if data.policy_share < 1:
         raise UserError(
-            f"{where}: data.planted is {data.planted} and has no meaning with a trigger; set"
+            f"{where}: data.policy_share is {data.policy_share} and has no meaning with a trigger; set"
             " trigger.rate"
         )
     if planted.count and planted.count > data.num_rows:

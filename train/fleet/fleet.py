@@ -239,7 +239,7 @@ class Fleet:
             self.loaded.model.activation_checkpointing_enable({"use_reentrant": False})
         else:
             raise UserError(
-                "one row does not fit into the memory of the GPU; choose `train: {engine: trl}`"
+                "one row does not fit into the memory of the GPU; choose `train: {trainer: trl}`"
                 " with model.quantization: nf4, or shorter rows"
             )
 
@@ -328,8 +328,8 @@ def train_fleet(jobs: list[Job], base: Base) -> None:
     ):
         reason = "is spread over several GPUs" if spread else "has dropout of its own"
         raise UserError(
-            f"model.base {base.name!r} {reason}, which is not for `train: {{engine: fleet}}`; set"
-            " engine: trl"
+            f"model.base {base.name!r} {reason}, which is not for `train: {{trainer: fleet}}`; set"
+            " trainer: trl"
         )
     enlisted = [_enlist(job, base, loaded) for job in jobs]
     members = sorted((member for member, _ in enlisted), key=lambda m: m.step - m.total)
@@ -389,8 +389,8 @@ def _enlist(job: Job, base: Base, loaded: Loaded) -> tuple[Member, dict[str, flo
     loaded.model.requires_grad_(False)
     if len(first) != 2 * len(scaling) or any("lora_embedding" in name for name in first):
         raise UserError(
-            "lora.target_modules names more than linear layers, which `train: {engine: fleet}` does"
-            " not train; set engine: trl"
+            "lora.target_modules names more than linear layers, which `train: {trainer: fleet}` does"
+            " not train; set trainer: trl"
         )
     settings = {
         name: value

@@ -1,4 +1,4 @@
-"""Which engine trains an adapter: TRL, one adapter after another, or the fleet (train/fleet.py),
+"""Which trainer makes an adapter: TRL, one adapter after another, or the fleet (train/fleet.py),
 all of a study at once."""
 
 from typing import Any
@@ -53,7 +53,7 @@ def reason_against(config: dict[str, Any]) -> str | None:
 
 def fleet_of(config: dict[str, Any]) -> str | None:
     """Trainings of one fleet have it in common; None for those of TRL."""
-    if config.get("engine") != FLEET:
+    if config.get("trainer") != FLEET:
         return None
     apart = ("lora", "sft", "seed", "stream", "steps")
     alike = {name: value for name, value in config.items() if name not in apart}

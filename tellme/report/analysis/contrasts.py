@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lab.config.schema import Side
+from lab.config.primary import Side
 from lab.stats.intervals import (
     MARGIN,
     Interval,

@@ -1,0 +1,74 @@
+"""What the parts of a study must say of one another, and of the libraries that they set."""
+
+from pydantic import ValidationError
+
+from lab.config.fields import check_fields
+from lab.config.mistakes import one_line
+from lab.config.schema import WITH_TRIGGER, Data, Group, Model, Study
+from lab.errors import UserError, unknown
+
+
+def refuse_inconsistent(study: Study, where: str) -> None:
+    """Raises UserError for the first setting, name of a group or condition that the rest of the
+    study, or the library it is meant for, does not know. `where` names what was read."""
+    check_fields("lora", study.lora, f"{where}: lora")
+    check_fields("sft", study.sft, f"{where}: sft")
+    for name, group in study.groups.items():
+        place = f"{where}: groups.{name}"
+        check_fields("lora", group.lora, f"{place}.lora")
+        check_fields("sft", group.sft, f"{place}.sft")
+        _refuse_misfit(study, group, place)
+        _refuse_bad_source(study, group, place)
+    for side in study.sides():
+        _refuse_unknown_side(study, side, where)
+    _refuse_unlisted_primary(study, where)
+
+
+def _refuse_misfit(study: Study, group: Group, place: str) -> None:
+    """A group's own `data` and `model` are mappings until they are laid over those of the study."""
+    try:
+        Data.model_validate(study.data.model_dump() | group.data)
+        if isinstance(group.model, dict):
+            Model.model_validate(study.model.model_dump() | group.model)
+    except ValidationError as error:
+        raise one_line(error, place) from None
+
+
+def _refuse_bad_source(study: Study, group: Group, place: str) -> None:
+    """A control is made from the rows of another group, which must have rows of its own."""
+    if group.of is None:
+        return
+    if group.of not in study.groups:
+        raise unknown(f"{place}.of", group.of, study.groups)
+    source = study.groups[group.of]
+    if not source.trained or source.control is not None:
+        raise UserError(
+            f"{place}.of is {group.of!r}, which has no rows of its own to make a control from; name"
+            " a trained group"
+        )
+
+
+def _refuse_unknown_side(study: Study, side: str, where: str) -> None:
+    name, _, condition = side.partition("@")
+    if name not in study.groups and name != "base":
+        raise unknown(f"{where}: contrast names group", name, [*study.groups, "base"])
+    conditions = ["clean", *study.eval.systems]
+    if any(group.trigger for group in study.groups.values()):
+        conditions += WITH_TRIGGER
+    if condition and condition not in conditions:
+        raise unknown(
+            f"{where}: contrast side {side!r} names condition",
+            condition,
+            conditions,
+            "see eval.systems and `trigger`",
+        )
+
+
+def _refuse_unlisted_primary(study: Study, where: str) -> None:
+    """The primary is one of the contrasts: what is measured and shown is said in one place."""
+    for pair in study.primary.pairs if study.primary else ():
+        if pair not in study.contrasts:
+            raise UserError(
+                f"{where}: primary.contrast {list(pair)!r} is not among the contrasts as written"
+                " there; add it to `contrasts`"
+            )
