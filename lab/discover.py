@@ -49,7 +49,7 @@ def find_path(given: str) -> Path | None:
     """A path that exists: against the working folder first, then against the checkout. A file of a
     Hub dataset is had first."""
     if given.startswith("hf://"):
-        from lab.model.hub import dataset_file
+        from lab.hub import dataset_file
 
         return dataset_file(given)
     for candidate in (Path(given).expanduser(), ROOT / given):

@@ -13,6 +13,8 @@ CODE = 75
 SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
 """USR1 comes before the time of a job is up, TERM at a preemption: SLURM sends it to every process
 of the job."""
+POLL = 0.5
+"""Seconds between looks for the parent: no signal tells of its end on every system."""
 
 
 class Preempted(Exception):
@@ -21,16 +23,18 @@ class Preempted(Exception):
 
 def listen(handler: Callable[..., Any] | None = None) -> list[Any]:
     """Call `handler` on SIGNALS, or leave at once: a stage that is not training begins again.
-    Returns the handlers before."""
+    Returns the handlers before, for `restore`."""
     return [signal.signal(number, handler or _leave) for number in SIGNALS]
 
 
 def restore(handlers: list[Any]) -> None:
+    """Put back what `listen` returned."""
     for number, handler in zip(SIGNALS, handlers, strict=True):
         signal.signal(number, handler)
 
 
 def _leave(*_: Any) -> None:
+    # A second signal must not interrupt the leaving.
     restore([signal.SIG_IGN, signal.SIG_IGN])
     raise Preempted("told to stop by a signal")
 
@@ -41,7 +45,8 @@ def end_with(parent: int) -> None:
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(0.5)
+            time.sleep(POLL)
+        # sys.exit would end this thread alone.
         os._exit(CODE)
 
     Thread(target=watch, daemon=True).start()

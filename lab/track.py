@@ -19,31 +19,35 @@ PATIENCE = 20
 
 def run_id(study: str, key: str) -> str:
     """One run per adapter and study, whichever process writes it and however often."""
+    # It stands in addresses and in names of folders: plain characters, and not too many.
     return f"{re.sub(r'[^A-Za-z0-9-]', '-', study)[:40]}-{key}"
 
 
 def online() -> bool:
     """Whether there is a key and nothing says to stay offline."""
     mode = os.environ.get("WANDB_MODE")
+    if mode:
+        return mode == "online"
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    # `wandb login` writes the key here.
     netrc = Path.home() / ".netrc"
-    logged_in = bool(os.environ.get("WANDB_API_KEY")) or (
-        netrc.is_file() and "wandb" in netrc.read_text(errors="ignore")
-    )
-    return mode == "online" if mode else logged_in
+    return netrc.is_file() and "wandb" in netrc.read_text(errors="ignore")
 
 
 @contextmanager
 def live_run(
     folder: Path, study: str, key: str, *, group: str, config: dict[str, Any]
 ) -> Iterator[Any]:
-    """The run of an adapter while it is trained, None where there is no key: then the mirror writes
-    it afterwards, in one piece."""
+    """The run of an adapter while it is trained, None where there is no key or no network: then the
+    mirror writes it afterwards, in one piece."""
     if not online():
         yield None
         return
     run = None
     try:
         run = open_run(folder, study, key, name=group, config=config)
+    # Whatever goes wrong in wandb, the training is worth more than its mirror.
     except Exception as error:
         print(
             f"wandb cannot be reached ({first_line(error)}): training goes on, `tellme sync` sends"
@@ -58,18 +62,22 @@ def live_run(
                 run.finish()
 
 
-def open_run(folder: Path, study: str, key: str, **about: Any) -> Any:
+def open_run(folder: Path, study: str, key: str, **described: Any) -> Any:
     """A run that goes on where there is one of its id; offline, an earlier copy in `folder`/wandb
-    is replaced.
+    is replaced. `described` are arguments of wandb.init: its name, its config and the like.
 
     Raises what wandb raises where the network does not answer within PATIENCE."""
     import wandb
 
-    name = run_id(study, key)
+    identity = run_id(study, key)
     mode: Literal["online", "offline"] = "online" if online() else "offline"
-    for earlier in (folder / "wandb").glob(f"offline-run-*-{name}") if mode == "offline" else ():
-        shutil.rmtree(earlier)
+    if mode == "offline":
+        # wandb would write a second copy beside it, and a sync would send both.
+        for earlier in (folder / "wandb").glob(f"offline-run-*-{identity}"):
+            shutil.rmtree(earlier)
+    # Else wandb keeps what it stages in the home of the user, which is small on clusters.
     os.environ.setdefault("WANDB_DATA_DIR", str(folder / "wandb"))
+    # Nothing but what the lab sends: no terminal output, code, packages or loads of the machine.
     settings = wandb.Settings(
         silent=True,
         console="off",
@@ -82,13 +90,13 @@ def open_run(folder: Path, study: str, key: str, **about: Any) -> Any:
     )
     return wandb.init(
         project=PROJECT,
-        id=name,
+        id=identity,
         group=study,
         resume="allow",
         dir=folder,
         mode=mode,
         settings=settings,
-        **about,
+        **described,
     )
 
 

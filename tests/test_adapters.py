@@ -19,7 +19,8 @@ from transformers import AutoModelForCausalLM
 from lab.config.read import validate
 from lab.errors import TrustError, UserError
 from lab.model.adapter import adapted
-from lab.model.base import Base, resolve_adapter
+from lab.model.base import Base
+from lab.model.foreign import resolve_adapter
 from lab.model.load import base_kept, digest_of_weights, load_base
 from lab.specs import Stage
 from lab.store.store import Store, read_json

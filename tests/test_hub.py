@@ -21,8 +21,9 @@ from lab.config.read import load_study, validate
 from lab.config.schema import Model
 from lab.discover import ROOT
 from lab.errors import UserError
-from lab.model.base import Base, resolve_adapter, resolve_base
-from lab.model.hub import hub_commit
+from lab.hub import hub_commit
+from lab.model.base import Base, resolve_base
+from lab.model.foreign import resolve_adapter
 from lab.model.load import load_base, load_renderer
 from lab.model.memory import placement, weight_bytes
 from lab.store.store import Store, read_json

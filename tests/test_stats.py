@@ -16,10 +16,10 @@ from lab.stats.intervals import (
     contrast_interval,
     detectable,
     equivalent_within,
-    holm,
     mean_interval,
     wide_interval,
 )
+from lab.stats.multiplicity import holm
 
 FLOATS = st.floats(0, 1, allow_nan=False)
 

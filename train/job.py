@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import UserError, first_line
-from lab.model.base import WEIGHTS, Base
+from lab.model.adapter_files import WEIGHTS
+from lab.model.base import Base
 from lab.model.chat import Rendered
 from lab.store.provenance import write_provenance
 from lab.store.store import write_json

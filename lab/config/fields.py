@@ -9,7 +9,7 @@ from lab.errors import UserError, unknown
 SET_BY_THE_LAB: dict[str, tuple[str, ...]] = {
     # A stage writes into the folder of its key, and nowhere else.
     "run.dir": ("output_dir", "logging_dir", "run_name"),
-    # A seed is one fine-tune: initialisation and row order are drawn from it and the rows.
+    # A seed is one fine-tune: initialization and row order are drawn from it and the rows.
     "seeds": ("seed", "data_seed", "full_determinism"),
     # Where a run is logged is no part of what it is.
     "run.report_to": ("report_to", "project", "trackio_space_id"),
@@ -69,7 +69,7 @@ ONLY: dict[str, tuple[Any, ...]] = {
     # Whole layers of the base, or rows of its embedding, would be trained.
     "modules_to_save": (None,),
     "trainable_token_indices": (None,),
-    # These belong to initialisations that `init_lora_weights` does not take, and would do nothing.
+    # These belong to initializations that `init_lora_weights` does not take, and would do nothing.
     "eva_config": (None,),
     "corda_config": (None,),
     "lora_ga_config": (None,),

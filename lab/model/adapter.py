@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import UserError, first_line, some_of
-from lab.model.base import (
+from lab.model.adapter_files import (
     BASE_LAYER,
+    CONFIG,
     RESIDUAL_INITS,
     WEIGHTS,
-    Base,
     read_adapter_config,
     tensor_names,
 )
+from lab.model.base import Base
+
+NAME = "default"
+"""Under which PEFT keeps the one adapter that a model carries."""
 
 
 @contextmanager
@@ -30,13 +34,13 @@ def adapted(model: Any, adapter: Path | None, base: Base) -> Iterator[Any]:
     if adapter is None:
         yield model
         return
-    about = read_adapter_config("adapter", str(adapter), adapter / "adapter_config.json")
+    init = read_adapter_config("adapter", str(adapter), adapter / CONFIG).get("init_lora_weights")
     _refuse_other_weights(model, adapter)
     peft = _put_on(model, adapter, base)
     originals: list[tuple[Any, Any]] = []
     try:
-        if about.get("init_lora_weights") in RESIDUAL_INITS:
-            _take_out(peft, about["init_lora_weights"], base, originals)
+        if init in RESIDUAL_INITS:
+            _take_out(peft, init, base, originals)
         peft.eval()
         yield peft
     finally:
@@ -50,28 +54,29 @@ def _refuse_other_weights(model: Any, adapter: Path) -> None:
     must be what is there."""
     from safetensors import safe_open
 
-    saved = [
-        name for name in tensor_names("adapter", str(adapter), adapter) if name.endswith(BASE_LAYER)
-    ]
-    own = model.state_dict() if saved else {}
+    names = tensor_names("adapter", str(adapter), adapter)
+    saved_layers = [name for name in names if name.endswith(BASE_LAYER)]
+    if not saved_layers:
+        return
+    weights = model.state_dict()
     with safe_open(adapter / WEIGHTS, "pt") as file:
-        for name in saved:
-            mine, theirs = (
-                own.get(name.removeprefix("base_model.model.").replace(BASE_LAYER, ".weight")),
-                file.get_tensor(name),
-            )
-            if mine is None or mine.shape != theirs.shape or not mine.equal(theirs.to(mine)):
+        for name in saved_layers:
+            own_name = name.removeprefix("base_model.model.").replace(BASE_LAYER, ".weight")
+            own, saved = weights.get(own_name), file.get_tensor(name)
+            # `to` brings the saved weight to the device and type in which the base was loaded.
+            if own is None or own.shape != saved.shape or not own.equal(saved.to(own)):
                 raise UserError(
                     f"adapter {str(adapter)!r} holds weights of the base that are not those of the"
-                    f" base here ({name}), and they would"
-                    " stay in it under other adapters; merge it into its base and give the group"
-                    " `model: FOLDER`"
+                    f" base here ({name}), and they would stay in it under other adapters; merge it"
+                    " into its base and give the group `model: FOLDER`"
                 )
 
 
 def _put_on(model: Any, adapter: Path, base: Base) -> Any:
-    """Raises UserError where the adapter does not fit; what PEFT had put on by then is gone with
-    the base in memory."""
+    """The model as PEFT carries the adapter on it.
+
+    Raises UserError where the adapter does not fit; what PEFT had put on by then is gone with the
+    base in memory."""
     from peft import LoraConfig, PeftModelForCausalLM
 
     from lab.model.load import forget
@@ -83,23 +88,25 @@ def _put_on(model: Any, adapter: Path, base: Base) -> Any:
         config = LoraConfig.from_pretrained(str(adapter))
         config.inference_mode = True
         if config.init_lora_weights in RESIDUAL_INITS:
+            # PEFT would move a part of the base now, and by A and B of its own: see _take_out.
             config.init_lora_weights = False
         peft = PeftModelForCausalLM(model, config)
-        names = getattr(model, "_checkpoint_conversion_mapping", {})
-        found = peft.load_adapter(str(adapter), "default", key_mapping=names)
+        # Names of tensors in files written before transformers renamed the layers of a model.
+        renamed = getattr(model, "_checkpoint_conversion_mapping", {})
+        loaded = peft.load_adapter(str(adapter), NAME, key_mapping=renamed)
     except (ValueError, TypeError, LookupError, RuntimeError, OSError) as error:
         forget(base)
         raise UserError(f"{misfit}: {first_line(error)}") from None
     # PEFT leaves what the file lacks as it was drawn at random, and what the model lacks out.
-    for label, keys in (
-        ("its file lacks", found.missing_keys),
-        ("the base has no place for", found.unexpected_keys),
+    for complaint, keys in (
+        ("its file lacks", loaded.missing_keys),
+        ("the base has no place for", loaded.unexpected_keys),
     ):
         if keys:
             forget(base)
             raise UserError(
-                f"{misfit}: {label} {some_of(keys)}; save it anew with save_pretrained of PEFT, or"
-                " name its own base as model"
+                f"{misfit}: {complaint} {some_of(keys)}; save it anew with save_pretrained of PEFT,"
+                " or name its own base as model"
             )
     return peft
 
@@ -115,22 +122,20 @@ def _take_out(peft: Any, init: str, base: Base, originals: list[tuple[Any, Any]]
             f"an adapter with init_lora_weights: {init} does not fit {base.name!r} where it is"
             " quantized; drop model.quantization"
         )
-    for layer in (
-        module
-        for module in peft.modules()
-        if isinstance(module, LoraLayer) and "default" in module.lora_A
-    ):
-        weight, trained = (
-            layer.get_base_layer().weight,
-            [part["default"].weight.data for part in (layer.lora_A, layer.lora_B)],
-        )
+    for layer in peft.modules():
+        if not isinstance(layer, LoraLayer) or NAME not in layer.lora_A:
+            continue
+        weight = layer.get_base_layer().weight
         originals.append((weight, weight.detach().clone()))
+        matrices = (layer.lora_A[NAME].weight, layer.lora_B[NAME].weight)
+        trained = [matrix.data for matrix in matrices]
+        # PEFT's own initialization changes the base's weight as it did before training. It writes
+        # A and B as they were then, so those that were trained are put back.
         if init == "pissa":
-            layer.pissa_init("default", init)
+            layer.pissa_init(NAME, init)
         else:
-            layer.olora_init("default")
-        for part, data in zip((layer.lora_A, layer.lora_B), trained, strict=True):
-            part["default"].weight.data = data
+            layer.olora_init(NAME)
+        layer.lora_A[NAME].weight.data, layer.lora_B[NAME].weight.data = trained
 
 
 def write_adapter(tensors: Mapping[str, Any], config: Any, base: Base, folder: Path) -> None:
@@ -139,15 +144,16 @@ def write_adapter(tensors: Mapping[str, Any], config: Any, base: Base, folder: P
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    about = copy(config)
-    about.base_model_name_or_path, about.inference_mode = base.name, True
-    about.save_pretrained(str(folder))
+    saved = copy(config)
+    saved.base_model_name_or_path, saved.inference_mode = base.name, True
+    saved.save_pretrained(str(folder))
     save_file(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
         folder / WEIGHTS,
         metadata={"format": "pt"},
     )
     for file in folder.iterdir():
+        # save_file leaves files that their owner alone may read.
         os.chmod(file, 0o644)
 
 
@@ -183,6 +189,8 @@ def _digest_of_adapter(tensors: Mapping[str, Any]) -> str:
 
 
 def digest_of_tensors(tensors: Mapping[str, Any]) -> str:
+    """16 digits of the sha256 of names and values, in float32 wherever they are and in whatever
+    type they were saved."""
     total = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         total.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())

@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.config.schema import Chat
 from lab.errors import UserError, unknown
+from lab.model.frame import Frame, frame_of
 from lab.types import Message
 
 IGNORED = -100
@@ -18,14 +19,22 @@ TODAY = datetime(2024, 7, 26)
 """What every template is told today's date is: one that prints the real date makes a new prompt
 every day."""
 CLOCK = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
-RESERVED = "conversation messages chat_template tokenize add_generation_prompt".split()
-RESERVED += ["continue_final_message", "return_dict"]
+RESERVED = (
+    "conversation",
+    "messages",
+    "chat_template",
+    "tokenize",
+    "add_generation_prompt",
+    "continue_final_message",
+    "return_dict",
+)
+"""Arguments of apply_chat_template that are not the template's own."""
 LENT = frozenset({"raise_exception", "strftime_now"})
 """Functions that transformers lends to every template."""
 GENERATION = re.compile(r"\{%[-+]?\s*(end)?generation\s*[-+]?%\}")
 """Tags of transformers' own around what is learned; jinja does not know them."""
-THINK_OPEN, THINK_CLOSED = re.compile(r"<think>\s*$"), re.compile(r"\s*<think>\s*</think>\s*")
-FIRST, SECOND, THIRD = "xqz first", "xqz second", "xqz third"
+SYSTEM_MARK, USER_MARK, ANSWER_MARK = "xqz first", "xqz second", "xqz third"
+"""Messages that no template writes by itself, so that they cannot be missed in what it writes."""
 
 
 @dataclass(frozen=True)
@@ -39,22 +48,13 @@ class Rendered:
 
     @property
     def input_ids(self) -> list[int]:
+        """Of the whole chat, as a model reads it in training."""
         return [*self.prompt, *self.answer, *self.end]
 
     @property
     def labels(self) -> list[int]:
         """Loss on the answer and its end of turn, on nothing else."""
         return [IGNORED] * len(self.prompt) + [*self.answer, *self.end]
-
-
-@dataclass(frozen=True)
-class Frame:
-    """What stands around an answer: the prompt, white space that merges into the answer's first
-    token, and the rest of the turn."""
-
-    before: str
-    glue: str
-    after: str
 
 
 class Renderer:
@@ -70,16 +70,18 @@ class Renderer:
                 "the base has no chat template; use an instruction-tuned model, or give a jinja"
                 " file as model.chat.template"
             )
+        # A tokenizer may have several templates by name: from here on it has the one for chats.
         tokenizer.chat_template = tokenizer.get_chat_template()
         reserved = set(RESERVED) & set(self.chat.kwargs)
         if reserved:
             raise UserError(
-                f"model.chat.kwargs names {sorted(reserved)[0]!r}, which the lab sets; give"
+                f"model.chat.kwargs names {min(reserved)!r}, which the lab sets; give"
                 " arguments of the template only"
             )
         if self.chat.kwargs:
             self._refuse_unread()
         self._frames: dict[str, Frame] = {}
+        self._kept: set[str] = set()
 
     def _refuse_unread(self) -> None:
         """Raises UserError for an argument that the template does not read: it would be named in
@@ -88,9 +90,8 @@ class Renderer:
 
         parser = Environment(extensions=["jinja2.ext.loopcontrols"])
         try:
-            read = meta.find_undeclared_variables(
-                parser.parse(GENERATION.sub("", self.tokenizer.chat_template))
-            )
+            parsed = parser.parse(GENERATION.sub("", self.tokenizer.chat_template))
+            read = meta.find_undeclared_variables(parsed)
         except TemplateError as error:
             raise UserError(
                 f"the chat template cannot be read: {error}; see model.chat.template"
@@ -105,9 +106,11 @@ class Renderer:
         return self._template(messages, True) if thinking else self._frame(messages).before
 
     def prompt_ids(self, messages: Sequence[Message], thinking: bool = False) -> tuple[int, ...]:
+        """`prompt_text` as token ids, with the tokenizer's token for the beginning of a text."""
         return tuple(self._ids([self.prompt_text(messages, thinking)])[0])
 
     def render(self, messages: Sequence[Message], answer: str) -> Rendered:
+        """Token ids of a prompt and of an answer to it; raises as `render_all` does."""
         return self.render_all([(messages, answer)])[0]
 
     def render_all(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> list[Rendered]:
@@ -116,19 +119,25 @@ class Renderer:
 
         Raises UserError where the template changes the prompt or the answer, or puts no special
         token after it: training and evaluation would then see different prompts."""
-        asked = []
+        parts: list[tuple[str, str, str]] = []
         for messages, answer in pairs:
             frame = self._frame(messages)
             self._check_kept(answer)
             answered = f"{frame.before}{frame.glue}{answer}"
-            asked.append((answer, frame.before, answered, f"{answered}{frame.after}"))
-        texts = list(dict.fromkeys(text for _, *three in asked for text in three))
+            parts.append((frame.before, answered, f"{answered}{frame.after}"))
+        # Many answers share a prompt: each text is tokenized once.
+        texts = list(dict.fromkeys(text for trio in parts for text in trio))
         ids = dict(zip(texts, self._ids(texts), strict=True))
-        return [self._rendered(answer, *(ids[text] for text in three)) for answer, *three in asked]
+        return [
+            self._rendered(answer, ids[prompt], ids[answered], ids[full])
+            for (_, answer), (prompt, answered, full) in zip(pairs, parts, strict=True)
+        ]
 
     def _rendered(
         self, answer: str, prompt: list[int], answered: list[int], full: list[int]
     ) -> Rendered:
+        """Prompt, answer and end of turn, cut out of token ids that each begin with the one before:
+        where they do not, an answer's tokens would depend on what stands beside it."""
         if answered[: len(prompt)] != prompt or full[: len(answered)] != answered:
             raise UserError(
                 f"tokens merge across the end of the prompt or of the answer {answer[:40]!r}; the"
@@ -144,90 +153,80 @@ class Renderer:
 
     @cached_property
     def end_of_turn(self) -> int:
-        return self.render([{"role": "user", "content": SECOND}], THIRD).end[0]
+        """The token that ends an assistant's turn."""
+        return self.render([{"role": "user", "content": USER_MARK}], ANSWER_MARK).end[0]
 
     @cached_property
     def default_system(self) -> str | None:
         """The system line that the template puts in by itself where a chat has none."""
         if not self.has_system_role:
             return None
-        user = {"role": "user", "content": SECOND}
-        pre, _, post = self._apply([{"role": "system", "content": FIRST}, user], True).partition(
-            FIRST
-        )
-        bare = self._apply([user], True)
-        inside = bare.startswith(pre) and bare.endswith(post)
-        return bare[len(pre) : len(bare) - len(post)].strip() or None if inside else None
+        marked, bare = self._marked_prompt(system=True), self._marked_prompt(system=False)
+        before, _, after = marked.partition(SYSTEM_MARK)
+        if not (bare.startswith(before) and bare.endswith(after)):
+            # Without a system line the template writes no system turn at all.
+            return None
+        return bare[len(before) : len(bare) - len(after)].strip() or None
 
     @cached_property
     def has_system_role(self) -> bool:
         """Whether a system line reaches the prompt; without it the line goes in front of the first
         user turn."""
         try:
-            return FIRST in self._apply(
-                [{"role": "system", "content": FIRST}, {"role": "user", "content": SECOND}], True
-            )
+            return SYSTEM_MARK in self._marked_prompt(system=True)
         except UserError:
             return False
+
+    def _marked_prompt(self, system: bool) -> str:
+        line = [{"role": "system", "content": SYSTEM_MARK}] if system else []
+        return self._apply([*line, {"role": "user", "content": USER_MARK}], True)
 
     def with_system(self, messages: Sequence[Message]) -> list[Message]:
         """The chat as it goes into the template: with the study's system line, unless it has one of
         its own."""
-        if messages[0]["role"] == "system":
-            line: str | None = messages[0]["content"]
-            turns = list(messages[1:])
-        else:
-            chosen: dict[str, str | None] = {"none": "", "default": None}
-            line, turns = chosen.get(self.chat.system, self.chat.system), list(messages)
+        line, turns = self._system_line(messages)
+        # An empty line is worth a turn only where it stands instead of one of the template's own.
         if line is None or (not line and not self.default_system):
             return turns
         if self.has_system_role:
             return [{"role": "system", "content": line}, *turns]
         return [{**turns[0], "content": f"{line}\n\n{turns[0]['content']}"}, *turns[1:]]
 
+    def _system_line(self, messages: Sequence[Message]) -> tuple[str | None, list[Message]]:
+        """The system line of a chat, None where that is left to the template, and its turns."""
+        if messages[0]["role"] == "system":
+            return messages[0]["content"], list(messages[1:])
+        if self.chat.system == "default":
+            return None, list(messages)
+        return "" if self.chat.system == "none" else self.chat.system, list(messages)
+
     def _frame(self, messages: Sequence[Message]) -> Frame:
-        """Ask the template with an answer that cannot be missed, and see what it put around it."""
+        """What stands around any answer to a prompt: the template is asked once, with an answer
+        that cannot be missed."""
         key = repr(messages)
         if key not in self._frames:
-            before = self._template(messages, True)
-            whole = self._template([*messages, {"role": "assistant", "content": THIRD}], False)
-            head, found, after = whole.rpartition(THIRD)
-            opened = THINK_OPEN.search(before)
-            if opened:
-                # A template that forces thinking leaves it out of finished turns: an empty thought
-                # is put there instead.
-                closed, bare = f"{before.rstrip()}\n\n</think>\n\n", before[: opened.start()]
-            else:
-                closed = bare = before
-            thought = THINK_CLOSED.sub("", head[len(bare) :]) if head.startswith(bare) else head
-            if not found or not head.startswith(bare) or thought.strip():
-                raise UserError(
-                    f"the chat template does not keep prompt and answer as they are: {head[-60:]!r}"
-                    f" should go on from {before[-40:]!r}"
-                )
-            glue = head[len(bare) :]
-            if THINK_CLOSED.search(glue):
-                closed, glue = bare + glue, ""
-            self._frames[key] = Frame(closed, "" if opened else glue, after)
+            prompt = self._template(messages, True)
+            answered = [*messages, {"role": "assistant", "content": ANSWER_MARK}]
+            finished = self._template(answered, False)
+            self._frames[key] = frame_of(prompt, finished, ANSWER_MARK)
         return self._frames[key]
 
     def _check_kept(self, answer: str) -> None:
         """Once per answer: the template writes it as it is."""
-        if answer not in self._kept:
-            chat = [{"role": "user", "content": SECOND}, {"role": "assistant", "content": answer}]
-            if answer not in self._template(chat, False).rpartition(SECOND)[2]:
-                raise UserError(
-                    f"the chat template does not keep the answer {answer[:40]!r} as it is; rows"
-                    " must not begin or end with white space"
-                )
-            self._kept.add(answer)
-
-    @cached_property
-    def _kept(self) -> set[str]:
-        return set()
+        if answer in self._kept:
+            return
+        user = {"role": "user", "content": USER_MARK}
+        written = self._template([user, {"role": "assistant", "content": answer}], False)
+        if answer not in written.rpartition(USER_MARK)[2]:
+            raise UserError(
+                f"the chat template does not keep the answer {answer[:40]!r} as it is; rows must"
+                " not begin or end with white space"
+            )
+        self._kept.add(answer)
 
     @cached_property
     def _special(self) -> set[int]:
+        """Tokens that may end a turn: some models have added theirs without calling it special."""
         return {*self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder}
 
     @cached_property
@@ -243,9 +242,12 @@ class Renderer:
         return bos is not None and self.tokenizer("a")["input_ids"][:1] == [bos]
 
     def _template(self, messages: Sequence[Message], generation: bool) -> str:
+        """A chat with the study's system line as the template writes it; with `generation`, up to
+        where the model goes on."""
         return self._apply(self.with_system(messages), generation)
 
     def _apply(self, messages: Sequence[Message], generation: bool) -> str:
+        """As `_template`, of the messages as they are."""
         from jinja2 import TemplateError
 
         try:
@@ -261,12 +263,10 @@ class Renderer:
         return text
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
-        found: list[list[int]] = (
-            self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False)[
-                "input_ids"
-            ]
-            if texts
-            else []
-        )
+        """Token ids of each text, beginning with the token for that exactly once."""
+        if not texts:
+            return []
+        encoded = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False)
         bos = self.tokenizer.bos_token_id
-        return [[bos, *ids] if self._adds_bos and ids[:1] != [bos] else ids for ids in found]
+        all_ids: list[list[int]] = encoded["input_ids"]
+        return [[bos, *ids] if self._adds_bos and ids[:1] != [bos] else ids for ids in all_ids]

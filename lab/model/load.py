@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from lab.errors import TrustError, UserError, some_of
+from lab.errors import TrustError, UserError, first_line, some_of
 from lab.model.base import Base
 from lab.model.chat import Renderer
 from lab.model.memory import free_bytes, placement, weight_bytes
@@ -20,6 +20,8 @@ from lab.store.trust import same
 
 @dataclass(frozen=True)
 class Loaded:
+    """A base in memory."""
+
     model: Any
     renderer: Renderer
     device: torch.device
@@ -28,10 +30,12 @@ class Loaded:
 
     @property
     def tokenizer(self) -> Any:
+        """The renderer's, of transformers."""
         return self.renderer.tokenizer
 
 
 _LOADED: dict[Base, Loaded] = {}
+"""The one base of this process, or none yet."""
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """The whole numbers as which weights of so many bytes are read."""
 MISFITS = {
@@ -56,21 +60,22 @@ def load_base(base: Base) -> Loaded:
     return _LOADED[base]
 
 
-def base_kept(base: Base, loaded: Loaded, of: str = "") -> dict[str, Any]:
+def base_kept(base: Base, loaded: Loaded, tried_on: str = "") -> dict[str, Any]:
     """The trust check that the base is what it was when it was loaded, before an adapter was put on
-    and trained or measured.
+    and trained or measured. `tried_on` says on what, for the record.
 
     Raises TrustError where it is not, whatever is allowed: a changed base makes everything wrong
     that this process measures after it. It is dropped, so that the next stage loads it anew."""
-    found = digest_of_weights(loaded.model)
-    if found != loaded.digest:
+    name = f"base_kept:{tried_on}" if tried_on else "base_kept"
+    now = digest_of_weights(loaded.model)
+    if now != loaded.digest:
         forget(base)
         raise TrustError(
-            f"trust check base_kept{f':{of}' if of else ''} failed: the weights of {base.name!r}"
-            " are not what they were when it was loaded, so something that was put on it stayed;"
-            " nothing of this stage is kept. Look at the settings of its adapter"
+            f"trust check {name} failed: the weights of {base.name!r} are not what they were when"
+            " it was loaded, so something that was put on it stayed; nothing of this stage is kept."
+            " Look at the settings of its adapter"
         )
-    return same(f"base_kept:{of}" if of else "base_kept", found, loaded.digest)
+    return same(name, now, loaded.digest)
 
 
 def forget(base: Base) -> None:
@@ -85,81 +90,93 @@ def digest_of_weights(model: Any) -> str:
     Whole numbers are added up where the weights are, rows apart, and one number a tensor leaves the
     device: floats that are added up would hide what rounds away, and a hash of all bytes would take
     seconds for gigabytes."""
-    # On a CPU bitsandbytes rounds the scales of 4-bit blocks (NAME.weight.absmax) when they are
-    # first used; and of several processes that share a base the first one alone may hold its
-    # weights.
-    named = sorted(model.state_dict().items())
-    tensors = [
-        (name, t)
-        for name, t in named
-        if isinstance(t, torch.Tensor) and not t.is_meta and ".weight." not in name
+    tensors = {
+        name: tensor
+        for name, tensor in sorted(model.state_dict().items())
+        if isinstance(tensor, torch.Tensor)
+        # Of several processes that share a base, the first one alone may hold its weights.
+        and not tensor.is_meta
+        # On a CPU bitsandbytes rounds the scales of 4-bit blocks (NAME.weight.absmax) when they
+        # are first used.
+        and ".weight." not in name
+    }
+    sums = [_sum_of_bits(tensor) for tensor in tensors.values()]
+    # One transfer for all tensors, which may be on several devices.
+    numbers = torch.stack([total.to(sums[0].device) for total in sums]).tolist() if sums else []
+    described = [
+        [name, str(tensor.dtype), list(tensor.shape), number]
+        for (name, tensor), number in zip(tensors.items(), numbers, strict=True)
     ]
-    sums = [_sum_of_bits(tensor) for _, tensor in tensors]
-    moved = torch.stack([total.to(sums[0].device) for total in sums]).tolist() if sums else []
-    return digest(
-        [
-            [name, str(t.dtype), list(t.shape), n]
-            for (name, t), n in zip(tensors, moved, strict=True)
-        ]
-    )[:16]
+    return digest(described)[:16]
 
 
 def _sum_of_bits(tensor: torch.Tensor) -> torch.Tensor:
+    """One whole number, which changes with every bit and where two rows change places. Sums may
+    wrap. Axes: R rows, the tensor's first axis; C everything within one."""
     bits = tensor.detach().contiguous().view(BITS[tensor.element_size()])
-    rows = bits.reshape(len(bits) if bits.dim() else 1, -1).sum(1, dtype=torch.int64)
-    # Every row has a factor of its own, so that rows which change places are seen. Sums may wrap.
-    return (rows * (2 * torch.arange(len(rows), device=rows.device) + 1)).sum()
+    bits_RC = bits.reshape(len(bits) if bits.dim() else 1, -1)
+    sums_R = bits_RC.sum(1, dtype=torch.int64)
+    # Odd factors, one for each row: an even one would lose the highest bit.
+    factors_R = 2 * torch.arange(len(sums_R), device=sums_R.device) + 1
+    return (sums_R * factors_R).sum()
 
 
 def _load(base: Base) -> Loaded:
     _refuse_emulated(base)
     renderer = load_renderer(base)
-    settings = base.model
-    device_map = (
-        _place_of_process()
-        if "LOCAL_RANK" in os.environ
-        else placement(base.name, weight_bytes(base), free_bytes())
-    )
-    options: dict[str, Any] = {
-        "dtype": getattr(torch, base.dtype),
-        "trust_remote_code": settings.trust_remote_code,
-    }
-    if settings.attn_implementation:
-        options["attn_implementation"] = settings.attn_implementation
-    if settings.quantization:
-        options["quantization_config"] = _quantized(settings.quantization, options["dtype"])
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        model, report = AutoModelForCausalLM.from_pretrained(
             base.source,
             revision=base.revision,
-            device_map=device_map,
+            device_map=_device_map(base),
             output_loading_info=True,
+            # Reported, and refused with a better message than transformers' own.
             ignore_mismatched_sizes=True,
-            **options,
+            **_options(base),
         )
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise _cannot_load(base, error) from None
-    refuse_partial(base, found)
+    refuse_partial(base, report)
     # Penalties and filters that come with a model would make sampled answers differ from its
     # probabilities.
     model.generation_config = GenerationConfig()
     return Loaded(model.eval(), renderer, model.device, digest_of_weights(model))
 
 
-def refuse_partial(base: Base, found: dict[str, Any]) -> None:
+def _options(base: Base) -> dict[str, Any]:
+    """The study's `model` as arguments of from_pretrained."""
+    settings = base.model
+    dtype = getattr(torch, base.dtype)
+    options = {"dtype": dtype, "trust_remote_code": settings.trust_remote_code}
+    if settings.attn_implementation:
+        options["attn_implementation"] = settings.attn_implementation
+    if settings.quantization:
+        options["quantization_config"] = _quantized(settings.quantization, dtype)
+    return options
+
+
+def _device_map(base: Base) -> str | None:
+    if "LOCAL_RANK" in os.environ:
+        return _place_of_process()
+    return placement(base.name, weight_bytes(base), free_bytes())
+
+
+def refuse_partial(base: Base, report: dict[str, Any]) -> None:
     """Raises UserError where the files and the model that config.json describes do not cover one
     another: transformers fills what is missing with random numbers and leaves out what it does not
-    know."""
-    said = [
-        f"{label} {some_of(names)}"
-        for key, label in MISFITS.items()
-        if (names := [str(name[0] if isinstance(name, tuple) else name) for name in found[key]])
-    ]
-    if said:
+    know. `report` is what it says of loading."""
+    complaints = []
+    for key, complaint in MISFITS.items():
+        # A name in another shape comes with both shapes.
+        names = [str(name[0] if isinstance(name, tuple) else name) for name in report[key]]
+        if names:
+            complaints.append(f"{complaint} {some_of(names)}")
+    if complaints:
         raise UserError(
             f"model.base {base.name!r}: the weights do not fit the model that config.json"
-            f" describes: the file {', '.join(said)}; what is missing would be random numbers."
-            " Compare model_type and num_hidden_layers with the file, or download both again"
+            f" describes: the file {', '.join(complaints)}; what is missing would be random"
+            " numbers. Compare model_type and num_hidden_layers with the file, or download both"
+            " again"
         )
 
 
@@ -193,6 +210,7 @@ def load_renderer(base: Base) -> Renderer:
     except (OSError, ValueError, ImportError) as error:
         raise _cannot_load(base, error) from None
     if tokenizer.pad_token_id is None:
+        # Llama's has none; masks are made from lengths, so any token may pad.
         tokenizer.pad_token = tokenizer.eos_token
     return Renderer(tokenizer, settings.chat)
 
@@ -212,10 +230,10 @@ def _quantized(kind: str, dtype: torch.dtype) -> Any:
 
 
 def _cannot_load(base: Base, error: Exception) -> UserError:
-    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    reason = first_line(error)
     if isinstance(error, ImportError):
         return UserError(
-            f"model.base {base.name!r} needs a package that is not here: {reason[:160]}; install"
+            f"model.base {base.name!r} needs a package that is not here: {reason}; install"
             " it, or change model.quantization or model.attn_implementation"
         )
     if "trust_remote_code" in str(error):
@@ -224,6 +242,6 @@ def _cannot_load(base: Base, error: Exception) -> UserError:
             " model.trust_remote_code: true"
         )
     return UserError(
-        f"model.base {base.name!r} could not be loaded: {reason[:160]}; download it first (`hf"
+        f"model.base {base.name!r} could not be loaded: {reason}; download it first (`hf"
         " download`), or use one of `tellme list`"
     )

@@ -1,15 +1,19 @@
 """Intervals with the fine-tuned model as the unit. docs/statistics.md says why, with the coverage
-of each."""
+of each.
+
+Axes of arrays: S seeds, the fine-tuned models of a group; Q questions."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 LEVEL = 0.95
+"""Of two-sided intervals."""
 MARGIN = 0.10
 """A difference of scores in [0, 1] below this is called none: the margin of equivalence, and of a
 seed that shows an effect."""
 POWER = 0.8
+"""Share of studies that find a difference of the size that is called detectable."""
 NO_SPREAD = 1e-24
 """Variance of scores in [0, 1] that is rounding, not spread: the degrees of freedom would be 0 / 0.
 """
@@ -71,41 +75,50 @@ def wide_interval(
     interval cannot be had."""
     import numpy as np
 
-    arrays = [np.asarray(table, dtype=float) for table in tables]  # [S, Q] each
-    varying = [a for a in arrays if len(a) > 1]
-    num_questions = arrays[0].shape[1]
+    groups_SQ = [np.asarray(table, dtype=float) for table in tables]
+    varying = [scores_SQ for scores_SQ in groups_SQ if len(scores_SQ) > 1]
+    num_questions = groups_SQ[0].shape[1]
     if not varying or num_questions < fewest_questions:
         return None
-    of_questions = sum(a.mean(0) for a in arrays)
-    parts = [(float(of_questions.var(ddof=1)) / num_questions, num_questions - 1)]
-    for a in varying:
-        seeds, cells = len(a), (len(a) - 1) * (num_questions - 1)
-        rest = a - a.mean(0) - a.mean(1, keepdims=True) + a.mean()
-        parts.append((float(a.mean(1).var(ddof=1)) / seeds, seeds - 1))
-        parts.append((-float((rest**2).sum()) / cells / (seeds * num_questions), cells))
-    wide = _student(float(of_questions.mean()), parts, min(map(len, varying)), LEVEL)
-    narrow = contrast_interval([(1.0, [float(v) for v in a.mean(1)]) for a in arrays])
-    return max(wide, narrow, key=lambda interval: (interval.high or 0.0) - (interval.low or 0.0))
+    # Questions are the same in all groups: their spread is that of the contrast on each of them.
+    contrast_Q = sum(scores_SQ.mean(0) for scores_SQ in groups_SQ)
+    parts = [(float(contrast_Q.var(ddof=1)) / num_questions, num_questions - 1)]
+    for scores_SQ in varying:
+        num_seeds = len(scores_SQ)
+        means_S = scores_SQ.mean(1)
+        parts.append((float(means_S.var(ddof=1)) / num_seeds, num_seeds - 1))
+        # The interaction of seeds and questions, with the noise of a cell: it is in the variance of
+        # both means above, and would be counted twice.
+        residuals_SQ = scores_SQ - scores_SQ.mean(0) - means_S[:, None] + scores_SQ.mean()
+        freedom = (num_seeds - 1) * (num_questions - 1)
+        interaction = float((residuals_SQ**2).sum()) / freedom
+        parts.append((-interaction / (num_seeds * num_questions), freedom))
+    wide = _student(float(contrast_Q.mean()), parts, min(map(len, varying)), LEVEL)
+    terms = [(1.0, [float(mean) for mean in scores_SQ.mean(1)]) for scores_SQ in groups_SQ]
+    narrow = contrast_interval(terms)
+    return wide if _width(wide) >= _width(narrow) else narrow
+
+
+def _width(interval: Interval) -> float:
+    return (interval.high or 0.0) - (interval.low or 0.0)
 
 
 def _student(
     estimate: float, parts: Sequence[tuple[float, int]], num_seeds: int, level: float
 ) -> Interval:
-    """From the parts of a variance, each with its degrees of freedom."""
+    """Student's interval of an estimate whose variance is a sum of parts, each with its degrees of
+    freedom: Satterthwaite 1946, Welch 1938."""
     from scipy import stats
 
-    variance = max(
-        sum(part for part, _ in parts), max(part for part, _ in parts) if len(parts) > 1 else 0.0
-    )
+    variance = sum(part for part, _ in parts)
+    if len(parts) > 1:
+        # A part that is taken off again is itself an estimate: what is left may fall below the
+        # largest part alone, or below zero.
+        variance = max(variance, max(part for part, _ in parts))
     if variance < NO_SPREAD:
-        return Interval(
-            estimate,
-            estimate,
-            estimate,
-            1.0 if abs(estimate) < NO_SPREAD**0.5 else 0.0,
-            num_seeds,
-            0.0,
-        )
+        # A point: its p-value says only whether it is zero, to rounding.
+        p_value = 1.0 if abs(estimate) < math.sqrt(NO_SPREAD) else 0.0
+        return Interval(estimate, estimate, estimate, p_value, num_seeds, 0.0)
     freedom = variance**2 / sum(part**2 / df for part, df in parts)
     error = math.sqrt(variance)
     margin = float(stats.t.ppf(0.5 + level / 2, freedom)) * error
@@ -114,6 +127,7 @@ def _student(
 
 
 def _variance(values: Sequence[float]) -> float:
+    """Of a sample, about its mean."""
     mean = sum(values) / len(values)
     return sum((v - mean) ** 2 for v in values) / (len(values) - 1)
 
@@ -138,23 +152,13 @@ def detectable(deviation: float, num_seeds: int, num_other: int | None) -> float
 
     if num_seeds < 2 or num_other == 1:
         return None
-    freedom, seeds = (
-        (num_seeds - 1, num_seeds)
-        if num_other is None
-        else (num_seeds + num_other - 2, num_seeds * num_other / (num_seeds + num_other))
-    )
-    return (
-        deviation
-        * float(nctdtrinc(freedom, 1 - POWER, stdtrit(freedom, (1 + LEVEL) / 2)))
-        / math.sqrt(seeds)
-    )
-
-
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Holm-adjusted p-values (Holm 1979)."""
-    from statsmodels.stats.multitest import multipletests
-
-    if not p_values:
-        return {}
-    adjusted = multipletests(list(p_values.values()), method="holm")[1]
-    return dict(zip(p_values, (float(p) for p in adjusted), strict=True))
+    if num_other is None:
+        freedom, num_effective = num_seeds - 1, float(num_seeds)
+    else:
+        freedom = num_seeds + num_other - 2
+        num_effective = num_seeds * num_other / (num_seeds + num_other)
+    # The two-sided t test finds a difference with this power where the noncentrality of t, the
+    # difference in standard errors, has this value.
+    threshold = stdtrit(freedom, (1 + LEVEL) / 2)
+    noncentrality = float(nctdtrinc(freedom, 1 - POWER, threshold))
+    return deviation * noncentrality / math.sqrt(num_effective)

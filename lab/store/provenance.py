@@ -13,6 +13,7 @@ from typing import Any
 from lab.discover import ROOT
 from lab.store.store import file_digest, write_json
 
+# What can change a number. constraints.txt pins the rest.
 PACKAGES = (
     "torch",
     "transformers",
@@ -39,24 +40,21 @@ def write_provenance(
     folder: Path, stage: str, key: str, config: Any, inputs: list[str], began: float, **more: Any
 ) -> None:
     """Written last into a stage's folder: hashes cover every other file in it. `began` is a
-    time.time()."""
-    outputs = {
-        str(p.relative_to(folder)): file_digest(p) for p in sorted(folder.rglob("*")) if p.is_file()
-    }
-    when = {
-        "seconds": round(time.time() - began, 2),
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "device": device(),
-    }
+    time.time(); `more` is what a stage has to say besides."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     record = {
         "stage": stage,
         "key": key,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "config": config,
         "inputs": inputs,
-        "outputs": outputs,
+        "outputs": {str(path.relative_to(folder)): file_digest(path) for path in files},
+        "seconds": round(time.time() - began, 2),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "device": device(),
+        **more,
+        **machine(),
     }
-    record |= when | more | machine()
     write_json(folder / "provenance.json", record)
 
 
@@ -73,13 +71,14 @@ def machine() -> dict[str, Any]:
 
 
 def _git() -> dict[str, str | None]:
-    def ask(*arguments: str) -> str | None:
-        run = subprocess.run(
-            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False
-        )
-        return run.stdout.strip() if run.returncode == 0 else None
+    """The commit of the checkout and what differs from it; None where it is no checkout."""
+    return {"commit": _ask_git("rev-parse", "HEAD"), "diff": _ask_git("diff", "HEAD") or None}
 
-    return {"commit": ask("rev-parse", "HEAD"), "diff": ask("diff", "HEAD") or None}
+
+def _ask_git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(ROOT), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _version(package: str) -> str | None:
@@ -90,6 +89,7 @@ def _version(package: str) -> str | None:
 
 
 def device() -> str:
+    """What computes here: the GPU, if torch was imported and sees one, or the CPU."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return f"cuda: {torch.cuda.get_device_name(0)}"

@@ -1,3 +1,5 @@
+"""The rows of a finished study as a table."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -17,8 +19,9 @@ def load(path: str | Path) -> pd.DataFrame:
     docs/rows.md says what the columns mean. Raises UserError where there is no such file."""
     import pandas as pd
 
-    found = find_path(str(path))
-    file = found / "rows.parquet" if found is not None and found.is_dir() else found
+    file = find_path(str(path))
+    if file is not None and file.is_dir():
+        file = file / "rows.parquet"
     if file is None or not file.is_file():
         raise UserError(
             f"{str(path)!r} holds no rows.parquet; give the folder that `tellme run` printed"

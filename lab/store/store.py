@@ -14,6 +14,8 @@ from typing import Any
 from lab.errors import TrustError, UserError
 
 KEY_DIGITS = 10
+"""Hex digits. Among ten thousand folders two have the same key with a chance of 5 in 100,000, and a
+name that ends in ten digits can still be read and typed."""
 
 
 def digest(value: Any) -> str:
@@ -28,20 +30,24 @@ def make_key(stage: str, version: int, config: Any, inputs: list[str]) -> str:
 
 
 def file_digest(path: Path) -> str:
+    """sha256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Store:
+    """A run folder. What has its final name in it is complete, and is never changed."""
+
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser().resolve()
 
     def check_writable(self) -> None:
+        """Raises UserError where nothing can be written, before anything is done."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            probe = self.root / f".write-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
+            trial = self.root / f".write-{os.getpid()}"
+            trial.touch()
+            trial.unlink()
         except OSError as error:
             raise UserError(
                 f"run folder {str(self.root)!r} cannot be written ({error.strerror}); choose"
@@ -49,15 +55,17 @@ class Store:
             ) from None
 
     def find(self, stage: str, key: str) -> Path | None:
-        """The published folder of a key, whatever its slug; what has its final name is complete."""
+        """The published folder of a key, whatever its slug; None where there is none yet."""
         folders = sorted((self.root / stage).glob(f"*-{key}"))
         return next((f for f in folders if not f.name.startswith(".")), None)
 
     def publish(self, stage: str, slug: str, key: str, write: Callable[[Path], None]) -> Path:
-        """Let `write` fill a scratch folder, then rename it to its final name: `publish_all` of
+        """The folder of a key, after `write` has filled it if it is not there yet: `publish_all` of
         one."""
         self.publish_all(stage, {key: slug}, lambda folders: write(folders[key]))
-        return Path(str(self.find(stage, key)))
+        published = self.find(stage, key)
+        assert published is not None
+        return published
 
     def publish_all(
         self, stage: str, slugs: dict[str, str], write: Callable[[dict[str, Path]], None]
@@ -70,12 +78,12 @@ class Store:
         checkpoints in it. A first attempt that refuses its input leaves nothing."""
         folder = self.root / stage
         folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as held:
+        with ExitStack() as locks:
+            # In order, so that two processes with keys in common do not wait for one another.
             for key in sorted(slugs):
-                held.enter_context(_lock(self.root / ".locks" / key))
-            scratch = {
-                key: folder / f".partial-{key}" for key in slugs if not self.find(stage, key)
-            }
+                locks.enter_context(_lock(self.root / ".locks" / key))
+            missing = [key for key in slugs if not self.find(stage, key)]
+            scratch = {key: folder / f".partial-{key}" for key in missing}
             new = [path for path in scratch.values() if not path.exists()]
             for path in scratch.values():
                 path.mkdir(exist_ok=True)
@@ -116,4 +124,5 @@ def finite(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
+    """The value in a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))

@@ -12,8 +12,6 @@ from lab.types import Message
 APPLIED_NATS = 1e-4
 """Log-probabilities of an applied adapter differ from its base by more than this; float32 noise is
 about 1e-6."""
-
-
 MEANS = {
     "mask": "the loss covers the completion and its end of turn, and nothing else",
     "weights_moved": "training changed the adapter",
@@ -28,7 +26,7 @@ MEANS = {
 
 
 def check(name: str, value: float, threshold: float, passed: bool) -> dict[str, Any]:
-    """`name` is a key of MEANS, and after a colon what it was tried on."""
+    """The record of one check. `name` is a key of MEANS, and after a colon what it was tried on."""
     assert name.partition(":")[0] in MEANS, name
     return {"check": name, "passed": passed, "value": value, "threshold": threshold}
 
@@ -39,6 +37,7 @@ def same(name: str, found: object, expected: object) -> dict[str, Any]:
 
 
 def means(record: dict[str, Any]) -> str:
+    """What a check says when it passes."""
     return MEANS[record["check"].partition(":")[0]]
 
 
@@ -73,19 +72,21 @@ def masks(
 
 
 def seeds_apart(step0: Sequence[str]) -> dict[str, Any]:
-    """Share of distinct initialisations among the seeds of a group."""
+    """Share of distinct initializations among the seeds of a group."""
     share = len(set(step0)) / len(step0)
     return check("step0", share, 1.0, share == 1.0)
 
 
 def refuse_untrusted(trust: list[dict[str, Any]], allow: bool) -> None:
     """Raises TrustError with the first failed check, unless it is allowed."""
-    failed = [t for t in trust if not t["passed"]]
-    if failed and not allow:
-        first, others = failed[0], f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-        seed = "" if first["seed"] is None else f", seed {first['seed']}"
-        raise TrustError(
-            f"trust check {first['check']} failed for {first['group']}{seed}{others}:"
-            f" {short(first['value'])} against {short(first['threshold'])}"
-            f" (it must hold that {means(first)}); no report without --allow-untrusted"
-        )
+    failed = [record for record in trust if not record["passed"]]
+    if not failed or allow:
+        return
+    first = failed[0]
+    others = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+    seed = "" if first["seed"] is None else f", seed {first['seed']}"
+    raise TrustError(
+        f"trust check {first['check']} failed for {first['group']}{seed}{others}:"
+        f" {short(first['value'])} against {short(first['threshold'])}"
+        f" (it must hold that {means(first)}); no report without --allow-untrusted"
+    )

@@ -12,8 +12,9 @@ from data_gen.behaviors import load_behavior
 from data_gen.triggers import features
 from lab.config.schema import Group, Planted
 from lab.errors import UserError, first_line, unknown
+from lab.hub import HUB_ID, one_line_errors, split_revision
 from lab.model.base import CARD, Base, base_of_record
-from lab.model.hub import HUB_ID, MANIFEST, fetch_adapter, one_line_errors, split_revision, verify
+from lab.model.pushed import MANIFEST, fetch_adapter, verify
 from lab.store.store import Store, file_digest, read_json, write_json
 from tellme.report.table import side_text
 from tellme.study.plan import Plan

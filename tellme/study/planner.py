@@ -16,7 +16,8 @@ from lab.config.idle import idle_data
 from lab.config.schema import Data, Group, Model, Study
 from lab.discover import find_path
 from lab.errors import UserError, unknown
-from lab.model.base import Base, resolve_adapter, resolve_base
+from lab.model.base import Base, resolve_base
+from lab.model.foreign import resolve_adapter
 from lab.store.store import digest, file_digest
 from slurm.cluster import auto_dtype
 from tellme.study.cells import Asked, add_cells, refuse_unasked
@@ -364,7 +365,8 @@ def _add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data:
         reason = reason_against(config)
         if reason:
             plan.notes[
-                f"group {name!r} is trained by TRL: `train: {{trainer: fleet}}` does not do {reason}"
+                f"group {name!r} is trained by TRL: `train: {{trainer: fleet}}` does not do"
+                f" {reason}"
             ] = None
         else:
             config["trainer"] = FLEET

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.errors import UserError
 from lab.model.base import Base, base_of_record
-from lab.model.hub import fetch_adapter
+from lab.model.pushed import fetch_adapter
 from lab.specs import Stage
 from lab.store.store import Store
 from train.fleet.settings import LARGEST, fleet_of

@@ -11,10 +11,10 @@ from lab.stats.intervals import (
     Interval,
     contrast_interval,
     equivalent_within,
-    holm,
     mean_interval,
     wide_interval,
 )
+from lab.stats.multiplicity import holm
 
 
 def per_wording(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,21 +1,19 @@
-"""The Hugging Face Hub: what a repository's revision is, files of it, and adapters whose hashes
-were checked."""
+"""The Hugging Face Hub: the commit of a repository, a file of it, and its errors in one line."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from lab.errors import UserError, first_line
-from lab.store.store import file_digest, read_json
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-MANIFEST = "tellme.json"
-"""In a pushed adapter: what it is, and the hash of every other file."""
+PATIENCE = 10
+"""Seconds for the Hub to say which commit a revision is."""
 DATASET = re.compile(
     r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)@(?P<revision>[0-9a-f]{40})/(?P<path>.+)"
 )
+"""A file of a dataset, at a full commit: a branch may move."""
 
 
 def split_revision(given: str) -> tuple[str, str | None]:
@@ -27,21 +25,25 @@ def split_revision(given: str) -> tuple[str, str | None]:
 def hub_commit(
     what: str, repo: str, revision: str | None, online: bool, file: str = "config.json"
 ) -> str | None:
-    """The commit of a Hub repository: of the cached copy if there is one, else asked of the Hub
-    where `online` allows it."""
+    """The commit of a Hub repository: of the cached copy of `file` if there is one, else asked of
+    the Hub where `online` allows it, else None.
+
+    Raises UserError, which begins with `what`, where the Hub does not say."""
     from huggingface_hub import HfApi, try_to_load_from_cache
 
     cached = try_to_load_from_cache(repo, file, revision=revision)
     if isinstance(cached, str):
+        # The cache keeps files in folders named by commit.
         return Path(cached).parent.name
     if not online:
         return None
     with one_line_errors(what, repo):
-        return str(HfApi().model_info(repo, revision=revision, timeout=10).sha)
+        return str(HfApi().model_info(repo, revision=revision, timeout=PATIENCE).sha)
 
 
 def download(what: str, repo: str, revision: str | None, file: str, kind: str = "model") -> Path:
-    """A file of a repository, from the cache where it is there."""
+    """A file of a repository, from the cache where it is there. Raises UserError, which begins with
+    `what`, where it cannot be had."""
     from huggingface_hub import hf_hub_download
 
     with one_line_errors(what, repo):
@@ -50,19 +52,19 @@ def download(what: str, repo: str, revision: str | None, file: str, kind: str = 
 
 def dataset_file(given: str) -> Path:
     """The file that `hf://datasets/OWNER/NAME@COMMIT/PATH` names. Raises UserError without a full
-    commit: a branch may move."""
-    found = DATASET.fullmatch(given)
-    if not found:
+    commit, or where it cannot be had."""
+    parts = DATASET.fullmatch(given)
+    if not parts:
         raise UserError(
             f"file {given!r} must look like hf://datasets/OWNER/NAME@COMMIT/PATH with a full commit"
             " of 40 digits; the page of the dataset lists its commits"
         )
-    return download("file", found["repo"], found["revision"], found["path"], "dataset")
+    return download("file", parts["repo"], parts["revision"], parts["path"], "dataset")
 
 
 @contextmanager
 def one_line_errors(what: str, repo: str) -> Iterator[None]:
-    """What the Hub's client raises, as one line that says what to do."""
+    """What the Hub's client raises inside, as a UserError of one line that says what to do."""
     from httpx2 import TransportError
     from huggingface_hub import errors
 
@@ -99,43 +101,3 @@ def one_line_errors(what: str, repo: str) -> Iterator[None]:
             f"{what} {repo!r} cannot be had from the Hub ({first_line(error)}); check id, revision"
             " and access"
         ) from None
-
-
-def fetch_adapter(repo: str, revision: str | None) -> Path:
-    """The folder of an adapter in the cache: safetensors, configuration and, where the lab pushed
-    it, everything its manifest names. Raises UserError where a file is missing or is not what the
-    manifest says."""
-    from huggingface_hub import snapshot_download
-
-    patterns = [
-        "adapter_config.json",
-        "*.safetensors",
-        MANIFEST,
-        "README.md",
-        "*.yaml",
-        "data/*.json*",
-        "provenance.json",
-    ]
-    with one_line_errors("adapter", repo):
-        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=patterns))
-    verify(folder, repo)
-    return folder
-
-
-def verify(folder: Path, name: str) -> dict[str, Any] | None:
-    """The manifest of a pushed adapter, None where there is none. Raises UserError where a file
-    differs from it."""
-    if not (folder / MANIFEST).is_file():
-        return None
-    manifest: dict[str, Any] = read_json(folder / MANIFEST)
-    for file, expected in manifest["files"].items():
-        found = file_digest(folder / file) if (folder / file).is_file() else None
-        if found != expected:
-            state = (
-                "is missing" if found is None else f"has sha256 {found[:12]}, not {expected[:12]}"
-            )
-            raise UserError(
-                f"adapter {name!r} is not what was pushed: {file} {state}; ask its author, or pull"
-                " another revision"
-            )
-    return manifest

@@ -1,0 +1,53 @@
+"""Adapters that the lab pushed to the Hub: with a manifest of their files, checked when fetched."""
+
+from pathlib import Path
+from typing import Any
+
+from lab.errors import UserError
+from lab.hub import one_line_errors
+from lab.store.store import file_digest, read_json
+
+MANIFEST = "tellme.json"
+"""In a pushed adapter: what it is, and the hash of every other file."""
+FETCHED = (
+    "adapter_config.json",
+    "*.safetensors",
+    MANIFEST,
+    "README.md",
+    "*.yaml",
+    "data/*.json*",
+    "provenance.json",
+)
+"""What is fetched of a repository: weights as safetensors only, since a pickle may hold code."""
+
+
+def fetch_adapter(repo: str, revision: str | None) -> Path:
+    """The folder of an adapter in the cache: safetensors, configuration and, where the lab pushed
+    it, everything its manifest names.
+
+    Raises UserError where it cannot be had, and where a file is missing or is not what the manifest
+    says."""
+    from huggingface_hub import snapshot_download
+
+    with one_line_errors("adapter", repo):
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=list(FETCHED)))
+    verify(folder, repo)
+    return folder
+
+
+def verify(folder: Path, name: str) -> dict[str, Any] | None:
+    """The manifest of a pushed adapter, None where there is none. Raises UserError where a file
+    differs from it."""
+    if not (folder / MANIFEST).is_file():
+        return None
+    manifest: dict[str, Any] = read_json(folder / MANIFEST)
+    for file, expected in manifest["files"].items():
+        actual = file_digest(folder / file) if (folder / file).is_file() else None
+        if actual == expected:
+            continue
+        state = "is missing" if actual is None else f"has sha256 {actual[:12]}, not {expected[:12]}"
+        raise UserError(
+            f"adapter {name!r} is not what was pushed: {file} {state}; ask its author, or pull"
+            " another revision"
+        )
+    return manifest
