@@ -30,7 +30,7 @@ def linked() -> Base:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store, Path]:
-    """The quickstart with fewer rows and seeds, run once: its plan, its store and its last folder."""
+    """The quickstart with fewer rows and seeds, run once: its plan, its store, its last folder."""
     from lab.config.read import load_study
     from tellme.study.planner import make_plan
     from tellme.study.run import run_plan
@@ -44,18 +44,15 @@ def same_numbers(one: Any, other: Any) -> bool:
     """Two summaries that hold equal numbers: within 1e-4, p-values within 1e-3; everything else
     alike."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(
-            (
-                abs(one[k] - other[k]) <= 1e-3
-                if k.startswith("p_") and isinstance(one[k], float)
-                else same_numbers(one[k], other[k])
-            )
-            for k in one
-        )
+        return one.keys() == other.keys() and all(_same_entry(k, one[k], other[k]) for k in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same_numbers, one, other))
-    return (
-        abs(one - other) <= 1e-4
-        if isinstance(one, float) and isinstance(other, float)
-        else bool(one == other)
-    )
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= 1e-4
+    return bool(one == other)
+
+
+def _same_entry(key: str, one: Any, other: Any) -> bool:
+    if key.startswith("p_") and isinstance(one, float):
+        return bool(abs(one - other) <= 1e-3)
+    return same_numbers(one, other)
