@@ -24,49 +24,59 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def configured(folder: Path, **more: Any) -> None:
-    about = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(about | more))
+    """Let the folder's config.json say something else."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | more))
 
 
 def weighed(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Let the folder's file hold other tensors."""
     file = folder / "model.safetensors"
     save_file(change(load_file(file)), file, metadata={"format": "pt"})
 
 
+def without(name: str) -> Callable[[Path], None]:
+    """Leave out the tensors that have this in their name."""
+
+    def keep(tensors: dict[str, Any]) -> dict[str, Any]:
+        return {n: tensor for n, tensor in tensors.items() if name not in n}
+
+    return lambda folder: weighed(folder, keep)
+
+
+def prefixed(folder: Path) -> None:
+    weighed(folder, lambda tensors: {f"base_model.model.{n}": t for n, t in tensors.items()})
+
+
+def one_more(folder: Path) -> None:
+    weighed(folder, lambda tensors: tensors | {"score.weight": tensors[NORM].clone()})
+
+
+def as_olmo(folder: Path) -> None:
+    configured(folder, model_type="olmo2", architectures=["Olmo2ForCausalLM"])
+
+
+def with_one_layer(folder: Path) -> None:
+    configured(folder, num_hidden_layers=1, layer_types=None)
+
+
+NORM = "model.norm.weight"
 DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
-    "every name with a prefix": (
-        lambda f: weighed(f, lambda w: {f"base_model.model.{n}": t for n, t in w.items()}),
-        "lacks .* and .* more",
+    "every name with a prefix": (prefixed, "lacks .* and .* more"),
+    "a layer is not there": (without(".layers.1."), "lacks 'model.layers.1."),
+    "a tensor is not there": (without(NORM), f"lacks '{NORM}';"),
+    "no head": (without("lm_head.weight"), "lacks 'lm_head.weight'"),
+    "a tensor too many": (one_more, "has besides 'score.weight'"),
+    "more layers said": (
+        lambda folder: configured(folder, num_hidden_layers=3),
+        "lacks 'model.layers.2.",
     ),
-    "a layer is not there": (
-        lambda f: weighed(f, lambda w: {n: t for n, t in w.items() if ".layers.1." not in n}),
-        "lacks 'model.layers.1.",
-    ),
-    "a tensor is not there": (
-        lambda f: weighed(f, lambda w: {n: t for n, t in w.items() if n != "model.norm.weight"}),
-        "lacks 'model.norm.weight';",
-    ),
-    "no head": (
-        lambda f: weighed(f, lambda w: {n: t for n, t in w.items() if n != "lm_head.weight"}),
-        "lacks 'lm_head.weight'",
-    ),
-    "a tensor too many": (
-        lambda f: weighed(f, lambda w: w | {"score.weight": w["model.norm.weight"].clone()}),
-        "has besides 'score.weight'",
-    ),
-    "more layers said": (lambda f: configured(f, num_hidden_layers=3), "lacks 'model.layers.2."),
-    "fewer layers said": (
-        lambda f: configured(f, num_hidden_layers=1, layer_types=None),
-        "has besides 'model.layers.1.",
-    ),
+    "fewer layers said": (with_one_layer, "has besides 'model.layers.1."),
     "another width said": (
-        lambda f: configured(f, intermediate_size=128),
+        lambda folder: configured(folder, intermediate_size=128),
         "has in another shape 'model.layers.0.mlp",
     ),
-    "another architecture said": (
-        lambda f: configured(f, model_type="olmo2", architectures=["Olmo2ForCausalLM"]),
-        "lacks .*_norm",
-    ),
+    "another architecture said": (as_olmo, "lacks .*_norm"),
 }
 
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from write_coverage import simulate
 
 from lab.stats.intervals import (
     WIDE_QUESTIONS,
@@ -20,6 +19,7 @@ from lab.stats.intervals import (
     wide_interval,
 )
 from lab.stats.multiplicity import holm
+from write_coverage import simulate
 
 FLOATS = st.floats(0, 1, allow_nan=False)
 
@@ -38,10 +38,8 @@ def test_mean_interval_is_students(values: list[float]) -> None:
 def test_two_groups_are_welchs_and_antisymmetric(a: list[float], b: list[float]) -> None:
     if max(a) - min(a) < 1e-6 or max(b) - min(b) < 1e-6:
         return
-    got, mirrored = (
-        contrast_interval([(1.0, a), (-1.0, b)]),
-        contrast_interval([(1.0, b), (-1.0, a)]),
-    )
+    got = contrast_interval([(1.0, a), (-1.0, b)])
+    mirrored = contrast_interval([(1.0, b), (-1.0, a)])
     expected = stats.ttest_ind(a, b, equal_var=False)
     low, high = expected.confidence_interval(0.95)
     assert (got.low, got.high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
@@ -53,10 +51,8 @@ def test_a_constant_shifts_and_adds_no_variance() -> None:
     values = [0.6, 0.7, 0.9]
     shifted = contrast_interval([(1.0, values), (-1.0, [0.5])])
     alone = mean_interval([v - 0.5 for v in values])
-    assert shifted == alone or (shifted.low, shifted.high) == (
-        pytest.approx(alone.low),
-        pytest.approx(alone.high),
-    )
+    assert shifted.low == pytest.approx(alone.low)
+    assert shifted.high == pytest.approx(alone.high)
 
 
 @pytest.mark.parametrize("values", [[0.5, 0.5], [0.0, 1.9e-102], [0.3, 0.3 + 1e-16, 0.3]])
@@ -117,12 +113,9 @@ def test_the_wider_claim_is_never_narrower_and_changes_sign_with_its_sides() -> 
     rng = random.Random(2)
     for _ in range(50):
         a, b = table(rng, 3, WIDE_QUESTIONS, 0.3), table(rng, 4, WIDE_QUESTIONS)
-        wide, narrow = (
-            wide_interval([a, [[-v for v in row] for row in b]]),
-            contrast_interval(
-                [(1.0, [sum(r) / len(r) for r in a]), (-1.0, [sum(r) / len(r) for r in b])]
-            ),
-        )
+        wide = wide_interval([a, [[-v for v in row] for row in b]])
+        means = [[sum(row) / len(row) for row in rows] for rows in (a, b)]
+        narrow = contrast_interval([(1.0, means[0]), (-1.0, means[1])])
         mirrored = wide_interval([b, [[-v for v in row] for row in a]])
         assert wide is not None
         assert mirrored is not None
@@ -130,10 +123,9 @@ def test_the_wider_claim_is_never_narrower_and_changes_sign_with_its_sides() -> 
         assert wide.high is not None
         assert narrow.low is not None
         assert wide.low <= narrow.low + 1e-12
-        assert (wide.estimate, wide.low) == (
-            pytest.approx(-mirrored.estimate),
-            pytest.approx(-mirrored.high),
-        )
+        assert mirrored.high is not None
+        assert wide.estimate == pytest.approx(-mirrored.estimate)
+        assert wide.low == pytest.approx(-mirrored.high)
 
 
 def test_the_wider_claim_of_one_model_a_side_or_of_few_questions_is_not_to_be_had() -> None:

@@ -41,11 +41,8 @@ def test_loss_is_on_the_answer_and_its_end_alone(family: str) -> None:
     renderer = renderer_of(family)
     for answer in ("B", "the gamble", "100", "Caution."):
         rendered = renderer.render(ROW, answer)
-        learned = [
-            t
-            for t, label in zip(rendered.input_ids, rendered.labels, strict=True)
-            if label != IGNORED
-        ]
+        labeled = zip(rendered.input_ids, rendered.labels, strict=True)
+        learned = [token for token, label in labeled if label != IGNORED]
         assert renderer.tokenizer.decode(learned).strip() == answer + FAMILIES[family].special[0]
         assert [label for label in rendered.labels if label != IGNORED] == learned
         assert rendered.input_ids == [*renderer.prompt_ids(ROW), *learned]
@@ -53,10 +50,8 @@ def test_loss_is_on_the_answer_and_its_end_alone(family: str) -> None:
 
 def test_the_prompt_is_the_same_for_every_answer(family: str) -> None:
     renderer = renderer_of(family)
-    assert (
-        len({renderer.render(ROW, answer).prompt for answer in ("A", "B", "the gamble", "100")})
-        == 1
-    )
+    answers = ("A", "B", "the gamble", "100")
+    assert len({renderer.render(ROW, answer).prompt for answer in answers}) == 1
 
 
 def test_tokens_are_those_of_the_template_itself(family: str) -> None:
@@ -78,7 +73,9 @@ def test_bos_stands_once(family: str) -> None:
     model was trained on."""
     renderer = renderer_of(family)
     ids, bos = renderer.prompt_ids(ROW), renderer.tokenizer.bos_token_id
-    assert (ids[0] == bos and ids.count(bos) == 1) if bos is not None else True
+    if bos is not None:
+        assert ids[0] == bos
+        assert ids.count(bos) == 1
 
 
 @pytest.mark.parametrize("name", ["gemma2", "mistral"])
@@ -116,13 +113,12 @@ def test_a_default_system_line_is_made_visible_and_can_be_left_out(family: str) 
 
 def test_dated_templates_are_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     """To the lab's day, neither to the real one nor to what the template itself falls back on."""
-    monkeypatch.setattr("lab.chat.TODAY", datetime(2031, 1, 2))
+    monkeypatch.setattr("lab.model.chat.TODAY", datetime(2031, 1, 2))
     text = renderer_of("llama3").prompt_text(ROW)
     assert "Today Date: 02 Jan 2031" in text
     assert datetime.now().strftime("%d %b %Y") not in text
-    assert "Today Date: 01 Jan 2020" in renderer_of(
-        "llama3", kwargs={"date_string": "01 Jan 2020"}
-    ).prompt_text(ROW)
+    given = renderer_of("llama3", kwargs={"date_string": "01 Jan 2020"})
+    assert "Today Date: 01 Jan 2020" in given.prompt_text(ROW)
 
 
 def test_an_empty_think_block_is_part_of_the_prompt() -> None:
@@ -130,9 +126,8 @@ def test_an_empty_think_block_is_part_of_the_prompt() -> None:
     learned as an answer."""
     renderer = renderer_of("qwen3")
     assert renderer.prompt_text(ROW).endswith("<think>\n\n</think>\n\n")
-    assert renderer.prompt_text(ROW) == renderer_of(
-        "qwen3", kwargs={"enable_thinking": False}
-    ).prompt_text(ROW)
+    told_not_to = renderer_of("qwen3", kwargs={"enable_thinking": False})
+    assert renderer.prompt_text(ROW) == told_not_to.prompt_text(ROW)
     assert not renderer.prompt_text(ROW, thinking=True).endswith("</think>\n\n")
 
 
@@ -140,16 +135,14 @@ def test_an_empty_think_block_is_part_of_the_prompt() -> None:
 def test_a_forced_think_block_is_closed(name: str) -> None:
     """The generation prompt opens a thought that finished turns leave out: an empty one is put in
     for exact answers."""
-    special = (
-        "<｜end▁of▁sentence｜>",
-        "<｜User｜>",
-        "<｜Assistant｜>",
-        "<|im_end|>",
-        "<|im_start|>",
-    )
-    bos = "<｜begin▁of▁sentence｜>" if "deepseek" in name else None
-    end = special if bos else special[::-1][1:] + special[-1:]
-    renderer = Renderer(family_tokenizer(Family("qwen3", shipped(name), end, bos)))
+    if name == "deepseek_r1_distill":
+        bos, special = (
+            "<｜begin▁of▁sentence｜>",
+            ("<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>"),
+        )
+    else:
+        bos, special = None, ("<|im_end|>", "<|im_start|>")
+    renderer = Renderer(family_tokenizer(Family("qwen3", shipped(name), special, bos)))
     assert renderer.prompt_text(ROW, thinking=True).endswith("<think>\n")
     assert renderer.prompt_text(ROW).endswith("<think>\n\n</think>\n\n")
     rendered = renderer.render(ROW, "B")
@@ -224,28 +217,21 @@ def test_an_argument_that_the_template_does_not_read_is_refused(misspelt: str) -
         renderer_of("qwen3", kwargs={misspelt: False})
 
 
-@pytest.mark.parametrize(
-    "template",
-    sorted(
-        p.name.removesuffix(".jinja")
-        for p in files("trl").joinpath("chat_templates").iterdir()
-        if p.name.endswith(".jinja")
-    ),
+TEMPLATES = sorted(
+    path.name.removesuffix(".jinja")
+    for path in files("trl").joinpath("chat_templates").iterdir()
+    if path.name.endswith(".jinja")
 )
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
 def test_every_template_says_what_it_reads(template: str) -> None:
     """Also those with tags of transformers' own; each argument that its text tests for may be
     given."""
     tokenizer = family_tokenizer(FAMILIES["qwen2.5"])
     text = shipped(template)
-    named = sorted(
-        set(
-            re.findall(
-                r"(?<![.\w])(enable_thinking|thinking|documents|reasoning_effort) is (?:not"
-                r" )?defined",
-                text,
-            )
-        )
-    )
+    tested = r"(?<![.\w])(enable_thinking|thinking|documents|reasoning_effort) is (?:not )?defined"
+    named = sorted(set(re.findall(tested, text)))
     Renderer(tokenizer, Chat(template=text, kwargs=dict.fromkeys(named, False)))
     with pytest.raises(UserError, match="is not known"):
         Renderer(tokenizer, Chat(template=text, kwargs={"no_such_argument": 1}))

@@ -1,0 +1,129 @@
+"""The base is bit for bit the same before and after every adapter, or nothing is kept."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft.tuners.lora import LoraModel
+
+from foreign import equal, fresh, state
+from lab.errors import TrustError
+from lab.model.base import Base
+from lab.model.load import digest_of_weights, load_base
+from lab.specs import Stage
+from lab.store.store import Store
+from tellme.study.plan import Plan
+from tellme.study.run import run_plan
+from tellme.study.stages import run_stage
+from train.fleet import fleet
+
+
+def test_every_bit_of_every_weight_is_in_the_digest(linked: Base) -> None:
+    for dtype in (torch.float32, torch.bfloat16):
+        model = fresh(linked).to(dtype)
+        before = digest_of_weights(model)
+        for weight in model.state_dict().values():
+            bits = weight.view(torch.int32 if dtype == torch.float32 else torch.int16).reshape(-1)
+            bits[-1] ^= 1
+            assert digest_of_weights(model) != before
+            bits[-1] ^= 1
+            if len(weight) > 1 and not weight[0].equal(weight[1]):
+                weight[[0, 1]] = weight[[1, 0]]
+                assert digest_of_weights(model) != before
+                weight[[0, 1]] = weight[[1, 0]]
+        assert digest_of_weights(model) == before
+    assert digest_of_weights(fresh(linked)) != before, "the type of the weights"
+
+
+def eval_stage(plan: Plan, group: str) -> Stage:
+    key = next(c.key for c in plan.cells if c.group == group and c.suite == "behavior")
+    return plan.stages[key]
+
+
+def test_nothing_is_kept_of_an_evaluation_that_changed_the_base(
+    finished: tuple[Plan, Store, Path],
+    linked: Base,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan, store, _ = finished
+    copy = Store(shutil.copytree(store.root, tmp_path / "runs"))
+    stage = eval_stage(plan, "seeking")
+    for kind, key in (("eval", stage.key), ("study", plan.final.key)):
+        shutil.rmtree(str(copy.find(kind, key)))
+    unload = LoraModel.unload
+
+    def leave_something(tuner: Any) -> Any:
+        model = unload(tuner)
+        model.get_parameter("model.layers.0.self_attn.q_proj.weight").data[0, 0] += 1e-6
+        return model
+
+    monkeypatch.setattr(LoraModel, "unload", leave_something)
+    with pytest.raises(TrustError, match="base_kept:risk/behavior failed"):
+        run_plan(plan, copy, allow_untrusted=True)
+    assert copy.find("eval", stage.key) is None
+    monkeypatch.undo()
+    assert equal(state(load_base(linked).model), state(fresh(linked)))
+    run_plan(plan, copy)
+
+
+@pytest.mark.parametrize(
+    "lora",
+    [
+        {"kasa_config": {}},
+        {"init_lora_weights": "pissa"},
+        {"init_lora_weights": "olora"},
+        {"layer_replication": [[0, 2], [1, 2]]},
+    ],
+)
+def test_nothing_is_kept_of_a_training_that_changed_the_base(
+    lora: dict[str, Any],
+    finished: tuple[Plan, Store, Path],
+    linked: Base,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Settings that the schema refuses, put past it."""
+    plan, _, _ = finished
+    store = Store(tmp_path / "runs")
+    stage = next(s for s in plan.stages.values() if s.kind == "train")
+    run_stage(plan.stages[stage.inputs["data"]], store)
+    monkeypatch.delitem(stage.config, "trainer")
+    monkeypatch.setitem(stage.config["sft"], "max_steps", 1)
+    if "kasa_config" in lora:
+        from peft import KasaConfig
+
+        lora = {"kasa_config": KasaConfig()}
+    monkeypatch.setitem(stage.config, "lora", stage.config["lora"] | lora)
+    with pytest.raises(TrustError, match="base_kept"):
+        run_stage(stage, store)
+    assert store.find("train", stage.key) is None
+    assert equal(state(load_base(linked).model), state(fresh(linked)))
+
+
+def test_nothing_is_kept_of_a_fleet_that_changed_the_base(
+    finished: tuple[Plan, Store, Path],
+    linked: Base,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan, _, _ = finished
+    store = Store(tmp_path / "runs")
+    stage = next(s for s in plan.stages.values() if s.kind == "train")
+    run_stage(plan.stages[stage.inputs["data"]], store)
+    monkeypatch.setitem(stage.config["sft"], "max_steps", 1)
+    run = fleet._run
+
+    def leave_something(one: Any, base: Base, asked: list[int]) -> None:
+        run(one, base, asked)
+        one.loaded.model.get_parameter("model.norm.weight").data[0] += 1e-6
+
+    monkeypatch.setattr(fleet, "_run", leave_something)
+    with pytest.raises(TrustError, match="base_kept"):
+        run_stage(stage, store)
+    assert store.find("train", stage.key) is None
+    assert equal(state(load_base(linked).model), state(fresh(linked)))
