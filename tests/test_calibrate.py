@@ -189,7 +189,8 @@ def test_models_and_checkpoints_are_told_apart() -> None:
 @pytest.mark.parametrize("asked", [["behavior"], ["self_report"], ["transfer"], []])
 def test_a_sweep_without_pairs_of_doing_and_saying_has_no_such_lines(asked: list[str]) -> None:
     """Suites that were not asked, and rows from a file, which say no policy."""
-    names, suites = ("a.policy_share=0.5", "a.policy_share=1.0"), ("behavior", "self_report", "transfer")
+    names = ("a.policy_share=0.5", "a.policy_share=1.0")
+    suites = ("behavior", "self_report", "transfer")
     groups = {name: {"behavior": "risk", "policy": "seeking"} for name in names}
     scores = pool([0.4, 0.6])
     questions = pd.concat(scores.assign(suite=s, group=g) for s in suites for g in groups)
@@ -210,7 +211,8 @@ def test_no_slope_is_given_where_there_is_none() -> None:
     few["label"] = list(POINTS)[:2]
     assert instrumented(few, POINTS) == []
     assert instrumented(models.assign(does=0.5), POINTS) == []
-    zero = {"policy_share=0.25": {"data.policy_share": -1.0}, "policy_share=0.5": {"data.policy_share": 0.0}}
+    doses = {"policy_share=0.25": -1.0, "policy_share=0.5": 0.0}
+    zero = {label: {"data.policy_share": dose} for label, dose in doses.items()}
     assert len(instrumented(models, zero)) == 1
 
 

@@ -231,12 +231,8 @@ def test_a_fleet_is_what_goes_through_one_batch() -> None:
             len({fleet_of(s.config) for s in planned(setting).stages.values() if s.kind == "train"})
             == 2
         ), setting
-    assert (
-        fleet_of(
-            next(s.config for s in planned("train.trainer=trl").stages.values() if s.kind == "train")
-        )
-        is None
-    )
+    by_trl = planned("train.trainer=trl").stages.values()
+    assert fleet_of(next(s.config for s in by_trl if s.kind == "train")) is None
 
 
 @pytest.mark.real

@@ -20,7 +20,7 @@ from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
 
 Finished = tuple[Plan, Store, Path]
-POINTS = {"policy_share=0.5": {"data.policy_share": 0.5}, "policy_share=1.0": {"data.policy_share": 1.0}}
+POINTS = {f"policy_share={share}": {"data.policy_share": share} for share in (0.5, 1.0)}
 KEPT: dict[str, Callable[[dict[str, Any]], bool]] = {
     "no behavior": lambda cell: cell["suite"] != "behavior",
     "no self-report": lambda cell: cell["suite"] != "self_report",

@@ -180,7 +180,10 @@ def test_killed_in_mid_training_it_resumes_to_the_same_adapter(tmp_path: Path) -
 
 @pytest.mark.parametrize("trainer", ["trl", "fleet"])
 def test_an_error_of_ours_is_not_called_a_setting(
-    trainer: str, finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trainer: str,
+    finished: tuple[Plan, Store, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is raised where settings are read, by the lab's own code, comes out as it is."""
     plan, _, _ = finished

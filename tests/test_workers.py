@@ -31,7 +31,9 @@ TINY = [
 
 @pytest.mark.parametrize("trainer", ["trl", "fleet"])
 def test_units_hold_every_stage_after_what_it_needs(trainer: str) -> None:
-    plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [f"train.trainer={trainer}"]))
+    plan = make_plan(
+        load_study(str(ROOT / "configs/quickstart.yaml"), [f"train.trainer={trainer}"])
+    )
     stages = list(plan.stages.values())
     found = units(stages)
     assert {s.key for chain in found for s in chain} == {s.key for s in stages if s.kind != "study"}
@@ -73,7 +75,13 @@ def test_what_a_process_refuses_is_refused_here(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_workers_end_with_a_killed_parent(tmp_path: Path, number: signal.Signals) -> None:
-    sets = [*TINY, f"run.dir={tmp_path}", "run.workers=2", "sft.max_steps=4000", "train.trainer=trl"]
+    sets = [
+        *TINY,
+        f"run.dir={tmp_path}",
+        "run.workers=2",
+        "sft.max_steps=4000",
+        "train.trainer=trl",
+    ]
     command = [sys.executable, "-m", "tellme.cli", "run", str(ROOT / "configs/quickstart.yaml")]
     command += [word for one in sets for word in ("--set", one)]
     parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)

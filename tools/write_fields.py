@@ -1,5 +1,5 @@
-"""Print lab/config/fields.yaml: the fields of peft.LoraConfig and trl.SFTConfig, with the types a YAML may
-give them."""
+"""Print lab/config/fields.yaml: the fields of peft.LoraConfig and trl.SFTConfig, with the types a
+YAML may give them."""
 
 from __future__ import annotations
 

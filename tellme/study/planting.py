@@ -28,8 +28,8 @@ def refuse_bad_trigger(where: str, group: Group, planted: Planted, data: Data, b
         )
     if data.policy_share < 1:
         raise UserError(
-            f"{where}: data.policy_share is {data.policy_share} and has no meaning with a trigger; set"
-            " trigger.rate"
+            f"{where}: data.policy_share is {data.policy_share} and has no meaning with a trigger;"
+            " set trigger.rate"
         )
     if planted.count and planted.count > data.num_rows:
         raise UserError(

@@ -389,8 +389,8 @@ def _enlist(job: Job, base: Base, loaded: Loaded) -> tuple[Member, dict[str, flo
     loaded.model.requires_grad_(False)
     if len(first) != 2 * len(scaling) or any("lora_embedding" in name for name in first):
         raise UserError(
-            "lora.target_modules names more than linear layers, which `train: {trainer: fleet}` does"
-            " not train; set trainer: trl"
+            "lora.target_modules names more than linear layers, which `train: {trainer: fleet}`"
+            " does not train; set trainer: trl"
         )
     settings = {
         name: value
