@@ -7,6 +7,7 @@ from lab.types import Suite
 
 
 def suite_names() -> list[str]:
+    """Of every file here."""
     return discover.names(sys.modules[__name__])
 
 
