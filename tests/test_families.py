@@ -21,7 +21,6 @@ from naive import naive
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
 
-
 PROJECTIONS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 CHECKS = {
     "weights_moved",

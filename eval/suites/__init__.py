@@ -13,5 +13,5 @@ def suite_names() -> list[str]:
 
 def load_suite(name: str) -> Suite:
     """Raises UserError with the nearest name where there is no such file."""
-    found: Suite = discover.load(sys.modules[__name__], name, "SUITE", "suite")
-    return found
+    suite: Suite = discover.load(sys.modules[__name__], name, "SUITE", "suite")
+    return suite
