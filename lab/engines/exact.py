@@ -68,10 +68,10 @@ def score(
         while waiting:
             widest = len(waiting[0].columns)
             most_kept = max(layout.num_kept for layout in waiting)
-            num_trees = max(
-                1,  # a tree that is too large by itself is tried all the same
-                min(tokens_per_batch // widest, LOGITS_PER_BATCH // (vocabulary * most_kept)),
-            )
+            within_tokens = tokens_per_batch // widest
+            within_logits = LOGITS_PER_BATCH // (vocabulary * most_kept)
+            # A tree that is too large by itself is tried all the same.
+            num_trees = max(1, min(within_tokens, within_logits))
             batch, waiting = waiting[:num_trees], waiting[num_trees:]
             scored.update(_score_batch(loaded, prompts, batch))
     return [scored[number] for number in range(len(prompts))]
@@ -117,33 +117,48 @@ def _forward(loaded: Loaded, batch: list[Layout]) -> list[tuple[list[float], lis
     """For every prompt of the batch: the log-probabilities of its pairs, and the most probable
     first tokens that begin no allowed answer."""
     logits_BKV = _logits(loaded, batch)
+    # The logarithm of what a softmax divides by. Only what is asked is divided, because all
+    # log-probabilities would be a second tensor of [B, K, V].
     total_BK = logits_BKV.logsumexp(-1)
 
     pairs_per_tree = torch.tensor([layout.pairs.shape[1] for layout in batch])
     tree_N = torch.arange(len(batch)).repeat_interleave(pairs_per_tree).to(loaded.device)
     # Places count from the end of a tree, so they index K as well as T.
     place_N, next_N = torch.cat([layout.pairs for layout in batch], 1).to(loaded.device)
-    # Only what is asked: a log-softmax would be a second tensor of [B, K, V].
     log_p_N = logits_BKV[tree_N, place_N, next_N] - total_BK[tree_N, place_N]
 
     pairs_per_prompt = [number for layout in batch for number in layout.pairs_per_prompt]
-    pairs_P = torch.tensor(pairs_per_prompt, device=loaded.device)
-    # The first pair of a prompt asks what comes after the prompt itself.
+    outside_top = _outside(logits_BKV, total_BK, tree_N, place_N, next_N, pairs_per_prompt)
+    log_ps = iter(log_p_N.tolist())
+    log_ps_of_prompts = [list(islice(log_ps, number)) for number in pairs_per_prompt]
+    return list(zip(log_ps_of_prompts, outside_top, strict=True))
+
+
+def _outside(
+    logits_BKV: Tensor,
+    total_BK: Tensor,
+    tree_N: Tensor,
+    place_N: Tensor,
+    next_N: Tensor,
+    pairs_per_prompt: list[int],
+) -> list[list[TokenShare]]:
+    """For every prompt the most probable first tokens that begin no allowed answer."""
+    pairs_P = torch.tensor(pairs_per_prompt, device=tree_N.device)
+    # The first pair of a prompt asks what comes after the prompt itself, as every spelling does
+    # with its first token. `first_P` is where that pair stands among all N.
     first_P = pairs_P.cumsum(0) - pairs_P
     tree_P, place_P = tree_N[first_P], place_N[first_P]
-    # Every other pair with the same place is the beginning of an answer. None of them is outside.
-    prompt_N = torch.arange(len(pairs_P), device=loaded.device).repeat_interleave(pairs_P)
+    logits_PV = logits_BKV[tree_P, place_P]  # a copy: indices that are tensors make no view
+    # Whatever is asked in the same place begins an allowed answer, and is taken out.
+    prompt_N = torch.arange(len(pairs_P), device=tree_N.device).repeat_interleave(pairs_P)
     begins_N = place_N == place_P[prompt_N]
-    outside_PV = logits_BKV[tree_P, place_P]  # a copy: indices that are tensors make no view
-    outside_PV[prompt_N[begins_N], next_N[begins_N]] = -math.inf
-    top = outside_PV.topk(NUM_OUTSIDE)
-    top_p = (top.values - total_BK[tree_P, place_P].unsqueeze(-1)).exp()
-
-    log_ps = iter(log_p_N.tolist())
+    logits_PV[prompt_N[begins_N], next_N[begins_N]] = -math.inf
+    top = logits_PV.topk(NUM_OUTSIDE)  # [P, NUM_OUTSIDE]
+    shares = (top.values - total_BK[tree_P, place_P].unsqueeze(-1)).exp()
     return [
-        (list(islice(log_ps, num_pairs)), list(zip(tokens, shares, strict=True)))
-        for num_pairs, tokens, shares in zip(
-            pairs_per_prompt, top.indices.tolist(), top_p.tolist(), strict=True
+        list(zip(tokens_of_prompt, shares_of_prompt, strict=True))
+        for tokens_of_prompt, shares_of_prompt in zip(
+            top.indices.tolist(), shares.tolist(), strict=True
         )
     ]
 
