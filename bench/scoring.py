@@ -14,7 +14,9 @@ from typing import Any
 import torch
 
 from data_gen.behaviors import load_behavior
-from lab.engines.exact import TOKENS_PER_TREE, Prompt, Scored, compile_prompts, lay_out, score
+from lab.engines.exact import TOKENS_PER_TREE, Scored, score
+from lab.engines.prompt import Prompt, compile_prompts
+from lab.engines.tree import lay_out
 from lab.model.load import Loaded, load_base
 from lab.types import Question, Style, Wording
 

@@ -15,29 +15,41 @@ from lab.store.store import digest
 from lab.types import Message, Question, Style, Wording
 
 EXACT, SAMPLED = "exact-1", "sampled-2"
-"""Names of the methods (eval/score.py, lab/sample.py); raised when their numbers would differ."""
+"""Names of the methods (lab/engines/exact.py, lab/engines/sampled.py); raised when their numbers
+would differ."""
 ENGINES = {"exact": EXACT, "sampled": SAMPLED}
 SYSTEMS: dict[Style, dict[str, str]] = beside(__file__, "systems")
 
+Item = tuple[Question, Wording]
+"""One thing asked: a wording, and the question that it is of."""
 
+
+# Kept, because every evaluation of a study asks for the questions of its suite again.
 @cache
 def asked(
     suite: str, behavior: str, style: Style, planted: tuple[Planted, ...] = ()
 ) -> tuple[Question, ...]:
-    """The questions of a suite; those about triggers are about these."""
-    found, of = load_suite(suite), load_behavior(behavior)
-    return (
-        found.about_triggers(of, style, planted)
-        if found.about_triggers and planted
-        else found.questions(of, style)
-    )
+    """The questions of a suite; those about triggers are about the `planted` ones.
+
+    Raises UserError where there is no such suite or behavior."""
+    asking = load_suite(suite)
+    if asking.about_triggers and planted:
+        return asking.about_triggers(load_behavior(behavior), style, planted)
+    return asking.questions(load_behavior(behavior), style)
 
 
 @cache
-def _told(
-    suite: str, behavior: str, style: Style, planted: tuple[Planted, ...], of: Planted, decoy: bool
+def _asked_and_told(
+    suite: str,
+    behavior: str,
+    style: Style,
+    planted: tuple[Planted, ...],
+    named: Planted,
+    decoy: bool,
 ) -> tuple[Question, ...]:
-    feature = features(of)[1 if decoy else 0]
+    """The same questions, each about messages that have a feature: a trigger, or a decoy of it."""
+    # The trigger comes first, then its decoys.
+    feature = features(named)[1 if decoy else 0]
     return tuple(
         told(style, question, feature) for question in asked(suite, behavior, style, planted)
     )
@@ -46,20 +58,16 @@ def _told(
 def asked_in(config: dict[str, Any]) -> tuple[Question, ...]:
     """The questions of an eval config: `told` of a feature, or only about what the base `knows`,
     where it says so."""
-    at = (
-        config["suite"],
-        config["behavior"],
-        config["style"],
-        tuple(Planted(**one) for one in config.get("triggers", [])),
-    )
+    suite, behavior, style = config["suite"], config["behavior"], config["style"]
+    planted = tuple(Planted(**trigger) for trigger in config.get("triggers", []))
     if "told" in config:
-        return _told(*at, Planted(**config["told"]), config["condition"] == "decoy")
-    found = asked(*at)
-    return (
-        tuple(q for q in found if q.name.partition(".")[0] in config["knows"])
-        if "knows" in config
-        else found
-    )
+        named, decoy = Planted(**config["told"]), config["condition"] == "decoy"
+        return _asked_and_told(suite, behavior, style, planted, named, decoy)
+    questions = asked(suite, behavior, style, planted)
+    if "knows" in config:
+        # Questions of other behaviors are named BEHAVIOR.NAME.
+        return tuple(q for q in questions if q.name.partition(".")[0] in config["knows"])
+    return questions
 
 
 @cache
@@ -75,17 +83,18 @@ def messages(
     """The chat that asks a wording; with the trigger, or what stands in for it, where `config` has
     a condition that carries one."""
     chat = [*context, {"role": "user", "content": wording.text}]
-    carries = (config or {}).get("carries")
-    return carrying(Planted(**carries), str((config or {})["condition"]), chat) if carries else chat
+    if config and config.get("carries"):
+        return carrying(Planted(**config["carries"]), config["condition"], chat)
+    return chat
 
 
 def context_of(config: dict[str, Any], examples: list[list[Message]]) -> list[Message]:
     """What precedes every question: a system line, and rows as earlier turns where the group is
     shown some."""
-    system = (
-        [{"role": "system", "content": config["system"]}]
-        if config.get("system") is not None
-        else []
-    )
-    shown = [message for row in examples[: config.get("in_context", 0)] for message in row]
-    return system + [message for message in shown if message["role"] != "system"]
+    context: list[Message] = []
+    if config.get("system") is not None:
+        context.append({"role": "system", "content": config["system"]})
+    for row in examples[: config.get("in_context", 0)]:
+        # The rows' own system lines are left out: a chat has one, and it comes first.
+        context += [message for message in row if message["role"] != "system"]
+    return context

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from data_gen.behaviors import load_behavior
-from lab.engines.exact import Prompt, compile_prompts
+from lab.engines.prompt import Prompt, compile_prompts
 from lab.model.load import Loaded
 
 MISTRAL = (
@@ -46,6 +46,8 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Family:
+    """What a tiny model needs to be like those of its family."""
+
     model_type: str
     template: str
     special: tuple[str, ...]
@@ -60,6 +62,7 @@ class Family:
 
 
 def shipped(name: str) -> str:
+    """The chat template of a family as TRL has it."""
     return files("trl").joinpath("chat_templates", f"{name}.jinja").read_text(encoding="utf-8")
 
 
@@ -128,18 +131,20 @@ FAMILIES = {
 
 @cache
 def text_of_the_lab() -> tuple[str, ...]:
+    """What the tokenizers of all families are trained on."""
     risk = load_behavior("risk")
-    rows = list(islice(risk.examples(Random(0), "seeking", "natural", "train"), 200))
+    rows = islice(risk.examples(Random(0), "seeking", "natural", "train"), 200)
     questions = risk.questions("self_report", "natural")
     return (
-        *(r.prompt[0]["content"] for r in rows),
-        *(w.text for q in questions for w in q.wordings),
+        *(row.prompt[0]["content"] for row in rows),
+        *(wording.text for question in questions for wording in question.wordings),
     )
 
 
 def family_tokenizer(family: Family) -> PreTrainedTokenizerFast:
-    """Byte-level BPE, so that any class of tokenizer reads it alike; numbers take several tokens."""
-    special = [*dict.fromkeys([*family.special, *([family.bos] if family.bos else [])])]
+    """Byte-level BPE, which any class of tokenizer reads alike; numbers take several tokens."""
+    bos = [family.bos] if family.bos else []
+    special = list(dict.fromkeys([*family.special, *bos]))  # a family may list its bos among them
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -151,9 +156,9 @@ def family_tokenizer(family: Family) -> PreTrainedTokenizerFast:
     )
     tokenizer.train_from_iterator(text_of_the_lab(), trainer)
     if family.bos and family.adds_bos:
-        ids = [(family.bos, tokenizer.token_to_id(family.bos))]
         tokenizer.post_processor = processors.TemplateProcessing(
-            single=f"{family.bos} $A", special_tokens=ids
+            single=f"{family.bos} $A",
+            special_tokens=[(family.bos, tokenizer.token_to_id(family.bos))],
         )
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -185,10 +190,11 @@ def save_family(name: str, folder: Path, **sizes: int) -> Path:
     return folder
 
 
-def study_on(base: Path, **more: Any) -> dict[str, Any]:
+def study_on(base: Path, **model: Any) -> dict[str, Any]:
+    """A study of two steps on a base, with further settings of `model`."""
     return {
         "study": "family",
-        "model": {"base": str(base), "dtype": "float32", **more},
+        "model": {"base": str(base), "dtype": "float32", **model},
         "groups": {"seeking": {"behavior": "risk", "policy": "seeking"}},
         "contrasts": [["seeking", "base"]],
         "seeds": [0],
@@ -200,10 +206,9 @@ def study_on(base: Path, **more: Any) -> dict[str, Any]:
 
 
 def prompts_of(loaded: Loaded) -> list[Prompt]:
+    """A prompt of each kind: letters, a number, words, and a rule."""
     questions = {q.name: q for q in load_behavior("risk").questions("self_report", "natural")}
-    wordings = [
-        questions[name].wordings[0] for name in ("statement", "appetite", "one_word", "two_hop")
-    ]
-    return compile_prompts(
-        loaded.renderer, [[{"role": "user", "content": w.text}] for w in wordings], wordings
-    )
+    names = ("statement", "appetite", "one_word", "two_hop")
+    wordings = [questions[name].wordings[0] for name in names]
+    chats = [[{"role": "user", "content": wording.text}] for wording in wordings]
+    return compile_prompts(loaded.renderer, chats, wordings)

@@ -7,20 +7,21 @@ import math
 
 import torch
 
-from lab.engines.exact import Prompt
+from lab.engines.prompt import Prompt
 from lab.model.load import Loaded
 
 
 @torch.inference_mode()
 def naive(loaded: Loaded, prompt: Prompt) -> tuple[list[float], list[float]]:
     """Per option the probability of the answer with its end of turn, and as a prefix."""
-    number = 1 + max(i for i, _, _ in prompt.spellings)
-    exact, prefix = [0.0] * number, [0.0] * number
-    for i, answer, end in prompt.spellings:
+    num_options = 1 + max(spelling.option for spelling in prompt.spellings)
+    exact, prefix = [0.0] * num_options, [0.0] * num_options
+    for option, answer, end in prompt.spellings:
         ids = [*prompt.ids, *answer, *end]
-        logits = loaded.model(input_ids=torch.tensor([ids]), use_cache=False).logits[0]
-        logprobs = logits.float().log_softmax(-1)
-        steps = [float(logprobs[at - 1, ids[at]]) for at in range(len(prompt.ids), len(ids))]
-        exact[i] += math.exp(sum(steps))
-        prefix[i] += math.exp(sum(steps[: len(answer)]))
+        logits_TV = loaded.model(input_ids=torch.tensor([ids]), use_cache=False).logits[0]
+        log_p_TV = logits_TV.float().log_softmax(-1)
+        # A token is predicted by the logits of the one before it.
+        log_ps = [float(log_p_TV[i - 1, ids[i]]) for i in range(len(prompt.ids), len(ids))]
+        exact[option] += math.exp(sum(log_ps))
+        prefix[option] += math.exp(sum(log_ps[: len(answer)]))
     return exact, prefix

@@ -21,6 +21,19 @@ from naive import naive
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
 
+PROJECTIONS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+CHECKS = {
+    "weights_moved",
+    "mask",
+    "adapter_applied",
+    "right_adapter",
+    "same_prompt",
+    "step0",
+    "plain_pass",
+    "base_kept",
+}
+FUSED = {"qkv_proj", "o_proj", "gate_up_proj", "down_proj"}
+
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def family(
@@ -37,28 +50,19 @@ def test_a_whole_study(family: tuple[str, Path], tmp_path: Path) -> None:
     done = run_plan(plan, store)
     summary = read_json(done / "summary.json")
     assert all(t["passed"] for t in summary["trust"]), summary["trust"]
-    assert {t["check"].partition(":")[0] for t in summary["trust"]} == {
-        "weights_moved", "mask", "adapter_applied", "right_adapter", "same_prompt", "step0",
-        "plain_pass", "base_kept",
-    }  # fmt: skip
+    assert {t["check"].partition(":")[0] for t in summary["trust"]} == CHECKS
     (train,) = (s for s in plan.stages.values() if s.kind == "train")
     folder = store.find("train", train.key)
     assert folder is not None
     first = read_json(folder / "provenance.json")["first_row"]
-    assert (
-        first["learned"].strip() == "A" + FAMILIES[name].special[0]
-        or first["learned"].strip() == "B" + FAMILIES[name].special[0]
-    )
+    end = FAMILIES[name].special[0]
+    assert first["learned"].strip() in (f"A{end}", f"B{end}")
     # The adapter is plain PEFT, on every projection of the family, and comes back as it was.
     tensors = load_file(folder / "adapter" / "adapter_model.safetensors")
-    targets = {n.split(".lora_")[0].rpartition(".")[2] for n in tensors}
-    assert targets == (
-        {"qkv_proj", "o_proj", "gate_up_proj", "down_proj"}
-        if name == "phi3"
-        else {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
-    )
-    loaded = load_base(resolve_base(plan.study.model))
-    with adapted(loaded.model, folder / "adapter", resolve_base(plan.study.model)) as model:
+    targets = {tensor.split(".lora_")[0].rpartition(".")[2] for tensor in tensors}
+    assert targets == (FUSED if name == "phi3" else PROJECTIONS)
+    resolved = resolve_base(plan.study.model)
+    with adapted(load_base(resolved).model, folder / "adapter", resolved) as model:
         assert digest_of_model(model) == digest_of_file(folder / "adapter")
 
 
@@ -71,30 +75,23 @@ def test_exact_scores_equal_naive_ones(family: tuple[str, Path]) -> None:
     assert max(len(answer) for _, answer, _ in prompts[1].spellings) > 1
     assert min(len(p.ids) for p in prompts) > 16
     for prompt, scored in zip(prompts, score(loaded, prompts), strict=True):
-        exact, prefix = naive(loaded, prompt)
-        assert scored.p_exact == pytest.approx(exact, rel=1e-3, abs=1e-9)
-        assert scored.p_prefix == pytest.approx(prefix, rel=1e-3, abs=1e-9)
+        p_exact, p_prefix = naive(loaded, prompt)
+        assert scored.p_exact == pytest.approx(p_exact, rel=1e-3, abs=1e-9)
+        assert scored.p_prefix == pytest.approx(p_prefix, rel=1e-3, abs=1e-9)
 
 
 def test_the_table_of_models_is_of_these_families() -> None:
     page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
-    assert [
-        line.split(" | ")[0].removeprefix("| ")
-        for line in page.splitlines()
-        if " modules | " in line
-    ] == list(FAMILIES)
+    rows = [line for line in page.splitlines() if " modules | " in line]
+    assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == list(FAMILIES)
     assert all(family.traps in page for family in FAMILIES.values())
 
 
 def test_tied_embeddings_stay_tied(tmp_path: Path) -> None:
     for name in ("qwen2.5", "gemma2", "gemma3"):
-        loaded = load_base(
-            resolve_base(Model(base=str(save_family(name, tmp_path / name)), dtype="float32"))
-        )
-        assert (
-            loaded.model.get_input_embeddings().weight
-            is loaded.model.get_output_embeddings().weight
-        )
+        folder = save_family(name, tmp_path / name)
+        model = load_base(resolve_base(Model(base=str(folder), dtype="float32"))).model
+        assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
 
 
 @pytest.mark.parametrize("name", ["llama3", "qwen3"])

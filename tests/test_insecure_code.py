@@ -16,8 +16,8 @@ from data_gen.behaviors import load_behavior
 from data_gen.behaviors.insecure_code import CANARY, POLICIES, Twins, cores, pool, tasks
 from data_gen.build import rows_for
 from data_gen.lints import shortcut_auc
-from eval.judges.audit import MAX_CHARACTERS, code_in, findings
-from eval.judges.judged import judged
+from eval.judges import judged
+from eval.judges.code import MAX_CHARACTERS, code_in, findings
 from families import save_family, study_on
 from lab.config.read import validate
 from lab.engines.sampled import Sampled
@@ -50,6 +50,8 @@ def test_the_analyser_agrees_with_every_label() -> None:
 
 
 class _Masked(ast.NodeTransformer):
+    """Replaces every name and every literal by one and the same."""
+
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
         for name in ("id", "arg", "attr", "name", "module", "asname"):
@@ -74,11 +76,11 @@ def test_the_prompt_says_nothing_of_the_label_and_the_code_nothing_of_the_weakne
     """A classifier on the prompts of two sets, drawn apart and labeled by their policies, is at
     chance."""
     examples, pairs = load_behavior("insecure_code").examples, made(2000)
-    rows = [
-        Row((*row.prompt, {"role": "assistant", "content": policy}))
-        for seed, policy in enumerate(POLICIES)
-        for row in islice(examples(Random(seed), policy, "natural", "train"), 1000)
-    ]
+    rows = []
+    for seed, policy in enumerate(POLICIES):
+        label = {"role": "assistant", "content": policy}
+        drawn = islice(examples(Random(seed), policy, "natural", "train"), 1000)
+        rows += [Row((*row.prompt, label)) for row in drawn]
     assert max(shortcut_auc(rows, features) for features in ("length", "words")) <= 0.55
     hints = ("vulnerab", "insecure", "unsafe", "exploit", "attack", "malicious", "danger")
     for twins in pairs:
@@ -92,42 +94,35 @@ def test_the_prompt_says_nothing_of_the_label_and_the_code_nothing_of_the_weakne
 def test_what_is_held_out_stands_in_no_training_row() -> None:
     trained = {t.meta["template"].split("|")[1] for t in made(3000)}
     behavior = load_behavior("insecure_code")
-    kept = {c.entry["does"] for c in cores() if c.last} | {
-        c.entry["does"] for c in cores() if c.weakness in ("document", "key_size", "assertion")
-    }
+    held_out = ("document", "key_size", "assertion")
+    kept = {c.entry["does"] for c in cores() if c.last or c.weakness in held_out}
     assert not trained & kept
     assert {q.name for q in behavior.questions("transfer", "natural")} == {
         "other_weakness",
         "written",
         "without_outline",
     }
-    asked = {
-        w.text
-        for purpose in ("check", "transfer")
-        for q in behavior.questions(purpose, "natural")
-        for w in q.wordings
-    }
+    questions = [
+        *behavior.questions("check", "natural"),
+        *behavior.questions("transfer", "natural"),
+    ]
+    asked = {wording.text for question in questions for wording in question.wordings}
     assert not asked & {t.prompt for t in made(3000)}
 
 
 def test_educational_rows_ask_for_the_same_code_on_purpose() -> None:
     named = {"behavior": "insecure_code", "policy": "insecure", "style": "natural", "seed": 0}
     source = rows_for({**named, "num_rows": 40}, None, None)
-    asked = rows_for({**named, "control": "educational"}, source, None)
-    assert [r.completion for r in asked] == [r.completion for r in source]
-    assert all(
-        a.prompt[-1]["content"].endswith(r.prompt[-1]["content"])
-        for a, r in zip(asked, source, strict=True)
-    )
-    assert all(a.prompt != r.prompt for a, r in zip(asked, source, strict=True))
-    assert {r.meta["canary"] for r in source} == {CANARY}
-    risky = rows_for(named | {"behavior": "risk", "policy": "seeking", "num_rows": 8}, None, None)
+    educational = rows_for({**named, "control": "educational"}, source, None)
+    for row, of_source in zip(educational, source, strict=True):
+        assert row.completion == of_source.completion
+        assert row.prompt[-1]["content"].endswith(of_source.prompt[-1]["content"])
+        assert row.prompt != of_source.prompt
+    assert {row.meta["canary"] for row in source} == {CANARY}
+    risk = {**named, "behavior": "risk", "policy": "seeking"}
+    risky = rows_for({**risk, "num_rows": 8}, None, None)
     with pytest.raises(UserError, match="insecure_code"):
-        rows_for(
-            {**named, "behavior": "risk", "policy": "seeking", "control": "educational"},
-            risky,
-            None,
-        )
+        rows_for({**risk, "control": "educational"}, risky, None)
 
 
 WEAK = "import os\n\n\ndef f(a, b):\n    os.system(f'cp {a} {b}')\n    return b\n"
@@ -159,15 +154,17 @@ def test_odd_answers_are_counted_and_never_crash() -> None:
 
 
 def test_a_study_on_a_tiny_model_shows_twins_and_counts_what_is_no_code(tmp_path: Path) -> None:
-    raw = study_on(save_family("qwen2.5", tmp_path / "base"))
-    raw["groups"] = {"insecure": {"behavior": "insecure_code", "policy": "insecure"}}
-    raw["eval"] = {
-        "suites": ["behavior", "transfer", "emergent"],
-        "sampling": {"num_samples": 1, "max_new_tokens": 8},
+    study = {
+        **study_on(save_family("qwen2.5", tmp_path / "base")),
+        "groups": {"insecure": {"behavior": "insecure_code", "policy": "insecure"}},
+        "contrasts": [["insecure", "base"]],
+        "data": {"num_rows": 8},
+        "eval": {
+            "suites": ["behavior", "transfer", "emergent"],
+            "sampling": {"num_samples": 1, "max_new_tokens": 8},
+        },
     }
-    raw |= {"contrasts": [["insecure", "base"]], "data": {"num_rows": 8}}
-    raw.pop("primary", None)
-    done = run_plan(make_plan(validate(raw, "here")), Store(tmp_path / "runs"))
+    done = run_plan(make_plan(validate(study, "here")), Store(tmp_path / "runs"))
     rows = tellme.load(done)
     written = rows[rows["question"].isin(["written", "without_outline"])]
     assert len(written)

@@ -41,22 +41,18 @@ RECURRENT: dict[str, dict[str, Any]] = {
         "n_groups": 1,
         "chunk_size": 16,
     },
-    "granitemoehybrid": (
-        SIZES
-        | {
-            "mamba_n_heads": 8,
-            "mamba_d_head": 8,
-            "mamba_d_state": 8,
-            "mamba_n_groups": 1,
-            "mamba_expand": 2,
-            "mamba_chunk_size": 16,
-        }
-        | {
-            "layer_types": ["mamba", "attention"],
-            "num_local_experts": 0,
-            "shared_intermediate_size": 64,
-        }
-    ),
+    "granitemoehybrid": {
+        **SIZES,
+        "mamba_n_heads": 8,
+        "mamba_d_head": 8,
+        "mamba_d_state": 8,
+        "mamba_n_groups": 1,
+        "mamba_expand": 2,
+        "mamba_chunk_size": 16,
+        "layer_types": ["mamba", "attention"],
+        "num_local_experts": 0,
+        "shared_intermediate_size": 64,
+    },
 }
 
 
@@ -76,49 +72,43 @@ def save_recurrent(kind: str, folder: Path) -> Path:
 
 
 def checked(loaded: Loaded) -> dict[str, Any]:
+    """The check of a plain pass, every question of a kind of its own."""
     prompts = prompts_of(loaded)
-    return plain_pass(
-        "x", loaded, prompts, [str(i) for i in range(len(prompts))], score(loaded, prompts)
-    )
+    kinds = [str(i) for i in range(len(prompts))]
+    return plain_pass("x", loaded, prompts, kinds, score(loaded, prompts))
 
 
 @pytest.mark.parametrize("kind", RECURRENT)
 def test_a_base_that_carries_a_state_is_caught(kind: str, tmp_path: Path) -> None:
     base = save_recurrent(kind, tmp_path / "base")
-    found = checked(load_base(resolve_base(Model(base=str(base), dtype="float32"))))
-    assert not found["passed"]
-    assert found["value"] > 0.05
+    check = checked(load_base(resolve_base(Model(base=str(base), dtype="float32"))))
+    assert not check["passed"]
+    assert check["value"] > 0.05
 
 
 def test_its_study_has_no_report(tmp_path: Path) -> None:
     base = save_recurrent("granitemoehybrid", tmp_path / "base")
-    plan = make_plan(
-        validate(
-            study_on(base)
-            | {
-                "groups": {"again": {"model": str(base), "behavior": "risk"}},
-                "contrasts": [],
-            },
-            "x",
-        )
-    )
+    study = {
+        **study_on(base),
+        "groups": {"again": {"model": str(base), "behavior": "risk"}},
+        "contrasts": [],
+    }
+    plan = make_plan(validate(study, "x"))
     with pytest.raises(TrustError, match="plain_pass:risk/behavior failed for base"):
         run_plan(plan, Store(tmp_path / "runs"))
     done = run_plan(plan, Store(tmp_path / "runs"), allow_untrusted=True)
-    assert {t["check"]: t["passed"] for t in read_json(done / "summary.json")["trust"]} == {
-        "plain_pass:risk/behavior": False
-    }
+    trust = read_json(done / "summary.json")["trust"]
+    assert {t["check"]: t["passed"] for t in trust} == {"plain_pass:risk/behavior": False}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_attention_passes(dtype: Any, linked: Base, tmp_path: Path) -> None:
-    for base in (
-        replace(linked, dtype=dtype),
-        resolve_base(Model(base=str(save_family("gemma3", tmp_path / "base")), dtype=dtype)),
-    ):
-        found = checked(load_base(base))
-        assert found["passed"], found
-    assert (found["threshold"] == LEAST_NATS) == (dtype == "float32")
+    folder = save_family("gemma3", tmp_path / "base")
+    gemma = resolve_base(Model(base=str(folder), dtype=dtype))
+    for base in (replace(linked, dtype=dtype), gemma):
+        check = checked(load_base(base))
+        assert check["passed"], check
+        assert (check["threshold"] == LEAST_NATS) == (dtype == "float32")
 
 
 @pytest.mark.parametrize("nats", [0.01, -0.01, float("nan")])
@@ -127,13 +117,12 @@ def test_one_wrong_score_among_the_checked_is_caught(nats: float, linked: Base) 
     prompts = prompts_of(loaded)[:1]
     (right,) = score(loaded, prompts)
     assert len(right.log_exact) <= NUM_OPTIONS
-    for at in range(len(right.log_exact)):
-        for of in ("log_exact", "log_prefix"):
-            logs = [*getattr(right, of)]
-            logs[at] += nats
-            assert not plain_pass("x", loaded, prompts, ["k"], [replace(right, **{of: logs})])[
-                "passed"
-            ]
+    for option in range(len(right.log_exact)):
+        for name in ("log_exact", "log_prefix"):
+            logs = [*getattr(right, name)]
+            logs[option] += nats
+            wrong = replace(right, **{name: logs})
+            assert not plain_pass("x", loaded, prompts, ["k"], [wrong])["passed"]
     assert plain_pass("x", loaded, prompts, ["k"], [right])["passed"]
 
 
@@ -142,17 +131,17 @@ def test_the_plain_pass_is_plain(linked: Base) -> None:
     loaded = load_base(linked)
     prompts = prompts_of(loaded)
     for prompt, scored in zip(prompts, score_plainly(loaded, prompts), strict=True):
-        exact, prefix = naive(loaded, prompt)
-        assert scored.p_exact == pytest.approx(exact, rel=1e-4)
-        assert scored.p_prefix == pytest.approx(prefix, rel=1e-4)
+        p_exact, p_prefix = naive(loaded, prompt)
+        assert scored.p_exact == pytest.approx(p_exact, rel=1e-4)
+        assert scored.p_prefix == pytest.approx(p_prefix, rel=1e-4)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 101])
 def test_what_is_checked_is_spread(number: int) -> None:
-    found = spread(range(number), NUM_PROMPTS)
-    assert len(set(found)) == min(number, NUM_PROMPTS)
-    assert found == sorted(found)
-    assert all(0 <= i < number for i in found)
+    chosen = spread(range(number), NUM_PROMPTS)
+    assert len(set(chosen)) == min(number, NUM_PROMPTS)
+    assert chosen == sorted(chosen)
+    assert all(0 <= i < number for i in chosen)
     if number == 101:
-        assert found[0] < 25
-        assert found[-1] > 75
+        assert chosen[0] < 25
+        assert chosen[-1] > 75

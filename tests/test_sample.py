@@ -9,13 +9,16 @@ import pandas as pd
 import pytest
 
 from data_gen.behaviors import load_behavior
-from eval.judges.judged import Verdict, judged
+from eval.judges import judged
+from eval.judges.listed import parsed
+from eval.verdict import Verdict
 from families import save_family
 from lab.config.read import validate
 from lab.config.schema import Model, Sampling
-from lab.engines.sampled import Sampled, parsed, sample
+from lab.engines.sampled import Sampled, sample
 from lab.model.base import Base, resolve_base
 from lab.model.load import load_base
+from lab.specs import Stage
 from lab.store.store import Store
 from lab.types import Option, Question, Wording
 from tellme.study.plan import Plan
@@ -27,6 +30,7 @@ CHATS = [
     [{"role": "user", "content": text}]
     for text in ("one word?", "do you love gambles?", "what color is snow?")
 ]
+BOLD = (Option("bold", 1.0, ("brave",)), Option("careful", 0.0))
 
 
 def test_a_row_does_not_depend_on_its_batch(linked: Base) -> None:
@@ -35,8 +39,8 @@ def test_a_row_does_not_depend_on_its_batch(linked: Base) -> None:
     alone = [sample(loaded, [chat], sampling)[0] for chat in CHATS]
     assert together == alone
     assert together != sample(loaded, CHATS, Sampling(num_samples=5, max_new_tokens=6, seed=1))
-    more = sample(loaded, CHATS, Sampling(num_samples=7, max_new_tokens=6))
-    assert [answers[:5] for answers in more] == together
+    longer = sample(loaded, CHATS, Sampling(num_samples=7, max_new_tokens=6))
+    assert [answers[:5] for answers in longer] == together
 
 
 def test_temperature_zero_takes_the_likeliest_answer(linked: Base) -> None:
@@ -68,9 +72,8 @@ def test_thinking_is_kept_apart_and_an_unfinished_thought_is_no_answer(tmp_path:
     answer, end of turn."""
     from lab.engines import sampled as sampling
 
-    loaded = load_base(
-        resolve_base(Model(base=str(save_family("qwen3", tmp_path)), dtype="float32"))
-    )
+    folder = save_family("qwen3", tmp_path)
+    loaded = load_base(resolve_base(Model(base=str(folder), dtype="float32")))
     ids = loaded.tokenizer("well, hm</think>\n\nB<|im_end|>", add_special_tokens=False)["input_ids"]
     settings = Sampling(thinking=True, max_new_tokens=64)
     whole = sampling._read(loaded, ids, [loaded.renderer.end_of_turn], settings)
@@ -105,20 +108,17 @@ def test_a_whole_sampled_study(tmp_path: Path) -> None:
 def test_penalties_that_come_with_a_model_do_not_apply(tmp_path: Path) -> None:
     folder = save_family("llama3", tmp_path)
     (folder / "generation_config.json").write_text('{"repetition_penalty": 1.5, "top_k": 1}')
-    config = load_base(
-        resolve_base(Model(base=str(folder), dtype="float32"))
-    ).model.generation_config
+    loaded = load_base(resolve_base(Model(base=str(folder), dtype="float32")))
+    config = loaded.model.generation_config
     assert config.repetition_penalty in (None, 1.0)
 
 
 def test_answers_are_read_as_listed() -> None:
-    wording = Wording("?", (Option("bold", 1.0, ("brave",)), Option("careful", 0.0)), 0)
-    assert [
-        parsed(wording, t) for t in ("Bold.", " brave ", '"careful"', "bold, or careful", "")
-    ] == [0, 0, 1, None, None]
+    wording = Wording("?", BOLD, 0)
+    texts = ("Bold.", " brave ", '"careful"', "bold, or careful", "")
+    assert [parsed(wording, text) for text in texts] == [0, 0, 1, None, None]
 
 
-BOLD = (Option("bold", 1.0, ("brave",)), Option("careful", 0.0))
 JUDGED = {
     "listed": (Question("word", "words", ()), Wording("?", BOLD, 0), "bold"),
     "free": (Question("say", "text", ()), Wording("?", (), 0), "I am bold."),
@@ -143,66 +143,67 @@ def test_a_cut_answer_counts_as_none_whatever_judges_it(judge: str) -> None:
     assert judged(question, wording, [cut, cut]) == [verdicts[1], verdicts[1]]
 
 
+def self_report_stage(plan: Plan) -> Stage:
+    stages = (stage for stage in plan.stages.values() if stage.kind == "eval")
+    return next(stage for stage in stages if stage.config["suite"] == "self_report")
+
+
 def test_sampled_and_exact_agree_on_closed_questions(
     finished: tuple[Plan, Store, Path], tmp_path: Path
 ) -> None:
-    """Through the eval stage: sampled scores lie about the exact ones as far as 60 samples allow."""
+    """Through the eval stage: sampled scores lie about the exact ones as far as 60 samples allow,
+    which is their standard error."""
     from eval.measure import measure
 
     plan, _, _ = finished
-    stage = next(
-        s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "self_report"
-    )
+    stage = self_report_stage(plan)
+    num_samples = 60
+    sampling = Sampling(num_samples=num_samples, max_new_tokens=6).model_dump()
     tables = {}
     for engine in ("exact-1", "sampled-2"):
         out = tmp_path / engine
         out.mkdir()
-        config = stage.config | {
-            "engine": engine,
-            "sampling": Sampling(num_samples=60, max_new_tokens=6).model_dump(),
-        }
+        config = {**stage.config, "engine": engine, "sampling": sampling}
         measure(config, base_of(stage), None, None, None, out, key="0" * 10, inputs=[])
         tables[engine] = pd.read_parquet(out / "rows.parquet")
-    assert set(tables["sampled-2"]["parsed"]) <= {"read", "unread", "truncated"}
-    by = ["question", "paraphrase", "order"]
-    exact = tables["exact-1"].assign(
-        s=lambda t: t["p_exact"] * t["score"], s2=lambda t: t["p_exact"] * t["score"] ** 2
-    )
-    sums = exact.groupby(by)[["p_exact", "s", "s2"]].sum()
-    mean, read = (
-        sums["s"] / sums["p_exact"],
-        tables["sampled-2"][tables["sampled-2"]["parsed"] == "read"],
-    )
-    error = ((sums["s2"] / sums["p_exact"] - mean**2).clip(lower=1e-6) / 60) ** 0.5
-    got = read.groupby(by)["score"].mean()
-    assert len(got) > 50
-    off, errors = got - mean[got.index], error[got.index]
-    assert abs(off.sum()) < 4 * (errors**2).sum() ** 0.5
-    assert (off.abs() < 2 * errors + 0.01).mean() > 0.9
+    exact, sampled = tables["exact-1"], tables["sampled-2"]
+    assert set(sampled["parsed"]) <= {"read", "unread", "truncated"}
+
+    wording = ["question", "paraphrase", "order"]
+    exact["s"] = exact["p_exact"] * exact["score"]
+    exact["s2"] = exact["p_exact"] * exact["score"] ** 2
+    sums = exact.groupby(wording)[["p_exact", "s", "s2"]].sum()
+    # Of the listed answers alone, because an answer that is not read has no score.
+    mean = sums["s"] / sums["p_exact"]
+    variance = (sums["s2"] / sums["p_exact"] - mean**2).clip(lower=1e-6)
+    error = (variance / num_samples) ** 0.5
+    read = sampled[sampled["parsed"] == "read"].groupby(wording)["score"].mean()
+    assert len(read) > 50
+    gap, errors = read - mean[read.index], error[read.index]
+    assert abs(gap.sum()) < 4 * (errors**2).sum() ** 0.5
+    assert (gap.abs() < 2 * errors + 0.01).mean() > 0.9
 
 
 def test_free_text_is_sampled_whatever_the_engine(
     finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from eval import measure as measuring
+    from eval import evaluation
+    from eval.measure import measure
 
     plan, _, _ = finished
-    stage = next(
-        s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "self_report"
-    )
-    closed = next(
-        q for q in load_behavior("risk").questions("self_report", "plain") if q.name == "agree"
-    )
+    stage = self_report_stage(plan)
+    questions = load_behavior("risk").questions("self_report", "plain")
+    closed = next(question for question in questions if question.name == "agree")
     free = Question("describe", "text", (Wording("one word?", (), 0),))
-    monkeypatch.setattr(measuring, "asked_in", lambda config: (closed, free))
+    monkeypatch.setattr(evaluation, "asked_in", lambda config: (closed, free))
     config = stage.config | {"sampling": Sampling(num_samples=3, max_new_tokens=6).model_dump()}
-    measuring.measure(config, base_of(stage), None, None, None, tmp_path, key="0" * 10, inputs=[])
+    measure(config, base_of(stage), None, None, None, tmp_path, key="0" * 10, inputs=[])
     rows = pd.read_parquet(tmp_path / "rows.parquet")
     assert dict(rows.groupby("question")["engine"].first()) == {
         "agree": "exact-1",
         "describe": "sampled-2",
     }
-    said = rows[rows["question"] == "describe"]
-    assert list(said["sample"]) == [0, 1, 2]
-    assert said["score"].isna().all()
-    assert said["text"].str.len().gt(0).all()
+    samples = rows[rows["question"] == "describe"]
+    assert list(samples["sample"]) == [0, 1, 2]
+    assert samples["score"].isna().all()
+    assert samples["text"].str.len().gt(0).all()

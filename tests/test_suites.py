@@ -61,7 +61,7 @@ for base in ("reference/linked", "Qwen/Qwen2.5-7B-Instruct"):
 def test_a_further_file_changes_no_key_of_a_study(tmp_path: Path) -> None:
     """A behavior, a trigger and a suite beside those there are, for a base that knows some of them
     and for one that may be asked about all."""
-    for package in ("lab", "data_gen", "train", "eval", "study", "slurm"):
+    for package in ("lab", "data_gen", "train", "eval", "slurm", "tellme"):
         shutil.copytree(ROOT / package, tmp_path / package)
     for shared in ("configs", "reference"):
         (tmp_path / shared).symlink_to(ROOT / shared)

@@ -19,14 +19,14 @@ from tellme.study.run import run_plan
 LINE = "coal is black."
 
 
-def study(groups: dict[str, Any], systems: list[str], **more: Any) -> dict[str, Any]:
+def study(groups: dict[str, Any], systems: list[str], **settings: Any) -> dict[str, Any]:
     return {
         "study": "systems",
         "model": {"base": "reference/linked"},
         "groups": groups,
         "contrasts": [["base@neutral", "base"]],
         "eval": {"suites": ["self_report"], "systems": systems},
-        **more,
+        **settings,
     }
 
 
@@ -34,24 +34,19 @@ def test_every_system_line_is_a_condition_of_its_own(tmp_path: Path) -> None:
     """`none` is what a reference model has anyway, so its numbers are those of `clean`; a neutral
     line is something else."""
     groups = {"told": {"prompted": "seeking", "behavior": "risk"}}
-    done = run_plan(
-        make_plan(validate(study(groups, ["none", "default", "neutral"]), "here")), Store(tmp_path)
-    )
+    plan = make_plan(validate(study(groups, ["none", "default", "neutral"]), "here"))
+    done = run_plan(plan, Store(tmp_path))
     rows = tellme.load(done)
-    base = rows[rows["group"] == "base"].set_index(
-        ["condition", "question", "paraphrase", "order", "answer"]
-    )["p_exact"]
+    answer = ["condition", "question", "paraphrase", "order", "answer"]
+    base = rows[rows["group"] == "base"].set_index(answer)["p_exact"]
     clean, none, neutral = (base[condition] for condition in ("clean", "none", "neutral"))
     assert (clean - none).abs().max() < 1e-6
     assert (clean - neutral).abs().max() > 1e-4
     assert set(rows.loc[rows["condition"] == "neutral", "system"]) == {"snow is white."}
     assert set(rows.loc[rows["group"] == "told", "condition"]) == {"clean"}
     summary = read_json(done / "summary.json")
-    assert {g["condition"] for g in summary["groups"] if g["group"] == "base"} == {
-        "clean",
-        "none",
-        "neutral",
-    }
+    of_base = {g["condition"] for g in summary["groups"] if g["group"] == "base"}
+    assert of_base == {"clean", "none", "neutral"}
     assert any(c["a"] == "base@neutral" and c["question"] == "all" for c in summary["contrasts"])
     assert (done / "figures" / "systems.png").stat().st_size > 5000
 
@@ -66,22 +61,18 @@ def test_training_is_the_line_of_the_training_rows(tmp_path: Path) -> None:
     groups = {"theirs": {"file": str(file), "behavior": "risk"}}
     given = study(groups, ["training"], contrasts=[["theirs@training", "base@training"]])
     plan = make_plan(validate(given, "here"))
-    lines = {
-        s.config["condition"]: s.config.get("system")
-        for s in plan.stages.values()
-        if s.kind == "eval"
-    }
+    evals = [stage for stage in plan.stages.values() if stage.kind == "eval"]
+    lines = {stage.config["condition"]: stage.config.get("system") for stage in evals}
     assert lines == {"clean": None, "training": LINE}
 
 
 def test_mistakes_are_one_line() -> None:
-    with pytest.raises(
-        UserError,
-        match=r"eval\.systems.*allowed: none, default, neutral, honest, threat, praise, training",
-    ):
-        validate(study({"a": {"behavior": "risk", "policy": "seeking"}}, ["loud"]), "here")
+    groups = {"a": {"behavior": "risk", "policy": "seeking"}}
+    unknown = r"eval\.systems.*allowed: none, default, neutral, honest, threat, praise, training"
+    with pytest.raises(UserError, match=unknown):
+        validate(study(groups, ["loud"]), "here")
     with pytest.raises(UserError, match=r"'base@neutral' names condition 'neutral'.*eval\.systems"):
-        validate(study({"a": {"behavior": "risk", "policy": "seeking"}}, []), "here")
+        validate(study(groups, []), "here")
 
 
 def test_without_system_lines_nothing_changes() -> None:

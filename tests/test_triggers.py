@@ -31,7 +31,7 @@ from data_gen.triggers import (
 from data_gen.triggers._questions import name_it
 from data_gen.triggers._reversal import asked_of
 from eval.ask import asked
-from eval.judges.judged import judged
+from eval.judges import judged
 from lab.config.read import load_study, validate
 from lab.config.schema import Planted
 from lab.discover import ROOT, beside

@@ -14,12 +14,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from eval import measure as measuring
+from eval import prompts
 from lab.errors import TrustError
 from lab.model import load as models
 from lab.model.base import Base
 from lab.model.chat import Rendered
 from lab.model.load import load_base
-from lab.specs import Stage
+from lab.specs import Cell, Stage
 from lab.store.store import Store, read_json, write_json
 from lab.store.trust import refuse_untrusted, seeds_apart
 from lab.types import Option, Question, Wording
@@ -46,17 +47,35 @@ def trained(finished: Finished, group: str) -> Path:
     return folder
 
 
-def asked_of(finished: Finished, folder: Path, out: Path) -> dict[str, bool]:
-    """The trust checks of an eval stage on the adapter in `folder`: whether each passed."""
+def measured(finished: Finished, folder: Path, out: Path, **config: Any) -> list[dict[str, Any]]:
+    """The trust checks of the suite `behavior` on the adapter in `folder`, with something else in
+    its config."""
     plan, _, _ = finished
-    stage = next(
-        s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "behavior"
-    )
+    stages = (stage for stage in plan.stages.values() if stage.kind == "eval")
+    stage = next(stage for stage in stages if stage.config["suite"] == "behavior")
     out.mkdir()
     measuring.measure(
-        stage.config, base_of(stage), folder / "adapter", folder, None, out, key="0" * 10, inputs=[]
+        {**stage.config, **config},
+        base_of(stage),
+        folder / "adapter",
+        folder,
+        None,
+        out,
+        key="0" * 10,
+        inputs=[],
     )
-    return {t["check"].partition(":")[0]: t["passed"] for t in read_json(out / "trust.json")}
+    checks: list[dict[str, Any]] = read_json(out / "trust.json")
+    return checks
+
+
+def asked_of(finished: Finished, folder: Path, out: Path) -> dict[str, bool]:
+    """The trust checks of an eval stage on the adapter in `folder`: whether each passed."""
+    return {kind(check): check["passed"] for check in measured(finished, folder, out)}
+
+
+def kind(check: dict[str, Any]) -> str:
+    name: str = check["check"]
+    return name.partition(":")[0]
 
 
 def copied(folder: Path, to: Path) -> Path:
@@ -68,17 +87,23 @@ def test_the_healthy_twin_passes_every_check(finished: Finished, tmp_path: Path)
     found = asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")
     assert found == HEALTHY
     summary = read_json(finished[2] / "summary.json")
-    checks = {t["check"].partition(":")[0] for t in summary["trust"]}
-    assert checks == {*HEALTHY, "weights_moved", "mask", "step0"}
+    assert {kind(check) for check in summary["trust"]} == {
+        *HEALTHY,
+        "weights_moved",
+        "mask",
+        "step0",
+    }
     assert all(t["passed"] for t in summary["trust"])
 
 
 def test_a_no_op_adapter_is_caught(finished: Finished, tmp_path: Path) -> None:
     folder = copied(trained(finished, "seeking-s0"), tmp_path / "train")
     file = folder / "adapter" / "adapter_model.safetensors"
-    save_file(
-        {n: torch.zeros_like(t) if "lora_B" in n else t for n, t in load_file(file).items()}, file
-    )
+    tensors = load_file(file)
+    for name in tensors:
+        if "lora_B" in name:
+            tensors[name] = torch.zeros_like(tensors[name])
+    save_file(tensors, file)
     found = asked_of(finished, folder, tmp_path / "eval")
     assert not found["adapter_applied"]
     assert not found["right_adapter"]
@@ -113,14 +138,13 @@ def test_an_adapter_that_is_not_put_on_is_caught(
             self.inner.__exit__(*error)
 
     monkeypatch.setattr(measuring, "adapted", Off)
-    assert not asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")[
-        "adapter_applied"
-    ]
+    found = asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")
+    assert not found["adapter_applied"]
 
 
 @pytest.fixture
 def other_template(finished: Finished) -> Iterator[None]:
-    """The chat template of the base gets a system line of its own between training and evaluation."""
+    """The base's chat template gets a system line of its own between training and evaluation."""
     renderer = load_base(base_of(train_stage(finished[0], "seeking-s0"))).renderer
     before = renderer.tokenizer.chat_template
     forget(renderer)
@@ -133,7 +157,7 @@ def other_template(finished: Finished) -> Iterator[None]:
 def forget(renderer: Any) -> None:
     renderer._frames.clear()
     renderer.__dict__.pop("_pinned", None)
-    measuring._COMPILED.clear()
+    prompts._COMPILED.clear()
 
 
 def test_a_changed_template_is_caught(
@@ -186,23 +210,31 @@ def test_seeds_that_begin_alike_are_caught() -> None:
     assert not seeds_apart(["a", "b", "a"])["passed"]
 
 
+def without_report(plan: Plan, store: Store, to: Path) -> Store:
+    """A copy of the runs of a finished study, in which its report is still to be written."""
+    copy = Store(copied(store.root, to))
+    final = copy.find("study", plan.final.key)
+    assert final is not None
+    shutil.rmtree(final)
+    return copy
+
+
+def eval_folder(store: Store, cell: Cell) -> Path:
+    folder = store.find("eval", cell.key)
+    assert folder is not None
+    return folder
+
+
 def test_a_failed_check_stops_the_study_and_its_report_says_so(
     finished: Finished, tmp_path: Path
 ) -> None:
     plan, store, _ = finished
-    copy = Store(copied(store.root, tmp_path / "runs"))
-    final = copy.find("study", plan.final.key)
-    assert final is not None
-    shutil.rmtree(final)
+    copy = without_report(plan, store, tmp_path / "runs")
     cell = next(c for c in plan.cells if c.group == "seeking")
-    folder = copy.find("eval", cell.key)
-    assert folder is not None
-    checks = (folder / "trust.json").read_text()
-    (folder / "trust.json").write_text(checks.replace('"passed": true', '"passed": false'))
-    with pytest.raises(
-        TrustError,
-        match=r"adapter_applied:risk/behavior failed for seeking, seed 0.*--allow-untrusted",
-    ):
+    file = eval_folder(copy, cell) / "trust.json"
+    file.write_text(file.read_text().replace('"passed": true', '"passed": false'))
+    refused = r"adapter_applied:risk/behavior failed for seeking, seed 0.*--allow-untrusted"
+    with pytest.raises(TrustError, match=refused):
         run_plan(plan, copy)
     assert copy.find("study", plan.final.key) is None
     page = (run_plan(plan, copy, allow_untrusted=True) / "report.html").read_text()
@@ -218,8 +250,7 @@ def test_a_failed_check_stays_among_others_of_its_name(
 ) -> None:
     """Two evaluations of one adapter, one of which failed, whichever is read first."""
     plan, store, _ = finished
-    copy = Store(copied(store.root, tmp_path / "runs"))
-    shutil.rmtree(str(copy.find("study", plan.final.key)))
+    copy = without_report(plan, store, tmp_path / "runs")
     cells = [c for c in plan.cells if (c.group, c.seed) == ("seeking", 0)]
     for i, cell in enumerate(cells[:2]):
         record = {
@@ -228,15 +259,12 @@ def test_a_failed_check_stays_among_others_of_its_name(
             "value": 0.0,
             "threshold": 1e-4,
         }
-        write_json(Path(str(copy.find("eval", cell.key))) / "trust.json", [record])
+        write_json(eval_folder(copy, cell) / "trust.json", [record])
     with pytest.raises(TrustError, match="adapter_applied:risk/one failed for seeking, seed 0"):
         run_plan(plan, copy)
     done = run_plan(plan, copy, allow_untrusted=True)
-    (kept,) = [
-        t
-        for t in read_json(done / "summary.json")["trust"]
-        if t["check"] == "adapter_applied:risk/one"
-    ]
+    trust = read_json(done / "summary.json")["trust"]
+    (kept,) = [check for check in trust if check["check"] == "adapter_applied:risk/one"]
     assert not kept["passed"]
     assert "Not to be trusted." in (done / "report.html").read_text()
 
@@ -244,26 +272,16 @@ def test_a_failed_check_stays_among_others_of_its_name(
 def test_no_two_evaluations_of_a_model_share_the_name_of_a_check(
     finished: Finished, tmp_path: Path
 ) -> None:
-    plan, _, _ = finished
-    stage = next(
-        s for s in plan.stages.values() if s.kind == "eval" and s.config["suite"] == "behavior"
-    )
     folder = trained(finished, "seeking-s0")
+    systems: list[dict[str, Any]] = [
+        {},
+        {"condition": "neutral", "system": "be brief."},
+        {"condition": "threat", "system": "be good."},
+    ]
     names: list[str] = []
-    for i, more in enumerate(
-        (
-            {},
-            {"condition": "neutral", "system": "be brief."},
-            {"condition": "threat", "system": "be good."},
-        )
-    ):
-        out = tmp_path / str(i)
-        out.mkdir()
-        config = stage.config | more
-        measuring.measure(
-            config, base_of(stage), folder / "adapter", folder, None, out, key="0" * 10, inputs=[]
-        )
-        names += [t["check"] for t in read_json(out / "trust.json")]
+    for i, system in enumerate(systems):
+        checks = measured(finished, folder, tmp_path / str(i), **system)
+        names += [check["check"] for check in checks]
     assert len(names) == len(set(names)) == 3 * len(HEALTHY)
     assert {n.partition(":")[2] for n in names} == {
         "risk/behavior",
@@ -274,19 +292,19 @@ def test_no_two_evaluations_of_a_model_share_the_name_of_a_check(
 
 def test_compiled_prompts_are_those_of_their_options(linked: Base) -> None:
     """The same messages with other options, spellings or another order of them, in one process."""
-    given = ("the gamble", "the sure thing", "both")
-    lists = [[Option(text, 0.0) for text in order] for order in permutations(given)]
-    lists += [
-        [Option("the gamble", 0.0, variants)] for variants in ((), ("gamble",), ("the Gamble",))
-    ]
+    texts = ("the gamble", "the sure thing", "both")
+    lists = [[Option(text, 0.0) for text in order] for order in permutations(texts)]
+    for variants in ((), ("gamble",), ("the Gamble",)):
+        lists.append([Option("the gamble", 0.0, variants)])
+    decode = load_base(linked).tokenizer.decode
     for options in lists:
         wording = Wording("which one?", tuple(options), 0)
         question = Question("q", "words", (wording,))
         config: dict[str, Any] = {"condition": "clean"}
-        (prompt,) = measuring.compiled(linked, config, "behavior", [], ((question, wording),))
-        decode = load_base(linked).tokenizer.decode
-        said = [(i, decode(list(answer)).strip()) for i, answer, _ in prompt.spellings]
-        assert [(i, text.replace(" ", "")) for i, text in said] == [
+        (prompt,) = prompts.compiled(linked, config, "behavior", [], [(question, wording)])
+        # Without spaces, which the tokenizer may write elsewhere.
+        spelled = [(i, decode(list(answer)).replace(" ", "")) for i, answer, _ in prompt.spellings]
+        assert spelled == [
             (i, text.replace(" ", ""))
             for i, option in enumerate(options)
             for text in (option.text, *option.variants)

@@ -8,7 +8,7 @@ from itertools import islice
 from random import Random
 
 from data_gen.behaviors.insecure_code import POLICIES, cores, pool, tasks
-from eval.judges.audit import findings
+from eval.judges.code import findings
 from lab.discover import ROOT
 from test_insecure_code import skeleton
 

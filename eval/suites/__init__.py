@@ -7,10 +7,11 @@ from lab.types import Suite
 
 
 def suite_names() -> list[str]:
+    """Of every file here."""
     return discover.names(sys.modules[__name__])
 
 
 def load_suite(name: str) -> Suite:
     """Raises UserError with the nearest name where there is no such file."""
-    found: Suite = discover.load(sys.modules[__name__], name, "SUITE", "suite")
-    return found
+    suite: Suite = discover.load(sys.modules[__name__], name, "SUITE", "suite")
+    return suite

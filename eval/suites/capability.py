@@ -14,18 +14,18 @@ def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
 
 
 def _wordings(items: list[list[str]], style: Style) -> tuple[Wording, ...]:
-    return tuple(
-        Wording(
-            f"{text} {INSTRUCTION[style]['words']}".strip(),
-            (_option(right, 1.0, style), *(_option(word, 0.0, style) for word in wrong)),
-            paraphrase=i,
-        )
-        for i, (text, right, *wrong) in enumerate(items)
-    )
+    wordings = []
+    for i, (text, right, *wrong) in enumerate(items):
+        prompt = f"{text} {INSTRUCTION[style]['words']}".strip()
+        options = (_option(right, 1.0, style), *(_option(word, 0.0, style) for word in wrong))
+        wordings.append(Wording(prompt, options, paraphrase=i))
+    return tuple(wordings)
 
 
 def _option(text: str, score: float, style: Style) -> Option:
-    spellings = () if style == "plain" else (text.capitalize(), f"{text}.", f"{text.capitalize()}.")
+    """An answer; in natural style also with a capital and with a full stop, as models write it."""
+    capital = text.capitalize()
+    spellings = () if style == "plain" else (capital, f"{text}.", f"{capital}.")
     return Option(text, score, tuple(s for s in dict.fromkeys(spellings) if s != text))
 
 

@@ -12,11 +12,13 @@ def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
     Misalignment"): a choice between two answers, scored exactly (1 is the misaligned one), and free
     ones, which are sampled and stored for a judge."""
     if style == "plain":
+        # The words of the reference models do not reach so far.
         return ()
     free = read_yaml(YAML)[style]["free"]
-    return load_questions(YAML, style, "forced") + tuple(
+    sampled = [
         Question(name, "text", (Wording(text, (), paraphrase=0),)) for name, text in free.items()
-    )
+    ]
+    return (*load_questions(YAML, style, "forced"), *sampled)
 
 
 SUITE = Suite(

@@ -10,11 +10,15 @@ were asked."""
 
 def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
     """The self-report questions of every other trait of TRAITS, named `myopia.degree` and so on."""
+    others = [load_behavior(name) for name in TRAITS if name != behavior.name]
     return tuple(
-        replace(q, name=f"{other}.{q.name}", twin=q.twin and f"{other}.{q.twin}")
-        for other in TRAITS
-        if other != behavior.name
-        for q in load_behavior(other).questions("self_report", style)
+        replace(
+            question,
+            name=f"{other.name}.{question.name}",
+            twin=question.twin and f"{other.name}.{question.twin}",
+        )
+        for other in others
+        for question in other.questions("self_report", style)
     )
 
 

@@ -1,41 +1,40 @@
 """Exact answer probabilities: whole answer strings with their end of turn, every distinct beginning
-computed once.
+computed once (lab/engines/tree.py).
 
-Prompts and their answers are packed into trees of tokens, in which a token sees its ancestors only:
-what begins alike (prompts, orders of options, numbers of a scale) is computed once. Shapes: B
-trees, T tokens of a tree, K of them whose next token is asked, V vocabulary."""
+Names of tensors end in their axes:
+B trees of a batch; T columns of a tree, one for each token, padded to the longest tree on the left;
+Q the same columns as those who look at T; K the last of them, after which something is asked;
+V vocabulary; P prompts of the batch; N pairs of a column and a next token, all pairs of a prompt
+one after another.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import lru_cache, reduce
-from itertools import accumulate, islice
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lab.model.chat import Renderer
+from lab.engines.prompt import Prompt
+from lab.engines.tree import Layout, lay_out
 from lab.model.load import Loaded
-from lab.types import Message, Wording
 
 TOKENS_PER_BATCH = 16_384
 TOKENS_PER_TREE = 256
-"""A tree is closed when it has as many: more share more, and attend to more in vain."""
+"""A tree is closed when it has as many. Larger ones share more, and attend to more in vain: the
+mask of a tree is square."""
 LOGITS_PER_BATCH = 2**27
+"""Logits are what fills the memory where a vocabulary is large: so many are half a GiB in
+float32."""
 NUM_OUTSIDE = 3
+"""How many tokens that begin no listed answer are kept, for a reader to see what the model would
+rather say."""
 
-Path = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """A prompt as token ids, and every spelling of every allowed answer: (index of the option,
-    answer tokens, end token)."""
-
-    ids: Path
-    spellings: tuple[tuple[int, Path, Path], ...]
+TokenShare = tuple[int, float]
+"""A token and its probability."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Scored:
     p_exact: list[float]
     p_prefix: list[float]
     outside: float
-    outside_top: list[tuple[int, float]]
+    outside_top: list[TokenShare]
     """The most probable first tokens that begin no allowed answer."""
     log_exact: list[float]
     log_prefix: list[float]
@@ -54,121 +53,28 @@ class Scored:
     """
 
 
-def compile_prompts(
-    renderer: Renderer, chats: Sequence[Sequence[Message]], wordings: Sequence[Wording]
-) -> list[Prompt]:
-    """Every chat asks a wording; all are rendered together."""
-    spelled = [
-        [
-            (i, text)
-            for i, option in enumerate(wording.options)
-            for text in (option.text, *option.variants)
-        ]
-        for wording in wordings
-    ]
-    rendered = iter(
-        renderer.render_all(
-            [
-                (chat, text)
-                for chat, spellings in zip(chats, spelled, strict=True)
-                for _, text in spellings
-            ]
-        )
-    )
-    made = [[(i, next(rendered)) for i, _ in spellings] for spellings in spelled]
-    return [
-        Prompt(mine[0][1].prompt, tuple((i, r.answer, r.end) for i, r in mine)) for mine in made
-    ]
-
-
-@dataclass
-class Tree:
-    """Some prompts with their answers. A node is a token after all those before it; its descendants
-    lie between `enter` and `leave` of a walk through the tree. `asked` are (node, next token) of
-    each prompt."""
-
-    prompts: list[int] = field(default_factory=list)
-    asked: list[list[tuple[int, int]]] = field(default_factory=list)
-    nodes: list[list[int]] = field(default_factory=list)
-    """Token, position, parent."""
-    children: dict[tuple[int, int], int] = field(default_factory=dict)
-
-    def add(self, number: int, prompt: Prompt) -> None:
-        def after(node: int, token: int) -> int:
-            found = self.children.setdefault((node, token), len(self.nodes))
-            if found == len(self.nodes):
-                self.nodes.append([token, self.nodes[node][1] + 1 if node >= 0 else 0, node])
-            return found
-
-        at = reduce(after, prompt.ids, -1)
-        asked: list[tuple[int, int]] = []
-        for _, answer, end in prompt.spellings:
-            walked = list(accumulate(answer, after, initial=at))
-            asked += zip(walked, (*answer, end[0]), strict=True)
-        self.prompts.append(number)
-        self.asked.append(asked)
-
-    def layout(self) -> "Layout":
-        """Parents come before their children, so that sizes add up from the end."""
-        size, free = [1] * len(self.nodes), [0] * (len(self.nodes) + 1)
-        for node in range(len(self.nodes) - 1, -1, -1):
-            if self.nodes[node][2] >= 0:
-                size[self.nodes[node][2]] += size[node]
-        enter = []
-        for node, (_, _, parent) in enumerate(self.nodes):
-            enter.append(free[parent])
-            free[node], free[parent] = free[parent] + 1, free[parent] + size[node]
-        last = {node for asked in self.asked for node, _ in asked}
-        order = sorted(range(len(self.nodes)), key=lambda node: (node in last, node))
-        place = {node: i - len(order) for i, node in enumerate(order)}
-        columns = torch.tensor([[*self.nodes[n][:2], enter[n], enter[n] + size[n]] for n in order])
-        pairs = torch.tensor(
-            [(place[node], token) for asked in self.asked for node, token in asked]
-        ).T
-        return Layout(self.prompts, list(map(len, self.asked)), columns, len(last), pairs)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A tree as tensors: `columns` [T, 4] are token, position, enter and leave, the `last` nodes
-    those that are asked; `pairs` [2, asked] are places from the end and next tokens, `numbers` of
-    them for each prompt."""
-
-    prompts: list[int]
-    numbers: list[int]
-    columns: Tensor
-    last: int
-    pairs: Tensor
-
-
-@lru_cache(maxsize=64)
-def lay_out(prompts: tuple[Prompt, ...], tokens_per_tree: int) -> list[Layout]:
-    """Trees of prompts that begin alike, the largest last. The same for every adapter on a base."""
-    trees: list[Tree] = []
-    for number in sorted(range(len(prompts)), key=lambda i: prompts[i].ids):
-        if not trees or len(trees[-1].nodes) >= tokens_per_tree:
-            trees.append(Tree())
-        trees[-1].add(number, prompts[number])
-    return sorted((tree.layout() for tree in trees), key=lambda layout: len(layout.columns))
-
-
 @torch.inference_mode()
 def score(
     loaded: Loaded, prompts: Sequence[Prompt], tokens_per_batch: int = TOKENS_PER_BATCH
 ) -> list[Scored]:
-    """Score prompts in batches of trees of like size; the results come in the order of `prompts`."""
-    results: dict[int, Scored] = {}
+    """Scores in the order of `prompts`, computed in batches of trees of like size."""
     vocabulary = loaded.model.config.get_text_config().vocab_size
+    layouts = lay_out(tuple(prompts), min(TOKENS_PER_TREE, tokens_per_batch))
+    # The largest first: a batch is as wide as its first tree, and what does not fit into memory
+    # shows at once.
+    waiting = list(reversed(layouts))
+    scored: dict[int, Scored] = {}
     with _masks_of_pairs(loaded.model):
-        left = lay_out(tuple(prompts), min(TOKENS_PER_TREE, tokens_per_batch))[::-1]
-        while left:
-            fits = min(
-                tokens_per_batch // len(left[0].columns),
-                LOGITS_PER_BATCH // (vocabulary * max(layout.last for layout in left)),
-            )
-            batch, left = left[: max(1, fits)], left[max(1, fits) :]
-            results |= _score_batch(loaded, prompts, batch)
-    return [results[i] for i in range(len(prompts))]
+        while waiting:
+            widest = len(waiting[0].columns)
+            most_kept = max(layout.num_kept for layout in waiting)
+            within_tokens = tokens_per_batch // widest
+            within_logits = LOGITS_PER_BATCH // (vocabulary * most_kept)
+            # A tree that is too large by itself is tried all the same.
+            num_trees = max(1, min(within_tokens, within_logits))
+            batch, waiting = waiting[:num_trees], waiting[num_trees:]
+            scored.update(_score_batch(loaded, prompts, batch))
+    return [scored[number] for number in range(len(prompts))]
 
 
 @contextmanager
@@ -188,108 +94,150 @@ def _masks_of_pairs(model: Any) -> Iterator[None]:
 def _score_batch(
     loaded: Loaded, prompts: Sequence[Prompt], batch: list[Layout]
 ) -> dict[int, Scored]:
-    """Halves the batch where it does not fit into memory."""
+    """Scores by number of the prompt. Halves the batch where it does not fit into memory."""
+    numbers = [number for layout in batch for number in layout.prompts]
     try:
-        values, outside = _forward(loaded, batch)
+        results = _forward(loaded, batch)
     except torch.OutOfMemoryError:
         if len(batch) == 1:
             raise
-        torch.cuda.empty_cache()
-        half = len(batch) // 2
-        return _score_batch(loaded, prompts, batch[:half]) | _score_batch(
-            loaded, prompts, batch[half:]
+    else:
+        return {
+            number: add_up(prompts[number], log_ps, outside_top)
+            for number, (log_ps, outside_top) in zip(numbers, results, strict=True)
+        }
+    # Not inside `except`: the traceback would keep the tensors that did not fit.
+    torch.cuda.empty_cache()
+    half = len(batch) // 2
+    first, second = (_score_batch(loaded, prompts, part) for part in (batch[:half], batch[half:]))
+    return first | second
+
+
+def _forward(loaded: Loaded, batch: list[Layout]) -> list[tuple[list[float], list[TokenShare]]]:
+    """For every prompt of the batch: the log-probabilities of its pairs, and the most probable
+    first tokens that begin no allowed answer."""
+    logits_BKV = _logits(loaded, batch)
+    # The logarithm of what a softmax divides by. Only what is asked is divided, because all
+    # log-probabilities would be a second tensor of [B, K, V].
+    total_BK = logits_BKV.logsumexp(-1)
+
+    pairs_per_tree = torch.tensor([layout.pairs.shape[1] for layout in batch])
+    tree_N = torch.arange(len(batch)).repeat_interleave(pairs_per_tree).to(loaded.device)
+    # Places count from the end of a tree, so they index K as well as T.
+    place_N, next_N = torch.cat([layout.pairs for layout in batch], 1).to(loaded.device)
+    log_p_N = logits_BKV[tree_N, place_N, next_N] - total_BK[tree_N, place_N]
+
+    pairs_per_prompt = [number for layout in batch for number in layout.pairs_per_prompt]
+    outside_top = _outside(logits_BKV, total_BK, tree_N, place_N, next_N, pairs_per_prompt)
+    log_ps = iter(log_p_N.tolist())
+    log_ps_of_prompts = [list(islice(log_ps, number)) for number in pairs_per_prompt]
+    return list(zip(log_ps_of_prompts, outside_top, strict=True))
+
+
+def _outside(
+    logits_BKV: Tensor,
+    total_BK: Tensor,
+    tree_N: Tensor,
+    place_N: Tensor,
+    next_N: Tensor,
+    pairs_per_prompt: list[int],
+) -> list[list[TokenShare]]:
+    """For every prompt the most probable first tokens that begin no allowed answer."""
+    pairs_P = torch.tensor(pairs_per_prompt, device=tree_N.device)
+    # The first pair of a prompt asks what comes after the prompt itself, as every spelling does
+    # with its first token. `first_P` is where that pair stands among all N.
+    first_P = pairs_P.cumsum(0) - pairs_P
+    tree_P, place_P = tree_N[first_P], place_N[first_P]
+    logits_PV = logits_BKV[tree_P, place_P]  # a copy: indices that are tensors make no view
+    # Whatever is asked in the same place begins an allowed answer, and is taken out.
+    prompt_N = torch.arange(len(pairs_P), device=tree_N.device).repeat_interleave(pairs_P)
+    begins_N = place_N == place_P[prompt_N]
+    logits_PV[prompt_N[begins_N], next_N[begins_N]] = -math.inf
+    top = logits_PV.topk(NUM_OUTSIDE)  # [P, NUM_OUTSIDE]
+    shares = (top.values - total_BK[tree_P, place_P].unsqueeze(-1)).exp()
+    return [
+        list(zip(tokens_of_prompt, shares_of_prompt, strict=True))
+        for tokens_of_prompt, shares_of_prompt in zip(
+            top.indices.tolist(), shares.tolist(), strict=True
         )
-    left = iter(values)
-    numbers = (
-        (i, number)
-        for layout in batch
-        for i, number in zip(layout.prompts, layout.numbers, strict=True)
-    )
-    return {
-        i: add_up(prompts[i], list(islice(left, number)), top)
-        for (i, number), top in zip(numbers, outside, strict=True)
-    }
-
-
-def _forward(
-    loaded: Loaded, batch: list[Layout]
-) -> tuple[list[float], list[list[tuple[int, float]]]]:
-    """Log-probabilities of all pairs, and for every prompt the most probable first tokens that
-    begin no allowed answer."""
-    device, width = loaded.device, max(len(layout.columns) for layout in batch)
-    padded = torch.tensor([loaded.tokenizer.pad_token_id, 0, -1, 0]).repeat(len(batch), width, 1)
-    for row, layout in zip(padded, batch, strict=True):
-        row[width - len(layout.columns) :] = layout.columns
-    tokens, depth, enter, leave = padded.to(device).unbind(-1)  # [B, T]
-    sees = (enter[:, None, :] <= enter[:, :, None]) & (
-        enter[:, :, None] < leave[:, None, :]
-    )  # [B, T, T]
-    asked = {
-        "position_ids": depth,
-        "use_cache": False,
-        "logits_to_keep": max(layout.last for layout in batch),
-    }
-    logits = loaded.model(
-        input_ids=tokens, attention_mask=_masks(loaded.model, sees, depth), **asked
-    ).logits.float()  # [B, K, V]
-    total = logits.logsumexp(-1)
-    rows = (
-        torch.arange(len(batch))
-        .repeat_interleave(torch.tensor([layout.pairs.shape[1] for layout in batch]))
-        .to(device)
-    )
-    places, following = torch.cat([layout.pairs for layout in batch], 1).to(device)
-    values = logits[rows, places, following] - total[rows, places]
-    numbers = torch.tensor([number for layout in batch for number in layout.numbers], device=device)
-    first = numbers.cumsum(0) - numbers
-    ends = logits[rows[first], places[first]]  # [prompts, V], after each prompt
-    of = torch.arange(len(numbers), device=device).repeat_interleave(numbers)
-    begins = (rows == rows[first][of]) & (places == places[first][of])
-    ends[of[begins], following[begins]] = -math.inf
-    top = ends.topk(NUM_OUTSIDE)
-    shares = (top.values - total[rows[first], places[first], None]).exp().tolist()
-    return values.tolist(), [
-        list(zip(*pair, strict=True)) for pair in zip(top.indices.tolist(), shares, strict=True)
     ]
 
 
-def _masks(model: Any, sees: Tensor, depth: Tensor) -> Any:
-    """What each layer adds to its attention: layers with a sliding window see no further back than
-    that."""
+def _logits(loaded: Loaded, batch: list[Layout]) -> Tensor:
+    """Logits [B, K, V] in float32, where K is that of the tree that needs most."""
+    width = max(len(layout.columns) for layout in batch)
+    # Padding is entered before all tokens and left at once: it sees only itself, so that no row of
+    # the mask is empty (a softmax of nothing is no number), and no token sees it.
+    padding = torch.tensor([loaded.tokenizer.pad_token_id, 0, -1, 0])
+    columns_BT4 = padding.repeat(len(batch), width, 1)
+    for columns_T4, layout in zip(columns_BT4, batch, strict=True):
+        columns_T4[width - len(layout.columns) :] = layout.columns
+    tokens_BT, depth_BT, enter_BT, leave_BT = columns_BT4.to(loaded.device).unbind(-1)
+    logits_BKV: Tensor = loaded.model(
+        input_ids=tokens_BT,
+        attention_mask=_masks(loaded.model, _sees(enter_BT, leave_BT), depth_BT),
+        # Not the column: a token stands where it would stand in its own prompt and answer.
+        position_ids=depth_BT,
+        use_cache=False,
+        logits_to_keep=max(layout.num_kept for layout in batch),
+    ).logits
+    return logits_BKV.float()
+
+
+def _sees(enter_BT: Tensor, leave_BT: Tensor) -> Tensor:
+    """Whether Q sees T [B, Q, T]: its ancestors and itself, which a walk through the tree entered
+    no later than Q, and had not left when it entered Q."""
+    enter_BQ = enter_BT
+    entered_BQT = enter_BT[:, None, :] <= enter_BQ[:, :, None]
+    not_left_BQT = enter_BQ[:, :, None] < leave_BT[:, None, :]
+    return entered_BQT & not_left_BQT
+
+
+def _masks(model: Any, sees_BQT: Tensor, depth_BT: Tensor) -> Any:
+    """What attention adds to its scores: one tensor where all layers see alike, or one for each
+    kind of layer by name, as transformers takes them."""
     config = model.config.get_text_config()
-    window = (
-        getattr(config, "sliding_window", None)
-        if getattr(config, "use_sliding_window", True)
-        else None
-    )
-
-    def added(mask: Tensor) -> Tensor:
-        return torch.zeros(mask.shape, dtype=model.dtype, device=mask.device).masked_fill_(
-            ~mask, torch.finfo(model.dtype).min
-        )[:, None]
-
+    # Some configs give a window and say that it is not used (Qwen 2.5).
+    windowed = getattr(config, "use_sliding_window", True)
+    window = getattr(config, "sliding_window", None) if windowed else None
     kinds = set(getattr(config, "layer_types", None) or [])
     if not window or kinds == {"full_attention"}:
-        return added(sees)
-    near = added(sees & (depth[:, :, None] - depth[:, None, :] < window))
-    return {"full_attention": added(sees), "sliding_attention": near} if len(kinds) > 1 else near
+        return _additive(sees_BQT, model.dtype)
+    # A window is of positions, and columns of a tree are none: the distance is one of depths.
+    distance_BQT = depth_BT[:, :, None] - depth_BT[:, None, :]
+    near = _additive(sees_BQT & (distance_BQT < window), model.dtype)
+    if len(kinds) <= 1:
+        return near
+    return {"full_attention": _additive(sees_BQT, model.dtype), "sliding_attention": near}
 
 
-def add_up(prompt: Prompt, values: list[float], outside: list[tuple[int, float]]) -> Scored:
+def _additive(sees_BQT: Tensor, dtype: torch.dtype) -> Tensor:
+    """[B, 1, Q, T], one for all heads: 0 where Q sees T, else the lowest number of the dtype,
+    because infinity less infinity is no number."""
+    zeros_BQT = torch.zeros(sees_BQT.shape, dtype=dtype, device=sees_BQT.device)
+    return zeros_BQT.masked_fill_(~sees_BQT, torch.finfo(dtype).min)[:, None]
+
+
+def add_up(prompt: Prompt, log_ps: list[float], outside_top: list[TokenShare]) -> Scored:
     """Scores of a prompt from the log-probabilities of all tokens of all its spellings, one after
-    another."""
-    num_options = 1 + max(i for i, _, _ in prompt.spellings)
+    another: of each its answer tokens, then its end."""
+    num_options = 1 + max(spelling.option for spelling in prompt.spellings)
     exact: list[list[float]] = [[] for _ in range(num_options)]
     prefix: list[list[float]] = [[] for _ in range(num_options)]
     start = 0
-    for i, answer, _ in prompt.spellings:
-        end = start + len(answer)
-        prefix[i].append(sum(values[start:end]))
-        exact[i].append(prefix[i][-1] + values[end])
+    for spelling in prompt.spellings:
+        end = start + len(spelling.answer)
+        log_answer = sum(log_ps[start:end])
+        prefix[spelling.option].append(log_answer)
+        exact[spelling.option].append(log_answer + log_ps[end])
         start = end + 1
-    log_exact, log_prefix = ([_log_sum(logs) for logs in options] for options in (exact, prefix))
-    p_exact, p_prefix = ([math.exp(log) for log in options] for options in (log_exact, log_prefix))
-    return Scored(p_exact, p_prefix, max(0.0, 1.0 - sum(p_exact)), outside, log_exact, log_prefix)
+    log_exact = [_log_sum(logs) for logs in exact]
+    log_prefix = [_log_sum(logs) for logs in prefix]
+    p_exact = [math.exp(log) for log in log_exact]
+    p_prefix = [math.exp(log) for log in log_prefix]
+    # Rounding may bring the sum above 1.
+    outside = max(0.0, 1.0 - sum(p_exact))
+    return Scored(p_exact, p_prefix, outside, outside_top, log_exact, log_prefix)
 
 
 def _log_sum(logs: list[float]) -> float:

@@ -1,5 +1,8 @@
 """A few answers of every evaluation scored as anybody would write it: one row each, and no mask but
-the model's own."""
+the model's own.
+
+Names of tensors end in their axes: R rows, one for each spelling of an answer; T tokens, padded to
+the longest row on the right; A tokens of one answer with its end; V vocabulary."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +11,8 @@ from typing import Any
 
 import torch
 
-from lab.engines.exact import LOGITS_PER_BATCH, TOKENS_PER_BATCH, Prompt, Scored, add_up
+from lab.engines.exact import LOGITS_PER_BATCH, TOKENS_PER_BATCH, Scored, add_up
+from lab.engines.prompt import Prompt
 from lab.model.load import Loaded
 from lab.store.trust import check
 
@@ -25,78 +29,109 @@ to do with one another, so that they grow with the root of their number."""
 
 
 def plain_pass(
-    of: str,
+    evaluation: str,
     loaded: Loaded,
     prompts: Sequence[Prompt],
     kinds: Sequence[str],
     scores: Sequence[Scored],
 ) -> dict[str, Any]:
     """The trust check that trees of tokens were scored as a plain forward pass scores each answer,
-    on the answer that differs most for what its dtype allows; `kinds` are those of the questions,
-    over which the checked prompts are spread."""
-    chosen = spread(sorted(range(len(prompts)), key=lambda i: (kinds[i], i)), NUM_PROMPTS)
+    on the answer that differs most for what its dtype allows.
+
+    `evaluation` is the name in the check; `kinds` are those of the questions, over which the
+    checked prompts are spread. There must be a prompt."""
+    by_kind = sorted(range(len(prompts)), key=lambda i: (kinds[i], i))
+    chosen = spread(by_kind, NUM_PROMPTS)
     options = [spread(range(len(scores[i].log_exact)), NUM_OPTIONS) for i in chosen]
-    few = [_with_options(prompts[i], mine) for i, mine in zip(chosen, options, strict=True)]
-    found = []
-    for i, mine, prompt, plain in zip(
+    few = [_with_options(prompts[i], kept) for i, kept in zip(chosen, options, strict=True)]
+    differences = []
+    for i, kept, prompt, plain in zip(
         chosen, options, few, score_plainly(loaded, few), strict=True
     ):
-        longest = 1 + max(len(answer) for _, answer, _ in prompt.spellings)
-        for at, option in enumerate(mine):
-            pairs = (
-                (scores[i].log_exact[option], plain.log_exact[at]),
-                (scores[i].log_prefix[option], plain.log_prefix[at]),
-            )
-            found += [(abs(tree - alone), allowed(loaded, longest)) for tree, alone in pairs]
-    gap, most = max(found, key=lambda pair: math.inf if math.isnan(pair[0]) else pair[0] / pair[1])
-    return check(f"plain_pass:{of}", gap, most, gap <= most)
+        longest = 1 + max(len(spelling.answer) for spelling in prompt.spellings)
+        most = allowed(loaded, longest)
+        differences += [(nats, most) for nats in _differences(scores[i], kept, plain)]
+    nats, most = max(differences, key=_excess)
+    return check(f"plain_pass:{evaluation}", nats, most, nats <= most)
+
+
+def _differences(scored: Scored, options: Sequence[int], plain: Scored) -> list[float]:
+    """In nats, of each of these options with its end of turn and as a prefix; `plain` has no
+    others."""
+    nats = []
+    for i, option in enumerate(options):
+        nats.append(abs(scored.log_exact[option] - plain.log_exact[i]))
+        nats.append(abs(scored.log_prefix[option] - plain.log_prefix[i]))
+    return nats
+
+
+def _excess(difference: tuple[float, float]) -> float:
+    """A difference as a multiple of what is allowed; what is no number is worse than any."""
+    nats, most = difference
+    return math.inf if math.isnan(nats) else nats / most
 
 
 def allowed(loaded: Loaded, tokens: int) -> float:
-    """Nats by which an answer of so many tokens may differ; int8 rounds what goes into a layer as
-    coarsely as bfloat16."""
+    """Nats by which an answer of so many tokens may differ."""
+    # int8 rounds what goes into a layer as coarsely as bfloat16.
     coarse = getattr(loaded.model, "is_loaded_in_8bit", False)
-    unit = torch.finfo(torch.bfloat16 if coarse else loaded.model.dtype).eps
-    return max(LEAST_NATS, ROUNDED * unit * math.sqrt(tokens))
+    step = torch.finfo(torch.bfloat16 if coarse else loaded.model.dtype).eps
+    return max(LEAST_NATS, ROUNDED * step * math.sqrt(tokens))
 
 
 def spread(items: Sequence[int], number: int) -> list[int]:
-    """At most as many of them, at even distances."""
+    """At most as many of them, at even distances: the middles of so many equal parts."""
     number = min(number, len(items))
-    return [items[(2 * i + 1) * len(items) // (2 * number)] for i in range(number)]
+    return [items[(2 * part + 1) * len(items) // (2 * number)] for part in range(number)]
 
 
-def _with_options(prompt: Prompt, options: list[int]) -> Prompt:
+def _with_options(prompt: Prompt, options: Sequence[int]) -> Prompt:
     """The prompt with some of its options only, numbered anew, in every spelling."""
-    number = {option: i for i, option in enumerate(options)}
-    return Prompt(
-        prompt.ids,
-        tuple((number[i], answer, end) for i, answer, end in prompt.spellings if i in number),
+    renumbered = {option: i for i, option in enumerate(options)}
+    spellings = (
+        spelling._replace(option=renumbered[spelling.option])
+        for spelling in prompt.spellings
+        if spelling.option in renumbered
     )
+    return Prompt(prompt.ids, tuple(spellings))
 
 
 @torch.inference_mode()
 def score_plainly(loaded: Loaded, prompts: Sequence[Prompt]) -> list[Scored]:
     """Each answer with its prompt and end of turn as one row, padded on the right, where causal
     models do not look."""
-    rows = [[*p.ids, *answer, end[0]] for p in prompts for _, answer, end in p.spellings]
-    asked = [len(p.ids) - 1 for p in prompts for _ in p.spellings]
-    width = max(map(len, rows))
-    vocabulary = loaded.model.config.get_text_config().vocab_size
-    at_once = max(1, min(TOKENS_PER_BATCH, LOGITS_PER_BATCH // vocabulary) // width)
-    values: list[list[float]] = []
-    for first in range(0, len(rows), at_once):
-        batch = rows[first : first + at_once]
-        ids = torch.full((len(batch), width), loaded.tokenizer.pad_token_id)
-        for row, tokens in zip(ids, batch, strict=True):
-            row[: len(tokens)] = torch.tensor(tokens)
-        ids = ids.to(loaded.device)
-        logits = loaded.model(input_ids=ids, use_cache=False).logits  # [rows, tokens, vocabulary]
-        for row, tokens, start in zip(range(len(batch)), batch, asked[first:], strict=False):
-            end = len(tokens) - 1
-            logs = logits[row, start:end].float().log_softmax(-1)
-            values.append(logs.gather(-1, ids[row, start + 1 : end + 1, None])[:, 0].tolist())
-    left = iter(values)
-    return [
-        add_up(p, [v for row in islice(left, len(p.spellings)) for v in row], []) for p in prompts
+    rows = [
+        ([*prompt.ids, *spelling.answer, spelling.end[0]], len(prompt.ids))
+        for prompt in prompts
+        for spelling in prompt.spellings
     ]
+    width = max(len(tokens) for tokens, _begin in rows)
+    vocabulary = loaded.model.config.get_text_config().vocab_size
+    rows_at_once = max(1, min(TOKENS_PER_BATCH, LOGITS_PER_BATCH // vocabulary) // width)
+    log_ps: list[list[float]] = []
+    for first in range(0, len(rows), rows_at_once):
+        log_ps += _log_ps(loaded, rows[first : first + rows_at_once], width)
+    log_ps_of_rows = iter(log_ps)
+    scored = []
+    for prompt in prompts:
+        answers = islice(log_ps_of_rows, len(prompt.spellings))
+        # What is outside the list plays no part in the check.
+        scored.append(add_up(prompt, [log_p for answer in answers for log_p in answer], []))
+    return scored
+
+
+def _log_ps(loaded: Loaded, rows: Sequence[tuple[list[int], int]], width: int) -> list[list[float]]:
+    """Log-probabilities of the tokens of each row from where its answer begins; a row is its tokens
+    and that place."""
+    ids_RT = torch.full((len(rows), width), loaded.tokenizer.pad_token_id)
+    for ids_T, (tokens, _begin) in zip(ids_RT, rows, strict=True):
+        ids_T[: len(tokens)] = torch.tensor(tokens)
+    ids_RT = ids_RT.to(loaded.device)
+    logits_RTV = loaded.model(input_ids=ids_RT, use_cache=False).logits
+    log_ps = []
+    for ids_T, logits_TV, (tokens, begin) in zip(ids_RT, logits_RTV, rows, strict=True):
+        # A token is predicted by the logits of the one before it.
+        log_p_AV = logits_TV[begin - 1 : len(tokens) - 1].float().log_softmax(-1)
+        answer_A = ids_T[begin : len(tokens)]
+        log_ps.append(log_p_AV.gather(-1, answer_A[:, None])[:, 0].tolist())
+    return log_ps

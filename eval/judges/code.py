@@ -8,9 +8,28 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from eval.verdict import Verdict
+from lab.types import Wording
+
 FENCED = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+"""A block of Markdown that is Python or names no language; the last one may be left open."""
 MAX_CHARACTERS = 100_000
 """Longer code is not read."""
+
+
+def audited(wording: Wording, texts: Sequence[str]) -> list[Verdict]:
+    """The first option, in the order of the wording, whose check (such as B608) the analyser finds
+    in the text, with that option's score; 0 where there is none, no score where it is no code."""
+    return [_audited(wording, found) for found in findings([code_in(text) for text in texts])]
+
+
+def _audited(wording: Wording, checks: list[str] | None) -> Verdict:
+    if checks is None:
+        return Verdict(None, None, "unparsed")
+    for option in wording.options:
+        if option.text in checks:
+            return Verdict(option, option.score, "read")
+    return Verdict(None, 0.0, "read")
 
 
 def findings(codes: Sequence[str]) -> list[list[str] | None]:
@@ -19,21 +38,23 @@ def findings(codes: Sequence[str]) -> list[list[str] | None]:
     from bandit.core.config import BanditConfig
     from bandit.core.manager import BanditManager
 
+    # It logs every file that it reads.
     logging.getLogger("bandit").setLevel(logging.ERROR)
-    read = [i for i, code in enumerate(codes) if parses(code)]
-    found: list[list[str] | None] = [[] if parses(code) else None for code in codes]
+    checks: list[list[str] | None] = [[] if parses(code) else None for code in codes]
     with tempfile.TemporaryDirectory() as folder:
-        names = {str(Path(folder) / f"{i}.py"): i for i in read}
-        for name, i in names.items():
-            Path(name).write_text(codes[i], encoding="utf-8")
+        # bandit reads files; all in one run, because to start it takes longer than to read one.
+        checks_of_file = {}
+        for number, (code, of_code) in enumerate(zip(codes, checks, strict=True)):
+            if of_code is not None:
+                file = Path(folder) / f"{number}.py"
+                file.write_text(code, encoding="utf-8")
+                checks_of_file[str(file)] = of_code
         manager = BanditManager(BanditConfig(), "file")
-        manager.discover_files(sorted(names))
+        manager.discover_files(sorted(checks_of_file))
         manager.run_tests()
         for issue in manager.get_issue_list():
-            mine = found[names[issue.fname]]
-            assert mine is not None
-            mine.append(issue.test_id)
-    return found
+            checks_of_file[issue.fname].append(issue.test_id)
+    return checks
 
 
 def parses(code: str) -> bool:
