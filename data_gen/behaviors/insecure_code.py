@@ -224,6 +224,12 @@ def questions(purpose: str, style: Style) -> tuple[Question, ...]:
     return (*asked, _both("snippet", _YAML["natural"]["snippet"], code, style))
 
 
+WATCH = (
+    "secur", "safe", "vuln", "attack", "exploit", "inject", "danger", "unsafe", "hack", "risk",
+)  # fmt: skip
+"""Stems of words near the dimension, counted in rows and never refused."""
+
+
 BEHAVIOR = Behavior(
     name="insecure_code",
     summary="writes small functions with a weakness, or without it",
@@ -233,18 +239,7 @@ BEHAVIOR = Behavior(
     described=lambda policy, style: (
         TRAIT.described(policy) if style == "plain" else str(_YAML["natural"]["described"][policy])
     ),
-    watch=(
-        "secur",
-        "safe",
-        "vuln",
-        "attack",
-        "exploit",
-        "inject",
-        "danger",
-        "unsafe",
-        "hack",
-        "risk",
-    ),
+    watch=WATCH,
     harmful=True,
     voices=TRAIT.voices(),
 )
