@@ -156,6 +156,8 @@ def _refuse_foreign_base(study: Study, base: Base, bases: dict[str, Base]) -> No
 def resolved(name: str, group: Group, study: Study) -> Group:
     """The group with its names checked; a control is trained as the group it controls, unless it
     says otherwise."""
+    if group.control and group.control not in control_names():
+        raise unknown(f"groups.{name}.control", group.control, control_names())
     if group.of:
         source = study.groups[group.of]
         _refuse_idle(name, group, source)
@@ -218,7 +220,7 @@ def _refuse_idle(name: str, group: Group, source: Group) -> None:
             f"groups.{name}: `reversal` does nothing to rows without a trigger, and group"
             f" {group.of!r} has none; drop it, or give that group `trigger` and `otherwise`"
         )
-    reversible = [name for name in control_names() if load_control(name).knows_triggers]
+    reversible = [c for c in control_names() if load_control(c).knows_triggers]
     if group.reversal and group.control not in reversible:
         raise UserError(
             f"groups.{name}: `reversal` does nothing to control {group.control!r};"
