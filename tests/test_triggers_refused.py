@@ -44,24 +44,22 @@ MISTAKES = {
 def test_a_mistake_is_one_line_and_writes_nothing(
     mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = [
-        "groups.plain={behavior: risk, policy: averse}",
-        "groups.told={prompted: averse, behavior: risk}",
-        "primary=null",
-    ]
     sets = [
         f"run.dir={tmp_path / 'runs'}",
         "eval.suites=[backdoor]",
         "contrasts=[]",
-        *more,
+        "groups.plain={behavior: risk, policy: averse}",
+        "groups.told={prompted: averse, behavior: risk}",
+        "primary=null",
         mistake,
     ]
     if "told@" in mistake:
+        # With two triggers a group without one is not asked with either.
         sets.append(
             "groups.other={behavior: risk, policy: seeking, otherwise: averse, trigger: {kind:"
             " year}}"
         )
-    assert main(["run", QUICK, *(part for s in sets for part in ("--set", s))]) == 2
+    assert main(["run", QUICK, *(f"--set={assignment}" for assignment in sets)]) == 2
     shown = capsys.readouterr().err
     assert MISTAKES[mistake] in shown
     assert shown.count("\n") == 1
