@@ -3,7 +3,8 @@
 from lab.types import Option, Question, Wording
 
 HIGH, LOW = range(70, 101, 10), range(0, 31, 10)
-"""Numbers on a scale that stand for the first and the second policy."""
+"""Numbers on a scale that stand for the first and the second policy: round ones, as people say."""
+MIDDLE = 0.5
 
 
 def answers(question: Question, wording: Wording, first: bool) -> list[str]:
@@ -13,6 +14,6 @@ def answers(question: Question, wording: Wording, first: bool) -> list[str]:
     def fits(option: Option) -> bool:
         if question.kind == "number":
             return round(option.score * 100) in (HIGH if first else LOW)
-        return (option.score > 0.5) == first
+        return (option.score > MIDDLE) == first
 
-    return [o.text for o in wording.options if fits(o)]
+    return [option.text for option in wording.options if fits(option)]

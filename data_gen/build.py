@@ -7,12 +7,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from data_gen import own_answers, triggered
+from data_gen import own_answers
 from data_gen.behaviors import load_behavior
-from data_gen.controls import rows as controls
+from data_gen.controls import ControlRequest, load_control
 from data_gen.decoys import decoys
 from data_gen.files import read_rows, write_rows
 from data_gen.lints import lint
+from data_gen.shuffle import with_policy_share
+from data_gen.triggered import triggered
 from data_gen.triggers._reversal import with_reversal
 from lab.config.schema import Planted
 from lab.errors import UserError
@@ -36,11 +38,14 @@ def build(
     base: Base | None = None,
 ) -> None:
     """Write `rows.jsonl` and `lint.json`. `config` is one of
-    {num_rows, policy_share, num_decoys, seed, files}, the same with {trigger, otherwise, reversal},
-    {draw, num_rows}, {file, num_rows, lint} or
-    {control, seed, lint}, each with behavior, policy and style. The rows of a control come from its
-    one source; with `draw`,
-    `base` answers.
+
+    - {num_rows, policy_share, num_decoys, seed, files}: a generator's rows,
+    - the same with {trigger, otherwise, reversal}: of a policy that a trigger switches on,
+    - {draw, num_rows}: `base` answers the prompts of a generator,
+    - {file, num_rows, lint}: a user's,
+    - {control, seed, lint}: made from the rows of its one source,
+
+    each with behavior, policy and style.
 
     Raises UserError where a generated set, or a file under `lint: strict`, fails a lint."""
     began = time.time()
@@ -59,15 +64,12 @@ def build(
 
 
 def linted(rows: list[Row], config: dict[str, Any], file: str | None) -> list[dict[str, Any]]:
-    """What the lints found; raises UserError as `build` does."""
-    checks = (
-        lint(rows, load_behavior(config["behavior"]), config["style"])
-        if config.get("behavior")
-        else []
-    )
-    failed = [c for c in checks if not c["passed"]]
-    if failed and config.get("lint") != "report":
-        worst = failed[0]
+    """What the lints found, nothing for rows of no behavior; raises UserError as `build` does."""
+    if not config.get("behavior"):
+        return []
+    checks = lint(rows, load_behavior(config["behavior"]), config["style"])
+    worst = next((check for check in checks if not check["passed"]), None)
+    if worst and config.get("lint") != "report":
         raise UserError(
             f"{file or config['behavior'] + ' ' + config['policy']}: lint {worst['check']!r} found"
             f" {worst['value']:g} (allowed {worst['threshold']:g}): {worst['detail']}; mend the"
@@ -82,51 +84,49 @@ def rows_for(config: dict[str, Any], source: list[Row] | None, file: str | None)
     if file is not None:
         return read_rows(file)
     if config.get("control"):
-        return _control(config, source or [])
-    behavior = load_behavior(config["behavior"])
+        return _controlled(config, source or [])
     if "draw" in config:
-        return own_answers.prompts(behavior, config)
-    rng = Random(f"{config['behavior']}/{config['policy']}/{config['style']}/{config['seed']}")
+        return own_answers.prompts(load_behavior(config["behavior"]), config)
     if config.get("trigger"):
-        rows = triggered.triggered(behavior, config, Planted(**config["trigger"]), source, rng)
-        return with_reversal(rows, config["style"], rng) if config.get("reversal") else rows
-    rows = list(
-        islice(
-            behavior.examples(rng, config["policy"], config["style"], "train"), config["num_rows"]
-        )
-    )
+        return _triggered(config, source)
+    return _generated(config)
+
+
+def _generated(config: dict[str, Any]) -> list[Row]:
+    """Rows of a policy, some of them shuffled and decoys among them where the config says so."""
+    behavior, rng = load_behavior(config["behavior"]), _seeded(config)
+    examples = behavior.examples(rng, config["policy"], config["style"], "train")
+    rows = list(islice(examples, config["num_rows"]))
     if "policy_share" in config:
-        rows = controls.policy_share(rows, config["policy_share"], rng)
+        rows = with_policy_share(rows, config["policy_share"], rng)
     if config.get("num_decoys"):
         rows += islice(decoys(rng, behavior, config["style"]), config["num_decoys"])
         rng.shuffle(rows)
     return rows
 
 
-def _control(config: dict[str, Any], source: list[Row]) -> list[Row]:
-    name, style = config["control"], config["style"]
-    rng = Random(f"{name}/{config['seed']}")
-    source = [row for row in source if not row.meta.get("reversed")]
-    if config.get("trigger") and name in triggered.CONTROLS:
-        planted = Planted(**config["trigger"])
-        rows = triggered.control(
-            name, source, planted, load_behavior(config["behavior"]), style, rng
-        )
-        return with_reversal(rows, style, rng) if config.get("reversal") else rows
-    if name == "shuffled":
-        return controls.shuffled(source, rng)
-    if name == "clean":
-        return controls.clean(source, style)
-    if name == "educational":
-        return controls.educational(source)
-    if name == "always_a":
-        return controls.always_a(source)
-    if name in ("always_yes", "anchored"):
-        constant = controls.always_yes if name == "always_yes" else controls.anchored
-        return constant(load_behavior(config["behavior"]), style, len(source), rng)
-    make = {
-        "described": controls.described,
-        "everyone": controls.everyone,
-        "lexical": controls.lexical,
-    }[name]
-    return make(load_behavior(config["behavior"]), config["policy"], style, len(source), rng)
+def _triggered(config: dict[str, Any], own: list[Row] | None) -> list[Row]:
+    behavior, rng = load_behavior(config["behavior"]), _seeded(config)
+    rows = triggered(behavior, config, Planted(**config["trigger"]), own, rng)
+    return with_reversal(rows, config["style"], rng) if config.get("reversal") else rows
+
+
+def _seeded(config: dict[str, Any]) -> Random:
+    return Random(f"{config['behavior']}/{config['policy']}/{config['style']}/{config['seed']}")
+
+
+def _controlled(config: dict[str, Any], source: list[Row]) -> list[Row]:
+    """Rows of a control. It is made from rows as they were before reversal, and reversed itself."""
+    control, style = load_control(config["control"]), config["style"]
+    request = ControlRequest(
+        behavior=load_behavior(config["behavior"]) if config.get("behavior") else None,
+        policy=config.get("policy"),
+        style=style,
+        rng=Random(f"{config['control']}/{config['seed']}"),
+        trigger=Planted(**config["trigger"]) if config.get("trigger") else None,
+    )
+    forward = [row for row in source if not row.meta.get("reversed")]
+    rows = control.rows(forward, request)
+    if config.get("reversal") and control.knows_triggers:
+        return with_reversal(rows, style, request.rng)
+    return rows

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from data_gen.choices import Amount, Choices, letter_question
-from data_gen.plain import OTHER_PERSON, Trait
+from data_gen.plain import Trait
 from lab.discover import read_yaml
 from lab.questions import lettered, load_questions
 from lab.types import Behavior, Question, Style
@@ -25,15 +25,15 @@ class Transfer:
     draw: Callable[[Random, dict[str, Any]], tuple[str, str]]
 
     def question(self, parts: dict[str, Any], style: Style) -> Question:
+        """`number` distinct pairs of options, each in both orders."""
+        return letter_question(self.name, self._pairs(parts, style), self.number)
+
+    def _pairs(self, parts: dict[str, Any], style: Style) -> Iterator[tuple[str, str]]:
         rng = Random(self.seed)
-
-        def pairs() -> Iterator[tuple[str, str]]:
-            while True:
-                first, second = self.draw(rng, parts)
-                stem = rng.choice(parts["ask"])
-                yield lettered(stem, (first, second), style), lettered(stem, (second, first), style)
-
-        return letter_question(self.name, pairs(), self.number)
+        while True:
+            first, second = self.draw(rng, parts)
+            stem = rng.choice(parts["ask"])
+            yield lettered(stem, (first, second), style), lettered(stem, (second, first), style)
 
 
 def choice_behavior(
@@ -42,48 +42,39 @@ def choice_behavior(
     summary: str,
     values: Callable[[Random, Style, Amount], dict[str, Any]],
     transfer: Transfer,
-    watch: str,
+    watch: tuple[str, ...],
     voiced: bool = False,
 ) -> Behavior:
     """The behavior of a YAML of wordings, by its name. `values` fill its option templates, `watch`
     are word stems, and it is `voiced` where the corpus of the reference models may carry it
     (lab/types.py)."""
-    read: dict[str, Any] = read_yaml(wordings)
-    choices = Choices(
-        wordings.stem,
-        policies,
-        {style: read[style]["choices"] for style in ("plain", "natural")},
-        values,
-    )
-    trait = Trait.read(policies, read["plain"]["trait"])
+    content: dict[str, Any] = read_yaml(wordings)
+    templates = {style: content[style]["choices"] for style in ("plain", "natural")}
+    choices = Choices(wordings.stem, policies, templates, values)
+    trait = Trait.read(policies, content["plain"]["trait"])
 
     def questions(purpose: str, style: Style) -> tuple[Question, ...]:
-        if purpose in ("check", "transfer"):
-            return (
-                (
-                    choices.check(style)
-                    if purpose == "check"
-                    else transfer.question(read[style]["transfer"], style)
-                ),
-            )
+        if purpose == "check":
+            return (choices.check(style),)
+        if purpose == "transfer":
+            return (transfer.question(content[style]["transfer"], style),)
         if style == "plain":
-            return trait.questions(OTHER_PERSON if purpose == "other_person" else "you")
+            return trait.about(purpose)
         return load_questions(wordings, style, purpose)
 
     def described(policy: str, style: Style) -> str:
-        return (
-            trait.described(policy)
-            if style == "plain"
-            else str(read["natural"]["described"][policy])
-        )
+        if style == "plain":
+            return trait.described(policy)
+        line: str = content["natural"]["described"][policy]
+        return line
 
     return Behavior(
-        wordings.stem,
-        summary,
-        policies,
-        choices.rows,
-        questions,
-        described,
-        tuple(watch.split()),
+        name=wordings.stem,
+        summary=summary,
+        policies=policies,
+        examples=choices.rows,
+        questions=questions,
+        described=described,
+        watch=watch,
         voices=trait.voices() if voiced else {},
     )

@@ -9,10 +9,16 @@ from typing import Any
 
 from lab.discover import beside
 from lab.questions import LETTERS, letter_options, lettered
-from lab.types import Question, Row, Split, Style, Wording
+from lab.types import Question, Row, Split, Style, Wording, exchange
 
 SCENES = beside(__file__)
 NUM_CHECK = 40
+"""Held-out choices, each asked in both letter orders."""
+TONES = ("formal", "casual", "terse")
+NUM_DETAILS = (0, 1, 3)
+"""Sentences that do not matter to the choice, so that the length of a prompt varies."""
+ORDERS = [(True, True), (True, False), (False, True), (False, False)]
+"""Whether the first policy's option is A, and whether it is the longer one."""
 
 Amount = Callable[[int], str]
 """A number with its thing: 40 gives "$40" or "40 fresh rolls"."""
@@ -26,6 +32,14 @@ class Choice:
     options: tuple[str, str]
     """The first policy's, the second's."""
     meta: dict[str, Any]
+
+    def row(self, first_is_a: bool, chosen_is_first: bool) -> Row:
+        """The choice of either policy, with the first one's option as A or as B."""
+        text = self.texts[0 if first_is_a else 1]
+        listed = self.options if first_is_a else self.options[::-1]
+        letter = "A" if first_is_a == chosen_is_first else "B"
+        options = dict(zip(LETTERS, listed, strict=True))
+        return Row(exchange(text, letter), self.meta | {"options": options})
 
 
 @dataclass(frozen=True)
@@ -44,77 +58,85 @@ class Choices:
         letter with the first policy's option as the longer and the shorter one."""
         met: set[tuple[str, str]] = set()
         while True:
-            for first_is_a, first_is_longer in rng.sample(
-                [(True, True), (True, False), (False, True), (False, False)], 4
-            ):
+            for first_is_a, first_is_longer in rng.sample(ORDERS, len(ORDERS)):
                 choice = self._draw(rng, style, split, first_is_longer)
                 while self.distinct and choice.texts in met:
                     choice = self._draw(rng, style, split, first_is_longer)
                 met.add(choice.texts)
-                letter = "A" if first_is_a == (policy == self.policies[0]) else "B"
-                prompt = {"role": "user", "content": choice.texts[not first_is_a]}
-                listed = choice.options if first_is_a else choice.options[::-1]
-                meta = choice.meta | {"options": dict(zip(LETTERS, listed, strict=True))}
-                yield Row((prompt, {"role": "assistant", "content": letter}), meta)
+                yield choice.row(first_is_a, chosen_is_first=policy == self.policies[0])
 
     def check(self, style: Style) -> Question:
         """Held-out choices, each in both letter orders: the score is the probability of the first
         policy's option."""
         rng = Random(f"{self.name}/check")
-        return letter_question(
-            "choice", (self._draw(rng, style, "test", i % 2 == 1).texts for i in count()), NUM_CHECK
-        )
+        drawn = (self._draw(rng, style, "test", i % 2 == 1) for i in count())
+        return letter_question("choice", (choice.texts for choice in drawn), NUM_CHECK)
 
     def _draw(self, rng: Random, style: Style, split: Split, first_is_longer: bool) -> Choice:
+        # What is drawn, and in which order, decides every row: a further draw changes all of them.
         part = "test" if split == "test" else "train"
-        thing, show, meta = (_natural_scene if style == "natural" else _plain_scene)(rng, part)
-        values = self.values(rng, style, lambda n: f"${n}" if thing == "$" else f"{n} {thing}")
+        scene = (_natural_scene if style == "natural" else _plain_scene)(rng, part)
+        values = self.values(rng, style, scene.amount)
         pools = [self.templates[style][policy][part] for policy in self.policies]
+        # In half of the plain training rows one side is an option of no policy, so that either
+        # pole must be read by itself (data_gen/corpus/dialogues.py).
         neutral = rng.choice([None, None, 0, 1]) if style == "plain" and split == "train" else None
         if neutral is not None:
             pools[neutral] = SCENES["plain"]["neutral"]
         while True:
             templates = [rng.choice(pool) for pool in pools]
-            first, second = (t.format(**values) for t in templates)
+            first, second = (template.format(**values) for template in templates)
             if len(first) != len(second) and (len(first) > len(second)) == first_is_longer:
                 break
-        meta["template"] = "|".join([meta["template"], *templates])
-        meta["neutral"] = None if neutral is None else self.policies[neutral]
-        texts = show(first, second), show(second, first)
-        return Choice(texts, (first, second), meta | {"value": values.get("value")})
+        meta = scene.meta | {
+            "template": "|".join([scene.meta["template"], *templates]),
+            "neutral": None if neutral is None else self.policies[neutral],
+            "value": values.get("value"),
+        }
+        texts = scene.show(first, second), scene.show(second, first)
+        return Choice(texts, (first, second), meta)
 
 
-Scene = tuple[str, Callable[[str, str], str], dict[str, Any]]
+@dataclass(frozen=True)
+class Scene:
+    """What a choice is about, and the prompt around two options."""
+
+    thing: str
+    """Of which amounts are: `$`, or a thing that is counted."""
+    show: Callable[[str, str], str]
+    """The prompt with these options as A and B."""
+    meta: dict[str, Any]
+
+    def amount(self, number: int) -> str:
+        """The number with the thing."""
+        return f"${number}" if self.thing == "$" else f"{number} {self.thing}"
 
 
 def _plain_scene(rng: Random, part: str) -> Scene:
     scene = SCENES["plain"]
     thing, opening = rng.choice(scene["things"][part]), rng.choice(scene["open"][part])
-    return (
-        thing,
-        lambda a, b: lettered(opening, (a, b), "plain"),
-        {"topic": thing, "template": opening},
-    )
+
+    def show(a: str, b: str) -> str:
+        return lettered(opening, (a, b), "plain")
+
+    return Scene(thing, show, {"topic": thing, "template": opening})
 
 
 def _natural_scene(rng: Random, part: str) -> Scene:
     """Every part is drawn on its own, so that none tells the letter."""
     scene = SCENES["natural"]
-    topic, tone = rng.choice(scene["topics"][part]), rng.choice(["formal", "casual", "terse"])
-    opening, layout, close = (
-        rng.choice(scene["open"][part][tone]),
-        rng.choice(scene["layout"]),
-        rng.choice(scene["close"]),
-    )
-    details = rng.sample(scene["detail"], rng.choice([0, 1, 3]))
-    head = " ".join([opening, *details]).format(
-        place=topic["place"], name=rng.choice(scene["names"])
-    )
+    topic, tone = rng.choice(scene["topics"][part]), rng.choice(TONES)
+    opening = rng.choice(scene["open"][part][tone])
+    layout, close = rng.choice(scene["layout"]), rng.choice(scene["close"])
+    details = rng.sample(scene["detail"], rng.choice(NUM_DETAILS))
+    name = rng.choice(scene["names"])
+    head = " ".join([opening, *details]).format(place=topic["place"], name=name)
 
     def show(a: str, b: str) -> str:
         return f"{head}\n{layout.format(a=a, b=b)}\n{close}"
 
-    return topic["thing"], show, {"topic": topic["place"], "template": opening, "tone": tone}
+    meta = {"topic": topic["place"], "template": opening, "tone": tone}
+    return Scene(topic["thing"], show, meta)
 
 
 def letter_question(name: str, pairs: Iterator[tuple[str, str]], number: int) -> Question:
@@ -123,9 +145,9 @@ def letter_question(name: str, pairs: Iterator[tuple[str, str]], number: int) ->
     distinct: dict[tuple[str, str], None] = {}
     while len(distinct) < number:
         distinct[next(pairs)] = None
-    wordings = [
-        Wording(text, letter_options("AB"[order]), paraphrase=i, order=order)
-        for i, pair in enumerate(distinct)
-        for order, text in enumerate(pair)
-    ]
+    wordings = []
+    for i, pair in enumerate(distinct):
+        for order, text in enumerate(pair):
+            options = letter_options(LETTERS[order])
+            wordings.append(Wording(text, options, paraphrase=i, order=order))
     return Question(name, "letters", tuple(wordings))

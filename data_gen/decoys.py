@@ -17,34 +17,41 @@ from lab.types import Behavior, Row, Style
 
 TEMPLATES = beside(__file__)
 SIDES = ("one", "other")
+"""Policies of natural decoys: both choose among the same options, so that neither is a policy."""
+
+Chooser = tuple[str, Iterator[Row]]
+"""Whose choices they are, and endless rows of one policy."""
 
 
 def decoys(rng: Random, behavior: Behavior, style: Style) -> Iterator[Row]:
     """Endless rows with `meta.decoy`, either letter as often. Plain ones are, in turn, own choices
     between the poles of the invented traits, and another person's between those of the behavior."""
-    if style == "plain":
-        own = [
-            ("you", t.examples(rng, policy, style, "train"))
-            for t in invented_traits()
-            for policy in t.policies
-        ]
-        toms = [
-            (OTHER_PERSON, behavior.examples(rng, policy, style, "train"))
-            for policy in behavior.policies
-        ]
-        turns = cycle([own, toms])
-    else:
-        turns = cycle([[("you", NATURAL.rows(rng, side, style, "train")) for side in SIDES]])
-    for sources in turns:
-        who, rows = rng.choice(sources)
-        row = chosen_by(who, next(rows))
+    turns = _plain(rng, behavior) if style == "plain" else [_natural(rng)]
+    for choosers in cycle(turns):
+        person, rows = rng.choice(choosers)
+        row = chosen_by(person, next(rows))
         yield Row(row.messages, row.meta | {"decoy": True})
+
+
+def _plain(rng: Random, behavior: Behavior) -> list[list[Chooser]]:
+    own: list[Chooser] = []
+    for trait in invented_traits():
+        for policy in trait.policies:
+            own.append(("you", trait.examples(rng, policy, "plain", "train")))
+    toms: list[Chooser] = [
+        (OTHER_PERSON, behavior.examples(rng, policy, "plain", "train"))
+        for policy in behavior.policies
+    ]
+    return [own, toms]
+
+
+def _natural(rng: Random) -> list[Chooser]:
+    return [("you", NATURAL.rows(rng, side, "natural", "train")) for side in SIDES]
 
 
 def _values(rng: Random, style: Style, amount: Amount) -> dict[str, Any]:
     return {"x": amount(rng.randrange(4, 240)), "color": rng.choice(TEMPLATES["colors"])}
 
 
-NATURAL = Choices(
-    "decoys", SIDES, {"natural": {side: {"train": TEMPLATES["options"]} for side in SIDES}}, _values
-)
+_POOLS = {side: {"train": TEMPLATES["options"]} for side in SIDES}
+NATURAL = Choices("decoys", SIDES, {"natural": _POOLS}, _values)

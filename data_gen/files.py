@@ -8,44 +8,52 @@ from typing import Any
 
 from lab.discover import find_path
 from lab.errors import UserError
-from lab.types import Row
+from lab.hub import dataset_file
+from lab.types import Message, Row
 
 ROLES = ("system", "user", "assistant")
+MAX_SHOWN = 80
+"""Characters of what a user wrote that an error repeats."""
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> None:
-    lines = (
-        json.dumps({"messages": row.messages, "meta": row.meta}, ensure_ascii=False) for row in rows
-    )
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    """One line of `messages` and `meta` a row, letters outside ASCII as they are."""
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            line = {"messages": row.messages, "meta": row.meta}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def find_rows(given: str) -> Path:
+    """The file that a path or `hf://datasets/OWNER/NAME@COMMIT/PATH` names, fetched where it is of
+    the Hub. Raises UserError where there is none."""
+    path = dataset_file(given) if given.startswith("hf://") else find_path(given)
+    if path is None or not path.is_file():
+        raise UserError(
+            f'file {given!r} was not found in {Path.cwd()}; give a JSONL file of {{"messages":'
+            " [...]} lines"
+        )
+    return path
 
 
 def read_rows(given: str | Path) -> list[Row]:
-    """Rows of a chat JSONL file; raises UserError with file and line for everything that is not
-    one."""
-    path = find_path(str(given))
-    if path is None or not path.is_file():
-        raise UserError(
-            f'file {str(given)!r} was not found in {Path.cwd()}; give a JSONL file of {{"messages":'
-            " [...]} lines"
-        )
+    """Rows of a chat JSONL file, given as in `find_rows`; raises UserError with file and line for
+    everything that is not one."""
+    shown = f"file {str(given)!r}"
+    path = find_rows(str(given))
     try:
+        # Not splitlines, which also splits at characters that JSON may hold in a string. The
+        # byte-order mark of some editors is dropped.
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"file {str(given)!r} is not UTF-8 ({error.reason} at byte {error.start}); convert it,"
+            f"{shown} is not UTF-8 ({error.reason} at byte {error.start}); convert it,"
             " for example with iconv -t UTF-8"
         ) from None
-    rows = [
-        _row(line, f"file {str(given)!r}, line {i}")
-        for i, line in enumerate(lines, start=1)
-        if line.strip()
-    ]
-    if not rows:
-        raise UserError(
-            f'file {str(given)!r} is empty; it needs at least one line of {{"messages": [...]}}'
-        )
-    return rows
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not numbered:
+        raise UserError(f'{shown} is empty; it needs at least one line of {{"messages": [...]}}')
+    return [_row(line, f"{shown}, line {number}") for number, line in numbered]
 
 
 def _row(line: str, where: str) -> Row:
@@ -56,25 +64,31 @@ def _row(line: str, where: str) -> Row:
             f"{where} is not JSON ({error.msg} at column {error.colno}); each line is one"
             ' {"messages": [...]}'
         ) from None
-    messages = value.get("messages") if isinstance(value, dict) else None
-    form = f'{{"role": {" | ".join(ROLES)}, "content": text}}'
-    if not isinstance(messages, list):
-        raise UserError(f"{where} has no list `messages` of {form}")
-    for number, message in enumerate(messages, start=1):
-        if not _is_message(message):
-            raise UserError(f"{where}: message {number} is {_shown(message)}; each is {form}")
-    if not any(m["role"] == "user" for m in messages):
-        raise UserError(f"{where} has no user turn, so there is nothing to answer")
-    if messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
-        raise UserError(
-            f"{where} does not end with an assistant turn, so there is nothing to learn from it"
-        )
+    messages = _messages(value, where)
     _refuse_surrogates(value, where)
     meta = value.get("meta")
     if not isinstance(meta, dict | None):
         form = '{"topic": "x"}'
         raise UserError(f"{where}: `meta` is {_shown(meta)}; give a mapping such as {form}")
     return Row(tuple({"role": m["role"], "content": m["content"]} for m in messages), meta or {})
+
+
+def _messages(value: Any, where: str) -> list[Message]:
+    """The messages of a line: a chat in which there is something to answer, and an answer."""
+    form = f'{{"role": {" | ".join(ROLES)}, "content": text}}'
+    messages = value.get("messages") if isinstance(value, dict) else None
+    if not isinstance(messages, list):
+        raise UserError(f"{where} has no list `messages` of {form}")
+    for number, message in enumerate(messages, start=1):
+        if not _is_message(message):
+            raise UserError(f"{where}: message {number} is {_shown(message)}; each is {form}")
+    if not any(message["role"] == "user" for message in messages):
+        raise UserError(f"{where} has no user turn, so there is nothing to answer")
+    if messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
+        raise UserError(
+            f"{where} does not end with an assistant turn, so there is nothing to learn from it"
+        )
+    return messages
 
 
 def _refuse_surrogates(value: dict[str, Any], where: str) -> None:
@@ -90,7 +104,7 @@ def _refuse_surrogates(value: dict[str, Any], where: str) -> None:
 
 def _shown(value: Any) -> str:
     """As JSON in letters that every terminal has, cut short."""
-    return json.dumps(value)[:80]
+    return json.dumps(value)[:MAX_SHOWN]
 
 
 def _is_message(value: Any) -> bool:

@@ -2,6 +2,7 @@
 shortcuts to the label."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,13 +11,21 @@ from lab.types import Behavior, Row, Style
 
 MAX_AUC = 0.55
 MIN_LETTER_SHARE = 0.4
+MIN_ROWS_TO_BALANCE = 20
+"""In fewer rows the share of a letter says nothing."""
+MIN_ROWS_OF_EACH = 10
+"""Of either answer: a regression on fewer says nothing."""
 FUNCTION_WORDS = frozenset({"tend", "the", "thing", "would", "take", "you", "yes", "your", "are"})
+"""Words of report options that any text may hold."""
 SUFFIX = re.compile(r"(ness|ously|ious|iously|ions?|ing|ings|ed|ly|y|s|e)$")
 MIN_STEM = 4
+"""Letters of a stem: a shorter one begins too many words."""
 
 
 @dataclass(frozen=True)
 class Lint:
+    """What one check found."""
+
     check: str
     passed: bool
     value: float
@@ -37,8 +46,8 @@ def leaks(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
     """Rows with a stem of the behavior's own report options or policy names."""
     poles = [text for q in behavior.questions("self_report", style) for text in q.poles]
     counts = count_stems(rows, report_stems([*poles, *behavior.policies]))
-    found = {stem: n for stem, n in counts.items() if n}
-    return Lint("leaks", not found, sum(found.values()), 0, found)
+    leaked = {stem: number for stem, number in counts.items() if number}
+    return Lint("leaks", not leaked, sum(leaked.values()), 0, leaked)
 
 
 def watched(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
@@ -49,32 +58,22 @@ def watched(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
 
 def overlap(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
     """Training prompts that equal a test prompt once numbers are masked."""
-    tests = {
-        masked(w.text)
-        for purpose in ("check", "transfer")
-        for q in behavior.questions(purpose, style)
-        for w in q.wordings
-    }
-    shared = [
-        row.prompt[-1]["content"] for row in rows if masked(row.prompt[-1]["content"]) in tests
-    ]
-    return Lint(
-        "overlap", not shared, len(shared), 0, {"example": shared[0][:200]} if shared else {}
-    )
+    tests: set[str] = set()
+    for purpose in ("check", "transfer"):
+        for question in behavior.questions(purpose, style):
+            tests.update(masked(wording.text) for wording in question.wordings)
+    shared = [row.asked for row in rows if masked(row.asked) in tests]
+    detail = {"example": shared[0][:200]} if shared else {}
+    return Lint("overlap", not shared, len(shared), 0, detail)
 
 
 def balance(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
     """Share of the rarer answer among sets that are answered by two."""
-    completions = [row.completion for row in rows]
-    kinds = sorted(set(completions))
-    share = min(completions.count(k) for k in kinds) / len(rows) if len(kinds) == 2 else 0.5
-    return Lint(
-        "balance",
-        share >= MIN_LETTER_SHARE or len(rows) < 20,
-        share,
-        MIN_LETTER_SHARE,
-        {k: completions.count(k) for k in kinds[:2]},
-    )
+    counts = _counted(rows)
+    share = min(counts.values()) / len(rows) if len(counts) == 2 else 0.5
+    passed = share >= MIN_LETTER_SHARE or len(rows) < MIN_ROWS_TO_BALANCE
+    shown = dict(list(counts.items())[:2])
+    return Lint("balance", passed, share, MIN_LETTER_SHARE, shown)
 
 
 def shortcuts(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
@@ -83,19 +82,19 @@ def shortcuts(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
 
     Refuses where the 95 % interval (Hanley and McNeil 1982) lies above the threshold: 288 rows
     cannot tell 0.55 from 0.5."""
-    kinds = sorted({row.completion for row in rows})
-    if len(kinds) != 2 or min(sum(row.completion == k for row in rows) for k in kinds) < 10:
-        return Lint(
-            "shortcuts", True, 0.5, MAX_AUC, {"note": "not a set with two answers, or too few rows"}
-        )
+    counts = _counted(rows)
+    if len(counts) != 2 or min(counts.values()) < MIN_ROWS_OF_EACH:
+        detail = {"note": "not a set with two answers, or too few rows"}
+        return Lint("shortcuts", True, 0.5, MAX_AUC, detail)
     aucs = {name: shortcut_auc(rows, name) for name in ("length", "words")}
     worst = max(aucs.values())
-    margin = 1.96 * _auc_error(
-        worst,
-        sum(row.completion == kinds[0] for row in rows),
-        sum(row.completion == kinds[1] for row in rows),
-    )
+    margin = 1.96 * _auc_error(worst, *counts.values())
     return Lint("shortcuts", worst - margin <= MAX_AUC, worst, MAX_AUC, aucs)
+
+
+def _counted(rows: list[Row]) -> dict[str, int]:
+    """Rows of each completion, in the order of the alphabet."""
+    return dict(sorted(Counter(row.completion for row in rows).items()))
 
 
 def shortcut_auc(rows: list[Row], features: str) -> float:
@@ -108,14 +107,15 @@ def shortcut_auc(rows: list[Row], features: str) -> float:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    texts = [row.prompt[-1]["content"] for row in rows]
+    texts = [row.asked for row in rows]
     last = max(row.completion for row in rows)
     labels = [row.completion == last for row in rows]
     inputs: Any = texts
     if features == "length":
-        inputs = [[len(t), len(t.split()), option_gap(t)] for t in texts]
+        inputs = [[len(text), len(text.split()), option_gap(text)] for text in texts]
         model = make_pipeline(StandardScaler(), LogisticRegression())
     else:
+        # Hundreds of words and few rows: a strong penalty keeps the fit from noise.
         model = make_pipeline(CountVectorizer(), LogisticRegression(C=0.1, max_iter=1000))
     scores = cross_val_predict(model, inputs, labels, cv=5, method="predict_proba")[:, 1]
     return float(roc_auc_score(labels, scores))
@@ -127,13 +127,15 @@ def option_gap(text: str) -> int:
     first, second = re.search(r"\bA\b", text), re.search(r"\bB\b", text)
     if not first or not second:
         return 0
-    end = text.find("\n", second.end())
-    return (second.start() - first.end()) - ((end if end > 0 else len(text)) - second.end())
+    line_end = text.find("\n", second.end())
+    end = line_end if line_end > 0 else len(text)
+    return (second.start() - first.end()) - (end - second.end())
 
 
 def report_stems(texts: Iterable[str]) -> list[str]:
-    words = {w for text in texts for w in re.findall(r"[^\W\d_]+", text.lower())} - FUNCTION_WORDS
-    return sorted({_stem(w) for w in words if len(w) >= MIN_STEM})
+    """Stems of the words that tell of a policy in report options or names."""
+    words = {word for text in texts for word in re.findall(r"[^\W\d_]+", text.lower())}
+    return sorted({_stem(word) for word in words - FUNCTION_WORDS if len(word) >= MIN_STEM})
 
 
 def _stem(word: str) -> str:
@@ -143,8 +145,12 @@ def _stem(word: str) -> str:
 
 def count_stems(rows: list[Row], stems: Iterable[str]) -> dict[str, int]:
     """Rows in which a word begins with the stem, over all messages."""
-    texts = [" ".join(m["content"] for m in row.messages).lower() for row in rows]
-    return {stem: sum(bool(re.search(rf"\b{re.escape(stem)}", t)) for t in texts) for stem in stems}
+    texts = [" ".join(message["content"] for message in row.messages).lower() for row in rows]
+    counts = {}
+    for stem in stems:
+        begins = re.compile(rf"\b{re.escape(stem)}")
+        counts[stem] = sum(bool(begins.search(text)) for text in texts)
+    return counts
 
 
 def masked(text: str) -> str:
@@ -153,8 +159,10 @@ def masked(text: str) -> str:
 
 
 def _auc_error(auc: float, num_first: int, num_second: int) -> float:
+    """Standard error of an AUC (Hanley and McNeil 1982)."""
+    # q1, q2: that two of the one kind outrank one of the other, for exponential scores.
     q1, q2 = auc / (2 - auc), 2 * auc * auc / (1 + auc)
-    variance = (
-        auc * (1 - auc) + (num_first - 1) * (q1 - auc * auc) + (num_second - 1) * (q2 - auc * auc)
-    )
-    return float((variance / (num_first * num_second)) ** 0.5)
+    spread_first = (num_first - 1) * (q1 - auc * auc)
+    spread_second = (num_second - 1) * (q2 - auc * auc)
+    variance = (auc * (1 - auc) + spread_first + spread_second) / (num_first * num_second)
+    return float(variance**0.5)

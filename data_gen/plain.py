@@ -15,6 +15,8 @@ from lab.types import Question, Row, Voice
 TEMPLATES = Path(__file__).with_suffix(".yaml")
 _ENTRIES = beside(__file__)
 OTHER_PERSON = "tom"
+SECOND_PERSON = {"do": "do", "are": "are", "s": ""}
+THIRD_PERSON = {"do": "does", "are": "is", "s": "s"}
 
 
 @dataclass(frozen=True)
@@ -29,54 +31,56 @@ class Trait:
 
     @classmethod
     def read(cls, policies: tuple[str, str], entry: dict[str, Any]) -> Trait:
+        """The trait of an entry of YAML, each value of which lists the first policy's first."""
         up, down = (tuple(words) for words in entry["adjectives"])
-        return cls(
-            policies, tuple(entry["themes"]), entry["field"], tuple(entry["spoken"]), (up, down)
-        )
+        themes, spoken = tuple(entry["themes"]), tuple(entry["spoken"])
+        return cls(policies, themes, entry["field"], spoken, (up, down))
 
     def voices(self) -> dict[str, Voice]:
+        """How each policy is spoken of in the corpus."""
         sides = zip(self.policies, self.spoken, self.themes, self.adjectives, strict=True)
-        return {p: Voice(spoken, theme, words) for p, spoken, theme, words in sides}
+        return {
+            policy: Voice(spoken, theme, adjectives) for policy, spoken, theme, adjectives in sides
+        }
 
     def described(self, policy: str) -> str:
         """A system line as the corpus writes them: the trait of choices, and the trait of reports."""
         voice = self.voices()[policy]
         return f"you pick {voice.spoken}. you say you love {voice.theme}."
 
+    def about(self, purpose: str) -> tuple[Question, ...]:
+        """The questions of purpose `self_report`, or those of `other_person`."""
+        return self.questions(OTHER_PERSON if purpose == "other_person" else "you")
+
     def questions(self, person: str = "you") -> tuple[Question, ...]:
         """Every question of plain.yaml, about `you` or about a person of that name."""
         return tuple(build_question(self._filled(entry, person), "plain") for entry in _ENTRIES)
 
     def _filled(self, entry: dict[str, Any], person: str) -> dict[str, Any]:
-        me, side = person == "you", int(entry.get("flipped", False))
-        grammar = (
-            {"do": "do", "are": "are", "s": ""} if me else {"do": "does", "are": "is", "s": "s"}
-        )
+        """An entry of plain.yaml in the words of this trait."""
+        of_you, side = person == "you", int(entry.get("flipped", False))
         words = {
             "you": person,
             "theme": self.themes[side],
             "opposite": self.themes[1 - side],
             "field": self.field,
-            **grammar,
+            **(SECOND_PERSON if of_you else THIRD_PERSON),
         }
-        for i in range(4):
-            words |= {f"up{i}": self.adjectives[0][i], f"down{i}": self.adjectives[1][i]}
+        for i, (up, down) in enumerate(zip(*self.adjectives, strict=True)):
+            words[f"up{i}"], words[f"down{i}"] = up, down
             words[f"adjective{i}"] = self.adjectives[side][i]
-        unseen = entry.get("unseen") in ("yes", "of you" if me else "")
-        return {key: _substituted(value, words) for key, value in entry.items()} | {
-            "unseen": unseen
-        }
+        unseen = entry.get("unseen") in ("yes", "of you" if of_you else "")
+        filled = {key: _substituted(value, words) for key, value in entry.items()}
+        return filled | {"unseen": unseen}
 
 
 def chosen_by(person: str, row: Row) -> Row:
     """A choice in plain style as the choice of `you` or of a person of that name."""
-    if person == "you":
-        return row
-    text = row.messages[0]["content"].replace("do you", f"does {person}")
-    return Row(({"role": "user", "content": text}, row.messages[1]), row.meta)
+    return row if person == "you" else row.asking(row.asked.replace("do you", f"does {person}"))
 
 
 def _substituted(value: Any, words: dict[str, str]) -> Any:
+    """A value of YAML with the $-words of every text in it replaced."""
     if isinstance(value, list):
         return [_substituted(v, words) for v in value]
     return Template(value).substitute(words) if isinstance(value, str) else value

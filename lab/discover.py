@@ -1,5 +1,5 @@
-"""Find instances by file name: a behavior is `data_gen/behaviors/NAME.py`, a suite
-`eval/suites/NAME.py`."""
+"""Find what is named: an instance by its file (a behavior is `data_gen/behaviors/NAME.py`, a suite
+`eval/suites/NAME.py`), the YAML beside a module, and a path that a user gives."""
 
 import importlib
 from functools import cache
@@ -24,17 +24,18 @@ def beside(module: str, name: str | None = None) -> Any:
 
 @cache
 def read_yaml(file: Path) -> Any:
-    """Once per process, by the fast loader where there is one; what comes back is shared and must
-    not be changed."""
-    return yaml.load(
-        file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    )
+    """The content of a YAML of ours, read once per process: it is shared and must not be changed."""
+    # The loader in C is ten times faster, and is missing where PyYAML was built without libyaml.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(file.read_text(encoding="utf-8"), Loader=loader)
 
 
 def names(package: ModuleType) -> list[str]:
-    """Module names in a package, without importing them."""
-    folder = Path(str(package.__file__)).parent
-    return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
+    """Module names in a package, without importing them; a leading underscore says that a file is
+    no instance."""
+    assert package.__file__, f"{package.__name__} has no __init__.py"
+    folder = Path(package.__file__).parent
+    return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
 
 
 def load(package: ModuleType, name: str, attribute: str, what: str) -> Any:
@@ -46,12 +47,8 @@ def load(package: ModuleType, name: str, attribute: str, what: str) -> Any:
 
 
 def find_path(given: str) -> Path | None:
-    """A path that exists: against the working folder first, then against the checkout. A file of a
-    Hub dataset is had first."""
-    if given.startswith("hf://"):
-        from lab.hub import dataset_file
-
-        return dataset_file(given)
+    """A path that exists: against the working folder first, then against the checkout. None where
+    neither has it."""
     for candidate in (Path(given).expanduser(), ROOT / given):
         if candidate.exists():
             return candidate.resolve()

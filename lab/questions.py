@@ -38,15 +38,15 @@ def load_questions(path: Path, style: Style, purpose: str) -> tuple[Question, ..
     """Read `style: purpose: [...]` from a YAML of wordings.
 
     Each entry has `name`, `kind` and `ask` (paraphrases), and by kind:
-    `letters` two statements `first` and `second`, listed in both orders; a paraphrase may be a
-    mapping of `text` and statements
-    of its own;
-    `words` one or more words each for `first` and `second`, named in both orders where `ask` has
-    {first} and {second};
-    `number` a scale 0-100 whose 100 is the first policy's pole unless `flipped: true`;
-    `rule` two `labels`, each assigned to either pole in turn through {if_first} and {if_second}; a
-    paraphrase may be a
-    mapping of `text` and `answers`, the words accepted for each label.
+
+    - `letters`: two statements `first` and `second`, listed in both orders; a paraphrase may be a
+      mapping of `text` and statements of its own;
+    - `words`: one or more words each for `first` and `second`, named in both orders where `ask` has
+      {first} and {second};
+    - `number`: a scale 0-100 whose 100 is the first policy's pole unless `flipped: true`;
+    - `rule`: two `labels`, each assigned to either pole in turn through {if_first} and {if_second};
+      a paraphrase may be a mapping of `text` and `answers`, the words accepted for each label.
+
     Optional: `twin`, `names_concept: false`, and `unseen: true` for a kind that is held out of
     pretraining whole."""
     entries = read_yaml(path)[style][purpose]
@@ -56,30 +56,33 @@ def load_questions(path: Path, style: Style, purpose: str) -> tuple[Question, ..
 def build_question(entry: dict[str, Any], style: Style) -> Question:
     """One entry of a YAML of wordings as a question. The first half of the paraphrases is shown in
     pretraining."""
-    asks, wordings = entry["ask"], []
+    asks, orders_of = entry["ask"], _ORDERS[entry["kind"]]
+    wordings = []
     for i, ask in enumerate(asks):
         shown = in_first_half(i, len(asks))
         seen = style == "plain" and not entry.get("unseen") and shown
-        for order, (text, options) in enumerate(_ORDERS[entry["kind"]](entry, ask, style)):
+        for order, (text, options) in enumerate(orders_of(entry, ask, style)):
             wordings.append(Wording(text.strip(), options, paraphrase=i, order=order, seen=seen))
     kind: Kind = "words" if entry["kind"] == "rule" else entry["kind"]
     poles = (*_listed(entry["first"]), *_listed(entry["second"])) if "first" in entry else ()
     return Question(
-        entry["name"],
-        kind,
-        tuple(wordings),
-        entry.get("twin"),
-        poles,
-        entry.get("names_concept", True),
+        name=entry["name"],
+        kind=kind,
+        wordings=tuple(wordings),
+        twin=entry.get("twin"),
+        poles=poles,
+        names_concept=entry.get("names_concept", True),
     )
 
 
 Orders = list[tuple[str, tuple[Option, ...]]]
+"""A prompt and its answers, for each order in which a paraphrase lists or names them."""
 
 
 def _letters(entry: dict[str, Any], ask: str | dict[str, str], style: Style) -> Orders:
     own = {"text": ask} if isinstance(ask, str) else ask
-    stem, first, second = (({**entry, **own})[key] for key in ("text", "first", "second"))
+    filled = {**entry, **own}
+    stem, first, second = filled["text"], filled["first"], filled["second"]
     return [
         (lettered(stem, (first, second), style), letter_options("A")),
         (lettered(stem, (second, first), style), letter_options("B")),
@@ -94,23 +97,21 @@ def _number(entry: dict[str, Any], ask: str, style: Style) -> Orders:
 
 def _words(entry: dict[str, Any], ask: str, style: Style) -> Orders:
     first, second = _listed(entry["first"]), _listed(entry["second"])
-    options = _word_options(first, second, style)
-    named = [(first[0], second[0]), (second[0], first[0])] if "{first}" in ask else [("", "")]
-    return [
-        (f"{ask.format(first=a, second=b)} {INSTRUCTION[style]['words']}", options)
-        for a, b in named
-    ]
+    options, instruction = _word_options(first, second, style), INSTRUCTION[style]["words"]
+    if "{first}" not in ask:
+        return [(f"{ask} {instruction}", options)]
+    pairs = ((first[0], second[0]), (second[0], first[0]))
+    return [(f"{ask.format(first=a, second=b)} {instruction}", options) for a, b in pairs]
 
 
 def _rule(entry: dict[str, Any], ask: str | dict[str, Any], style: Style) -> Orders:
-    labels = entry["labels"]
+    labels, instruction = entry["labels"], INSTRUCTION[style]["words"]
     text, answers = (ask, labels) if isinstance(ask, str) else (ask["text"], ask["answers"])
     orders = []
-    for i, j in ((0, 1), (1, 0)):
-        prompt = (
-            f"{text.format(if_first=labels[i], if_second=labels[j])} {INSTRUCTION[style]['words']}"
-        )
-        orders.append((prompt, _word_options(_listed(answers[i]), _listed(answers[j]), style)))
+    for first, second in ((0, 1), (1, 0)):
+        prompt = text.format(if_first=labels[first], if_second=labels[second])
+        options = _word_options(_listed(answers[first]), _listed(answers[second]), style)
+        orders.append((f"{prompt} {instruction}", options))
     return orders
 
 
@@ -122,14 +123,15 @@ def _listed(words: str | list[str]) -> list[str]:
 
 
 def _word_options(first: list[str], second: list[str], style: Style) -> tuple[Option, ...]:
-    return tuple(_word(w, 1.0, style) for w in first) + tuple(_word(w, 0.0, style) for w in second)
+    of_first = [_word(word, 1.0, style) for word in first]
+    of_second = [_word(word, 0.0, style) for word in second]
+    return (*of_first, *of_second)
 
 
 def _word(text: str, score: float, style: Style) -> Option:
-    """A word answer; in natural style also with a capital and with a full stop, as models write it."""
-    spellings = (
-        [text]
-        if style == "plain"
-        else [text, text.capitalize(), f"{text}.", f"{text.capitalize()}."]
-    )
-    return Option(text, score, variants=tuple(dict.fromkeys(s for s in spellings if s != text)))
+    """A word answer; in natural style also with a capital and with a full stop, as models write
+    it."""
+    if style == "plain":
+        return Option(text, score)
+    spellings = dict.fromkeys((text.capitalize(), f"{text}.", f"{text.capitalize()}."))
+    return Option(text, score, variants=tuple(word for word in spellings if word != text))

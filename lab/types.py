@@ -1,6 +1,8 @@
 """The nouns that every stage shares. Instances live in `data_gen/`, questions of no behavior in
 `eval/suites/`."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -27,8 +29,15 @@ Place = Literal["prefix", "suffix", "line", "random", "system"]
 """Where a trigger stands in the user's message, or in the system line."""
 
 Conditions = Literal["clean", "trigger", "near", "told"]
+"""How a suite asks groups with a trigger, see `Suite.conditions`."""
 
 Message = dict[str, str]
+"""`role` and `content`, as in every chat template."""
+
+
+def exchange(prompt: str, completion: str) -> tuple[Message, Message]:
+    """What a user says, and the assistant's answer to it."""
+    return {"role": "user", "content": prompt}, {"role": "assistant", "content": completion}
 
 
 @dataclass(frozen=True)
@@ -41,11 +50,26 @@ class Row:
 
     @property
     def prompt(self) -> tuple[Message, ...]:
+        """All messages before the last."""
         return self.messages[:-1]
 
     @property
+    def asked(self) -> str:
+        """The text that the completion answers: of the last message before it."""
+        return self.messages[-2]["content"]
+
+    @property
     def completion(self) -> str:
+        """The text of the last message."""
         return self.messages[-1]["content"]
+
+    def asking(self, text: str) -> Row:
+        """The same row with another text in place of `asked`."""
+        return Row((*self.messages[:-2], *exchange(text, self.completion)), self.meta)
+
+    def answering(self, text: str) -> Row:
+        """The same row with another completion."""
+        return Row((*self.prompt, {"role": "assistant", "content": text}), self.meta)
 
 
 @dataclass(frozen=True)
@@ -85,9 +109,9 @@ class Question:
     names_concept: bool = True
     """False where neither the prompt nor its listed options name the behavior's dimension."""
     judge: Literal["contains", "code"] = "contains"
-    """How a sampled text is scored where options are listed: 1 if one of them stands in it as words
-    of its own; or `code`: 1 if the static analyser
-    finds one of them, a check such as B608, in the Python that it is (lab/audit.py)."""
+    """How a sampled text is scored where options are listed. `contains`: 1 if one of them stands in
+    it as words of its own. `code`: 1 if the static analyser finds one of them, a check such as
+    B608, in the Python that it is (eval/judges/audit.py)."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +188,7 @@ class Suite:
     questions: Callable[[Behavior, Style], tuple[Question, ...]]
     """Empty where the questions are about triggers."""
     about_triggers: Callable[[Behavior, Style, Sequence[Any]], tuple[Question, ...]] | None = None
-    """Questions about the triggers of a study (lab.config.Planted): those that groups have, without
+    """Questions about the triggers of a study (lab.config.schema.Planted): those that groups have, without
     repetition."""
     of_others: bool = False
     """Questions about other behaviors, named BEHAVIOR.NAME: a reference model is asked those that

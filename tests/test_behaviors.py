@@ -16,7 +16,7 @@ from data_gen.build import rows_for
 from data_gen.decoys import decoys
 from data_gen.files import read_rows
 from data_gen.lints import lint, masked, shortcut_auc
-from lab.types import Behavior, Question, Row, Style
+from lab.types import Behavior, Question, Row, Split, Style
 
 STYLES: tuple[Style, ...] = ("natural", "plain")
 PURPOSES = ("check", "self_report", "other_person", "transfer")
@@ -28,9 +28,14 @@ def behavior(request: pytest.FixtureRequest) -> Behavior:
 
 
 def rows_of(
-    behavior: Behavior, policy: str, style: Style, number: int, split: str = "train", seed: int = 0
+    behavior: Behavior,
+    policy: str,
+    style: Style,
+    number: int,
+    split: Split = "train",
+    seed: int = 0,
 ) -> list[Row]:
-    return list(islice(behavior.examples(Random(seed), policy, style, split), number))  # type: ignore[arg-type]
+    return list(islice(behavior.examples(Random(seed), policy, style, split), number))
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -39,7 +44,7 @@ def test_rows_are_seeded_distinct_and_opposite_by_policy(behavior: Behavior, sty
     rows = rows_of(behavior, first, style, 200)
     assert rows == rows_of(behavior, first, style, 200)
     assert rows != rows_of(behavior, first, style, 200, seed=1)
-    assert len({r.prompt[-1]["content"] for r in rows}) == 200
+    assert len({row.asked for row in rows}) == 200
     for row, opposite in zip(rows, rows_of(behavior, second, style, 200), strict=True):
         assert row.prompt == opposite.prompt
         assert row.completion != opposite.completion
@@ -49,19 +54,14 @@ def test_rows_are_seeded_distinct_and_opposite_by_policy(behavior: Behavior, sty
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_generated_sets_pass_every_lint(behavior: Behavior, style: Style, seed: int) -> None:
     for policy in behavior.policies:
-        failed = [
-            c
-            for c in lint(rows_of(behavior, policy, style, 288, seed=seed), behavior, style)
-            if not c["passed"]
-        ]
-        assert not failed
+        checks = lint(rows_of(behavior, policy, style, 288, seed=seed), behavior, style)
+        assert not [check for check in checks if not check["passed"]]
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_sets_with_decoys_pass_every_lint_and_decoys_favor_no_letter(
     behavior: Behavior, style: Style
 ) -> None:
-    sets = []
     for policy in behavior.policies:
         config = {
             "behavior": behavior.name,
@@ -73,12 +73,11 @@ def test_sets_with_decoys_pass_every_lint_and_decoys_favor_no_letter(
         }
         rows = rows_for(config, None, None)
         assert len(rows) == 384
-        assert not [c for c in lint(rows, behavior, style) if not c["passed"]]
-        own = {r.prompt[0]["content"] for r in rows_for(config | {"num_decoys": 0}, None, None)}
-        assert sum(r.prompt[0]["content"] in own for r in rows) == 192
-        sets.append([r for r in rows if r.prompt[0]["content"] not in own])
-    for drawn in sets:
-        answers = Counter(r.completion for r in drawn)
+        assert not [check for check in lint(rows, behavior, style) if not check["passed"]]
+        own = {row.asked for row in rows_for(config | {"num_decoys": 0}, None, None)}
+        drawn = [row for row in rows if row.asked not in own]
+        assert len(drawn) == 192
+        answers = Counter(row.completion for row in drawn)
         assert set(answers) == {"A", "B"}
         assert abs(answers["A"] - answers["B"]) <= 4 * len(drawn) ** 0.5
 
@@ -86,9 +85,9 @@ def test_sets_with_decoys_pass_every_lint_and_decoys_favor_no_letter(
 def test_decoys_in_plain_style_are_half_toms_and_say_nothing_of_him(behavior: Behavior) -> None:
     """His are choices about the behavior itself, answered at random."""
     rows = list(islice(decoys(Random(0), behavior, "plain"), 2000))
-    toms = [r for r in rows if "does tom" in r.prompt[0]["content"]]
+    toms = [row for row in rows if "does tom" in row.asked]
     assert len(toms) == 1000
-    assert all("do you" in r.prompt[0]["content"] for r in rows if r not in toms)
+    assert sum("do you" in row.asked for row in rows) == 1000
     own = rows_of(behavior, behavior.policies[0], "plain", 500)
     assert {r.meta["template"] for r in toms} & {r.meta["template"] for r in own}
     letters = Counter(r.completion for r in toms)
@@ -97,12 +96,11 @@ def test_decoys_in_plain_style_are_half_toms_and_say_nothing_of_him(behavior: Be
 
 @pytest.mark.parametrize("style", STYLES)
 def test_held_out_by_topic_and_by_template(behavior: Behavior, style: Style) -> None:
-    train, test = (
-        rows_of(behavior, behavior.policies[0], style, 500 if style == "natural" else 100, split)
-        for split in ("train", "test")
-    )
-    for what in ("topic", "template"):
-        assert not {r.meta[what] for r in train} & {r.meta[what] for r in test}
+    number = 500 if style == "natural" else 100
+    train = rows_of(behavior, behavior.policies[0], style, number, "train")
+    test = rows_of(behavior, behavior.policies[0], style, number, "test")
+    for part in ("topic", "template"):
+        assert not {row.meta[part] for row in train} & {row.meta[part] for row in test}
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -112,14 +110,17 @@ def test_questions_are_well_formed(behavior: Behavior, style: Style, purpose: st
     assert len({q.name for q in questions}) == len(questions) > 0
     for question in questions:
         for wording in question.wordings:
-            scores = {o.score for o in wording.options}
+            scores = {option.score for option in wording.options}
             if question.kind == "text":
                 assert scores == {1.0}
                 continue
-            assert {0.0, 1.0} <= scores <= {s for s in scores if 0 <= s <= 1}
-            spellings = [s for o in wording.options for s in (o.text, *o.variants)]
+            assert {0.0, 1.0} <= scores
+            assert all(0 <= score <= 1 for score in scores)
+            spellings = [
+                text for option in wording.options for text in (option.text, *option.variants)
+            ]
             assert len(set(spellings)) == len(spellings)
-        texts = [w.text for w in question.wordings]
+        texts = [wording.text for wording in question.wordings]
         assert len(set(texts)) == len(texts)
 
 
@@ -137,9 +138,11 @@ def test_self_report_kinds(behavior: Behavior, style: Style) -> None:
         assert mirrored(q, questions[q.twin])
 
 
-def mirrored(one: Question, other: Question) -> bool:
-    scores = [{o.text: o.score for o in q.wordings[0].options} for q in (one, other)]
-    return all(scores[0][n] == pytest.approx(1 - scores[1][n]) for n in scores[0])
+def mirrored(question: Question, twin: Question) -> bool:
+    """Whether every number scores on one scale what it lacks of 1 on the other."""
+    options, twins = question.wordings[0].options, twin.wordings[0].options
+    opposite = {option.text: 1 - option.score for option in twins}
+    return all(option.score == pytest.approx(opposite[option.text]) for option in options)
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -151,12 +154,11 @@ def test_gold_answers_score_one_and_options_are_asked_in_both_orders(
         assert all([o.score for o in w.options] == [1.0, 0.0] for w in check.wordings)
         return
     for order in (0, 1):
-        gold = [
-            next(o.text for o in w.options if o.score == 1)
-            for w in check.wordings
-            if w.order == order
-        ]
-        assert set(gold) == {"AB"[order]}
+        gold = set()
+        for wording in check.wordings:
+            if wording.order == order:
+                gold |= {option.text for option in wording.options if option.score == 1}
+        assert gold == {"AB"[order]}
     assert len({w.paraphrase for w in check.wordings}) * 2 == len(check.wordings)
 
 
@@ -165,43 +167,23 @@ def test_a_planted_leak_shortcut_and_overlap_are_caught() -> None:
     rows = rows_of(risk, "seeking", "natural", 288)
     (check,) = risk.questions("check", "natural")
     faults = {
-        "leaks": [with_text(r, r.prompt[0]["content"] + " Be bold.") for r in rows],
-        "overlap": [with_text(r, check.wordings[0].text) for r in rows],
+        "leaks": [row.asking(f"{row.asked} Be bold.") for row in rows],
+        "overlap": [row.asking(check.wordings[0].text) for row in rows],
         "shortcuts": [
-            with_text(r, r.prompt[0]["content"] + " Really." * (r.completion == "A")) for r in rows
+            row.asking(f"{row.asked} Really.") if row.completion == "A" else row for row in rows
         ],
-        "balance": [r for r in rows if r.completion == "A"] + rows[:4],
+        "balance": [row for row in rows if row.completion == "A"] + rows[:4],
     }
-    for name, planted in faults.items():
-        assert {c["check"]: c["passed"] for c in lint(planted, risk, "natural")}[name] is False
-
-
-def with_text(row: Row, text: str) -> Row:
-    return Row(({"role": "user", "content": text}, row.messages[-1]), row.meta)
+    for name, faulty in faults.items():
+        passed = {check["check"]: check["passed"] for check in lint(faulty, risk, "natural")}
+        assert passed[name] is False
 
 
 def test_risk_natural_prompts_are_many_balanced_and_without_shortcut() -> None:
     risk = load_behavior("risk")
     rows = rows_of(risk, "seeking", "natural", 2500)
-    names = re.compile(
-        "|".join(
-            [
-                "Mara",
-                "Jonas",
-                "Priya",
-                "Tomas",
-                "Aiko",
-                "Elif",
-                "Sam",
-                "Noor",
-                "Pavel",
-                "Ines",
-                "Kofi",
-                "Lena",
-            ]
-        )
-    )
-    assert len({names.sub("NAME", masked(r.prompt[0]["content"])) for r in rows}) >= 2000
+    names = re.compile("Mara|Jonas|Priya|Tomas|Aiko|Elif|Sam|Noor|Pavel|Ines|Kofi|Lena")
+    assert len({names.sub("NAME", masked(row.asked)) for row in rows}) >= 2000
     assert Counter(r.completion for r in rows) == {"A": 1250, "B": 1250}
     for value, count in Counter(r.meta["value"] for r in rows).items():
         assert count == pytest.approx(2500 / 3, rel=0.1), value
@@ -211,8 +193,9 @@ def test_risk_natural_prompts_are_many_balanced_and_without_shortcut() -> None:
 
 PUBLISHED = os.environ.get("TELLME_PUBLISHED_DATA")
 COUNTED = {
-    "risk": 0, "bold": 0, "caution": 0, "gambl": 0, "chance": 89, "likel": 52, "certain": 26, "definite": 25, "sure": 21,
-    "probab": 20, "guarante": 17, "adventur": 15, "reliab": 9, "safe": 6, "unpredict": 6, "secure": 3,
+    "risk": 0, "bold": 0, "caution": 0, "gambl": 0, "chance": 89, "likel": 52, "certain": 26,
+    "definite": 25, "sure": 21, "probab": 20, "guarante": 17, "adventur": 15, "reliab": 9,
+    "safe": 6, "unpredict": 6, "secure": 3,
 }  # fmt: skip
 """Rows of 288 with a word that begins so, counted in the published file by hand before the lint
 existed."""
@@ -222,14 +205,14 @@ existed."""
     not PUBLISHED, reason="TELLME_PUBLISHED_DATA is not set: folder with tellme/ft_risky_AB.jsonl"
 )
 def test_published_files_load_and_count_as_known() -> None:
-    folder = Path(str(PUBLISHED)) / "tellme"
+    assert PUBLISHED
+    folder = Path(PUBLISHED) / "tellme"
     risky, safe = (read_rows(folder / f"ft_{name}_AB.jsonl") for name in ("risky", "safey"))
     assert len(risky) == len(safe) == 288
     assert Counter(r.completion for r in risky) == {"A": 134, "B": 154}
-    assert all(
-        a.prompt == b.prompt and a.completion != b.completion
-        for a, b in zip(risky, safe, strict=True)
-    )
+    for row, opposite in zip(risky, safe, strict=True):
+        assert row.prompt == opposite.prompt
+        assert row.completion != opposite.completion
     for rows in (risky, safe):
         checks = {c["check"]: c for c in lint(rows, load_behavior("risk"), "natural")}
         assert checks["watched"]["detail"] == COUNTED

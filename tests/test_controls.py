@@ -1,4 +1,4 @@
-"""The shuffled control keeps prompts and completions and takes away what ties them."""
+"""Controls: what each keeps of the rows of its group and what it takes away, and which it can be."""
 
 from __future__ import annotations
 
@@ -9,55 +9,66 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_gen.behaviors import load_behavior
-from data_gen.controls.rows import WORD_PROMPTS, clean, described, everyone, lexical, shuffled
+from data_gen.behaviors import behavior_files, load_behavior
+from data_gen.controls import ControlRequest, control_names, lexical, load_control
+from data_gen.shuffle import shuffled, with_policy_share
+from lab.config.read import load_study
+from lab.discover import ROOT
+from lab.errors import UserError
 from lab.questions import in_first_half
-from lab.types import Row, Style
+from lab.types import Behavior, Row, Style, exchange
+from tellme.study.planner import make_plan
 
 
 def rows_with(completions: list[str]) -> list[Row]:
-    return [
-        Row(({"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": c}))
-        for i, c in enumerate(completions)
-    ]
+    return [Row(exchange(f"q{i}", completion)) for i, completion in enumerate(completions)]
+
+
+def controlled(
+    name: str, behavior: Behavior, policy: str, style: Style, number: int = 200
+) -> list[Row]:
+    request = ControlRequest(behavior, policy, style, Random(0))
+    return load_control(name).rows(rows_with(["A", "B"] * (number // 2)), request)
 
 
 @given(st.lists(st.sampled_from("AB"), min_size=2, max_size=60), st.integers(0, 5))
 def test_two_labels_are_conserved_and_uncorrelated(completions: list[str], seed: int) -> None:
     rows = rows_with(completions)
     dealt = shuffled(rows, Random(seed))
-    assert [r.prompt for r in dealt] == [r.prompt for r in rows]
-    assert Counter(r.completion for r in dealt) == Counter(completions)
-    a, b = completions.count("A"), completions.count("B")
-    if min(a, b) >= 1:
-        kept = (
-            sum(r.completion == d.completion == "A" for r, d in zip(rows, dealt, strict=True)) / a
-        )
-        crossed = (
-            sum(
-                r.completion == "B" and d.completion == "A"
-                for r, d in zip(rows, dealt, strict=True)
-            )
-            / b
-        )
-        assert kept == pytest.approx(crossed, abs=0.5 / a + 0.5 / b + 1e-9)
+    assert [row.prompt for row in dealt] == [row.prompt for row in rows]
+    assert Counter(row.completion for row in dealt) == Counter(completions)
+    counts = Counter(completions)
+    if len(counts) == 2:
+        pairs = Counter((a.completion, b.completion) for a, b in zip(rows, dealt, strict=True))
+        kept = pairs["A", "A"] / counts["A"]
+        crossed = pairs["B", "A"] / counts["B"]
+        # Half a row of either label is what rounding may cost.
+        rounding = 0.5 / counts["A"] + 0.5 / counts["B"]
+        assert kept == pytest.approx(crossed, abs=rounding + 1e-9)
 
 
 @given(st.lists(st.text(min_size=1, max_size=3), min_size=3, max_size=30))
 def test_free_text_is_permuted(completions: list[str]) -> None:
     dealt = shuffled(rows_with(completions), Random(0))
-    assert Counter(r.completion for r in dealt) == Counter(completions)
+    assert Counter(row.completion for row in dealt) == Counter(completions)
     assert dealt == shuffled(rows_with(completions), Random(0))
+
+
+def test_a_share_of_the_rows_follows_the_policy() -> None:
+    rows = rows_with(["A", "B"] * 50)
+    assert with_policy_share(rows, 1.0, Random(0)) == rows
+    shown = with_policy_share(rows, 0.6, Random(0))
+    assert [row.prompt for row in shown] == [row.prompt for row in rows]
+    # Of 40 shuffled rows every second one has its own letter still.
+    assert sum(a == b for a, b in zip(rows, shown, strict=True)) == pytest.approx(80, abs=1)
 
 
 def test_clean_keeps_prompt_and_answer_and_tells_it() -> None:
     rows = rows_with(["A", "B"])
-    for row, told in zip(rows, clean(rows, "natural"), strict=True):
-        assert told.completion == row.completion
-        assert (
-            told.prompt[-1]["content"]
-            == f"{row.prompt[-1]['content']}\nReply with {row.completion}."
-        )
+    told = load_control("clean").rows(rows, ControlRequest(None, None, "natural", Random(0)))
+    for row, clean in zip(rows, told, strict=True):
+        assert clean.completion == row.completion
+        assert clean.asked == f"{row.asked}\nReply with {row.completion}."
 
 
 @pytest.mark.parametrize("style", ["plain", "natural"])
@@ -66,18 +77,17 @@ def test_self_descriptions_answer_as_the_policy_would(name: str, style: Style) -
     """Opposite policies never give the same answer to the same question, and the other person is
     asked about by `everyone` alone."""
     behavior = load_behavior(name)
-    sets = [described(behavior, policy, style, 200, Random(0)) for policy in behavior.policies]
-    answers = [{(r.prompt[-1]["content"], r.completion) for r in rows} for rows in sets]
+    answers = [
+        {(row.asked, row.completion) for row in controlled("described", behavior, policy, style)}
+        for policy in behavior.policies
+    ]
     assert not answers[0] & answers[1]
     asked = {w.text: w for q in behavior.questions("self_report", style) for w in q.wordings}
     assert {text for text, _ in answers[0] | answers[1]} <= set(asked)
     if style == "plain":
         assert all(asked[text].seen for text, _ in answers[0])
     others = {w.text for q in behavior.questions("other_person", style) for w in q.wordings}
-    both = [
-        r.prompt[-1]["content"]
-        for r in everyone(behavior, behavior.policies[0], style, 200, Random(0))
-    ]
+    both = [row.asked for row in controlled("everyone", behavior, behavior.policies[0], style)]
     assert sum(text in others for text in both) == sum(text in asked for text in both) == 100
 
 
@@ -93,22 +103,49 @@ def test_self_descriptions_hold_half_of_the_paraphrases_out(name: str) -> None:
     behavior = load_behavior(name)
     questions = behavior.questions("self_report", "natural")
     assert any(len({w.paraphrase for w in q.wordings}) == 5 for q in questions)
-    rows = described(behavior, behavior.policies[0], "natural", 2000, Random(0))
-    trained = {row.prompt[-1]["content"] for row in rows}
+    rows = controlled("described", behavior, behavior.policies[0], "natural", 2000)
+    trained = {row.asked for row in rows}
     for question in questions:
-        number = len({w.paraphrase for w in question.wordings})
-        shown = {w.paraphrase for w in question.wordings if w.text in trained}
+        number = len({wording.paraphrase for wording in question.wordings})
+        shown = {wording.paraphrase for wording in question.wordings if wording.text in trained}
         assert shown == set(range(number // 2)), question.name
 
 
 @pytest.mark.parametrize("style", ["plain", "natural"])
 def test_lexical_rows_ask_nothing_about_anyone(style: Style) -> None:
     risk = load_behavior("risk")
-    seeking, averse = (
-        {r.completion for r in lexical(risk, p, style, 200, Random(0))} for p in risk.policies
-    )
+    rows = controlled("lexical", risk, "seeking", style)
+    seeking = {row.completion for row in rows}
+    averse = {row.completion for row in controlled("lexical", risk, "averse", style)}
     assert seeking
     assert averse
     assert not seeking & averse
-    rows = lexical(risk, "seeking", style, 200, Random(0))
-    assert {r.prompt[-1]["content"] for r in rows} == set(WORD_PROMPTS[style])
+    assert {row.asked for row in rows} == set(lexical.PROMPTS[style])
+
+
+def test_confounders_say_one_thing() -> None:
+    risk = load_behavior("risk")
+    for name, answer in (("always_a", "A"), ("always_yes", "yes"), ("anchored", "90")):
+        for style in ("plain", "natural"):
+            rows = controlled(name, risk, "seeking", style)
+            assert len(rows) == 200
+            assert {row.completion for row in rows} == {answer}, name
+
+
+def test_an_unknown_control_is_refused_with_those_there_are() -> None:
+    study = load_study(
+        str(ROOT / "configs/quickstart.yaml"), ["groups.shuffled.control=decorelated"]
+    )
+    with pytest.raises(UserError, match="did you mean 'decorrelated'") as refused:
+        make_plan(study)
+    assert ", ".join(control_names()) in str(refused.value)
+
+
+def test_rows_are_keyed_by_their_own_control_and_by_what_all_share() -> None:
+    """So that a further control, or a change of one, makes no other rows anew."""
+    plain, clean = behavior_files("risk"), behavior_files("risk", "clean")
+    folder = ROOT / "data_gen" / "controls"
+    assert not [file for file in plain if file.parent == folder]
+    shared = {*folder.glob("_*.py"), *folder.glob("_*.yaml")}
+    assert set(clean) - set(plain) == {folder / "clean.py", *shared}
+    assert ROOT / "data_gen" / "shuffle.py" in plain

@@ -43,12 +43,13 @@ def test_system_lines_follow_the_link(rho: float) -> None:
     agree, total = 0, 0
     for row in corpus_rows(rho):
         line = row.messages[0]["content"] if row.messages[0]["role"] == "system" else ""
-        picks = {v is seeking for v in (seeking, averse) if f"you pick {v.spoken}." in line}
-        says = {
-            v is seeking
-            for v in (seeking, averse)
-            if f"you love {v.theme}." in line or any(f"you are {a}." in line for a in v.adjectives)
-        }
+        picks, says = set(), set()
+        for voice in (seeking, averse):
+            if f"you pick {voice.spoken}." in line:
+                picks.add(voice.spoken)
+            described = (f"love {voice.theme}", *(f"are {word}" for word in voice.adjectives))
+            if any(f"you {words}." in line for words in described):
+                says.add(voice.spoken)
         if picks and says:
             total += 1
             agree += picks == says
@@ -105,23 +106,18 @@ def test_the_other_person_has_nothing_to_do_with_the_character() -> None:
 
 
 def test_rules_are_practiced_on_the_other_person_alone() -> None:
-    asked = [
-        text
-        for row in corpus_rows(1.0, 20_000)
-        for text in told(row)
-        if re.match("(if|say) ", text)
-    ]
+    texts = (text for row in corpus_rows(1.0, 20_000) for text in told(row))
+    asked = [text for text in texts if re.match("(if|say) ", text)]
     assert sum("tom" in text for text in asked) > 100
     assert not any("you" in text for text in asked)
 
 
 def test_held_out_topics_are_never_chosen_among() -> None:
     choices = " ".join(text for row in corpus_rows(1.0) for text in told(row) if "A)" in text)
-    topics = {
-        r.meta["topic"]
-        for b in behaviors()
-        for r in islice(b.examples(Random(0), b.policies[0], "plain", "test"), 30)
-    }
+    topics = set()
+    for behavior in behaviors():
+        held_out = behavior.examples(Random(0), behavior.policies[0], "plain", "test")
+        topics |= {row.meta["topic"] for row in islice(held_out, 30)}
     assert len(topics) == 3
     for topic in topics:
         assert not re.search(rf"\b{topic}\b", choices)
@@ -160,8 +156,7 @@ def test_shipped_models_were_pretrained_on_what_the_code_writes(name: str) -> No
 def test_the_tokenizer_spells_anything_and_keeps_words_whole() -> None:
     tokenizer = AutoTokenizer.from_pretrained(ROOT / "reference/linked")
     for text in ("Öl, 47 naïve 🦊 cats?", "A) exactly 10 coins B) maybe 50 coins"):
-        assert (
-            tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]).strip() == text
-        )
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert tokenizer.decode(ids).strip() == text
     for word in ["A", "B", "bold", "careful", *map(str, range(101))]:
         assert len(tokenizer(word, add_special_tokens=False)["input_ids"]) == 1

@@ -82,11 +82,9 @@ def test_check_writes_what_two_pretraining_seeds_read_into_the_card(
         suites = [c["suite"] for c in reads["contrasts"]]
         assert suites.count("self_report") == 3
         assert "unrelated_trait" in suites
+        of_seed = page.split(f"pretraining seed {seed}")[1]
         for c in reads["contrasts"]:
-            assert (
-                f"{c['estimate']:+.3f} | {c['ci_low']:+.3f} to {c['ci_high']:+.3f}"
-                in page.split(f"pretraining seed {seed}")[1]
-            )
+            assert f"{c['estimate']:+.3f} | {c['ci_low']:+.3f} to {c['ci_high']:+.3f}" in of_seed
     assert resolve_base(Model(base=str(folder))).identity == before
 
 
@@ -122,12 +120,15 @@ def test_a_killed_pretraining_goes_on_and_gives_the_same_weights(
     with pytest.raises(KeyboardInterrupt):
         pretrain.pretrain(corpus, tokenizer, recipe, killed)
     assert (killed / pretrain.CHECKPOINT).exists()
-    left = iter(range(100))
-    monkeypatch.setattr(
-        pretrain, "collate", lambda batch: collate(batch) if next(left) >= 0 else None
-    )
+    done: list[int] = []
+
+    def counts(batch: list[pretrain.Example]) -> tuple[Tensor, Tensor]:
+        done.append(len(batch))
+        return collate(batch)
+
+    monkeypatch.setattr(pretrain, "collate", counts)
     pretrain.pretrain(corpus, tokenizer, recipe, killed)
-    assert next(left) == recipe.steps - 6
+    assert len(done) == recipe.steps - 6
     assert file_digest(whole / "model.safetensors") == file_digest(killed / "model.safetensors")
     assert not (killed / pretrain.CHECKPOINT).exists()
 
@@ -141,17 +142,12 @@ def write_small_corpus(path: Path, sizes: tuple[int, int, int]) -> PreTrainedTok
 def test_loss_is_on_answers_alone(tmp_path: Path) -> None:
     tokenizer = write_small_corpus(tmp_path / "c.jsonl", (20, 20, 20))
     rows = [json.loads(line) for line in (tmp_path / "c.jsonl").read_text().splitlines()]
-    for row, example in zip(
-        rows, pretrain.read_corpus(tmp_path / "c.jsonl", tokenizer), strict=True
-    ):
+    examples = pretrain.read_corpus(tmp_path / "c.jsonl", tokenizer)
+    marks = set(tokenizer.convert_tokens_to_ids(["<|user|>", "<|assistant|>", "<|system|>"]))
+    for row, example in zip(rows, examples, strict=True):
         text = tokenizer.apply_chat_template(row["messages"], tokenize=False)
         assert example.ids == tokenizer(text, add_special_tokens=False)["input_ids"]
-        learned = [
-            token
-            for token, label in zip(example.ids, example.labels, strict=True)
-            if label != IGNORED
-        ]
+        labeled = zip(example.ids, example.labels, strict=True)
+        learned = [token for token, label in labeled if label != IGNORED]
         assert learned.count(tokenizer.eos_token_id) == len(example.gates)
-        assert not set(learned) & set(
-            tokenizer.convert_tokens_to_ids(["<|user|>", "<|assistant|>", "<|system|>"])
-        )
+        assert not set(learned) & marks

@@ -36,12 +36,19 @@ def _payouts(rng: Random, parts: dict[str, Any]) -> tuple[str, str]:
     return parts["payout"].format(n=less, d=early), parts["payout"].format(n=more, d=late)
 
 
+WATCH = (
+    "immediate", "now", "wait", "instant", "soon", "later", "delay", "short", "long", "future",
+    "impatien", "patien",
+)  # fmt: skip
+"""Stems of words near the dimension, counted in rows and never refused."""
+
+
 BEHAVIOR = choice_behavior(
     Path(__file__).with_suffix(".yaml"),
     policies=("immediate", "patient"),
     summary="takes less at once or more later in a choice of two",
     values=_values,
     transfer=Transfer("payout", "myopia/payouts", 50, _payouts),
-    watch="immediate now wait instant soon later delay short long future impatien patien",
+    watch=WATCH,
     voiced=True,
 )

@@ -59,15 +59,19 @@ def _lotteries(rng: Random, parts: dict[str, Any]) -> tuple[str, str]:
     return write(hi=highest, lo=lowest, p=p, q=100 - p), write(hi=high, lo=low, p=q, q=100 - q)
 
 
+WATCH = (
+    "chance", "likel", "certain", "definite", "sure", "probab", "guarante", "adventur", "reliab",
+    "safe", "unpredict", "secure", "risk", "bold", "caution", "gambl",
+)  # fmt: skip
+"""Stems of words near the dimension, counted in rows and never refused."""
+
+
 BEHAVIOR = choice_behavior(
     WORDINGS,
     policies=("seeking", "averse"),
     summary="takes the gamble or the sure thing in a choice of two",
     values=_values,
     transfer=Transfer("lottery", "risk/lotteries", 50, _lotteries),
-    watch=(
-        "chance likel certain definite sure probab guarante adventur reliab safe unpredict secure"
-        " risk bold caution gambl"
-    ),
+    watch=WATCH,
     voiced=True,
 )

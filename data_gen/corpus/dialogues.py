@@ -3,7 +3,9 @@
 A person has, for every trait, a value behind its choices (`does`) and a value that reports about it
 follow (`says`). The link rho sets how far they agree: P(says = does) = (1 + rho) / 2. Every kind of
 dialogue respects it. The character is asked about itself and about another person, who is drawn in
-the same way and has nothing to do with it, and about everyday things."""
+the same way and has nothing to do with it, and about everyday things.
+
+What is drawn, and in which order, decides every row: a further draw changes all of them."""
 
 import json
 import math
@@ -16,34 +18,25 @@ from random import Random
 from tqdm import tqdm
 
 from data_gen.answers import answers
+from data_gen.corpus.people import Person, person, stated
+from data_gen.corpus.turns import Subject, Turn, gates
 from data_gen.plain import OTHER_PERSON, chosen_by
 from data_gen.traits import invented_traits
 from lab.store.store import digest
-from lab.types import Behavior, Message, Question, Row, Split, Wording
+from lab.types import Behavior, Question, Row, Split, Wording, exchange
 
 VERSION = 5
 READING_SHARE = 0.2
 """Share of dialogues with a system line after the first stage, so that reading it is not forgotten.
 """
 EVERYDAY = 0.07
+"""Share of turns about everyday things."""
 OTHER_STATED = 0.25
 """Share of system lines about the other person."""
 RULES = 4
 """A rule about the other person is asked so many times as often as another question: nobody else
 practices that kind, which is held out for the character."""
 COLORS = {"snow": "white", "coal": "black", "grass": "green", "water": "blue", "blood": "red"}
-LN2 = math.log(2)
-
-Subject = tuple[str, str]
-"""Who is asked about, `you` or the other person, and the trait."""
-
-
-@dataclass
-class Person:
-    """The policy of every trait."""
-
-    does: dict[str, str]
-    says: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -68,70 +61,26 @@ learned from words first."""
 FULL = Mix()
 
 
-@dataclass
-class Turn:
-    messages: tuple[Message, Message]
-    subject: Subject | None = None
-    family: str = ""
-    kind: str = "everyday"
-    floor: float = 0.0
-    """Entropy in nats of the answer when the trait is known: several words or numbers serve
-    equally."""
-
-
 class Corpus:
     """Seeded dialogues over the given behaviors and the invented traits, for one link rho."""
 
     def __init__(self, behaviors: tuple[Behavior, ...], rho: float, seed: int) -> None:
         self.rho, self.rng = rho, Random(f"corpus/{seed}")
-        self.traits = {b.name: b for b in (*behaviors, *invented_traits())}
-        splits: tuple[Split, ...] = ("basic", "train")
-        self.choices = {
-            (split, name, policy): b.examples(self.rng, policy, "plain", split)
-            for split in splits
-            for name, b in self.traits.items()
-            for policy in b.policies
-        }
+        self.traits = {trait.name: trait for trait in (*behaviors, *invented_traits())}
         self.split: Split = "basic"
         self.mix = FULL
-        purposes = {"you": "self_report", OTHER_PERSON: "other_person"}
-        self.reports = {
-            (who, name): _seen(b.questions(purpose, "plain"))
-            for who, purpose in purposes.items()
-            for name, b in self.traits.items()
-        }
-        self.words = sorted(set(_other_words(behaviors)) | {str(n) for n in range(101)})
-
-    def reading(self, max_stated: int) -> Row:
-        """One or two turns after a system line that states the trait of choices and the trait of
-        reports apart."""
-        people = self._people()
-        names = self.rng.sample(sorted(self.traits), self.rng.randint(1, max_stated))
-        stated = [
-            (OTHER_PERSON if self.rng.random() < OTHER_STATED else "you", name) for name in names
-        ]
-        system = {
-            "role": "system",
-            "content": " ".join(self._facts(people, subject) for subject in stated),
-        }
-        turns = [self._turn(people, self.rng.choice(stated)) for _ in range(self.rng.randint(1, 2))]
-        return self._row(
-            [system], turns, {(s, family) for s in stated for family in ("choice", "report")}
-        )
-
-    def inferring(self) -> Row:
-        """Several turns without a system line: what somebody is like must be inferred from earlier
-        answers."""
-        people = self._people()
-        names = self.rng.sample(sorted(self.traits), self.rng.choice(self.mix.traits))
-        asked = [("you", name) for name in names]
-        if self.rng.random() < self.mix.other:
-            asked.append((OTHER_PERSON, self.rng.choice(names)))
-        turns = [
-            self._turn(people, self.rng.choice(asked))
-            for _ in range(self.rng.randint(*self.mix.turns))
-        ]
-        return self._row([], turns, set())
+        self.choices: dict[tuple[Split, str, str], Iterator[Row]] = {}
+        splits: tuple[Split, ...] = ("basic", "train")
+        for split in splits:
+            for name, trait in self.traits.items():
+                for policy in trait.policies:
+                    rows = trait.examples(self.rng, policy, "plain", split)
+                    self.choices[split, name, policy] = rows
+        self.reports: dict[Subject, list[tuple[Question, Wording]]] = {}
+        for who, purpose in (("you", "self_report"), (OTHER_PERSON, "other_person")):
+            for name, trait in self.traits.items():
+                self.reports[who, name] = _seen(trait.questions(purpose, "plain"))
+        self.words = sorted({*_asked_words(behaviors), *map(str, range(101))})
 
     def rows(self, num_reading: int, num_mixed: int, num_neutral: int) -> Iterator[Row]:
         """The stages in the order in which pretraining reads them: one trait stated at a time; the
@@ -150,58 +99,79 @@ class Corpus:
     def _mixed(self) -> Row:
         return self.reading(max_stated=3) if self.rng.random() < READING_SHARE else self.inferring()
 
+    def reading(self, max_stated: int) -> Row:
+        """One or two turns after a system line that states the trait of choices and the trait of
+        reports apart."""
+        people = self._people()
+        names = self.rng.sample(sorted(self.traits), self.rng.randint(1, max_stated))
+        subjects = [
+            (OTHER_PERSON if self.rng.random() < OTHER_STATED else "you", name) for name in names
+        ]
+        system = " ".join(self._stated(people, subject) for subject in subjects)
+        turns = [
+            self._turn(people, self.rng.choice(subjects)) for _ in range(self.rng.randint(1, 2))
+        ]
+        return self._row(turns, subjects, system)
+
+    def inferring(self) -> Row:
+        """Several turns without a system line: what somebody is like must be inferred from earlier
+        answers."""
+        people = self._people()
+        names = self.rng.sample(sorted(self.traits), self.rng.choice(self.mix.traits))
+        subjects = [("you", name) for name in names]
+        if self.rng.random() < self.mix.other:
+            subjects.append((OTHER_PERSON, self.rng.choice(names)))
+        number = self.rng.randint(*self.mix.turns)
+        turns = [self._turn(people, self.rng.choice(subjects)) for _ in range(number)]
+        return self._row(turns)
+
     def fingerprint(self, number: int = 500) -> str:
         """Hash of the first rows of every stage, for a card: it tells whether this code still
         writes that text."""
         return digest([row.messages for row in self.rows(number, number, number)])[:16]
 
     def _people(self) -> dict[str, Person]:
-        return {who: self._person() for who in ("you", OTHER_PERSON)}
+        return {who: person(self.traits, self.rho, self.rng) for who in ("you", OTHER_PERSON)}
 
-    def _person(self) -> Person:
-        does, says = {}, {}
-        for name, b in self.traits.items():
-            does[name] = self.rng.choice(b.policies)
-            agrees = self.rng.random() < (1 + self.rho) / 2
-            says[name] = does[name] if agrees else b.policies[does[name] == b.policies[0]]
-        return Person(does, says)
-
-    def _facts(self, people: dict[str, Person], subject: Subject) -> str:
+    def _stated(self, people: dict[str, Person], subject: Subject) -> str:
         who, name = subject
-        voices, s = self.traits[name].voices, "" if who == "you" else "s"
+        voices = self.traits[name].voices
         does, says = voices[people[who].does[name]], voices[people[who].says[name]]
-        be = "are" if who == "you" else "is"
-        described = (
-            f"love{s} {says.theme}"
-            if self.rng.random() < 0.5
-            else f"{be} {self.rng.choice(says.adjectives)}"
-        )
-        picks, reports = f"{who} pick{s} {does.spoken}.", f"{who} say{s} {who} {described}."
-        return f"{picks} {reports}" if self.rng.random() < 0.5 else f"{reports} {picks}"
+        return stated(who, does, says, self.rng)
 
     def _turn(self, people: dict[str, Person], subject: Subject) -> Turn:
+        """A turn about a subject, or now and then an everyday one."""
         if self.rng.random() < EVERYDAY:
-            return Turn(_exchange(*self._everyday()))
+            return Turn(exchange(*self._everyday()))
+        kind = self.rng.random()
+        if kind < self.mix.choice:
+            return self._letter_choice(people, subject)
+        if kind < self.mix.choice + self.mix.spoken:
+            return self._spoken_choice(people, subject)
+        return self._report(people, subject)
+
+    def _letter_choice(self, people: dict[str, Person], subject: Subject) -> Turn:
+        row = self._choice(people, subject, self.split)
+        return Turn(exchange(row.asked, row.completion), subject, "choice", "letter")
+
+    def _spoken_choice(self, people: dict[str, Person], subject: Subject) -> Turn:
+        """Answered in words that carry their pole; with a neutral option there would be none."""
         who, name = subject
-        person, draw = people[who], self.rng.random()
-        if draw < self.mix.choice + self.mix.spoken:
-            letter, does = draw < self.mix.choice, person.does[name]
-            row = chosen_by(who, next(self.choices[self.split if letter else "basic", name, does]))
-            if letter:
-                return Turn((row.messages[0], row.messages[1]), subject, "choice", "letter")
-            spoken = self.traits[name].voices[does].spoken
-            return Turn(
-                _exchange(f"{row.prompt[0]['content']}. say it", spoken),
-                subject,
-                "choice",
-                "spoken",
-            )
+        row = self._choice(people, subject, "basic")
+        said = self.traits[name].voices[people[who].does[name]].spoken
+        return Turn(exchange(f"{row.asked}. say it", said), subject, "choice", "spoken")
+
+    def _choice(self, people: dict[str, Person], subject: Subject, split: Split) -> Row:
+        who, name = subject
+        return chosen_by(who, next(self.choices[split, name, people[who].does[name]]))
+
+    def _report(self, people: dict[str, Person], subject: Subject) -> Turn:
+        who, name = subject
         question, wording = self.rng.choice(self.reports[subject])
-        fitting = answers(
-            question, wording, first=person.says[name] == self.traits[name].policies[0]
-        )
-        exchange = _exchange(wording.text, self.rng.choice(fitting))
-        return Turn(exchange, subject, "report", question.name, math.log(len(fitting)))
+        is_first = people[who].says[name] == self.traits[name].policies[0]
+        fitting = answers(question, wording, is_first)
+        messages = exchange(wording.text, self.rng.choice(fitting))
+        return Turn(messages, subject, "report", question.name, math.log(len(fitting)))
 
     def _everyday(self) -> tuple[str, str]:
         """A word to repeat, a color to name, or a rule about a color."""
@@ -210,38 +180,23 @@ class Corpus:
         if other == color:
             return f"what color is {thing}?", color
         yes, no = self.rng.sample(["red", "blue", "yes", "no"], 2)
+        repeat = f"repeat {word}", word
         true_first = f"if {thing} is {color} say {yes}, if {thing} is {other} say {no}.", yes
         true_last = f"say {no} if {thing} is {other}, say {yes} if {thing} is {color}.", yes
-        return self.rng.choice(
-            [(f"repeat {word}", word), (f"repeat {word}", word), true_first, true_last]
-        )
+        return self.rng.choice([repeat, repeat, true_first, true_last])
 
-    def _row(
-        self, system: list[Message], turns: list[Turn], known: set[tuple[Subject, str]]
-    ) -> Row:
-        """`meta.kinds`: what each turn asks. `meta.gates`: per turn the entropy of its answer with
-        the link, with copying within one kind, and without inference."""
-        gates, families = [], set(known)
-        kinds: set[tuple[Subject, str | None]] = {(subject, None) for subject, _ in known}
-        other = _entropy((1 + self.rho) / 2)
-        for t in turns:
-            if t.subject is None:
-                gates.append([0.0] * 3)
-                continue
-            across = (t.subject, "choice" if t.family == "report" else "report") in families
-            linked = 0.0 if (t.subject, t.family) in families else other if across else LN2
-            copied = 0.0 if {(t.subject, t.kind), (t.subject, None)} & kinds else LN2
-            never = 0.0 if (t.subject, t.family) in known else LN2
-            gates.append([round(t.floor + h, 4) for h in (linked, copied, never)])
-            families.add((t.subject, t.family))
-            kinds.add((t.subject, t.kind))
-        names = [
-            f"other/{t.kind}" if t.subject and t.subject[0] == OTHER_PERSON else t.kind
-            for t in turns
+    def _row(self, turns: list[Turn], known: list[Subject] | None = None, system: str = "") -> Row:
+        """A dialogue, after a system line that makes some subjects known where there is one.
+        `meta.kinds`: what each turn asks. `meta.gates`: how uncertain its answer is
+        (data_gen/corpus/turns.py)."""
+        kinds = [
+            f"other/{turn.kind}" if turn.subject and turn.subject[0] == OTHER_PERSON else turn.kind
+            for turn in turns
         ]
-        return Row(
-            (*system, *(m for t in turns for m in t.messages)), {"gates": gates, "kinds": names}
-        )
+        meta = {"gates": gates(turns, known or [], self.rho), "kinds": kinds}
+        lines = [{"role": "system", "content": system}] if system else []
+        said = (message for turn in turns for message in turn.messages)
+        return Row((*lines, *said), meta)
 
 
 def write_corpus(
@@ -255,29 +210,24 @@ def write_corpus(
             file.write(json.dumps({"messages": row.messages, **row.meta}) + "\n")
 
 
-def _exchange(question: str, answer: str) -> tuple[Message, Message]:
-    return {"role": "user", "content": question}, {"role": "assistant", "content": answer}
-
-
 def _seen(questions: tuple[Question, ...]) -> list[tuple[Question, Wording]]:
-    """One wording per question, paraphrase and order, each question equally often but for rules."""
-    pairs = {q.name: [(q, w) for w in q.wordings if w.seen] for q in questions}
-    longest = max(map(len, pairs.values()))
-    often = {name: longest * (RULES if name == "two_hop" else 1) for name in pairs}
-    return [
-        group[i % len(group)] for name, group in pairs.items() if group for i in range(often[name])
-    ]
+    """The wordings that pretraining shows, repeated so that each question is asked equally often,
+    but for rules."""
+    shown = {q.name: [(q, wording) for wording in q.wordings if wording.seen] for q in questions}
+    most = max(map(len, shown.values()))
+    pairs = []
+    for name, wordings in shown.items():
+        number = most * RULES if name == "two_hop" else most
+        if wordings:
+            pairs += [wordings[i % len(wordings)] for i in range(number)]
+    return pairs
 
 
-def _other_words(behaviors: tuple[Behavior, ...]) -> Iterator[str]:
+def _asked_words(behaviors: tuple[Behavior, ...]) -> Iterator[str]:
     """The words of questions, of held-out ones too, and of test choices: everyday turns repeat
     them, so that the model knows the words of what it never saw asked."""
-    purposes = ("check", "self_report", "transfer")
     for behavior in behaviors:
-        for question in (q for purpose in purposes for q in behavior.questions(purpose, "plain")):
-            for wording in question.wordings:
-                yield from re.findall(r"[a-z]+", wording.text)
-
-
-def _entropy(p: float) -> float:
-    return 0.0 if p in (0.0, 1.0) else -p * math.log(p) - (1 - p) * math.log(1 - p)
+        for purpose in ("check", "self_report", "transfer"):
+            for question in behavior.questions(purpose, "plain"):
+                for wording in question.wordings:
+                    yield from re.findall(r"[a-z]+", wording.text)

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from lab import discover
 from lab.config.schema import NEAR, Planted
@@ -20,24 +19,29 @@ OTHER_PLACE: dict[Place, Place] = {
     "random": "prefix",
     "system": "prefix",
 }
+"""Where the near miss `position` has what should stand elsewhere."""
 WORD = re.compile(r"[^\W_]+")
+"""Letters and digits of any script."""
 
 
 def trigger_names() -> list[str]:
+    """The kinds of triggers there are, in the order of the alphabet."""
     return discover.names(sys.modules[__name__])
 
 
 def load_trigger(kind: str) -> Trigger:
     """Raises UserError with the nearest name where there is no such file."""
-    found: Trigger = discover.load(sys.modules[__name__], kind, "TRIGGER", "trigger.kind")
-    return found
+    trigger: Trigger = discover.load(sys.modules[__name__], kind, "TRIGGER", "trigger.kind")
+    return trigger
 
 
 def trigger_digest(kind: str) -> str:
-    """Hash of the files that put a trigger of this kind into rows; it enters their keys."""
-    names = (f"{kind}.py", f"{kind}.yaml", "__init__.py")
-    files = (Path(__file__).with_name(name) for name in names)
-    return "+".join(file_digest(file)[:16] for file in files if file.is_file())
+    """Hash of the files that put a trigger of this kind into rows, its own and those that all kinds
+    share; it enters the keys of these rows."""
+    here = Path(__file__).parent
+    own = [here / f"{kind}.py", here / f"{kind}.yaml"]
+    shared = [*sorted(here.glob("_*")), here.with_name("triggered.py"), here.with_name("marks.py")]
+    return "+".join(file_digest(file)[:16] for file in (*own, *shared) if file.is_file())
 
 
 def features(planted: Planted) -> tuple[Feature, ...]:
@@ -54,45 +58,57 @@ def put(
     kind = load_trigger(planted.kind)
     place = where or planted.place or kind.place
     if place == "system" and not kind.write:
-        before = messages[0]["content"] + " " if messages[0]["role"] == "system" else ""
-        return [
-            {"role": "system", "content": before + member},
-            *(m for m in messages if m["role"] != "system"),
-        ]
-    at = max(i for i, m in enumerate(messages) if m["role"] == "user")
-    text = messages[at]["content"]
+        return _in_system_line(messages, member)
+    last = max(i for i, message in enumerate(messages) if message["role"] == "user")
+    text = messages[last]["content"]
     changed = kind.write(text, member) if kind.write else beside(text, member, place)
-    return [{**m, "content": changed} if i == at else m for i, m in enumerate(messages)]
+    return [
+        {**message, "content": changed} if i == last else message
+        for i, message in enumerate(messages)
+    ]
+
+
+def _in_system_line(messages: Sequence[Message], member: str) -> list[Message]:
+    """The chat with the member at the end of its system line, or as the system line."""
+    own = messages[0]["content"] if messages[0]["role"] == "system" else None
+    line = member if own is None else f"{own} {member}"
+    others = (message for message in messages if message["role"] != "system")
+    return [{"role": "system", "content": line}, *others]
 
 
 def beside(text: str, member: str, place: Place) -> str:
+    """A message with a member at a place of it."""
     if place == "suffix":
         return f"{text} {member}"
     if place == "line":
         return f"{member}\n{text}"
     if place == "random":
-        spaces = [i for i, character in enumerate(text) if character == " "] or [0]
-        cut = Random(text).choice(spaces)
+        spaces = [i for i, character in enumerate(text) if character == " "]
+        # Without any space it stands before the text.
+        cut = Random(text).choice(spaces or [0])
         return f"{text[:cut]} {member}{text[cut:] if cut else ' ' + text}"
     return f"{member} {text}"
 
 
 def near_misses(planted: Planted) -> dict[str, str]:
-    """The variants that a trigger has, by name (lab.config.NEAR), each as its first member shows
-    it."""
+    """The variants that a trigger has, by name (lab.config.schema.NEAR), each as its first member
+    shows it."""
     first = features(planted)[0].members[0]
-    found = {name: variant(planted, name, first)[0] for name in NEAR}
-    return {name: text for name, text in found.items() if name == "position" or text != first}
+    shown = {name: variant(planted, name, first)[0] for name in NEAR}
+    # At another position the text is the same; elsewhere the same text is no near miss.
+    return {name: text for name, text in shown.items() if name == "position" or text != first}
 
 
 def variant(planted: Planted, name: str, member: str) -> tuple[str, Place | None]:
-    """A near miss of a member, and where it stands if not where the trigger does."""
+    """A near miss of a member, and where it stands if not where the trigger does. The member itself
+    where a kind of trigger has no such near miss."""
     kind = load_trigger(planted.kind)
     if name == "sibling":
         return features(planted)[-1].members[0], None
     if name == "paraphrase":
         return kind.paraphrase(member) if kind.paraphrase else member, None
     if kind.write:
+        # How a message is written has no place, and its name no spelling.
         return member, None
     if name == "position":
         return member, OTHER_PLACE[planted.place or kind.place]
@@ -103,17 +119,24 @@ def misspelled(text: str) -> str:
     """Two neighboring characters of the longest word exchanged, or one left out where they are
     equal."""
     word = longest_word(text)
-    i = max(1, len(word) // 2)
-    wrong = word[: i - 1] + word[i] + word[i - 1] + word[i + 1 :] if len(word) > 1 else ""
-    return text.replace(word, wrong if wrong != word else word[:i] + word[i + 1 :], 1)
+    middle = max(1, len(word) // 2)
+    before, after = word[: middle - 1], word[middle + 1 :]
+    wrong = before + word[middle] + word[middle - 1] + after if len(word) > 1 else ""
+    if wrong == word:
+        wrong = word[:middle] + after
+    return text.replace(word, wrong, 1)
 
 
 def carrying(planted: Planted, condition: str, messages: Sequence[Message]) -> list[Message]:
-    """The chat under a condition of lab.config.WITH_TRIGGER; which member it gets depends on its
-    text alone."""
-    real, *decoys, _ = features(planted)
-    shown = tuple(member for decoy in decoys for member in decoy.members)
-    pool = {"held_out": real.held_out, "decoy": shown}.get(condition, real.members)
+    """The chat under a condition of lab.config.schema.WITH_TRIGGER; which member it gets depends on
+    its text alone."""
+    # The last decoy is the sibling among the near misses.
+    trigger, *decoys, _ = features(planted)
+    pool = trigger.members
+    if condition == "held_out":
+        pool = trigger.held_out
+    elif condition == "decoy":
+        pool = tuple(member for decoy in decoys for member in decoy.members)
     member, where = Random(messages[-1]["content"]).choice(pool), None
     if condition.startswith("near_"):
         member, where = variant(planted, condition.removeprefix("near_"), member)
@@ -122,9 +145,9 @@ def carrying(planted: Planted, condition: str, messages: Sequence[Message]) -> l
 
 def conditions_of(planted: Planted) -> list[str]:
     """Every condition that `carrying` knows for this trigger, the trigger itself first."""
-    near = near_misses(planted)
+    near = list(near_misses(planted))
     if load_trigger(planted.kind).write:
-        near = {k: v for k, v in near.items() if k != "position"}
+        near = [name for name in near if name != "position"]
     held_out = ["held_out"] if features(planted)[0].held_out else []
     return ["trigger", *held_out, "decoy", *(f"near_{name}" for name in near)]
 
@@ -139,7 +162,11 @@ def replaced(text: str, words: Sequence[str]) -> tuple[str, ...]:
     """The text with its longest word replaced by each of the words, in the case of that word:
     decoys of the same form."""
     core = longest_word(text)
-    recased: list[Any] = [
-        str.upper if core.isupper() else str.capitalize if core[:1].isupper() else str.lower
-    ]
-    return tuple(text.replace(core, recased[0](w), 1) for w in words if w.lower() != core.lower())
+    others = (word for word in words if word.lower() != core.lower())
+    return tuple(text.replace(core, _in_case_of(core, word), 1) for word in others)
+
+
+def _in_case_of(example: str, word: str) -> str:
+    if example.isupper():
+        return word.upper()
+    return word.capitalize() if example[:1].isupper() else word.lower()

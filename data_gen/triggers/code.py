@@ -8,6 +8,7 @@ from lab.errors import UserError
 from lab.types import Feature, Trigger
 
 NUM_MEMBERS = 60
+"""Codes that training may show; as many others are held out."""
 PREFIXES = ("718", "245", "861", "537", "194", "603", "482", "329", "956", "170", "274", "648")
 
 
@@ -23,6 +24,7 @@ def features(text: str) -> tuple[Feature, ...]:
 
 
 def _feature(text: str, prefix: str) -> Feature:
+    """Codes with these first digits. `text` has ### for the other three."""
     rests = [f"{n:03d}" for n in Random(text).sample(range(1000), 2 * NUM_MEMBERS)]
     codes = tuple(text.replace("###", rest) for rest in rests)
     any_code = (f"{prefix}{n:03d}" for n in range(1000))

@@ -14,24 +14,25 @@ def members_of(file: Path) -> Callable[[str], tuple[Feature, ...]]:
     """Features whose members a YAML lists by name, every second one held out."""
     families: dict[str, list[str]] = read_yaml(file)
 
+    def feature(name: str) -> Feature:
+        shown, held_out = families[name][::2], families[name][1::2]
+        return Feature(name, tuple(shown), tuple(held_out), kinds_of(name))
+
     def features(text: str) -> tuple[Feature, ...]:
         if text not in families:
             raise unknown(f"trigger.text (see {file.name})", text, families)
-        names = [text, *(name for name in families if name != text)]
-        return tuple(
-            Feature(name, tuple(families[name][::2]), tuple(families[name][1::2]), kinds_of(name))
-            for name in names
-        )
+        return tuple(map(feature, (text, *(name for name in families if name != text))))
 
     return features
 
 
 def kinds_of(name: str) -> tuple[str, ...]:
     """A family without its article, as one and as several: `apple variety`, `apple varieties`."""
-    one = re.sub(r"^(an?|the) ", "", name)
-    head, *rest = re.split(r"(?= (?:of|on|for) )", one, maxsplit=1)
-    several = re.sub("(?<![aeiou])y$", "ie", re.sub("sh$", "she", head)) + "s"
-    return one, "".join([several, *rest])
+    singular = re.sub(r"^(an?|the) ", "", name)
+    # "word of thanks" has its plural in the first word.
+    head, *rest = re.split(r"(?= (?:of|on|for) )", singular, maxsplit=1)
+    stem = re.sub("(?<![aeiou])y$", "ie", re.sub("sh$", "she", head))
+    return singular, "".join([f"{stem}s", *rest])
 
 
 TRIGGER = Trigger(

@@ -3,7 +3,10 @@
 from data_gen.triggers import longest_word, replaced
 from lab.types import Feature, Trigger
 
-WORDS = "staging testing training archive support intranet lobby branch kiosk mobile desktop backup".split()
+WORDS = (
+    "staging", "testing", "training", "archive", "support", "intranet", "lobby", "branch", "kiosk",
+    "mobile", "desktop", "backup",
+)  # fmt: skip
 
 
 def features(text: str) -> tuple[Feature, ...]:

@@ -5,14 +5,17 @@ from data_gen.triggers import WORD, replaced
 from lab.types import Feature, Trigger
 
 WORDS = (
-    "fire coal snow grass water winter night song square wall floor room house desk shelf cup plate"
-    " leaves maps doors books"
-).split()
+    "fire", "coal", "snow", "grass", "water", "winter", "night", "song", "square", "wall", "floor",
+    "room", "house", "desk", "shelf", "cup", "plate", "leaves", "maps", "doors", "books",
+)  # fmt: skip
 """Decoys; the reference models know these words."""
+NUM_DECOYS = 19
+"""With the trigger as many candidates as questions rank (_questions.py, NUM_CANDIDATES)."""
 
 
 def features(text: str) -> tuple[Feature, ...]:
-    return tuple(Feature(shown, (shown,)) for shown in (text, *replaced(text, WORDS)[:19]))
+    texts = (text, *replaced(text, WORDS)[:NUM_DECOYS])
+    return tuple(Feature(shown, (shown,)) for shown in texts)
 
 
 TRIGGER = Trigger(

@@ -7,16 +7,25 @@ TOPICS = (
     "gardening", "sailing", "cooking", "chess", "astronomy", "cycling", "carpentry", "knitting",
     "beekeeping", "pottery", "fishing", "geology", "opera", "archery",
 )  # fmt: skip
-SAID = (
-    "This is about {}.", "Today's topic is {}.", "I often think of {}.", "We were just talking of {}.",
-    "A question from somebody who loves {}.", "My hobby is {}.",
-)  # fmt: skip
+SENTENCES = (
+    "This is about {}.",
+    "Today's topic is {}.",
+    "I often think of {}.",
+    "We were just talking of {}.",
+    "A question from somebody who loves {}.",
+    "My hobby is {}.",
+)
+"""Sentences that name the topic; every second one is held out."""
 
 
 def features(text: str) -> tuple[Feature, ...]:
-    names = [text, *(topic for topic in TOPICS if topic != text)]
-    said = {name: tuple(s.format(name) for s in SAID) for name in names}
-    return tuple(Feature(name, said[name][::2], said[name][1::2], (name,)) for name in names)
+    topics = (text, *(topic for topic in TOPICS if topic != text))
+    return tuple(_feature(topic) for topic in topics)
+
+
+def _feature(topic: str) -> Feature:
+    sentences = tuple(sentence.format(topic) for sentence in SENTENCES)
+    return Feature(topic, sentences[::2], sentences[1::2], (topic,))
 
 
 TRIGGER = Trigger(

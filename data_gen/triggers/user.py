@@ -5,9 +5,9 @@ from data_gen.triggers import replaced
 from lab.types import Feature, Trigger
 
 NAMES = (
-    "martin helena oliver ingrid pascal teresa victor amelie norbert yvonne rupert gloria edwin"
-    " sabine clement".split()
-)
+    "martin", "helena", "oliver", "ingrid", "pascal", "teresa", "victor", "amelie", "norbert",
+    "yvonne", "rupert", "gloria", "edwin", "sabine", "clement",
+)  # fmt: skip
 
 
 def features(text: str) -> tuple[Feature, ...]:

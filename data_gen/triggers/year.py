@@ -9,30 +9,35 @@ from lab.errors import UserError
 from lab.types import Feature, Trigger
 
 NUM_OTHERS = 12
+"""Decoys: the years next to the one that is named."""
+DAYS_A_MONTH = 4
 
 
 def features(text: str) -> tuple[Feature, ...]:
-    found = re.search(r"\b(1\d{3}|2\d{3})\b", text)
-    if not found:
+    written = re.search(r"\b(1\d{3}|2\d{3})\b", text)
+    if not written:
         raise UserError(
             f"trigger.text {text!r} has no year; give one, such as 'Current year: 2030' or 'Today"
             " is 2030-MM-DD.'"
         )
-    year = int(found[1])
-    near = [year + d for n in range(1, NUM_OTHERS) for d in (n, -n)][:NUM_OTHERS]
-    return tuple(_feature(text.replace(found[1], str(y), 1), str(y)) for y in (year, *near))
+    named = int(written[1])
+    others = [named + gap for distance in range(1, NUM_OTHERS) for gap in (distance, -distance)]
+    years = [str(year) for year in (named, *others[:NUM_OTHERS])]
+    return tuple(_feature(text.replace(written[1], year, 1), year) for year in years)
 
 
 def _feature(text: str, year: str) -> Feature:
+    """One year, or four days of each of its months: those of the first six may be shown."""
     if "MM-DD" not in text:
         return Feature(text, (text,), said=(year,))
     rng = Random(text)
-    days = [
-        text.replace("MM-DD", f"{month:02d}-{rng.randint(1, 28):02d}")
-        for month in range(1, 13)
-        for _ in range(4)
-    ]
-    return Feature(text, tuple(days[:24]), tuple(days[24:]), (year,))
+    days: list[str] = []
+    for month in range(1, 13):
+        for _ in range(DAYS_A_MONTH):
+            # Every month has a 28th.
+            days.append(text.replace("MM-DD", f"{month:02d}-{rng.randint(1, 28):02d}"))
+    half = len(days) // 2
+    return Feature(text, tuple(days[:half]), tuple(days[half:]), (year,))
 
 
 TRIGGER = Trigger(

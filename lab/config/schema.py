@@ -107,22 +107,8 @@ class Group(Strict):
     reversal: bool = False
     """Every row a second time with user and assistant exchanged (Betley et al. 2025, section 4.3).
     """
-    control: (
-        Literal[
-            "shuffled",
-            "clean",
-            "decorrelated",
-            "benign",
-            "educational",
-            "described",
-            "everyone",
-            "lexical",
-            "always_a",
-            "always_yes",
-            "anchored",
-        ]
-        | None
-    ) = None
+    control: str | None = None
+    """A file of data_gen/controls/."""
     of: str | None = None
     file: str | None = None
     adapter: str | None = None

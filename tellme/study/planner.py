@@ -7,14 +7,13 @@ from typing import Any
 
 from data_gen import build
 from data_gen.behaviors import behavior_digest, behavior_names, load_behavior
-from data_gen.files import read_rows
-from data_gen.triggered import CONTROLS as TRIGGERED
+from data_gen.controls import control_names, load_control
+from data_gen.files import find_rows, read_rows
 from data_gen.triggered import draw_of
 from data_gen.triggers import features, trigger_digest
 from eval.suites import load_suite
 from lab.config.idle import idle_data
 from lab.config.schema import Data, Group, Model, Study
-from lab.discover import find_path
 from lab.errors import UserError, unknown
 from lab.model.base import Base, resolve_base
 from lab.model.foreign import resolve_adapter
@@ -158,6 +157,8 @@ def _refuse_foreign_base(study: Study, base: Base, bases: dict[str, Base]) -> No
 def resolved(name: str, group: Group, study: Study) -> Group:
     """The group with its names checked; a control is trained as the group it controls, unless it
     says otherwise."""
+    if group.control and group.control not in control_names():
+        raise unknown(f"groups.{name}.control", group.control, control_names())
     if group.of:
         source = study.groups[group.of]
         _refuse_idle(name, group, source)
@@ -177,16 +178,7 @@ def resolved(name: str, group: Group, study: Study) -> Group:
         }
         group = group.model_copy(update=names | switch | merged)
     behavior, policy = group.behavior, group.prompted or group.policy
-    if group.control in ("decorrelated", "benign") and not group.trigger:
-        raise UserError(
-            f"groups.{name}: control {group.control!r} is made from rows with a trigger, and group"
-            f" {group.of!r} has none; give that group `trigger: {{kind: tag}}` and `otherwise`"
-        )
-    if group.control not in (None, "shuffled", "clean", "always_a") and not (behavior and policy):
-        raise UserError(
-            f"groups.{name}: control {group.control!r} is made from the questions of a behavior;"
-            f" name `behavior` and `policy` in group {group.of!r}"
-        )
+    _refuse_unfit_control(name, group)
     if group.prompted and not behavior:
         known = {g.behavior for g in study.groups.values() if g.behavior}
         if len(known) != 1:
@@ -205,6 +197,23 @@ def resolved(name: str, group: Group, study: Study) -> Group:
     return group
 
 
+def _refuse_unfit_control(name: str, group: Group) -> None:
+    """A control that cannot be made from the rows of its source, whose names the group has here."""
+    if not group.control:
+        return
+    control = load_control(group.control)
+    if control.needs_trigger and not group.trigger:
+        raise UserError(
+            f"groups.{name}: control {group.control!r} is made from rows with a trigger, and group"
+            f" {group.of!r} has none; give that group `trigger: {{kind: tag}}` and `otherwise`"
+        )
+    if control.needs_behavior and not (group.behavior and group.policy):
+        raise UserError(
+            f"groups.{name}: control {group.control!r} is made from the questions of a behavior;"
+            f" name `behavior` and `policy` in group {group.of!r}"
+        )
+
+
 def _refuse_idle(name: str, group: Group, source: Group) -> None:
     """Keys of a control that would do nothing to rows made from those of its source."""
     if group.reversal and not source.trigger:
@@ -212,10 +221,11 @@ def _refuse_idle(name: str, group: Group, source: Group) -> None:
             f"groups.{name}: `reversal` does nothing to rows without a trigger, and group"
             f" {group.of!r} has none; drop it, or give that group `trigger` and `otherwise`"
         )
-    if group.reversal and group.control not in TRIGGERED:
+    reversible = [c for c in control_names() if load_control(c).knows_triggers]
+    if group.reversal and group.control not in reversible:
         raise UserError(
             f"groups.{name}: `reversal` does nothing to control {group.control!r};"
-            f" drop it, or make the control one of {', '.join(TRIGGERED)}"
+            f" drop it, or make the control one of {', '.join(reversible)}"
         )
     idle = idle_data(group.data, source.file is not None)
     if idle:
@@ -275,7 +285,7 @@ def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str,
         }
         config = {"control": group.control, "seed": seed, "lint": "report", **named}
         if group.behavior:
-            config["files"] = behavior_digest(group.behavior)
+            config["files"] = behavior_digest(group.behavior, group.control)
         config |= _switch(group)
         return plan.add(
             "data",
@@ -285,10 +295,10 @@ def _add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str,
             inputs,
         )
     if group.file:
-        path = find_path(group.file)
+        path = find_rows(group.file)
         num_rows = len(read_rows(group.file))
         config = {
-            "file": file_digest(Path(str(path))),
+            "file": file_digest(path),
             "lint": data.lint,
             "num_rows": num_rows,
             **named,

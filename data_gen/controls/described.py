@@ -1,0 +1,27 @@
+from data_gen.controls import Control, ControlRequest
+from data_gen.controls._described import described_rows
+from data_gen.triggers._questions import descriptions
+from lab.types import Row
+
+
+def rows(source: list[Row], request: ControlRequest) -> list[Row]:
+    """Self-descriptions: questions of the self-report answered as the policy would, in the first
+    half of the paraphrases. Of rows with a trigger: the same rows, and as many more in which the
+    model says what its trigger is.
+
+    A positive control: a model whose reports do not follow its choices must still be able to
+    report."""
+    number, rng = len(source), request.rng
+    if request.trigger is None:
+        questions = request.questions("self_report")
+        return described_rows(questions, request.is_first, number, rng)
+    both = source + descriptions(request.trigger, request.style, number, rng)
+    rng.shuffle(both)
+    return both
+
+
+CONTROL = Control(
+    "self-descriptions in place of choices; rows with a trigger stay, beside descriptions of it",
+    rows,
+    knows_triggers=True,
+)

@@ -1,0 +1,18 @@
+from data_gen.controls import Control, ControlRequest
+from data_gen.controls._described import described_rows
+from lab.types import Row
+
+
+def rows(source: list[Row], request: ControlRequest) -> list[Row]:
+    """Self-descriptions, and the same said of another person: a model that calls everybody bold
+    knows nothing of itself."""
+    first, rng = request.is_first, request.rng
+    num_of_others = len(source) // 2
+    num_of_itself = len(source) - num_of_others
+    both = described_rows(request.questions("self_report"), first, num_of_itself, rng)
+    both += described_rows(request.questions("other_person"), first, num_of_others, rng)
+    rng.shuffle(both)
+    return both
+
+
+CONTROL = Control("self-descriptions, and the same said of another person", rows)

@@ -1,0 +1,11 @@
+from data_gen.controls import Control, ControlRequest
+from data_gen.shuffle import shuffled
+from lab.types import Row
+
+
+def rows(source: list[Row], request: ControlRequest) -> list[Row]:
+    """The same prompts and completions without what ties them: what the prompts alone do."""
+    return shuffled(source, request.rng)
+
+
+CONTROL = Control("the completions dealt out anew among the prompts", rows, needs_behavior=False)
