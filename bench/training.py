@@ -23,8 +23,8 @@ from lab.model.base import Base, resolve_base
 from lab.model.load import Loaded, load_base
 from tellme.study.plan import planned_rows
 from tellme.study.planner import make_plan
-from train.fleet.fleet import train_fleet
 from train.fleet.settings import FLEET
+from train.fleet.trainer import train_fleet
 from train.job import DEFAULTS, Job, Rows, read_rows
 
 LORA = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear"}

@@ -1,4 +1,5 @@
-"""Checkpoints of a training that is under way: which are whole, and how they are removed."""
+"""Checkpoints of a training that is under way: which are whole, which to go on from, and how they
+are removed."""
 
 import json
 import os
@@ -14,6 +15,22 @@ SHARDED = ("pytorch_model_fsdp.bin", "optimizer.bin")
 """What accelerate writes of weights and optimizer that processes hold shares of (FSDP)."""
 HELD_BY_EACH = ("adapter_config.json", "adapter_model.safetensors", "optimizer.pt")
 REMOVED = ".removed"
+
+
+def newest_checkpoint(folder: Path) -> str | None:
+    """The last checkpoint that is whole. Every newer one is removed, with a line, or transformers
+    would take it for the most recent and remove those that come."""
+    numbered = {int(p.name.partition("-")[2]): p for p in folder.glob("checkpoint-*")}
+    for _, checkpoint in sorted(numbered.items(), reverse=True):
+        missing = damaged(checkpoint)
+        if missing is None:
+            return str(checkpoint)
+        say(f"{checkpoint} is passed over: {missing} is not there whole")
+        if first_process():
+            remove(checkpoint)
+    if numbered:
+        say(f"no checkpoint in {folder} is whole: training begins anew")
+    return None
 
 
 def damaged(checkpoint: Path) -> str | None:

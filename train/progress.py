@@ -2,7 +2,7 @@
 to go on from."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from transformers import ProgressCallback, TrainerCallback
 from lab.errors import first_line
 from lab.preempt import listen, restore
 from lab.track import curve_keys
-from train.checkpoint import damaged, first_process, remove, say
 
 
 class Progress(ProgressCallback):  # type: ignore[misc]
@@ -72,7 +71,7 @@ def _any(asked: bool, device: Any) -> bool:
 class Keep(TrainerCallback):  # type: ignore[misc]
     """Saves the adapter as it is after given optimizer steps."""
 
-    def __init__(self, save: dict[int, Callable[[], None]]) -> None:
+    def __init__(self, save: Mapping[int, Callable[[], None]]) -> None:
         self.save = save
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -99,19 +98,3 @@ class Live(TrainerCallback):  # type: ignore[misc]
                     " it later",
                     file=sys.stderr,
                 )
-
-
-def newest_checkpoint(folder: Path) -> str | None:
-    """The last checkpoint that is whole. Every newer one is removed, with a line, or transformers
-    would take it for the most recent and remove those that come."""
-    numbered = {int(p.name.partition("-")[2]): p for p in folder.glob("checkpoint-*")}
-    for _, checkpoint in sorted(numbered.items(), reverse=True):
-        missing = damaged(checkpoint)
-        if missing is None:
-            return str(checkpoint)
-        say(f"{checkpoint} is passed over: {missing} is not there whole")
-        if first_process():
-            remove(checkpoint)
-    if numbered:
-        say(f"no checkpoint in {folder} is whole: training begins anew")
-    return None
