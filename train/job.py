@@ -58,13 +58,13 @@ class Job:
 
 
 def num_steps(num_rows: int, settings: dict[str, Any]) -> int:
-    """Optimizer steps of a training on one device, counted as transformers' Trainer does: `max_steps`
-    where it is positive, else whole batches an epoch."""
+    """Optimizer steps of a training on one device, as transformers' Trainer counts them:
+    `max_steps` where it is positive, else whole steps an epoch."""
     max_steps: int = settings.get("max_steps", -1)
     if max_steps > 0:
         return max_steps
     accumulated = settings.get("gradient_accumulation_steps", 1)
-    rows_per_step = settings["per_device_train_batch_size"] * accumulated
+    rows_per_step: int = settings["per_device_train_batch_size"] * accumulated
     steps_per_epoch = math.ceil(num_rows / rows_per_step)
     epochs: float = settings["num_train_epochs"]
     return math.ceil(steps_per_epoch * epochs)

@@ -1,7 +1,7 @@
 """The rows of one step, cut into parts that fit into memory, and a part as tensors.
 
 Suffixes of tensors: N members of a part, R rows of each, B = N * R all rows (those of one member
-stand next to one another), L tokens of the longest row, K learned tokens of the row that has most."""
+stand next to one another), L tokens of the longest row, K learned tokens of the row with most."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

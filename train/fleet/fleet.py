@@ -94,7 +94,7 @@ class Fleet:
         if self.in_model != slice(0, len(a_MrI)):
             a_NrI, b_NOr = a_MrI[self.in_model], b_MOr[self.in_model]
         members, _, width = a_NrI.shape
-        # Rows of one member stand together, so all their tokens are one matrix of a batched product.
+        # Rows of a member stand together, so all their tokens are one matrix of a batched product.
         # Adapters are in float32 where the base is in half precision, as PEFT has them.
         input_NxI = inputs[0].reshape(members, -1, width).to(a_NrI.dtype)
         output_NxO = output_BLO.reshape(members, -1, b_NOr.shape[1]).to(b_NOr.dtype)

@@ -112,8 +112,8 @@ class Member:
             self.schedule.load_state_dict(self.saved["schedule"])
 
     def update(self, loss: Tensor) -> None:
-        """One step of the optimizer on the gradient that is there. `loss`, the mean over the learned
-        tokens of the step, goes into the log."""
+        """One step of the optimizer on the gradient that is there. `loss`, the mean over the
+        learned tokens of the step, goes into the log."""
         # Without a limit nothing is clipped, and the norm is still logged.
         limit = self.settings.max_grad_norm or math.inf
         norm = torch.nn.utils.clip_grad_norm_([self.weights_T], limit)

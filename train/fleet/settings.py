@@ -53,7 +53,7 @@ ASSUMED = {
 
 
 def reason_against(config: dict[str, Any]) -> str | None:
-    """The first setting of a training that the fleet does not have; None where it can train this."""
+    """The first setting of a training that the fleet does not have; None where it can do this."""
     return next(_not_had(config), None)
 
 
