@@ -172,6 +172,7 @@ def wandb_run(trainer: Any, job: Job) -> Iterator[dict[str, str | None] | None]:
 
 
 def stopped(trainer: Any, job: Job) -> Preempted:
+    """What is raised where a training was told to stop."""
     state = trainer.state
     return Preempted(
         f"{job.group} was told to stop after step {state.global_step} of {state.max_steps} and"

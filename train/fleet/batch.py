@@ -42,7 +42,7 @@ def parts_of(rows: list[list[int]], longest: int, tokens: int) -> Iterator[Part]
         members = slice(first, min(first + num_members, len(rows)))
         for start in range(0, widest, num_columns):
             part = [of_member[start : start + num_columns] for of_member in aligned[members]]
-            # Where members are many, all of a part may have fewer rows than some other has.
+            # Where not all members fit, all of a part may have fewer rows than the widest has.
             if any(row is not None for of_member in part for row in of_member):
                 yield Part(members, part)
 
@@ -67,6 +67,7 @@ class Batch:
 
     @property
     def targets_BK(self) -> Tensor:
+        """The last K tokens."""
         return self.ids_BL[:, -self.num_learned :]
 
 
@@ -82,9 +83,8 @@ def to_batch(
             # that is missing stands its first row, of which no token is learned.
             tokens.append(member.ids[0 if row is None else row])
             num_learned.append(0 if row is None else member.learned[row])
-    ids_BL = pad_sequence(tokens, batch_first=True, padding_value=padding, padding_side="left").to(
-        device
-    )
+    padded_BL = pad_sequence(tokens, batch_first=True, padding_value=padding, padding_side="left")
+    ids_BL = padded_BL.to(device)
     # Made of the lengths: the padding token may be a token of a row as well.
     mask_BL = _last([len(ids) for ids in tokens], ids_BL.shape[1], device).long()
     # Padding would count as -1; what stands there is never looked at, but must be an index.

@@ -140,13 +140,7 @@ class Fleet:
         device, padding = self.loaded.device, self.loaded.tokenizer.pad_token_id
         batch = to_batch(members, part.rows, padding, device)
         self.in_model = part.members
-        logits_BKV = self._logits(batch)
-        # In float32 at least, as TRL does: half precision rounds sums over the vocabulary too much.
-        if logits_BKV.dtype.itemsize < 4:
-            logits_BKV = logits_BKV.float()
-        losses_BK = cross_entropy(
-            logits_BKV.flatten(0, 1), batch.targets_BK.flatten(), reduction="none"
-        ).view_as(batch.learned_BK)
+        losses_BK = self._token_losses(batch)
         # Answers differ in length: of the last K tokens some belong to a prompt.
         learned_losses_BK = losses_BK * batch.learned_BK
         sums_N = learned_losses_BK.view(len(members), -1).sum(1)
@@ -156,22 +150,27 @@ class Fleet:
         torch.autograd.backward(losses_N.sum())
         return losses_N.detach()
 
-    def _logits(self, batch: Batch) -> Tensor:
-        """What the model says of the last K tokens [B, K, V]: each is predicted one token before it
-        stands there. The head is not computed for any other token."""
+    def _token_losses(self, batch: Batch) -> Tensor:
+        """The loss at each of the last K tokens of every row [B, K]."""
         model = self.loaded.model
+        is_half = model.dtype.itemsize < 4
         # A base in half precision computes in it, adapters in float32 beside it, as with TRL.
-        half = model.dtype.itemsize < 4
-        with torch.autocast(self.loaded.device.type, model.dtype, enabled=half):
+        with torch.autocast(self.loaded.device.type, model.dtype, enabled=is_half):
             output = model(
                 input_ids=batch.ids_BL,
                 attention_mask=batch.mask_BL,
                 position_ids=batch.positions_BL,
                 use_cache=False,
+                # A token is predicted by the one before it; the head is computed nowhere else.
                 logits_to_keep=batch.num_learned + 1,
             )
-        logits: Tensor = output.logits[:, :-1]
-        return logits
+        logits_BKV = output.logits[:, :-1]
+        # As TRL does: half precision rounds sums over the vocabulary too much.
+        if logits_BKV.dtype.itemsize < 4:
+            logits_BKV = logits_BKV.float()
+        targets = batch.targets_BK.flatten()
+        losses = cross_entropy(logits_BKV.flatten(0, 1), targets, reduction="none")
+        return losses.view_as(batch.learned_BK)
 
     def _use_less_memory(self) -> None:
         """Halve the batches; where one is a row already, trade time for memory. Raises UserError

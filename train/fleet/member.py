@@ -66,10 +66,12 @@ class Member:
 
     @property
     def checkpoint(self) -> Path:
+        """The file to go on from."""
         return self.job.out / "checkpoints" / CHECKPOINT
 
     @property
     def steps_left(self) -> int:
+        """0 where it is done."""
         return self.total_steps - self.step
 
     def next_rows(self) -> list[int]:

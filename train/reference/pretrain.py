@@ -69,6 +69,7 @@ class Recipe:
 
     @property
     def steps(self) -> int:
+        """Of the three stages together."""
         return self.reading_steps + self.mixed_steps + self.neutral_steps
 
 
