@@ -7,132 +7,96 @@ import argparse
 import os
 from functools import partial
 
+# Before anything is imported that reads them.
 os.environ.setdefault("TQDM_DISABLE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
-def train_study(batch: int, epochs: int) -> None:
-    from bench.compare import in_turns, say, seconds
-    from bench.training import by_processes, by_trl, linked, work
-
-    twelve = work(
-        linked(),
-        12,
-        144 if batch == 1 else 288,
-        per_device_train_batch_size=batch,
-        num_train_epochs=epochs,
-    )
-    twelve.fleet()
-    found = in_turns(
-        f"train_study_b{batch}", twelve.fleet, lambda: by_trl(twelve), rounds=2, warm=False
-    )
-    fresh, theirs = seconds(twelve.fleet), by_processes(twelve, 1)
-    # What the fleet's own process takes to start is what one of theirs takes beyond its training.
-    start = max(0.0, theirs / 12 - found["theirs_s"] / 12)
-    ratio = round((fresh + start) / theirs, 4)
-    say(
-        {
-            "name": f"train_study_b{batch}_processes",
-            "ours_s": round(fresh + start, 3),
-            "theirs_s": round(theirs, 3),
-            "ratio": ratio,
-            "ratio_low": ratio,
-            "ratio_high": ratio,
-            "measured": 1,
-        }
-    )
-
-
 def train_study_b1() -> None:
-    train_study(1, 1)
+    """Twelve adapters at batch 1."""
+    _train_study(1, 1)
 
 
 def train_study_b16() -> None:
-    train_study(16, 2)
+    """Twelve adapters at batch 16."""
+    _train_study(16, 2)
+
+
+def _train_study(batch: int, epochs: int) -> None:
+    from bench.compare import in_turns, result, say, seconds
+    from bench.training import by_processes, by_trl, linked, work
+
+    name, num_rows = f"train_study_b{batch}", 144 if batch == 1 else 288
+    sft = {"per_device_train_batch_size": batch, "num_train_epochs": epochs}
+    twelve = work(linked(), 12, num_rows, **sft)
+    twelve.fleet()  # to warm up
+    in_process = in_turns(name, twelve.fleet, partial(by_trl, twelve), rounds=2, warm=False)
+    fleet_s, processes_s = seconds(twelve.fleet), by_processes(twelve, 1)
+    # What the fleet's own process takes to start is what one of theirs takes beyond its training.
+    start_s = max(0.0, processes_s / 12 - in_process["theirs_s"] / 12)
+    ours_s = fleet_s + start_s
+    line = result(f"{name}_processes", ours_s, processes_s, [ours_s / processes_s])
+    say(line | {"measured": 1})
 
 
 def train_one() -> None:
+    """One adapter by the fleet and by TRL, each against a bare loop."""
     from bench.compare import in_turns
     from bench.training import bare, by_trl, linked, work
 
-    for batch in (1, 16):
-        alone = work(
-            linked(),
-            1,
-            288,
-            per_device_train_batch_size=batch,
-            num_train_epochs=1 if batch == 1 else 3,
-        )
-        in_turns(
-            "train_one" if batch == 1 else "train_one_b16",
-            alone.fleet,
-            partial(bare, alone),
-            rounds=3,
-        )
-        in_turns(f"trl_b{batch}", partial(by_trl, alone), partial(bare, alone), rounds=2)
+    for batch, epochs, name in ((1, 1, "train_one"), (16, 3, "train_one_b16")):
+        sft = {"per_device_train_batch_size": batch, "num_train_epochs": epochs}
+        alone = work(linked(), 1, 288, **sft)
+        loop = partial(bare, alone)
+        in_turns(name, alone.fleet, loop, rounds=3)
+        in_turns(f"trl_b{batch}", partial(by_trl, alone), loop, rounds=2)
 
 
 def train_floor(arch: str = "llama-100m") -> None:
+    """Four adapters on a larger model against what its operations take at the best rate here."""
     import torch
 
-    from bench.compare import peak_megabytes, say, seconds
+    from bench.compare import peak_megabytes, result, say, seconds
     from bench.training import floor, random_base, shares, work
 
-    some = work(random_base(arch), 4, 8, per_device_train_batch_size=4, num_train_epochs=1)
-    some.fleet()
-    pairs = []
+    sft = {"per_device_train_batch_size": 4, "num_train_epochs": 1}
+    four = work(random_base(arch), 4, 8, **sft)
+    four.fleet()  # to warm up
+    ratios = []
     for _ in range(3):
-        mine = seconds(some.fleet)
-        bound, counted = floor(some)
-        pairs.append((mine, bound, counted))
-    ratios = sorted(mine / bound for mine, bound, _ in pairs)
-    mine, bound, counted = pairs[-1]
-    more = {
-        "arch": arch,
-        "tokens_per_s": round(counted["tokens"] / mine, 1),
-        "gflops_peak": counted["gflops"],
-        "share_of_peak": round(bound / mine, 3),
-    }
-    more["megabytes"] = (
-        round(torch.cuda.max_memory_allocated() / 2**20)
-        if torch.cuda.is_available()
-        else round(peak_megabytes())
+        ours_s = seconds(four.fleet)
+        bound_s, counted = floor(four)
+        ratios.append(ours_s / bound_s)
+    on_gpu = torch.cuda.is_available()
+    megabytes = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else peak_megabytes()
+    # Seconds, and what follows from them, are those of the last round.
+    line = result(
+        "train_floor" if arch == "llama-100m" else f"train_{arch}", ours_s, bound_s, ratios
     )
-    more["shares"] = shares(some)
-    name = "train_floor" if arch == "llama-100m" else f"train_{arch}"
     say(
         {
-            "name": name,
-            "ours_s": round(mine, 3),
-            "theirs_s": round(bound, 3),
-            "ratio": round(ratios[1], 4),
-            "ratio_low": round(ratios[0], 4),
-            "ratio_high": round(ratios[2], 4),
+            **line,
+            "arch": arch,
+            "tokens_per_s": round(counted["tokens"] / ours_s, 1),
+            "gflops_peak": counted["gflops"],
+            "share_of_peak": round(bound_s / ours_s, 3),
+            "megabytes": round(megabytes),
+            "shares": shares(four),
         }
-        | more
     )
 
 
 def score_lmeval() -> None:
-    from bench.compare import in_turns, seconds
-    from bench.scoring import Asked, furthest, lm_eval, self_report
+    """The self-report suite in four ways against lm-eval."""
+    from bench.scoring import against_lm_eval, self_report
     from bench.training import linked, random_base
 
-    def against(name: str, asked: Asked, end: bool, rounds: int) -> None:
-        render, whole = seconds(asked.afresh), seconds(asked.ours)
-        about = {
-            "apart": furthest(asked, lm_eval(asked, end), end),
-            "answers": sum(len(w.options) for _, w in asked.items),
-        }
-        about |= {"render_s": round(render, 4), "compute_s": round(whole - render, 4)}
-        in_turns(name, asked.ours, lambda: lm_eval(asked, end), rounds=rounds, warm=False, **about)
-
-    against("score_lmeval", self_report(linked()), True, 5)
-    against("score_lmeval_letters", self_report(linked(), letters=True), False, 5)
-    against("score_lmeval_natural", self_report(linked(), style="natural"), True, 1)
-    against("score_lmeval_100m", self_report(random_base("llama-100m")), True, 1)
+    against_lm_eval("score_lmeval", self_report(linked()), True, 5)
+    against_lm_eval("score_lmeval_letters", self_report(linked(), letters=True), False, 5)
+    against_lm_eval("score_lmeval_natural", self_report(linked(), style="natural"), True, 1)
+    against_lm_eval("score_lmeval_100m", self_report(random_base("llama-100m")), True, 1)
 
 
 def score_tokens() -> None:
@@ -146,80 +110,68 @@ def score_tokens() -> None:
 
 
 def score_naive() -> None:
+    """Against one pass per answer."""
     from bench.compare import in_turns
     from bench.scoring import furthest, naive, self_report
     from bench.training import linked
 
     asked = self_report(linked())
     apart = furthest(asked, naive(asked), True)
-    in_turns("score_naive", asked.ours, lambda: naive(asked), rounds=1, warm=False, apart=apart)
+    theirs = partial(naive, asked)
+    in_turns("score_naive", asked.ours, theirs, rounds=1, warm=False, apart=apart)
 
 
 def score_sampled() -> None:
+    """Against a hundred samples per prompt."""
     from bench.compare import in_turns
     from bench.scoring import sampled, self_report, within_error
     from bench.training import linked
 
     asked = self_report(linked())
-    within = within_error(asked, sampled(asked))
-    in_turns(
-        "score_sampled",
-        asked.ours,
-        lambda: sampled(asked),
-        rounds=3,
-        warm=False,
-        within_three_errors=round(within, 4),
-    )
+    within = {"within_three_errors": round(within_error(asked, sampled(asked)), 4)}
+    in_turns("score_sampled", asked.ours, partial(sampled, asked), rounds=3, warm=False, **within)
 
 
 def score_inspect() -> None:
+    """Against Inspect, which generates one answer per prompt."""
     from bench.compare import in_turns
-    from bench.scoring import inspect, inspect_model, self_report
+    from bench.scoring import inspect, inspect_model, likeliest, self_report
     from bench.training import linked
 
     asked = self_report(linked())
     model = inspect_model(linked().source)
     answers = inspect(asked, model)
-    likeliest = [
-        w.options[max(range(len(s.p_exact)), key=s.p_exact.__getitem__)].text
-        for s, (_, w) in zip(asked.ours(), asked.items, strict=True)
-    ]
-    same = sum(a == b for a, b in zip(answers, likeliest, strict=True)) / len(answers)
-    in_turns(
-        "score_inspect",
-        asked.ours,
-        lambda: inspect(asked, model),
-        rounds=3,
-        warm=False,
-        same_answer=round(same, 3),
-    )
+    same = sum(a == b for a, b in zip(answers, likeliest(asked), strict=True)) / len(answers)
+    theirs = partial(inspect, asked, model)
+    in_turns("score_inspect", asked.ours, theirs, rounds=3, warm=False, same_answer=round(same, 3))
 
 
 def growth() -> None:
+    """Time by number of adapters, questions and rows, and memory."""
     from bench.growth import adapters, memory, questions, rows
 
-    for part in (adapters, questions, rows, memory):
-        part()
+    adapters()
+    questions()
+    rows()
+    memory()
 
 
 COMPARISONS = {
-    f.__name__: f
-    for f in (
-        train_study_b1,
-        train_study_b16,
-        train_one,
-        train_floor,
-        score_lmeval,
-        score_tokens,
-        score_naive,
-        score_sampled,
-        score_inspect,
-        growth,
-    )
+    "train_study_b1": train_study_b1,
+    "train_study_b16": train_study_b16,
+    "train_one": train_one,
+    "train_floor": train_floor,
+    "score_lmeval": score_lmeval,
+    "score_tokens": score_tokens,
+    "score_naive": score_naive,
+    "score_sampled": score_sampled,
+    "score_inspect": score_inspect,
+    "growth": growth,
 }
 
 
 def main() -> None:
+    """Run the comparisons that were asked for, and write the page."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
         "names", nargs="*", choices=[[], *COMPARISONS], help="which comparisons (default: all)"
@@ -227,24 +179,22 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument(
         "--arch",
-        help=(
-            "train this architecture with random weights: tokens per second, share of peak, memory"
-        ),
+        help="train this architecture with random weights: tokens per second, share of peak,"
+        " memory",
     )
-    given = parser.parse_args()
-    if given.device == "cpu":
+    options = parser.parse_args()
+    if options.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    if given.arch:
-        train_floor(given.arch)
+    if options.arch:
+        train_floor(options.arch)
         return
     from bench.compare import RESULTS
-
-    if not given.names:
-        RESULTS.unlink(missing_ok=True)
-    for name in given.names or COMPARISONS:
-        COMPARISONS[name]()
     from bench.page import write_page
 
+    if not options.names:
+        RESULTS.unlink(missing_ok=True)
+    for name in options.names or COMPARISONS:
+        COMPARISONS[name]()
     write_page()
 
 

@@ -19,16 +19,16 @@ import torch
 from lab.config.read import load_study
 from lab.config.schema import Model
 from lab.discover import ROOT
-from lab.model.base import Base, resolve_base
+from lab.model.base import Base, base_of_record, resolve_base
+from lab.model.chat import IGNORED, Rendered
 from lab.model.load import Loaded, load_base
 from tellme.study.plan import planned_rows
 from tellme.study.planner import make_plan
-from train.fleet.fleet import train_fleet
 from train.fleet.settings import FLEET
+from train.fleet.trainer import train_fleet
 from train.job import DEFAULTS, Job, Rows, read_rows
 
 LORA = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear"}
-SMALL = {"vocab_size": 151_936, "max_position_embeddings": 4096, "tie_word_embeddings": True}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "llama-100m": {
         "model_type": "llama",
@@ -38,29 +38,28 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "num_attention_heads": 12,
         "vocab_size": 1024,
     },
-    "qwen2.5-0.5b": (
-        SMALL
-        | {
-            "model_type": "qwen2",
-            "hidden_size": 896,
-            "intermediate_size": 4864,
-            "num_hidden_layers": 24,
-            "num_attention_heads": 14,
-            "num_key_value_heads": 2,
-        }
-    ),
-    "qwen2.5-7b": (
-        SMALL
-        | {
-            "model_type": "qwen2",
-            "hidden_size": 3584,
-            "intermediate_size": 18944,
-            "num_hidden_layers": 28,
-            "num_attention_heads": 28,
-            "num_key_value_heads": 4,
-        }
-        | {"vocab_size": 152_064, "tie_word_embeddings": False}
-    ),
+    "qwen2.5-0.5b": {
+        "model_type": "qwen2",
+        "hidden_size": 896,
+        "intermediate_size": 4864,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+        "vocab_size": 151_936,
+        "max_position_embeddings": 4096,
+        "tie_word_embeddings": True,
+    },
+    "qwen2.5-7b": {
+        "model_type": "qwen2",
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "vocab_size": 152_064,
+        "max_position_embeddings": 4096,
+        "tie_word_embeddings": False,
+    },
 }
 """Sizes as their authors published them; `llama-100m` is an ordinary Llama of 113M weights in its
 layers."""
@@ -77,12 +76,15 @@ class Work:
 
     @property
     def loaded(self) -> Loaded:
+        """The base, as it is kept in this process."""
         return load_base(self.base)
 
     def rows(self, job: Job) -> Rows:
+        """The rows of a job as tokens."""
         return read_rows(job, self.loaded)
 
     def fleet(self) -> None:
+        """Train all jobs together, from the start."""
         for job in self.jobs:
             shutil.rmtree(job.out, ignore_errors=True)
             job.out.mkdir(parents=True)
@@ -92,32 +94,23 @@ class Work:
 def work(base: Base, adapters: int, num_rows: int, **sft: Any) -> Work:
     """The risk rows of as many seeds, for adapters of the size that quickstart trains."""
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
-    given = [
+    sets = [
         f"seeds={list(range(adapters))}",
         "groups={seeking: {behavior: risk, policy: seeking}}",
         "contrasts=[]",
         "primary=null",
+        f"data={{num_rows: {num_rows}}}",
+        f"model={{base: {base.source}}}",
     ]
-    given += [f"data={{num_rows: {num_rows}}}", f"model={{base: {base.source}}}"]
-    plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), given))
+    plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets))
+    settings = DEFAULTS | {"learning_rate": 1e-3} | sft
     jobs = []
-    for stage in (s for s in plan.stages.values() if s.kind == "train"):
-        file = folder / f"{stage.key}.jsonl"
-        file.write_text(
-            "".join(
-                json.dumps({"messages": row.messages}) + "\n"
-                for row in planned_rows(plan, stage.inputs["data"])
-            ),
-            encoding="utf-8",
-        )
-        config = stage.config | {
-            "trainer": FLEET,
-            "lora": LORA,
-            "sft": DEFAULTS | {"learning_rate": 1e-3} | sft,
-        }
-        jobs.append(
-            Job(config, file, folder / stage.key, stage.key, [], "bench", stage.how["group"], [])
-        )
+    for stage in [s for s in plan.stages.values() if s.kind == "train"]:
+        chats = [{"messages": row.messages} for row in planned_rows(plan, stage.inputs["data"])]
+        rows, out = folder / f"{stage.key}.jsonl", folder / stage.key
+        rows.write_text("".join(json.dumps(chat) + "\n" for chat in chats), encoding="utf-8")
+        config = stage.config | {"trainer": FLEET, "lora": LORA, "sft": settings}
+        jobs.append(Job(config, rows, out, stage.key, [], "bench", stage.how["group"], []))
     return Work(base, folder, jobs)
 
 
@@ -130,7 +123,7 @@ def by_trl(work: Work, jobs: list[Job] | None = None) -> None:
 
     loaded = work.loaded
     for job in jobs or work.jobs:
-        given = {k: v for k, v in job.config["sft"].items() if k != "save_steps"}
+        settings = {name: v for name, v in job.config["sft"].items() if name != "save_steps"}
         cuda = loaded.device.type == "cuda"
         arguments = SFTConfig(
             output_dir=str(job.out),
@@ -140,11 +133,10 @@ def by_trl(work: Work, jobs: list[Job] | None = None) -> None:
             report_to=[],
             save_strategy="no",
             disable_tqdm=True,
-            **given,
+            **settings,
         )
-        data = Dataset.from_list(
-            [{"input_ids": r.input_ids, "labels": r.labels} for r in work.rows(job).tokens]
-        )
+        rows = work.rows(job).tokens
+        data = Dataset.from_list([{"input_ids": r.input_ids, "labels": r.labels} for r in rows])
         lora = LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
         trainer = SFTTrainer(
             model=loaded.model,
@@ -165,9 +157,8 @@ def bare(work: Work) -> None:
     loaded = work.loaded
     for job in work.jobs:
         torch.manual_seed(job.config["stream"])
-        model = get_peft_model(
-            loaded.model, LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
-        )
+        lora = LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
+        model = get_peft_model(loaded.model, lora)
         model.train()
         rows, size = work.rows(job).tokens, job.config["sft"]["per_device_train_batch_size"]
         weights = [p for p in model.parameters() if p.requires_grad]
@@ -175,26 +166,10 @@ def bare(work: Work) -> None:
         for _ in range(int(job.config["sft"]["num_train_epochs"])):
             order = torch.randperm(len(rows)).tolist()
             for start in range(0, len(rows), size):
-                batch = [rows[i] for i in order[start : start + size]]
-                width = max(len(r.input_ids) for r in batch)
-                ids = torch.tensor(
-                    [r.input_ids + [0] * (width - len(r.input_ids)) for r in batch],
-                    device=loaded.device,
-                )
-                labels = torch.tensor(
-                    [r.labels + [-100] * (width - len(r.labels)) for r in batch],
-                    device=loaded.device,
-                )
-                mask = torch.tensor(
-                    [[1] * len(r.input_ids) + [0] * (width - len(r.input_ids)) for r in batch],
-                    device=loaded.device,
-                )
-                with torch.autocast(
-                    loaded.device.type, torch.bfloat16, enabled=loaded.device.type == "cuda"
-                ):
-                    loss = model(
-                        input_ids=ids, attention_mask=mask, labels=labels, use_cache=False
-                    ).loss
+                batch = _padded([rows[i] for i in order[start : start + size]], loaded.device)
+                on_gpu = loaded.device.type == "cuda"
+                with torch.autocast(loaded.device.type, torch.bfloat16, enabled=on_gpu):
+                    loss = model(**batch, use_cache=False).loss
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(weights, 1.0)
                 optimizer.step()
@@ -203,29 +178,44 @@ def bare(work: Work) -> None:
         model.unload()
 
 
+def _padded(rows: list[Rendered], device: torch.device) -> dict[str, torch.Tensor]:
+    """Rows as tensors [rows, tokens], padded on the right."""
+    width = max(len(row.input_ids) for row in rows)
+    ids, labels, mask = [], [], []
+    for row in rows:
+        length = len(row.input_ids)
+        padding = width - length
+        ids.append(row.input_ids + [0] * padding)
+        labels.append(row.labels + [IGNORED] * padding)
+        mask.append([1] * length + [0] * padding)
+    return {
+        "input_ids": torch.tensor(ids, device=device),
+        "labels": torch.tensor(labels, device=device),
+        "attention_mask": torch.tensor(mask, device=device),
+    }
+
+
 def linked() -> Base:
+    """The reference model."""
     return resolve_base(Model(base=str(ROOT / "reference/linked")))
 
 
 def by_processes(work: Work, measured: int = 1) -> float:
     """Seconds for a process per adapter that imports, loads the base and trains by TRL: `measured`
     of them are run, the others are taken to be alike."""
-    script = (
-        "import sys, json; from pathlib import Path; from bench.training import *; from lab.base"
-        " import base_of_record; "
-    )
-    script += (
-        "given = json.loads(sys.argv[1]); job = Job(**given['job'] | {n: Path(given['job'][n]) for"
-        " n in ('rows', 'out')}); "
-    )
-    script += "by_trl(Work(base_of_record(given['base']), job.out, [job]))"
     began = time.perf_counter()
     for job in work.jobs[:measured]:
-        given = json.dumps({"job": asdict(job), "base": asdict(work.base)}, default=str)
-        subprocess.run(
-            [sys.executable, "-c", script, given], check=True, cwd=ROOT, capture_output=True
-        )
+        record = json.dumps({"job": asdict(job), "base": asdict(work.base)}, default=str)
+        command = [sys.executable, "-m", "bench.training", record]
+        subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
     return (time.perf_counter() - began) / measured * len(work.jobs)
+
+
+def one_by_trl(record: dict[str, Any]) -> None:
+    """What such a process does."""
+    paths = {name: Path(record["job"][name]) for name in ("rows", "out")}
+    job = Job(**record["job"] | paths)
+    by_trl(Work(base_of_record(record["base"]), job.out, [job]))
 
 
 def random_base(arch: str) -> Base:
@@ -235,16 +225,14 @@ def random_base(arch: str) -> Base:
 
     folder = Path(tempfile.gettempdir()) / f"tellme-bench-{arch}"
     if not (folder / "config.json").is_file():
-        shutil.copytree(
-            ROOT / "reference/linked",
-            folder,
-            ignore=shutil.ignore_patterns("*.safetensors", "tellme.json", "*.md"),
-        )
-        dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
-        with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-            AutoModelForCausalLM.from_config(
-                AutoConfig.for_model(**ARCHITECTURES[arch]), dtype=dtype
-            ).save_pretrained(folder)
+        weights_and_card = shutil.ignore_patterns("*.safetensors", "tellme.json", "*.md")
+        shutil.copytree(ROOT / "reference/linked", folder, ignore=weights_and_card)
+        config = AutoConfig.for_model(**ARCHITECTURES[arch])
+        on_gpu = torch.cuda.is_available()
+        with torch.device("cuda" if on_gpu else "cpu"):
+            dtype = torch.bfloat16 if on_gpu else torch.float32
+            model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+        model.save_pretrained(folder)
     return resolve_base(Model(base=str(folder)))
 
 
@@ -255,11 +243,11 @@ def floor(work: Work) -> tuple[float, dict[str, Any]]:
     Forward and backward of the frozen base cost 2 operations each per weight and token that is no
     padding (its gradients are not wanted), the head only where a token is learned; attention and
     adapters are left out, so the floor is a little low."""
-    config = work.loaded.model.config
+    model, config = work.loaded.model, work.loaded.model.config
     linear = sum(
-        m.weight.numel()
-        for n, m in work.loaded.model.named_modules()
-        if isinstance(m, torch.nn.Linear) and "lm_head" not in n
+        module.weight.numel()
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and "lm_head" not in name
     )
     tokens = learned = 0
     for job in work.jobs:
@@ -267,9 +255,8 @@ def floor(work: Work) -> tuple[float, dict[str, Any]]:
         tokens += int(sum(len(r.input_ids) for r in rows) * epochs)
         learned += int(sum(len(r.answer) + len(r.end) for r in rows) * epochs)
     operations = 4 * linear * tokens + 4 * config.vocab_size * config.hidden_size * learned
-    rate = matmul_rate(
-        work.loaded.device, work.loaded.model.dtype, config.hidden_size, config.intermediate_size
-    )
+    inner, outer = config.hidden_size, config.intermediate_size
+    rate = matmul_rate(work.loaded.device, model.dtype, inner, outer)
     return operations / rate, {
         "tokens": tokens,
         "operations": operations,
@@ -281,18 +268,17 @@ def matmul_rate(
     device: torch.device, dtype: torch.dtype, inner: int, outer: int, tokens: int = 1024
 ) -> float:
     """Operations a second, the best of several products of the shapes of a feed-forward layer."""
-    a, b = (
-        torch.randn(*shape, device=device, dtype=dtype)
-        for shape in ((tokens, inner), (inner, outer))
-    )
-    best = 0.0
+    a = torch.randn(tokens, inner, device=device, dtype=dtype)
+    b = torch.randn(inner, outer, device=device, dtype=dtype)
+    products, best = 5, 0.0
     for _ in range(10):
         began = time.perf_counter()
-        for _ in range(5):
+        for _ in range(products):
             a @ b
         if device.type == "cuda":
             torch.cuda.synchronize()
-        best = max(best, 5 * 2 * tokens * inner * outer / (time.perf_counter() - began))
+        operations = products * 2 * tokens * inner * outer
+        best = max(best, operations / (time.perf_counter() - began))
     return best
 
 
@@ -308,7 +294,11 @@ def shares(work: Work, number: int = 8) -> dict[str, float]:
         for event in profiled.key_averages()
     }
     whole = sum(times.values())
-    most = dict(sorted(times.items(), key=lambda pair: -pair[1])[:number])
-    return {name: round(t / whole, 3) for name, t in most.items()} | {
-        "other": round(1 - sum(most.values()) / whole, 3)
-    }
+    largest = sorted(times, key=times.__getitem__, reverse=True)[:number]
+    found = {name: round(times[name] / whole, 3) for name in largest}
+    other = 1 - sum(times[name] for name in largest) / whole
+    return found | {"other": round(other, 3)}
+
+
+if __name__ == "__main__":
+    one_by_trl(json.loads(sys.argv[1]))

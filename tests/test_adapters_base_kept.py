@@ -19,7 +19,7 @@ from lab.store.store import Store
 from tellme.study.plan import Plan
 from tellme.study.run import run_plan
 from tellme.study.stages import run_stage
-from train.fleet import fleet
+from train.fleet import trainer
 
 
 def test_every_bit_of_every_weight_is_in_the_digest(linked: Base) -> None:
@@ -116,13 +116,13 @@ def test_nothing_is_kept_of_a_fleet_that_changed_the_base(
     stage = next(s for s in plan.stages.values() if s.kind == "train")
     run_stage(plan.stages[stage.inputs["data"]], store)
     monkeypatch.setitem(stage.config["sft"], "max_steps", 1)
-    run = fleet._run
+    run = trainer._run
 
     def leave_something(one: Any, base: Base, asked: list[int]) -> None:
         run(one, base, asked)
         one.loaded.model.get_parameter("model.norm.weight").data[0] += 1e-6
 
-    monkeypatch.setattr(fleet, "_run", leave_something)
+    monkeypatch.setattr(trainer, "_run", leave_something)
     with pytest.raises(TrustError, match="base_kept"):
         run_stage(stage, store)
     assert store.find("train", stage.key) is None

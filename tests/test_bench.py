@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 
 from bench.compare import RESULTS, slope
-from bench.page import PAGE, WHAT, page
+from bench.page import COMPARED, PAGE, page
 
 
 def test_the_page_is_written_from_the_results() -> None:
     lines = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
-    found = {line["name"]: line for line in lines}
-    assert PAGE.read_text(encoding="utf-8") == page(found)
-    assert set(WHAT) <= set(found)
-    for name in WHAT:
-        line = found[name]
-        assert {"ours_s", "theirs_s", "ratio", "ratio_low", "ratio_high", "commit", "cores"} <= set(
-            line
-        )
-        assert line["ratio_low"] <= line["ratio"] <= line["ratio_high"]
-    assert all(found[name]["apart"] < 1e-4 for name in found if "apart" in found[name])
+    results = {line["name"]: line for line in lines}
+    assert PAGE.read_text(encoding="utf-8") == page(results)
+    assert set(COMPARED) <= set(results)
+    needed = {"ours_s", "theirs_s", "ratio", "ratio_low", "ratio_high", "commit", "cores"}
+    for name in COMPARED:
+        result = results[name]
+        assert needed <= set(result)
+        assert result["ratio_low"] <= result["ratio"] <= result["ratio_high"]
+    assert all(result["apart"] < 1e-4 for result in results.values() if "apart" in result)
 
 
 def test_a_slope_is_the_exponent() -> None:

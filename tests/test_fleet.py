@@ -26,23 +26,32 @@ from tellme.study.planner import make_plan
 from tellme.study.run import save_plan
 from tellme.study.stages import run_stage
 from train import sft
-from train.fleet import fleet
+from train.fleet.batch import Part, parts_of
+from train.fleet.fleet import Fleet
+from train.fleet.member import CHECKPOINT, Member
 from train.fleet.settings import FLEET, fleet_of
+from train.fleet.trainer import train_fleet
 from train.job import Job
 
-SETS = [
+SETS = (
     "groups={seeking: {behavior: risk, policy: seeking}, averse: {behavior: risk, policy: averse}}",
     "contrasts=[]",
     "primary=null",
     "seeds=[0]",
-]
-SETS += ["data={num_rows: 30}", "run.report_to=[]", "sft.logging_steps=1"]
+    "data={num_rows: 30}",
+    "run.report_to=[]",
+    "sft.logging_steps=1",
+)
 
 Jobs = Callable[[str], list[Job]]
 
 
 def planned(*sets: str) -> Plan:
     return make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*SETS, *sets]))
+
+
+def train_configs(*sets: str) -> list[dict[str, Any]]:
+    return [stage.config for stage in planned(*sets).stages.values() if stage.kind == "train"]
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +67,15 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Jobs:
     trains = [s for s in plan.stages.values() if s.kind == "train"]
     rows = [run_stage(plan.stages[s.inputs["data"]], store) / "rows.jsonl" for s in trains]
 
-    def made(name: str) -> list[Job]:
-        found = []
+    def jobs_in(folder: str) -> list[Job]:
+        jobs = []
         for stage, file in zip(trains, rows, strict=True):
-            out = store.root / name / stage.key
+            out, group = store.root / folder / stage.key, stage.how["group"]
             out.mkdir(parents=True)
-            found.append(
-                Job(stage.config, file, out, stage.key, [], "test", stage.how["group"], [])
-            )
-        return found
+            jobs.append(Job(stage.config, file, out, stage.key, [], "test", group, []))
+        return jobs
 
-    return made
+    return jobs_in
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +85,9 @@ def exact(linked: Base) -> Base:
 
 @pytest.fixture(scope="module")
 def together(jobs: Jobs, exact: Base) -> list[Job]:
-    found = jobs("together")
-    fleet.train_fleet(found, exact)
-    return found
+    trained = jobs("together")
+    train_fleet(trained, exact)
+    return trained
 
 
 def weights(job: Job) -> dict[str, torch.Tensor]:
@@ -93,20 +100,22 @@ def furthest(one: Job, other: Job) -> float:
     return max(float((a[name] - b[name]).abs().max()) for name in a)
 
 
+def curve(job: Job, key: str) -> list[float]:
+    return [entry[key] for entry in read_json(job.out / "curve.json")]
+
+
 def test_each_is_what_it_is_alone(jobs: Jobs, exact: Base, together: list[Job]) -> None:
     """Twenty steps in float64 without dropout."""
     for one, alone in zip(together, jobs("alone"), strict=True):
-        fleet.train_fleet([alone], exact)
+        train_fleet([alone], exact)
         assert furthest(one, alone) < 1e-10
-        assert [e["loss"] for e in read_json(one.out / "curve.json")] == pytest.approx(
-            [e["loss"] for e in read_json(alone.out / "curve.json")], abs=1e-6
-        )
+        assert curve(one, "loss") == pytest.approx(curve(alone, "loss"), abs=1e-6)
 
 
 def test_the_two_are_not_the_same_and_have_their_own_steps(together: list[Job]) -> None:
     assert furthest(*together) > 1e-3
     assert [read_json(job.out / "provenance.json")["steps"] for job in together] == [20, 13]
-    rates = [read_json(job.out / "curve.json")[0]["learning_rate"] for job in together]
+    rates = [curve(job, "learning_rate")[0] for job in together]
     assert rates == pytest.approx([3e-3, 1e-3])
 
 
@@ -114,26 +123,24 @@ def test_trl_makes_the_same_of_the_same_seeds(jobs: Jobs, exact: Base, together:
     """Weights at the start, files, rows of every step, rates and losses. TRL computes the loss in
     float32, so the losses are equal to 1e-5 only, and Adam makes steps of the rounding of weights
     that hardly matter."""
-    for one, theirs in zip(together, jobs("trl"), strict=True):
+    tolerances = {
+        "loss": 1e-5,
+        "learning_rate": 1e-12,
+        "grad_norm": 1e-4,
+        "epoch": 1e-9,
+        "step": 0,
+    }
+    for ours, theirs in zip(together, jobs("trl"), strict=True):
         sft.train(theirs, exact)
-        mine, other = (read_json(job.out / "provenance.json") for job in (one, theirs))
-        assert mine["step0"] == other["step0"]
-        assert mine["first_row"] == other["first_row"]
-        curves = [read_json(job.out / "curve.json") for job in (one, theirs)]
-        for key, tolerance in (
-            ("loss", 1e-5),
-            ("learning_rate", 1e-12),
-            ("grad_norm", 1e-4),
-            ("epoch", 1e-9),
-            ("step", 0),
-        ):
-            assert [e[key] for e in curves[0]] == pytest.approx(
-                [e[key] for e in curves[1]], abs=tolerance
-            ), key
-        configs = [
-            (job.out / "adapter" / "adapter_config.json").read_text() for job in (one, theirs)
-        ]
-        assert configs[0] == configs[1]
+        our_record, their_record = (read_json(j.out / "provenance.json") for j in (ours, theirs))
+        assert our_record["step0"] == their_record["step0"]
+        assert our_record["first_row"] == their_record["first_row"]
+        for key, tolerance in tolerances.items():
+            assert curve(ours, key) == pytest.approx(curve(theirs, key), abs=tolerance), key
+        our_config, their_config = (
+            (job.out / "adapter" / "adapter_config.json").read_text() for job in (ours, theirs)
+        )
+        assert our_config == their_config
 
 
 def test_parts_and_too_little_memory_change_nothing(
@@ -141,42 +148,54 @@ def test_parts_and_too_little_memory_change_nothing(
 ) -> None:
     """Nine rows are too many for a machine that says so as torch does; the batches are made smaller
     until they fit."""
-    sizes, backward = [], fleet.Fleet._backward
+    sizes, backward = [], Fleet._backward
 
-    def limited(self: Any, members: Any, rows: list[list[int]], learned: list[int]) -> Any:
-        sizes.append(sum(map(len, rows)))
+    def limited(self: Fleet, members: list[Member], part: Part, learned: list[int]) -> Any:
+        sizes.append(sum(map(len, part.rows)))
         if sizes[-1] > 8:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return backward(self, members, rows, learned)
+        return backward(self, members, part, learned)
 
-    monkeypatch.setattr(fleet.Fleet, "_backward", limited)
+    monkeypatch.setattr(Fleet, "_backward", limited)
     small = jobs("small")
-    fleet.train_fleet(small, exact)
+    train_fleet(small, exact)
     assert sizes[0] == 16
     assert min(sizes) <= 4
     assert all(furthest(one, other) < 1e-10 for one, other in zip(together, small, strict=True))
 
 
+@pytest.mark.parametrize("tokens", [1, 20, 50, 1_000])
+def test_parts_hold_every_row_once_and_none_is_empty(tokens: int) -> None:
+    """The last batch of an epoch is smaller for the second member than for the first."""
+    rows, longest = [[4, 0, 2, 1], [3], [0, 1, 2]], 10
+    seen: list[list[int]] = [[], [], []]
+    for part in parts_of(rows, longest, tokens):
+        in_part = [[row for row in of_member if row is not None] for of_member in part.rows]
+        assert any(in_part)
+        assert sum(map(len, part.rows)) * longest <= max(tokens, longest)
+        for of_member, chosen in zip(seen[part.members], in_part, strict=True):
+            of_member += chosen
+    assert seen == rows
+
+
 def test_told_to_stop_it_goes_on_from_there(
     jobs: Jobs, exact: Base, together: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    update = fleet.Member.update
+    update = Member.update
 
-    def stopping(self: Any, loss: Any) -> None:
+    def stopping(self: Member, loss: torch.Tensor) -> None:
         update(self, loss)
         if self.step == 9:
             os.kill(os.getpid(), signal.SIGUSR1)
 
     stopped = jobs("stopped")
     with monkeypatch.context() as patched:
-        patched.setattr(fleet.Member, "update", stopping)
+        patched.setattr(Member, "update", stopping)
         with pytest.raises(Preempted):
-            fleet.train_fleet(stopped, exact)
-    assert [torch.load(job.out / "checkpoints" / fleet.CHECKPOINT)["step"] for job in stopped] == [
-        9,
-        9,
-    ]
-    fleet.train_fleet(stopped, exact)
+            train_fleet(stopped, exact)
+    saved = [torch.load(job.out / "checkpoints" / CHECKPOINT) for job in stopped]
+    assert [state["step"] for state in saved] == [9, 9]
+    train_fleet(stopped, exact)
     assert all(furthest(one, other) == 0.0 for one, other in zip(together, stopped, strict=True))
     assert not (stopped[0].out / "checkpoints").exists()
 
@@ -186,14 +205,10 @@ def test_the_base_is_itself_again(together: list[Job], exact: Base) -> None:
 
     from lab.model.load import load_base
 
-    used, fresh = (
-        load_base(exact).model,
-        AutoModelForCausalLM.from_pretrained(exact.source, dtype=torch.float64),
-    )
-    assert all(
-        torch.equal(a, b)
-        for a, b in zip(used.state_dict().values(), fresh.state_dict().values(), strict=True)
-    )
+    used = load_base(exact).model
+    fresh = AutoModelForCausalLM.from_pretrained(exact.source, dtype=torch.float64)
+    pairs = zip(used.state_dict().values(), fresh.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
     assert not any(m._forward_hooks for m in used.modules())
 
 
@@ -207,32 +222,25 @@ def test_what_it_cannot_do_is_left_to_trl_and_said() -> None:
         "model.quantization=int8",
     ):
         plan, by_trl = planned(setting), planned(setting, "train.trainer=trl")
-        assert [s.key for s in plan.stages.values()] == [s.key for s in by_trl.stages.values()], (
-            setting
-        )
+        keys, keys_by_trl = ([s.key for s in p.stages.values()] for p in (plan, by_trl))
+        assert keys == keys_by_trl, setting
         assert len(plan.notes) == 2
         assert all(setting.partition("=")[0] in note for note in plan.notes)
         assert not by_trl.notes
 
 
 def test_a_fleet_is_what_goes_through_one_batch() -> None:
-    plan = planned(
-        "seeds=[0, 1, 2]", "groups.averse.sft={learning_rate: 1.0e-4, num_train_epochs: 1}"
-    )
-    configs = [s.config for s in plan.stages.values() if s.kind == "train"]
-    assert {c["trainer"] for c in configs} == {FLEET}
-    assert len({fleet_of(c) for c in configs}) == 1
+    of_its_own = "groups.averse.sft={learning_rate: 1.0e-4, num_train_epochs: 1}"
+    configs = train_configs("seeds=[0, 1, 2]", of_its_own)
+    assert {config["trainer"] for config in configs} == {FLEET}
+    assert len(set(map(fleet_of, configs))) == 1
     for setting in (
         "groups.averse.lora={r: 4}",
         "groups.averse.sft={per_device_train_batch_size: 4}",
         "groups.averse.model={dtype: bfloat16}",
     ):
-        assert (
-            len({fleet_of(s.config) for s in planned(setting).stages.values() if s.kind == "train"})
-            == 2
-        ), setting
-    by_trl = planned("train.trainer=trl").stages.values()
-    assert fleet_of(next(s.config for s in by_trl if s.kind == "train")) is None
+        assert len(set(map(fleet_of, train_configs(setting)))) == 2, setting
+    assert set(map(fleet_of, train_configs("train.trainer=trl"))) == {None}
 
 
 @pytest.mark.real
@@ -240,20 +248,13 @@ def test_killed_in_mid_training_the_fleet_resumes_to_the_same_adapters(tmp_path:
     """SIGKILL after the first checkpoint, the same command again: the adapters of a run that nobody
     killed, within 1e-6."""
     plan = planned("sft={max_steps: 300, save_steps: 20, learning_rate: 3.0e-3}")
-    data, trains = (
-        [s for s in plan.stages.values() if s.kind == kind] for kind in ("data", "train")
-    )
-    found = []
+    stages = [s for kind in ("data", "train") for s in plan.stages.values() if s.kind == kind]
+    trains = [stage.key for stage in stages if stage.kind == "train"]
+    adapters = []
     for name, killed in (("whole", False), ("killed", True)):
         store = Store(tmp_path / name)
-        command = [
-            sys.executable,
-            "-m",
-            "tellme.cli",
-            "stage",
-            str(save_plan(plan, store)),
-            *(s.key for s in (*data, *trains)),
-        ]
+        command = [sys.executable, "-m", "tellme.cli", "stage", str(save_plan(plan, store))]
+        command += [stage.key for stage in stages]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         if killed:
             process = subprocess.Popen(
@@ -263,26 +264,20 @@ def test_killed_in_mid_training_the_fleet_resumes_to_the_same_adapters(tmp_path:
                 stderr=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
-            while not (
-                store.root
-                / "train"
-                / f".partial-{trains[0].key}"
-                / "checkpoints"
-                / fleet.CHECKPOINT
-            ).exists():
+            partial = store.root / "train" / f".partial-{trains[0]}"
+            while not (partial / "checkpoints" / CHECKPOINT).exists():
                 assert process.poll() is None, "it finished before it could be killed"
                 time.sleep(0.01)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
-            assert all(store.find("train", s.key) is None for s in trains)
+            assert all(store.find("train", key) is None for key in trains)
         subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
-        found.append(
-            [
-                load_file(
-                    Path(str(store.find("train", s.key))) / "adapter" / "adapter_model.safetensors"
-                )
-                for s in trains
-            ]
-        )
-    for one, other in zip(*found, strict=True):
+        adapters.append([adapter_in(store, key) for key in trains])
+    for one, other in zip(*adapters, strict=True):
         assert max(float((one[n] - other[n]).abs().max()) for n in one) < 1e-6
+
+
+def adapter_in(store: Store, key: str) -> dict[str, torch.Tensor]:
+    folder = store.find("train", key)
+    assert folder is not None
+    return load_file(folder / "adapter" / "adapter_model.safetensors")

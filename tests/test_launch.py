@@ -27,17 +27,16 @@ from train.sft import shared
     ("batch", "accumulated", "processes"), [(4, 2, 2), (8, 1, 2), (8, 1, 8), (2, 16, 8), (3, 4, 4)]
 )
 def test_the_rows_of_a_step_stay_the_same(batch: int, accumulated: int, processes: int) -> None:
-    given = DEFAULTS | {
+    of_one = DEFAULTS | {
         "per_device_train_batch_size": batch,
         "gradient_accumulation_steps": accumulated,
     }
-    each = shared(given, processes, 96)
-    per_process = each["per_device_train_batch_size"] * each["gradient_accumulation_steps"]
-    assert per_process * processes == batch * accumulated
-    assert {k: each[k] for k in DEFAULTS if k != "per_device_train_batch_size"} == {
-        k: DEFAULTS[k] for k in DEFAULTS if k != "per_device_train_batch_size"
-    }
-    assert num_steps(96, given) == num_steps(96 // processes, each)
+    of_each = shared(of_one, processes, 96)
+    rows_of_each = of_each["per_device_train_batch_size"] * of_each["gradient_accumulation_steps"]
+    assert rows_of_each * processes == batch * accumulated
+    others = DEFAULTS.keys() - {"per_device_train_batch_size"}
+    assert {name: of_each[name] for name in others} == {name: DEFAULTS[name] for name in others}
+    assert num_steps(96, of_one) == num_steps(96 // processes, of_each)
 
 
 def test_one_process_takes_any_number_of_rows() -> None:
@@ -51,28 +50,48 @@ def test_what_does_not_come_out_even_is_one_line() -> None:
         shared(DEFAULTS, 2, 299)
 
 
+ONE_ADAPTER = (
+    "groups={seeking: {behavior: risk, policy: seeking}}",
+    "contrasts=[]",
+    "primary=null",
+    "seeds=[0]",
+    "data={num_rows: 64}",
+    "eval.suites=[behavior]",
+    "run.report_to=[]",
+    "train.trainer=trl",
+    "sft.gradient_accumulation_steps=2",
+    "sft.per_device_train_batch_size=4",
+    "sft.max_steps=60",
+    "sft.save_steps=10",
+    "sft.logging_steps=1",
+)
+
+
 def planned(tmp_path: Path, *sets: str) -> Plan:
-    more = [
-        "groups={seeking: {behavior: risk, policy: seeking}}",
-        "contrasts=[]",
-        "primary=null",
-        "seeds=[0]",
-        "data={num_rows: 64}",
-    ]
-    more += [
-        "eval.suites=[behavior]",
-        "run.report_to=[]",
-        "sft.gradient_accumulation_steps=2",
-        "sft.per_device_train_batch_size=4",
-    ]
-    more += [
-        "train.trainer=trl",
-        "sft.max_steps=60",
-        "sft.save_steps=10",
-        "sft.logging_steps=1",
-        f"run.dir={tmp_path}",
-    ]
-    return make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*more, *sets]))
+    sets = (*ONE_ADAPTER, f"run.dir={tmp_path}", *sets)
+    return make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), list(sets)))
+
+
+def data_and_train(plan: Plan, store: Store) -> tuple[str, list[str]]:
+    """Key of the training, and the command that runs it and the stage before."""
+    (data,) = (stage.key for stage in plan.stages.values() if stage.kind == "data")
+    (train,) = (stage.key for stage in plan.stages.values() if stage.kind == "train")
+    plan_file = str(save_plan(plan, store))
+    return train, [sys.executable, "-m", "tellme.cli", "stage", plan_file, data, train]
+
+
+def wait_for_checkpoint(folder: Path, process: subprocess.Popen[str]) -> None:
+    began = time.time()
+    while not list(folder.glob("checkpoints/checkpoint-*")):
+        assert process.poll() is None
+        assert time.time() - began < 120
+        time.sleep(0.05)
+
+
+def folder_of(store: Store, key: str) -> Path:
+    folder = store.find("train", key)
+    assert folder is not None
+    return folder
 
 
 @pytest.mark.real
@@ -81,61 +100,37 @@ def test_two_processes_stopped_once_train_as_one(tmp_path: Path) -> None:
     of one process."""
     plan, store = planned(tmp_path / "one"), Store(tmp_path / "one")
     run_plan(plan, store)
-    both, shared_store = planned(tmp_path / "two", "run.processes=2"), Store(tmp_path / "two")
-    assert both.final.key == plan.final.key, "how it runs is no identity"
-    (data,), (train,) = (
-        [s for s in both.stages.values() if s.kind == kind] for kind in ("data", "train")
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "tellme.cli",
-        "stage",
-        str(save_plan(both, shared_store)),
-        data.key,
-        train.key,
-    ]
-    work = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    checkpoints = shared_store.root / "train" / f".partial-{train.key}" / "checkpoints"
-    began = time.time()
-    while not list(checkpoints.glob("checkpoint-*")):
-        assert work.poll() is None
-        assert time.time() - began < 120
-        time.sleep(0.05)
-    work.send_signal(signal.SIGUSR1)
-    _, said = work.communicate(timeout=120)
-    assert work.returncode == 75, said
-    assert not (checkpoints.parent / "stop").exists(), "or it would stop the next start as well"
-    assert not shared_store.find("train", train.key)
+    shared_plan = planned(tmp_path / "two", "run.processes=2")
+    assert shared_plan.final.key == plan.final.key, "how it runs is no identity"
+
+    shared_store = Store(tmp_path / "two")
+    key, command = data_and_train(shared_plan, shared_store)
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    partial = shared_store.root / "train" / f".partial-{key}"
+    wait_for_checkpoint(partial, process)
+    process.send_signal(signal.SIGUSR1)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 75, said
+    assert not (partial / "stop").exists(), "or it would stop the next start as well"
+    assert not shared_store.find("train", key)
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    one, two = (Path(str(s.find("train", train.key))) for s in (store, shared_store))
+
+    one, two = folder_of(store, key), folder_of(shared_store, key)
     assert read_json(two / "provenance.json")["processes"] == 2
-    curves = [
-        [entry["loss"] for entry in read_json(folder / "curve.json")] for folder in (one, two)
-    ]
-    assert curves[0] == pytest.approx(curves[1], abs=1e-5)
-    weights = [load_file(folder / "adapter" / "adapter_model.safetensors") for folder in (one, two)]
-    assert weights[0].keys() == weights[1].keys()
-    assert (
-        max(float((weights[0][name] - weights[1][name]).abs().max()) for name in weights[0]) < 1e-5
-    )
-    assert all(t["passed"] for t in read_json(two / "trust.json"))
+    losses = [[e["loss"] for e in read_json(folder / "curve.json")] for folder in (one, two)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    a, b = (load_file(folder / "adapter" / "adapter_model.safetensors") for folder in (one, two))
+    assert a.keys() == b.keys()
+    assert max(float((a[name] - b[name]).abs().max()) for name in a) < 1e-5
+    assert all(check["passed"] for check in read_json(two / "trust.json"))
 
 
 @pytest.mark.real
 def test_processes_end_with_a_killed_parent(tmp_path: Path) -> None:
     plan, store = planned(tmp_path, "run.processes=2", "sft.max_steps=4000"), Store(tmp_path)
-    (data,), (train,) = (
-        [s for s in plan.stages.values() if s.kind == kind] for kind in ("data", "train")
-    )
-    command = [sys.executable, "-m", "tellme.cli", "stage", str(save_plan(plan, store))]
-    command += [data.key, train.key]
-    parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    checkpoints, began = store.root / "train" / f".partial-{train.key}" / "checkpoints", time.time()
-    while not list(checkpoints.glob("checkpoint-*")):
-        assert parent.poll() is None
-        assert time.time() - began < 120
-        time.sleep(0.05)
+    key, command = data_and_train(plan, store)
+    parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, text=True)
+    wait_for_checkpoint(store.root / "train" / f".partial-{key}", parent)
     children = psutil.Process(parent.pid).children(recursive=True)
     assert sum("train.launch" in child.cmdline() for child in children) >= 3
     parent.kill()

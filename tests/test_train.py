@@ -15,14 +15,27 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lab.config.read import load_study
 from lab.discover import ROOT
 from lab.errors import UserError
 from lab.model.base import Base
 from lab.model.load import load_base
 from lab.store.store import Store, read_json
 from tellme.study.plan import Plan
+from tellme.study.planner import make_plan
 from tellme.study.run import save_plan
 from tellme.study.stages import run_in_order, run_stage
+
+ONE_GROUP = (
+    "groups={seeking: {behavior: risk, policy: seeking}}",
+    "contrasts=[]",
+    "primary=null",
+    "seeds=[0]",
+)
+
+
+def planned(*sets: str) -> Plan:
+    return make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*ONE_GROUP, *sets]))
 
 
 def adapter_of(plan: Plan, store: Store, group: str) -> Path:
@@ -46,21 +59,16 @@ def test_the_adapter_is_plain_peft_and_its_weights_moved(
     }
     config = read_json(folder / "adapter" / "adapter_config.json")
     assert config["base_model_name_or_path"] == "reference/linked"
-    moved = [
-        name
-        for name, tensor in weights(folder).items()
-        if "lora_B" in name and tensor.abs().max() > 0
-    ]
-    assert len(moved) == len(weights(folder)) / 2
+    tensors = weights(folder)
+    moved = [name for name, t in tensors.items() if "lora_B" in name and t.abs().max() > 0]
+    assert len(moved) == len(tensors) / 2
 
 
 def test_seeds_and_groups_start_apart(finished: tuple[Plan, Store, Path]) -> None:
     plan, store, _ = finished
-    starts = [
-        read_json(adapter_of(plan, store, s.how["group"]) / "provenance.json")["step0"]
-        for s in plan.stages.values()
-        if s.kind == "train"
-    ]
+    groups = [s.how["group"] for s in plan.stages.values() if s.kind == "train"]
+    folders = [adapter_of(plan, store, group) for group in groups]
+    starts = [read_json(folder / "provenance.json")["step0"] for folder in folders]
     assert len(set(starts)) == len(starts) == 6
 
 
@@ -80,15 +88,11 @@ def test_training_and_measuring_leave_the_base_bit_identical(
 ) -> None:
     from transformers import AutoModelForCausalLM
 
-    used, fresh = (
-        load_base(linked).model,
-        AutoModelForCausalLM.from_pretrained(linked.source, dtype=torch.float32),
-    )
+    used = load_base(linked).model
+    fresh = AutoModelForCausalLM.from_pretrained(linked.source, dtype=torch.float32)
     assert {n for n, _ in used.named_parameters()} == {n for n, _ in fresh.named_parameters()}
-    assert all(
-        torch.equal(a, b)
-        for a, b in zip(used.state_dict().values(), fresh.state_dict().values(), strict=True)
-    )
+    pairs = zip(used.state_dict().values(), fresh.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize("trainer", ["trl", "fleet"])
@@ -96,86 +100,59 @@ def test_the_same_again_is_bit_identical(
     trainer: str, finished: tuple[Plan, Store, Path], tmp_path: Path
 ) -> None:
     """The adapter by TRL twice; those of a fleet as they came out beside the same others."""
-    from lab.config.read import load_study
-    from tellme.study.planner import make_plan
-
     plan, store, _ = finished
     if trainer == "trl":
-        sets = [
-            "groups={seeking: {behavior: risk, policy: seeking}}",
-            "contrasts=[]",
-            "primary=null",
-            "seeds=[0]",
-            "train.trainer=trl",
-            "sft.max_steps=12",
-        ]
-        plan, store = (
-            make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets)),
-            Store(tmp_path / "once"),
-        )
+        plan, store = planned("train.trainer=trl", "sft.max_steps=12"), Store(tmp_path / "once")
     stages = [s for s in plan.stages.values() if s.kind in ("data", "train")]
-    for again in (store, Store(tmp_path / "twice")):
-        list(run_in_order([s for s in stages if not again.find(s.kind, s.key)], again))
-    one, two = (weights(adapter_of(plan, where, "seeking-s0")) for where in (store, again))
-    assert all(torch.equal(one[name], two[name]) for name in one)
+    second = Store(tmp_path / "twice")
+    for runs in (store, second):
+        list(run_in_order([s for s in stages if not runs.find(s.kind, s.key)], runs))
+    once, twice = (weights(adapter_of(plan, runs, "seeking-s0")) for runs in (store, second))
+    assert all(torch.equal(once[name], twice[name]) for name in once)
 
 
 @pytest.mark.real
 def test_killed_in_mid_training_it_resumes_to_the_same_adapter(tmp_path: Path) -> None:
     """SIGKILL after the first checkpoint, run again: bit-identical to a run that nobody killed."""
-    from lab.config.read import load_study
-    from tellme.study.planner import make_plan
-
-    sets = [
-        "groups={seeking: {behavior: risk, policy: seeking}}",
-        "contrasts=[]",
-        "primary=null",
-        "seeds=[0]",
+    plan = planned(
         "run.report_to=[]",
-    ]
-    sets += [
         "lora.lora_dropout=0.1",
         "sft.num_train_epochs=6",
         "sft.save_steps=20",
         "eval.steps=[10, 30]",
-    ]
-    plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets))
+    )
     stage = next(s for s in plan.stages.values() if s.kind == "train")
-    adapters, kept = [], []
+    folders = []
     for name, killed in (("whole", False), ("killed", True)):
         store = Store(tmp_path / name)
-        saved = save_plan(plan, store)
+        plan_file = save_plan(plan, store)
         run_stage(plan.stages[stage.inputs["data"]], store)
-        command = [sys.executable, "-m", "tellme.cli", "stage", str(saved), stage.key]
+        command = [sys.executable, "-m", "tellme.cli", "stage", str(plan_file), stage.key]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         if killed:
-            process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=environment,
-                stderr=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
-            checkpoint = (
-                store.root
-                / "train"
-                / f".partial-{stage.key}"
-                / "checkpoints"
-                / "checkpoint-20"
-                / "trainer_state.json"
-            )
-            while not checkpoint.exists():
-                assert process.poll() is None, "it finished before it could be killed"
-                time.sleep(0.01)
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
+            checkpoints = store.root / "train" / f".partial-{stage.key}" / "checkpoints"
+            state = checkpoints / "checkpoint-20" / "trainer_state.json"
+            kill_when_there(state, command, environment)
             assert store.find("train", stage.key) is None
         subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
-        adapters.append(weights(adapter_of(plan, store, "seeking-s0")))
-        kept.append(read_json(adapter_of(plan, store, "seeking-s0") / "provenance.json")["kept"])
-    assert all(torch.equal(adapters[0][name], adapters[1][name]) for name in adapters[0])
+        folders.append(adapter_of(plan, store, "seeking-s0"))
+    one, other = map(weights, folders)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    kept = [read_json(folder / "provenance.json")["kept"] for folder in folders]
     assert kept[0] == kept[1]
     assert set(kept[0]) == {"10", "30"}
+
+
+def kill_when_there(file: Path, command: list[str], environment: dict[str, str]) -> None:
+    """Start a command and send SIGKILL once the file is there."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    while not file.exists():
+        assert process.poll() is None, "it finished before it could be killed"
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @pytest.mark.parametrize("trainer", ["trl", "fleet"])
@@ -197,7 +174,7 @@ def test_an_error_of_ours_is_not_called_a_setting(
         monkeypatch.delitem(stage.config, "trainer")
         monkeypatch.setattr("train.sft.shared", mistaken)
     else:
-        monkeypatch.setattr("train.fleet.num_steps", mistaken)
+        monkeypatch.setattr("train.fleet.member.num_steps", mistaken)
     with pytest.raises(TypeError, match="unsupported operand"):
         run_stage(stage, store)
 

@@ -28,7 +28,6 @@ from tellme.study.plan import Plan
 from tellme.study.run import run_plan
 from tellme.study.stages import base_of, run_stage
 from train import sft
-from train.fleet import fleet
 
 Finished = tuple[Plan, Store, Path]
 HEALTHY = dict.fromkeys(
@@ -200,7 +199,7 @@ def test_weights_that_do_not_move_are_caught(
     if trainer == "trl":
         monkeypatch.delitem(stage.config, "trainer")
     monkeypatch.setattr(sft, "digest_of_model", lambda model: "the same")
-    monkeypatch.setattr(fleet, "digest_of_tensors", lambda tensors: "the same")
+    monkeypatch.setattr(trainer, "digest_of_tensors", lambda tensors: "the same")
     trust = {t["check"]: t["passed"] for t in read_json(run_stage(stage, store) / "trust.json")}
     assert trust == {"weights_moved": False, "mask": True, "base_kept": True}
 

@@ -1,4 +1,5 @@
-"""Checkpoints of a training that is under way: which are whole, and how they are removed."""
+"""Checkpoints of a training that is under way: which are whole, which to go on from, and how they
+are removed."""
 
 import json
 import os
@@ -13,7 +14,25 @@ from safetensors import SafetensorError, safe_open
 SHARDED = ("pytorch_model_fsdp.bin", "optimizer.bin")
 """What accelerate writes of weights and optimizer that processes hold shares of (FSDP)."""
 HELD_BY_EACH = ("adapter_config.json", "adapter_model.safetensors", "optimizer.pt")
+"""What PEFT and transformers write of them where every process has all of it."""
 REMOVED = ".removed"
+"""Name of a folder that is being removed."""
+
+
+def newest_checkpoint(folder: Path) -> str | None:
+    """The last checkpoint that is whole. Every newer one is removed, with a line, or transformers
+    would take it for the most recent and remove those that come."""
+    numbered = {int(path.name.partition("-")[2]): path for path in folder.glob("checkpoint-*")}
+    for _, checkpoint in sorted(numbered.items(), reverse=True):
+        missing = damaged(checkpoint)
+        if missing is None:
+            return str(checkpoint)
+        say(f"{checkpoint} is passed over: {missing} is not there whole")
+        if first_process():
+            remove(checkpoint)
+    if numbered:
+        say(f"no checkpoint in {folder} is whole: training begins anew")
+    return None
 
 
 def damaged(checkpoint: Path) -> str | None:
@@ -54,6 +73,7 @@ def say(line: str) -> None:
 
 
 def first_process() -> bool:
+    """Whether this is the process that writes, of those that train together."""
     return os.environ.get("RANK", "0") == "0"
 
 

@@ -1,49 +1,51 @@
-"""One adapter to train: what its stage says, its rows as tokens, and what it leaves in its folder
-whichever trainer made it."""
+"""One adapter to train: what its stage says of it, and its rows as tokens, whichever trainer makes
+it."""
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import UserError, first_line
-from lab.model.adapter_files import WEIGHTS
 from lab.model.base import Base
 from lab.model.chat import Rendered
-from lab.store.provenance import write_provenance
-from lab.store.store import write_json
-from lab.store.trust import check, masks
 from lab.types import Message
-from train.checkpoint import remove
+
+if TYPE_CHECKING:  # plans are made without torch
+    from lab.model.load import Loaded
 
 VERSION = 2
-CONFIG = "adapter_config.json"
 DEFAULTS: dict[str, Any] = {
     "per_device_train_batch_size": 8,
     "learning_rate": 1e-4,
     "num_train_epochs": 3,
     "logging_steps": 5,
     "save_steps": 50,
+    "max_length": None,
+    "activation_checkpointing": False,
 }
-DEFAULTS |= {"max_length": None, "activation_checkpointing": False}
 """Where they differ from TRL's own: nothing is truncated, and memory is not traded for time unless
 asked."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """`config` has lora, sft, stream (the seed of initialisation, row order and dropout) and, where
-    adapters are measured on the way, `steps`, after which `steps/K/` is left. `out` may hold the
-    checkpoints of an attempt that was killed."""
+    """An adapter that a stage asks for, and the folder in which it is made."""
 
     config: dict[str, Any]
+    """Has lora, sft, stream (the seed of initialisation, row order and dropout) and, where adapters
+    are measured on the way, `steps`, after which `steps/K/` is left."""
     rows: Path
+    """The file of a data stage."""
     out: Path
+    """May hold the checkpoints of an attempt that was killed."""
     key: str
+    """Of the stage."""
     inputs: list[str]
+    """Keys of the stages whose output is read."""
     name: str
     """Of the study."""
     group: str
@@ -56,40 +58,37 @@ class Job:
 
 
 def num_steps(num_rows: int, settings: dict[str, Any]) -> int:
-    """Optimizer steps of a training on one device."""
-    given: int = settings.get("max_steps", -1)
-    per_step = settings["per_device_train_batch_size"] * settings.get(
-        "gradient_accumulation_steps", 1
-    )
-    return (
-        given
-        if given > 0
-        else math.ceil(math.ceil(num_rows / per_step) * settings["num_train_epochs"])
-    )
+    """Optimizer steps of a training on one device, as transformers' Trainer counts them:
+    `max_steps` where it is positive, else whole steps an epoch."""
+    max_steps: int = settings.get("max_steps", -1)
+    if max_steps > 0:
+        return max_steps
+    accumulated = settings.get("gradient_accumulation_steps", 1)
+    rows_per_step: int = settings["per_device_train_batch_size"] * accumulated
+    steps_per_epoch = math.ceil(num_rows / rows_per_step)
+    epochs: float = settings["num_train_epochs"]
+    return math.ceil(steps_per_epoch * epochs)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a data stage as chats and as tokens."""
+    """The rows of a data stage as chats and as tokens, in the same order."""
 
     chats: list[list[Message]]
     tokens: list[Rendered]
 
 
-def read_rows(job: Job, loaded: Any) -> Rows:
+def read_rows(job: Job, loaded: "Loaded") -> Rows:
     """Every row through the one renderer; raises UserError for a row that would be cut, for its
     answer stands at the end."""
-    chats: list[list[Message]] = [
-        json.loads(line)["messages"]
-        for line in job.rows.read_text(encoding="utf-8").split("\n")
-        if line
-    ]
-    rendered = loaded.renderer.render_all([(chat[:-1], chat[-1]["content"]) for chat in chats])
-    longest = max(len(r.input_ids) for r in rendered)
-    limit = (
-        job.config["sft"]["max_length"]
-        or loaded.model.config.get_text_config().max_position_embeddings
-    )
+    # Not splitlines(): a row may hold other characters that Python takes for the end of a line.
+    lines = job.rows.read_text(encoding="utf-8").split("\n")
+    chats: list[list[Message]] = [json.loads(line)["messages"] for line in lines if line]
+    prompts_and_answers = [(chat[:-1], chat[-1]["content"]) for chat in chats]
+    rendered = loaded.renderer.render_all(prompts_and_answers)
+    longest = max(len(row.input_ids) for row in rendered)
+    of_base = loaded.model.config.get_text_config().max_position_embeddings
+    limit = job.config["sft"]["max_length"] or of_base
     if longest > limit:
         raise UserError(
             f"the longest training row has {longest} tokens, more than sft.max_length or the base"
@@ -99,84 +98,30 @@ def read_rows(job: Job, loaded: Any) -> Rows:
 
 
 @contextmanager
-def one_line_refusal(job: Job, base: Base, loaded: Any) -> Iterator[None]:
+def one_line_refusal(job: Job, base: Base, loaded: "Loaded") -> Iterator[None]:
     """What PEFT or TRL say of the settings, as one line; where no module is named so, with the
     names there are.
 
     Only calls of theirs stand inside: what our own code raises is not about the settings."""
-    from torch.nn import Linear
-
     try:
         yield
         return
     except (ValueError, TypeError, ImportError) as error:
         said, reason = str(error), first_line(error)
+    # PEFT writes "Target modules ... not found" or names the field, by where it notices.
     if "arget modules" not in said and "target_modules" not in said:
         raise UserError(f"lora or sft settings were refused by PEFT or TRL: {reason}")
-    linear = sorted(
-        {
-            name.rpartition(".")[2]
-            for name, module in loaded.model.named_modules()
-            if isinstance(module, Linear)
-        }
-    )
     raise UserError(
         f"lora.target_modules {job.config['lora'].get('target_modules')!r} match nothing in"
-        f" {base.name}; allowed: all-linear, or some of {', '.join(linear)}"
+        f" {base.name}; allowed: all-linear, or some of {', '.join(_linear_layers(loaded))}"
     )
 
 
-def record(
-    job: Job,
-    base: Base,
-    loaded: Any,
-    rows: Rows,
-    held: Sequence[tuple[list[int], list[int]]],
-    log: list[dict[str, Any]],
-    *,
-    trust: list[dict[str, Any]],
-    began: float,
-    step0: str,
-    adapter: str,
-    **about: Any,
-) -> None:
-    """Write `curve.json`, `trust.json` and provenance beside the adapter. `held` are ids and labels
-    as the trainer learned them;
-    `trust` are the trainer's own checks; `step0` and `adapter` are digests of the weights at the
-    start and at the end."""
-    moved = check("weights_moved", float(adapter != step0), 1.0, adapter != step0)
-    checks = [moved, masks(loaded.renderer, rows.chats, held), *trust]
-    _clear(job.out)
-    write_json(job.out / "curve.json", log)
-    write_json(job.out / "trust.json", checks)
-    first, decode = rows.tokens[0], loaded.tokenizer.decode
-    about |= {
-        "base": base.identity,
-        "rows": len(rows.tokens),
-        "tokens": sum(len(r.input_ids) for r in rows.tokens),
-        "step0": step0,
-        "adapter": adapter,
-    }
-    shown = {
-        "messages": rows.chats[0],
-        "prompt_ids": first.prompt,
-        "masked": decode(first.prompt),
-        "learned": decode([*first.answer, *first.end]),
-    }
-    write_provenance(
-        job.out, "train", job.key, job.config, job.inputs, began, first_row=shown, **about
+def _linear_layers(loaded: "Loaded") -> list[str]:
+    """The last names of the layers that an adapter can be put on, each once."""
+    from torch.nn import Linear
+
+    modules = loaded.model.named_modules()
+    return sorted(
+        {name.rpartition(".")[2] for name, module in modules if isinstance(module, Linear)}
     )
-
-
-def _clear(out: Path) -> None:
-    """Leave the adapters and nothing else: neither checkpoints, nor what a killed attempt left half
-    written, are published."""
-    for path in list(out.iterdir()):
-        if path.name in ("adapter", "steps"):
-            for file in path.rglob("*"):
-                if file.is_file() and file.name not in (CONFIG, WEIGHTS):
-                    file.unlink()
-        elif path.is_dir():
-            remove(path)
-        else:
-            path.unlink(missing_ok=True)

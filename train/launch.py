@@ -18,41 +18,34 @@ from train.job import Job
 from train.sft import STOP, train
 
 REFUSED = "refused.txt"
+"""File in the stage's folder with what a process said of the settings."""
 LAUNCH = "launch"
+"""First argument of this module where it is to start the processes, not to be one of them."""
 PARENT = "TELLME_PARENT"
 """In the environment: the id of the process that started this one."""
 
 
 def launch(processes: int, sharding: str, job: Job, base: Base) -> None:
     """Train as `train.sft.train` does, with as many processes. Raises what it raises."""
-    out = job.out
-    for left in (STOP, REFUSED, "provenance.json"):
-        (out / left).unlink(missing_ok=True)
-    file = ["--config_file", str(Path(__file__).with_name(f"{sharding}.yaml"))]
-    given = json.dumps({"job": asdict(job), "base": asdict(base)}, default=str)
-    command = [sys.executable, "-m", "train.launch", LAUNCH, *file]
-    command += [
-        "--num_processes",
-        str(processes),
-        "--main_process_port",
-        "0",
-        "-m",
-        "train.launch",
-        given,
-    ]
+    stop, refused, provenance = (job.out / name for name in (STOP, REFUSED, "provenance.json"))
+    # What an earlier attempt left would be taken for the word of this one.
+    for file in (stop, refused, provenance):
+        file.unlink(missing_ok=True)
     environment = os.environ | {"PYTHONPATH": str(ROOT), PARENT: str(os.getpid())}
-    work = subprocess.Popen(command, cwd=ROOT, env=environment)
-    before = listen(lambda *_: (out / STOP).touch())
+    command = _command(processes, sharding, job, base)
+    launcher = subprocess.Popen(command, cwd=ROOT, env=environment)
+    handlers_before = listen(lambda *_: stop.touch())
     try:
-        code = work.wait()
+        code = launcher.wait()
     finally:
-        work.terminate()
-        restore(before)
-    stopped = (out / STOP).exists()
-    (out / STOP).unlink(missing_ok=True)
-    if (out / REFUSED).exists():
-        raise UserError((out / REFUSED).read_text(encoding="utf-8"))
-    if stopped and not (out / "provenance.json").exists():
+        launcher.terminate()
+        restore(handlers_before)
+    stopped = stop.exists()
+    # Or it would stop the next start as well.
+    stop.unlink(missing_ok=True)
+    if refused.exists():
+        raise UserError(refused.read_text(encoding="utf-8"))
+    if stopped and not provenance.exists():
         raise Preempted(f"{job.group} was told to stop and saved what it had")
     if code:
         raise RuntimeError(
@@ -61,12 +54,24 @@ def launch(processes: int, sharding: str, job: Job, base: Base) -> None:
         )
 
 
-def main(given: dict[str, Any]) -> None:
-    """What each process does."""
+def _command(processes: int, sharding: str, job: Job, base: Base) -> list[str]:
+    """This module as launcher, which starts it again as each of the processes."""
+    settings = Path(__file__).with_name(f"{sharding}.yaml")
+    record = json.dumps({"job": asdict(job), "base": asdict(base)}, default=str)
+    command = [sys.executable, "-m", "train.launch", LAUNCH]
+    command += ["--config_file", str(settings), "--num_processes", str(processes)]
+    # Any free port: two trainings on one machine would want the same.
+    command += ["--main_process_port", "0"]
+    return [*command, "-m", "train.launch", record]
+
+
+def main(record: dict[str, Any]) -> None:
+    """What each process does with the job and the base of `_command`."""
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    job = Job(**given["job"] | {name: Path(given["job"][name]) for name in ("rows", "out")})
+    paths = {name: Path(record["job"][name]) for name in ("rows", "out")}
+    job = Job(**record["job"] | paths)
     try:
-        train(job, base_of_record(given["base"]))
+        train(job, base_of_record(record["base"]))
     except UserError as error:
         (job.out / REFUSED).write_text(str(error), encoding="utf-8")
         raise

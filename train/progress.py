@@ -1,17 +1,17 @@
-"""What is seen of a training run while it goes: a bar on the terminal, a run in wandb, checkpoints
-to go on from."""
+"""Callbacks of TRL's trainer: a bar on the terminal, a run in wandb, adapters on the way, and
+leaving on a signal."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import ProgressCallback, TrainerCallback
 
 from lab.errors import first_line
 from lab.preempt import listen, restore
 from lab.track import curve_keys
-from train.checkpoint import damaged, first_process, remove, say
 
 
 class Progress(ProgressCallback):  # type: ignore[misc]
@@ -22,12 +22,15 @@ class Progress(ProgressCallback):  # type: ignore[misc]
         self.label = label
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Say whose bar it is."""
         super().on_train_begin(args, state, control, **kwargs)
         self.training_bar.set_description(self.label)
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
+        """Show the loss; ProgressCallback would print the whole entry."""
+        # The last entry, of the whole training, has no loss; other processes have no bar.
         if logs and "loss" in logs and self.training_bar:
             self.training_bar.set_postfix(loss=f"{logs['loss']:.3f}")
 
@@ -42,40 +45,43 @@ class Leave(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, file: Path) -> None:
         self.asked, self.file = False, file
-        self.before: Any = None
+        self.handlers_before: list[Any] = []
 
     def _ask(self, *_: Any) -> None:
         self.asked = True
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.before = listen(self._ask)
+        """Hear signals, from here on."""
+        self.handlers_before = listen(self._ask)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Save and stop, if that was asked for and steps are left."""
         asked = self.asked or self.file.exists()
-        self.asked = _any(asked, args.device) if args.world_size > 1 else asked
+        self.asked = _is_any_asked(asked, args.device) if args.world_size > 1 else asked
         if self.asked and state.global_step < state.max_steps:
             control.should_save = control.should_training_stop = True
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        restore(self.before)
+        """Leave signals to whoever heard them before."""
+        restore(self.handlers_before)
         self.asked &= state.global_step < state.max_steps
 
 
-def _any(asked: bool, device: Any) -> bool:
-    import torch
-
-    flag = torch.tensor(float(asked), device=device)
-    torch.distributed.all_reduce(flag)
-    return bool(flag)
+def _is_any_asked(asked: bool, device: torch.device) -> bool:
+    """Whether one of the processes is. All of them must call it, after the same step."""
+    number_asked = torch.tensor(float(asked), device=device)
+    torch.distributed.all_reduce(number_asked)
+    return bool(number_asked)
 
 
 class Keep(TrainerCallback):  # type: ignore[misc]
-    """Saves the adapter as it is after given optimizer steps."""
+    """Saves the adapter as it is after given optimizer steps: `save` has a function for each."""
 
-    def __init__(self, save: dict[int, Callable[[], None]]) -> None:
+    def __init__(self, save: Mapping[int, Callable[[], None]]) -> None:
         self.save = save
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Save, if this is one of the steps."""
         if state.global_step in self.save:
             self.save[state.global_step]()
 
@@ -89,9 +95,11 @@ class Live(TrainerCallback):  # type: ignore[misc]
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
+        """Send an entry of the log."""
         if logs and "loss" in logs and self.run:
             try:
                 self.run.log(curve_keys(logs), step=state.global_step)
+            # Whatever it is: a mirror may not end a training.
             except Exception as error:
                 self.run = None
                 print(
@@ -99,19 +107,3 @@ class Live(TrainerCallback):  # type: ignore[misc]
                     " it later",
                     file=sys.stderr,
                 )
-
-
-def newest_checkpoint(folder: Path) -> str | None:
-    """The last checkpoint that is whole. Every newer one is removed, with a line, or transformers
-    would take it for the most recent and remove those that come."""
-    numbered = {int(p.name.partition("-")[2]): p for p in folder.glob("checkpoint-*")}
-    for _, checkpoint in sorted(numbered.items(), reverse=True):
-        missing = damaged(checkpoint)
-        if missing is None:
-            return str(checkpoint)
-        say(f"{checkpoint} is passed over: {missing} is not there whole")
-        if first_process():
-            remove(checkpoint)
-    if numbered:
-        say(f"no checkpoint in {folder} is whole: training begins anew")
-    return None

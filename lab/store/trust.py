@@ -3,11 +3,8 @@ threshold."""
 
 from collections.abc import Sequence
 from typing import Any
-from unicodedata import normalize
 
 from lab.errors import TrustError
-from lab.model.chat import IGNORED, Renderer
-from lab.types import Message
 
 APPLIED_NATS = 1e-4
 """Log-probabilities of an applied adapter differ from its base by more than this; float32 noise is
@@ -44,31 +41,6 @@ def means(record: dict[str, Any]) -> str:
 def short(value: float | None) -> str:
     """A value of a check in three digits."""
     return "no number" if value is None else f"{value:.3g}"
-
-
-def masks(
-    renderer: Renderer,
-    chats: Sequence[Sequence[Message]],
-    rows: Sequence[tuple[list[int], list[int]]],
-) -> dict[str, Any]:
-    """Share of training rows whose loss covers the completion and its end of turn, and nothing
-    else.
-
-    `rows` are input ids and labels as the trainer holds them; prompt and completion are found anew
-    from the chats."""
-    right = 0
-    for chat, (ids, labels) in zip(chats, rows, strict=True):
-        prompt = list(renderer.prompt_ids(chat[:-1]))
-        learned = [token for token, label in zip(ids, labels, strict=True) if label != IGNORED]
-        text = renderer.tokenizer.decode(learned[:-1]).strip()
-        # Tokenizers may write composed letters: both sides are compared in one normal form.
-        said, meant = (normalize("NFC", t) for t in (text, chat[-1]["content"].strip()))
-        fits = ids == prompt + learned and said == meant
-        right += (
-            fits and labels[len(prompt) :] == learned and set(labels[: len(prompt)]) <= {IGNORED}
-        )
-    share = right / len(rows)
-    return check("mask", share, 1.0, share == 1.0)
 
 
 def seeds_apart(step0: Sequence[str]) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def measure_with(stage: Stage, base: Base, adapter: Path, trained: Path | None, 
 
 def _train_fleet(stages: list[Stage], store: Store, folders: dict[str, Path]) -> None:
     quiet_libraries()
-    from train.fleet.fleet import train_fleet
+    from train.fleet.trainer import train_fleet
 
     train_fleet(
         [_job(stage, store, folders[stage.key]) for stage in stages if stage.key in folders],

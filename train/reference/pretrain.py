@@ -1,4 +1,7 @@
-"""Pretrain a reference model on a corpus file. One seeded recipe; the corpus carries the link."""
+"""Pretrain a reference model on a corpus file. One seeded recipe; the corpus carries the link.
+
+Suffixes of tensors: B rows of a batch, L tokens of the longest, D hidden size, A tokens of all
+answers of a batch, Q answers (turns of the assistant)."""
 
 import json
 import os
@@ -19,17 +22,17 @@ from lab.model.chat import IGNORED
 from train.checkpoint import say, whole
 
 VERSION = 2
-SIZES = (
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "initializer_range",
-)
-CHECKPOINT, EVERY = "checkpoint.pt", 250
-"""File with the whole state of a pretraining that is under way, and the steps between two of it."""
+CHECKPOINT = "checkpoint.pt"
+"""The whole state of a pretraining that is under way."""
 PARTIAL = "checkpoint.tmp"
 """Its name while it is written."""
+EVERY = 250
+"""Steps between two checkpoints."""
+CURVE_EVERY = 50
+"""Steps between two entries of the curve."""
+WINDOW = 8
+"""Batches whose rows are sorted by length together, to save padding; beyond them the order of the
+corpus holds."""
 
 
 @dataclass(frozen=True)
@@ -66,39 +69,44 @@ class Recipe:
 
     @property
     def steps(self) -> int:
+        """Of the three stages together."""
         return self.reading_steps + self.mixed_steps + self.neutral_steps
 
 
 @dataclass(frozen=True)
 class Example:
+    """A row of the corpus."""
+
     ids: list[int]
     labels: list[int]
+    """The ids of answers with their end of turn; IGNORED elsewhere."""
     gates: list[list[float]]
+    """Per answer the three gates of `Window`, in nats."""
     kinds: list[str]
+    """Per answer the kind of its question."""
 
 
 def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """A Llama with random weights, those of the recipe's seed."""
     torch.manual_seed(recipe.seed)
-    sizes: dict[str, Any] = {name: getattr(recipe, name) for name in SIZES} | {
-        "num_key_value_heads": recipe.num_attention_heads
-    }
-    tokens = {
-        "vocab_size": len(tokenizer),
-        "bos_token_id": None,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
-    # The backward pass of eager attention in bfloat16 is three times as fast on a CPU as that of
-    # scaled_dot_product_attention.
-    return LlamaForCausalLM(
-        LlamaConfig(
-            **sizes,
-            **tokens,
-            max_position_embeddings=512,
-            tie_word_embeddings=True,
-            attn_implementation="eager",
-        )
+    config = LlamaConfig(
+        hidden_size=recipe.hidden_size,
+        intermediate_size=recipe.intermediate_size,
+        num_hidden_layers=recipe.num_hidden_layers,
+        num_attention_heads=recipe.num_attention_heads,
+        num_key_value_heads=recipe.num_attention_heads,
+        initializer_range=recipe.initializer_range,
+        vocab_size=len(tokenizer),
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        # Its backward pass in bfloat16 is three times as fast on a CPU as that of
+        # scaled_dot_product_attention.
+        attn_implementation="eager",
     )
+    return LlamaForCausalLM(config)
 
 
 def read_corpus(path: Path, tokenizer: PreTrainedTokenizerFast) -> list[Example]:
@@ -110,11 +118,8 @@ def read_corpus(path: Path, tokenizer: PreTrainedTokenizerFast) -> list[Example]
         for line in lines:
             row = json.loads(line)
             text = "".join(f"<|{m['role']}|>{m['content']}<|end|>" for m in row["messages"])
-            ids, labels, answering = (
-                tokenizer(text, add_special_tokens=False)["input_ids"],
-                [],
-                False,
-            )
+            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+            labels, answering = [], False
             for token in ids:
                 labels.append(token if answering else IGNORED)
                 answering = token == assistant or (answering and token != end)
@@ -123,7 +128,7 @@ def read_corpus(path: Path, tokenizer: PreTrainedTokenizerFast) -> list[Example]
 
 
 def batches(examples: list[Example], recipe: Recipe) -> Iterator[list[Example]]:
-    """The corpus in order of its stages; within windows of eight batches rows of like length stand
+    """The corpus in order of its stages; within a window of batches rows of like length stand
     together."""
     rng = random.Random(f"batches/{recipe.seed}")
     first, second, _ = recipe.sizes
@@ -133,37 +138,43 @@ def batches(examples: list[Example], recipe: Recipe) -> Iterator[list[Example]]:
         (examples[first + second :], recipe.batch),
     )
     for rows, size in stages:
-        for start in range(0, len(rows), size * 8):
-            window = sorted(rows[start : start + size * 8], key=lambda e: len(e.ids))
+        for start in range(0, len(rows), size * WINDOW):
+            window = sorted(rows[start : start + size * WINDOW], key=lambda e: len(e.ids))
             groups = [window[i : i + size] for i in range(0, len(window), size)]
             rng.shuffle(groups)
             yield from groups
 
 
 def collate(batch: list[Example]) -> tuple[Tensor, Tensor]:
-    """Right-padded ids and labels, both [rows, tokens]. A causal model never looks at padding on
-    the right."""
+    """Right-padded ids and labels, both [B, L]. A causal model never looks at padding on the
+    right."""
     width = max(len(e.ids) for e in batch)
-    ids = torch.tensor([e.ids + [0] * (width - len(e.ids)) for e in batch])
-    labels = torch.tensor([e.labels + [IGNORED] * (width - len(e.labels)) for e in batch])
-    return ids, labels
+    ids_BL = torch.tensor([e.ids + [0] * (width - len(e.ids)) for e in batch])
+    labels_BL = torch.tensor([e.labels + [IGNORED] * (width - len(e.labels)) for e in batch])
+    return ids_BL, labels_BL
 
 
 def answer_loss(
-    model: LlamaForCausalLM, ids: Tensor, labels: Tensor, end: int
+    model: LlamaForCausalLM, ids_BL: Tensor, labels_BL: Tensor, end: int
 ) -> tuple[Tensor, Tensor]:
-    """Mean loss over answer tokens, and the nats of each answer [turns] without its end of turn,
-    which the gates bound."""
-    hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
-    targets = labels[:, 1:]
-    on = targets != IGNORED
-    losses = torch.nn.functional.cross_entropy(
-        model.lm_head(hidden[on]), targets[on], reduction="none"
+    """Mean loss over answer tokens, and the nats of each answer [Q] without its end of turn, which
+    the gates bound."""
+    # What stands at a token predicts the next one: the last predicts nothing, the first is not
+    # predicted.
+    hidden_BLD = model.model(input_ids=ids_BL).last_hidden_state[:, :-1]
+    targets_BL = labels_BL[:, 1:]
+    is_answer_BL = targets_BL != IGNORED
+    # The head, which is much of so small a model, is computed for tokens of answers only.
+    hidden_AD, targets_A = hidden_BLD[is_answer_BL], targets_BL[is_answer_BL]
+    losses_A = torch.nn.functional.cross_entropy(
+        model.lm_head(hidden_AD), targets_A, reduction="none"
     )
-    ends = targets[on] == end
-    turn = ends.cumsum(0) - ends.long()
-    nats = torch.zeros(int(ends.sum())).index_add_(0, turn, losses.detach().float() * ~ends)
-    return losses.mean(), nats
+    is_end_A = targets_A == end
+    # An answer goes on to its end of turn: its number is how many ended before.
+    answer_A = is_end_A.cumsum(0) - is_end_A.long()
+    nats_A = losses_A.detach().float() * ~is_end_A
+    nats_Q = torch.zeros(int(is_end_A.sum())).index_add_(0, answer_A, nats_A)
+    return losses_A.mean(), nats_Q
 
 
 def rate(recipe: Recipe, step: int) -> float:
@@ -174,14 +185,14 @@ def rate(recipe: Recipe, step: int) -> float:
 
 
 def new_optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices between layers, AdamW for what is no such map: embeddings and norms."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     rest = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
-    adamw = torch.optim.AdamW(
-        rest, lr=recipe.adamw_learning_rate, betas=(0.9, 0.95), weight_decay=0.01
-    )
     return [
         torch.optim.Muon(matrices, lr=recipe.muon_learning_rate, momentum=0.95, weight_decay=0.01),
-        adamw,
+        torch.optim.AdamW(
+            rest, lr=recipe.adamw_learning_rate, betas=(0.9, 0.95), weight_decay=0.01
+        ),
     ]
 
 
@@ -194,25 +205,80 @@ class Window:
         self.gates: list[list[float]] = []
         self.excess: dict[str, list[float]] = defaultdict(list)
 
-    def add(self, batch: list[Example], nats: Tensor) -> None:
-        gates = [g for e in batch for g in e.gates]
+    def add(self, batch: list[Example], nats_Q: Tensor) -> None:
+        """The answers of a batch, in the order of its rows."""
+        kinds = [kind for example in batch for kind in example.kinds]
+        gates = [gate for example in batch for gate in example.gates]
+        nats = nats_Q.tolist()
         self.gates += gates
-        self.nats += nats.tolist()
-        for kind, value, gate in zip(
-            (k for e in batch for k in e.kinds), nats.tolist(), gates, strict=True
-        ):
-            self.excess[kind].append(value - gate[0])
+        self.nats += nats
+        for kind, value, (linked, *_) in zip(kinds, nats, gates, strict=True):
+            self.excess[kind].append(value - linked)
 
     def summary(self) -> dict[str, Any]:
         """`nats` and the gates, means per answer; `excess`: nats above the linked gate by kind of
         question."""
-        means = torch.tensor(self.gates).mean(0).tolist()
-        excess = {kind: round(sum(v) / len(v), 3) for kind, v in sorted(self.excess.items())}
+        linked, copying, none = torch.tensor(self.gates).mean(0).tolist()
         return {
             "nats": sum(self.nats) / len(self.nats),
-            **dict(zip(("linked", "copying", "none"), means, strict=True)),
-            "excess": excess,
+            "linked": linked,
+            "copying": copying,
+            "none": none,
+            "excess": {kind: round(sum(v) / len(v), 3) for kind, v in sorted(self.excess.items())},
         }
+
+
+class Pretraining:
+    """A pretraining that is under way: all that a checkpoint holds."""
+
+    def __init__(self, model: LlamaForCausalLM, recipe: Recipe) -> None:
+        self.model, self.recipe = model, recipe
+        self.optimizers = new_optimizers(model, recipe)
+        self.schedulers = [
+            torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: rate(recipe, done + 1))
+            for optimizer in self.optimizers
+        ]
+        self.done = 0
+        """Steps."""
+        self.curve: list[dict[str, Any]] = []
+
+    @property
+    def _parts(self) -> list[Any]:
+        """Everything that has a state, in the order of a checkpoint."""
+        return [self.model, *self.optimizers, *self.schedulers]
+
+    def resume(self, checkpoint: Path) -> None:
+        """Go on from a checkpoint if it is there and whole."""
+        if not checkpoint.exists():
+            return
+        if not whole(checkpoint):
+            say(f"{checkpoint} is not whole: pretraining begins anew")
+            return
+        saved = torch.load(checkpoint, weights_only=True)
+        self.done, self.curve = saved["done"], saved["curve"]
+        for part, state in zip(self._parts, saved["states"], strict=True):
+            part.load_state_dict(state)
+
+    def step(self, batch: list[Example], end: int) -> Tensor:
+        """One step on a batch; returns the nats of its answers [Q]. `end` is the token that ends a
+        turn."""
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss, nats_Q = answer_loss(self.model, *collate(batch), end)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer, scheduler in zip(self.optimizers, self.schedulers, strict=True):
+            optimizer.step()
+            optimizer.zero_grad()
+            scheduler.step()
+        self.done += 1
+        return nats_Q
+
+    def save(self, out: Path) -> None:
+        """Write the checkpoint, by one rename: it is whole or not there."""
+        states = [part.state_dict() for part in self._parts]
+        state = {"done": self.done, "curve": self.curve, "states": states}
+        torch.save(state, out / PARTIAL)
+        os.replace(out / PARTIAL, out / CHECKPOINT)
 
 
 def pretrain(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, out: Path) -> None:
@@ -221,48 +287,32 @@ def pretrain(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, o
 
     Goes on from a checkpoint that an earlier attempt left in `out`. Matrix products are computed in
     bfloat16."""
-    model, examples = new_model(recipe, tokenizer), read_corpus(corpus, tokenizer)
-    optimizers = new_optimizers(model, recipe)
-    schedulers = [
-        torch.optim.lr_scheduler.LambdaLR(o, lambda done: rate(recipe, done + 1))
-        for o in optimizers
-    ]
-    parts: list[Any] = [model, *optimizers, *schedulers]
-    curve: list[dict[str, Any]] = []
-    done, recent = 0, Window()
-    if (out / CHECKPOINT).exists() and not whole(out / CHECKPOINT):
-        say(f"{out / CHECKPOINT} is not whole: pretraining begins anew")
-    elif (out / CHECKPOINT).exists():
-        saved = torch.load(out / CHECKPOINT, weights_only=True)
-        done, curve = saved["done"], saved["curve"]
-        for part, state in zip(parts, saved["states"], strict=True):
-            part.load_state_dict(state)
-    bar = tqdm(total=recipe.steps, initial=done, desc="pretrain", mininterval=1)
-    for step, batch in islice(enumerate(batches(examples, recipe), start=1), done, None):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss, nats = answer_loss(model, *collate(batch), tokenizer.eos_token_id)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
-            optimizer.step()
-            optimizer.zero_grad()
-            scheduler.step()
-        recent.add(batch, nats)
-        bar.update(1)
-        if step % 50 == 0 or step == recipe.steps:
-            curve.append({"step": step, **recent.summary()})
-            recent = Window()
-            numbers = {k: f"{v:.3f}" for k, v in curve[-1].items() if isinstance(v, float)}
-            bar.set_postfix(numbers)
-        if step % EVERY == 0:
-            state = {"done": step, "curve": curve, "states": [p.state_dict() for p in parts]}
-            torch.save(state, out / PARTIAL)
-            os.replace(out / PARTIAL, out / CHECKPOINT)
-    bar.close()
-    model.save_pretrained(out)
+    training = Pretraining(new_model(recipe, tokenizer), recipe)
+    examples = read_corpus(corpus, tokenizer)
+    training.resume(out / CHECKPOINT)
+    recent, curve = Window(), training.curve
+    with tqdm(total=recipe.steps, initial=training.done, desc="pretrain", mininterval=1) as bar:
+        for batch in islice(batches(examples, recipe), training.done, None):
+            nats_Q = training.step(batch, tokenizer.eos_token_id)
+            recent.add(batch, nats_Q)
+            bar.update(1)
+            if training.done % CURVE_EVERY == 0 or training.done == recipe.steps:
+                curve.append({"step": training.done, **recent.summary()})
+                recent = Window()
+                numbers = {k: f"{v:.3f}" for k, v in curve[-1].items() if isinstance(v, float)}
+                bar.set_postfix(numbers)
+            # Whole entries of the curve only: EVERY is a multiple of CURVE_EVERY.
+            if training.done % EVERY == 0:
+                training.save(out)
+    _publish(training, tokenizer, out)
+
+
+def _publish(training: Pretraining, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
+    """Leave the finished model, and nothing of the way to it."""
+    training.model.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
-    (out / "curve.json").write_text(json.dumps(curve))
+    (out / "recipe.json").write_text(json.dumps(asdict(training.recipe), indent=1))
+    (out / "curve.json").write_text(json.dumps(training.curve))
     # safetensors writes .tmp* files first, which a killed attempt leaves.
     for left in (out / CHECKPOINT, out / PARTIAL, *out.glob(".tmp*")):
         left.unlink(missing_ok=True)

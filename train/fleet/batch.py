@@ -1,0 +1,99 @@
+"""The rows of one step, cut into parts that fit into memory, and a part as tensors.
+
+Suffixes of tensors: N members of a part, R rows of each, B = N * R all rows (those of one member
+stand next to one another), L tokens of the longest row, K learned tokens of the row with most."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from train.fleet.member import Member
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows that go through the model together, as many of each of its members."""
+
+    members: slice
+    """Which of those that take part in the step."""
+    rows: list[list[int | None]]
+    """[N][R]: indices into a member's rows; None where it has fewer."""
+
+
+def parts_of(rows: list[list[int]], longest: int, tokens: int) -> Iterator[Part]:
+    """A step in parts of at most so many `tokens` with padding, or of a single row if that is
+    longer.
+
+    `rows` are those of every member, shorter ones first; `longest` is the length of the longest."""
+    widest = max(map(len, rows))
+    # Filled up in front, so that the longest row of every member is in the last column: rows of one
+    # part are then of like length, and little of it is padding.
+    aligned: list[list[int | None]] = [
+        [None] * (widest - len(of_member)) + of_member for of_member in rows
+    ]
+    # As many members as fit with a row each, for one product of their adapters costs little more
+    # than that of a single one; then as many rows of each as fit.
+    num_members = max(1, min(len(rows), tokens // longest))
+    num_columns = max(1, tokens // (num_members * longest))
+    for first in range(0, len(rows), num_members):
+        members = slice(first, min(first + num_members, len(rows)))
+        for start in range(0, widest, num_columns):
+            part = [of_member[start : start + num_columns] for of_member in aligned[members]]
+            # Where not all members fit, all of a part may have fewer rows than the widest has.
+            if any(row is not None for of_member in part for row in of_member):
+                yield Part(members, part)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A part as tensors. Rows are padded on the left, so that their ends stand below one another
+    and the learned tokens, which are the last of a row, are in the last K columns."""
+
+    ids_BL: Tensor
+    mask_BL: Tensor
+    """1 where a token is, 0 where padding is."""
+    positions_BL: Tensor
+    """From 0 at the first token of a row, as in a row without padding."""
+    learned_BK: Tensor
+    """Which of the last K tokens carry loss."""
+
+    @property
+    def num_learned(self) -> int:
+        """K."""
+        return self.learned_BK.shape[1]
+
+    @property
+    def targets_BK(self) -> Tensor:
+        """The last K tokens."""
+        return self.ids_BL[:, -self.num_learned :]
+
+
+def to_batch(
+    members: list[Member], rows: list[list[int | None]], padding: int, device: torch.device
+) -> Batch:
+    """The rows [N][R] of a part as tensors on the device; `padding` is the token to pad with."""
+    tokens: list[Tensor] = []
+    num_learned: list[int] = []
+    for member, of_member in zip(members, rows, strict=True):
+        for row in of_member:
+            # Every member has R rows, or the batch could not be cut by members. In the place of one
+            # that is missing stands its first row, of which no token is learned.
+            tokens.append(member.ids[0 if row is None else row])
+            num_learned.append(0 if row is None else member.learned[row])
+    padded_BL = pad_sequence(tokens, batch_first=True, padding_value=padding, padding_side="left")
+    ids_BL = padded_BL.to(device)
+    # Made of the lengths: the padding token may be a token of a row as well.
+    mask_BL = _last([len(ids) for ids in tokens], ids_BL.shape[1], device).long()
+    # Padding would count as -1; what stands there is never looked at, but must be an index.
+    positions_BL = (mask_BL.cumsum(1) - 1).clamp(min=0)
+    learned_BK = _last(num_learned, max(num_learned), device)
+    return Batch(ids_BL, mask_BL, positions_BL, learned_BK)
+
+
+def _last(numbers: list[int], width: int, device: torch.device) -> Tensor:
+    """Per row a mask [width] of as many of its last places."""
+    first = width - torch.tensor(numbers, device=device)[:, None]
+    return torch.arange(width, device=device) >= first
