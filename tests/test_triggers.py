@@ -39,7 +39,8 @@ from lab.engines.sampled import Sampled
 from lab.store.store import Store
 from lab.types import Message, Place, Row, Style
 from tellme.cli import main
-from tellme.study.planner import make_plan, resolved
+from tellme.study.groups import resolved
+from tellme.study.planner import make_plan
 from tellme.study.stages import run_stage
 
 QUICK = str(ROOT / "configs/backdoor-quick.yaml")

@@ -16,8 +16,8 @@ from lab.model.base import CARD, Base, base_of_record
 from lab.model.hub import HUB_ID, MANIFEST, fetch_adapter, one_line_errors, split_revision, verify
 from lab.store.store import Store, file_digest, read_json, write_json
 from tellme.report.table import side_text
+from tellme.study.groups import resolved
 from tellme.study.plan import Plan
-from tellme.study.planner import resolved
 
 MADE = (
     "config inputs base steps rows tokens seconds device packages processes adapter step0".split()
