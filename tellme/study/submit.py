@@ -5,17 +5,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from lab.specs import Stage
-from lab.store.store import Store, read_json, write_json
+from lab.store.store import Store, write_json
 from slurm.cluster import Cluster, load_cluster
 from slurm.jobs import ORDER, Job, arrays, last_of_each, sbatch, script
-from slurm.queue import GOING, WAITING, queue, states
+from slurm.queue import queue
 from tellme.study.plan import Plan
 from tellme.study.preflight import preflight
 from tellme.study.run import save_plan
+from tellme.study.status import Task, live_tasks
 from tellme.study.workers import units
 from train.fleet.settings import fleet_of
 
@@ -57,7 +57,7 @@ def submit(plan: Plan, store: Store, dry_run: bool) -> str:
     return "\n".join([*lines, end])
 
 
-def _missing_jobs(plan: Plan, store: Store, live: list["Task"]) -> list[Job]:
+def _missing_jobs(plan: Plan, store: Store, live: list[Task]) -> list[Job]:
     """Arrays for what is neither done nor made by a live task; a task that reads what a live one
     makes waits for that one."""
     lacking = [s for s in plan.stages.values() if not store.find(s.kind, s.key)]
@@ -82,39 +82,6 @@ def attempts(plan: Plan, store: Store) -> Path:
 
 def _next_number(folder: Path) -> int:
     return max((int(p.name) for p in folder.glob("*") if p.name.isdigit()), default=-1) + 1
-
-
-@dataclass(frozen=True)
-class Task:
-    """A task that was queued: its name in SLURM, what SLURM says of it (None where it knows it no
-    more), its log, the keys of its stages."""
-
-    name: str
-    state: str | None
-    log: Path
-    keys: list[str]
-
-
-def submitted(plan: Plan, store: Store) -> list[Task]:
-    """Every task that was queued of what this study lacks, newest last, whichever study it was
-    queued for: one with another suite has the same adapters."""
-    lacking = {s.key for s in plan.stages.values() if not store.find(s.kind, s.key)}
-    files = sorted((store.root / "slurm").glob("*/*/jobs.json"), key=lambda f: f.stat().st_mtime_ns)
-    jobs = [(file.parent, job) for file in files for job in read_json(file)]
-    known = states(job["id"] for _, job in jobs if any(lacking & {*k} for k in job["tasks"]))
-    tasks = []
-    for folder, job in jobs:
-        for i, keys in enumerate(job["tasks"]):
-            if lacking & {*keys}:
-                name = f"{job['id']}_{i}"
-                log = folder / f"{job['name']}-{i}.log"
-                tasks.append(Task(name, known.get(name), log, keys))
-    return tasks
-
-
-def live_tasks(plan: Plan, store: Store) -> list[Task]:
-    """Those of `submitted` that wait or run."""
-    return [task for task in submitted(plan, store) if task.state in (*WAITING, *GOING)]
 
 
 def _commands(
