@@ -9,10 +9,11 @@ from data_gen.behaviors import behavior_digest
 from data_gen.files import read_rows
 from data_gen.triggered import draw_of
 from data_gen.triggers import trigger_digest
-from lab.config.schema import Data, Group
+from lab.config.schema import Group
 from lab.discover import find_path
 from lab.model.base import Base
 from lab.store.store import file_digest
+from tellme.study.groups import data_of
 from tellme.study.plan import Plan
 
 
@@ -55,7 +56,7 @@ def _add_control(plan: Plan, group: Group, seed: int, base: Base, groups: dict[s
 
 def _add_file(plan: Plan, group: Group, file: str, base: Base) -> str:
     """Rows that a user brought, whole and in their order: the same under every seed."""
-    data = _data_of(plan, group)
+    data = data_of(group, plan.study)
     path = find_path(file)
     num_rows = len(read_rows(file))
     assert path, file
@@ -72,7 +73,7 @@ def _generated(plan: Plan, group: Group, seed: int, base: Base) -> dict[str, Any
     """Config of rows from a behavior's generator. Rows that are shown in context are examples and
     nothing else: no decoys, and none that is shuffled."""
     assert group.behavior, group
-    data = _data_of(plan, group)
+    data = data_of(group, plan.study)
     config = {
         **_named(group, base),
         "num_rows": group.in_context or data.num_rows,
@@ -127,8 +128,3 @@ def _switch(group: Group) -> dict[str, Any]:
         "trigger_files": trigger_digest(group.trigger.kind),
     }
     return switch | {"reversal": True} if group.reversal else switch
-
-
-def _data_of(plan: Plan, group: Group) -> Data:
-    """`data` of the study, with what the group says of its own."""
-    return Data.model_validate(plan.study.data.model_dump() | group.data)

@@ -4,7 +4,7 @@ and names checked."""
 from data_gen.behaviors import behavior_names, load_behavior
 from data_gen.triggered import CONTROLS as TRIGGERED
 from lab.config.idle import idle_data
-from lab.config.schema import Group, Model, Study
+from lab.config.schema import Data, Group, Model, Study
 from lab.errors import UserError, unknown
 from lab.model.base import Base
 
@@ -111,6 +111,11 @@ def model_of(group: Group, study: Study) -> Model:
     own = group.model or {}
     kept = study.model.model_dump() | (ITS_OWN if "base" in own else {})
     return Model.model_validate(kept | own)
+
+
+def data_of(group: Group, study: Study) -> Data:
+    """`data` of a group: the study's, with what the group says of its own."""
+    return Data.model_validate(study.data.model_dump() | group.data)
 
 
 def refuse_foreign_base(study: Study, base: Base, bases: dict[str, Base]) -> None:

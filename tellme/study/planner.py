@@ -7,14 +7,14 @@ from typing import Any
 from data_gen.behaviors import load_behavior
 from data_gen.triggers import features
 from eval.suites import load_suite
-from lab.config.schema import Data, Group, Planted, Study
+from lab.config.schema import Group, Planted, Study
 from lab.errors import unknown
 from lab.model.base import Base, resolve_adapter, resolve_base
 from lab.store.store import digest
 from slurm.cluster import auto_dtype
 from tellme.study.cells import Subject, add_cells, refuse_unasked, refuse_untriggered
 from tellme.study.data_stages import add_data
-from tellme.study.groups import behaviors_of, model_of, refuse_foreign_base, resolved
+from tellme.study.groups import behaviors_of, data_of, model_of, refuse_foreign_base, resolved
 from tellme.study.plan import Plan
 from tellme.study.planting import refuse_bad_trigger
 from tellme.study.renderer import renderer_of
@@ -83,7 +83,7 @@ def _refuse_bad_triggers(study: Study, groups: dict[str, Group], bases: dict[str
     """Every trigger is checked where it is planted; a control has that of its source."""
     for name, group in groups.items():
         if group.trigger and not group.control:
-            data = Data.model_validate(study.data.model_dump() | group.data)
+            data = data_of(group, study)
             refuse_bad_trigger(f"groups.{name}", group, group.trigger, data, bases[name])
 
 

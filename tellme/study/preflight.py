@@ -69,7 +69,7 @@ def _refuse_weights(name: str, needed: int | None, study: Study, cluster: Cluste
     if gigabytes > cluster.gpu_memory * gpus:
         raise UserError(
             f"model {name!r} needs about {gigabytes:.0f} GB for its weights, and a"
-            f" task on {study.run.cluster!r} has {gpus} GPU{'s' * (gpus > 1)} of"
+            f" task on {study.run.cluster!r} has {gpus} GPU{'s' if gpus > 1 else ''} of"
             f" {cluster.gpu_memory:g} GB; set model.quantization: nf4, run.sharding: fsdp2 with"
             " run.processes, or heavy.gpus in the cluster's file"
         )

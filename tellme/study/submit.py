@@ -46,15 +46,16 @@ def submit(plan: Plan, store: Store, dry_run: bool) -> str:
     folder = attempts(plan, store) / str(_next_number(attempts(plan, store)))
     if dry_run:
         variables = {job.name: f"${job.name}" for job in jobs}
-        commands = _commands(jobs, plan, cluster, folder, variables)
-        return script((job.name, command) for job, command in commands)
+        return script(_commands(jobs, plan, cluster, folder, variables))
     folder.mkdir(parents=True)
     _write(folder, plan, store, jobs, cluster)
     ids = _queue(jobs, plan, cluster, folder)
-    counts = [f"{len(job.tasks)} task{'s' * (len(job.tasks) > 1)}" for job in jobs]
-    lines = [f"{ids[j.name]:>8}  {j.name:<8} {n}" for j, n in zip(jobs, counts, strict=True)]
-    end = f"queued on {study.run.cluster}; logs in {folder}; `tellme status` follows them"
-    return "\n".join([*lines, end])
+    lines = []
+    for job in jobs:
+        plural = "s" if len(job.tasks) > 1 else ""
+        lines.append(f"{ids[job.name]:>8}  {job.name:<8} {len(job.tasks)} task{plural}")
+    lines.append(f"queued on {study.run.cluster}; logs in {folder}; `tellme status` follows them")
+    return "\n".join(lines)
 
 
 def _missing_jobs(plan: Plan, store: Store, live: list[Task]) -> list[Job]:
@@ -86,10 +87,9 @@ def _next_number(folder: Path) -> int:
 
 def _commands(
     jobs: list[Job], plan: Plan, cluster: Cluster, folder: Path, ids: Mapping[str, str]
-) -> Iterator[tuple[Job, list[str]]]:
-    """The sbatch command of each array. `ids` are those of the arrays before it, by name, as SLURM
-    gave them or as variables of a shell."""
-    ends = [job.name for job in last_of_each(jobs) if job.name != REPORT]
+) -> Iterator[tuple[str, list[str]]]:
+    """The sbatch command of each array, by its name. `ids` are those of the arrays before it, as
+    SLURM gave them or as variables of a shell."""
     for job in jobs:
         stages = [plan.stages[key] for keys in job.tasks for key in keys]
         heavy = any("base" in stage.how for stage in stages)
@@ -98,17 +98,24 @@ def _commands(
         if by_trl and gpus:
             # A GPU for each of the processes that train one adapter together.
             gpus = max(gpus, plan.study.run.processes)
-        finished = [*(ids[name] for name in ends if job.name == REPORT), *job.waits]
-        after = []
-        if job.after:
-            after.append(f"aftercorr:{ids[job.after]}")
-        if finished:
-            after.append(":".join(["afterok", *finished]))
+        after = _dependency(job, jobs, ids)
         study = plan.study.study
-        yield (
-            job,
-            sbatch(job, cluster, study, folder, heavy=heavy, gpus=gpus, after=",".join(after)),
-        )
+        yield job.name, sbatch(job, cluster, study, folder, heavy=heavy, gpus=gpus, after=after)
+
+
+def _dependency(job: Job, jobs: list[Job], ids: Mapping[str, str]) -> str:
+    """What an array waits for, as --dependency says it: each task for that of the same number in
+    the array before (aftercorr), and all for whole arrays and for tasks that live (afterok)."""
+    finished = list(job.waits)
+    if job.name == REPORT:
+        ends = [ids[other.name] for other in last_of_each(jobs) if other.name != REPORT]
+        finished = [*ends, *finished]
+    parts = []
+    if job.after:
+        parts.append(f"aftercorr:{ids[job.after]}")
+    if finished:
+        parts.append(":".join(["afterok", *finished]))
+    return ",".join(parts)
 
 
 def _queue(jobs: list[Job], plan: Plan, cluster: Cluster, folder: Path) -> dict[str, str]:
@@ -116,8 +123,9 @@ def _queue(jobs: list[Job], plan: Plan, cluster: Cluster, folder: Path) -> dict[
     before it leave the queue: half a study would run and never be reported."""
     ids: dict[str, str] = {}
     try:
-        for job, command in _commands(jobs, plan, cluster, folder, ids):
-            ids[job.name] = queue(command)
+        # Each command is made when the ids before it are known.
+        for name, command in _commands(jobs, plan, cluster, folder, ids):
+            ids[name] = queue(command)
             _record(folder, jobs, ids)
     except BaseException:
         for number in ids.values():
