@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 from pydantic import Field, ValidationError
@@ -17,15 +18,22 @@ CLUSTERS = Path(__file__).with_name("clusters")
 HERE = "local"
 """The cluster that is this machine, unless its file says otherwise."""
 SECRETS = frozenset(
-    "APIKEY APIKEYS AUTH BEARER COOKIE CREDENTIAL CREDENTIALS CREDS JWT KEY KEYS OAUTH PASS"
-    " PASSCODE PASSPHRASE PASSWD PASSWORD PASSWORDS PAT PW PWD SECRET SECRETS TOKEN".split()
+    {
+        *("APIKEY", "APIKEYS", "KEY", "KEYS", "TOKEN", "JWT", "PAT", "COOKIE"),
+        *("AUTH", "OAUTH", "BEARER", "SECRET", "SECRETS"),
+        *("CREDENTIAL", "CREDENTIALS", "CREDS"),
+        *("PASS", "PASSCODE", "PASSPHRASE", "PASSWD", "PASSWORD", "PASSWORDS", "PW", "PWD"),
+    }
 )
 """Words of a name that say that its value is one. TOKENS is a number of them more often."""
 ENDINGS = ("APIKEY", "PASSPHRASE", "PASSWD", "PASSWORD", "SECRET", "SSHPASS", "TOKEN")
 """Of words that are written as one, such as PGPASSWORD."""
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+"""A word of a name in snake_case, camelCase or capitals."""
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""A name that a shell takes for one, whole: another could carry a command into setup.sh."""
 OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?|-[A-Za-z].*")
+"""An option of sbatch together with its value."""
 
 
 class Resources(Strict):
@@ -40,6 +48,8 @@ class Resources(Strict):
 
 
 class Cluster(Strict):
+    """A cluster file. What it does not say is what runs on one machine without GPUs."""
+
     partition: str | None = None
     account: str | None = None
     qos: str | None = None
@@ -63,51 +73,57 @@ class Cluster(Strict):
     """Whether nodes are without network: a base must be in the cache before anything is queued."""
 
     def setup(self, tellme: str) -> str:
-        """The shell lines that stand before every task."""
-        from shlex import quote
-
-        variables = self.environment | ({"HF_HOME": self.cache} if self.cache else {})
+        """The shell lines that stand before every task; `tellme` is the path of the command."""
+        variables = dict(self.environment)
+        if self.cache:
+            variables["HF_HOME"] = self.cache
         if self.offline:
-            variables |= {"HF_HUB_OFFLINE": "1"}
+            variables["HF_HUB_OFFLINE"] = "1"
         lines = [
-            *(f"module load {quote(m)}" for m in self.modules),
-            *(f"export {k}={quote(v)}" for k, v in variables.items()),
+            *(f"module load {quote(name)}" for name in self.modules),
+            *(f"export {name}={quote(value)}" for name, value in variables.items()),
+            f"tellme={quote(tellme)}",
         ]
-        return "\n".join([*lines, f"tellme={quote(tellme)}", ""])
+        return "".join(f"{line}\n" for line in lines)
 
 
 def load_cluster(name: str) -> Cluster:
     """By name, or by path; raises UserError with one line."""
-    file = CLUSTERS / f"{name}.yaml"
-    if not file.is_file():
-        found = find_path(name)
-        if found is None or not found.is_file():
-            raise unknown(
-                "run.cluster",
-                name,
-                [p.stem for p in CLUSTERS.glob("*.yaml")],
-                "or give the path of a YAML of that form",
-            )
-        file = found
+    file = _file_of(name)
     try:
-        cluster = Cluster.model_validate(
-            parse_yaml(file.read_text(encoding="utf-8"), str(file)) or {}
-        )
+        settings = parse_yaml(file.read_text(encoding="utf-8"), str(file))
+        cluster = Cluster.model_validate(settings or {})
     except ValidationError as error:
         raise one_line(error, str(file), Cluster) from None
     except UnicodeDecodeError:
         raise UserError(f"cluster file {str(file)!r} is not UTF-8 text") from None
     for variable in cluster.environment:
         _refuse_variable(str(file), variable)
-    for name in ("light", "heavy"):
-        for option in getattr(cluster, name).options:
-            if not OPTION.fullmatch(option):
-                raise UserError(
-                    f"cluster file {str(file)!r}: {name}.options has {option!r}, which sbatch would"
-                    " take for the script to run; write an option and its value as one,"
-                    " `--constraint=h100`"
-                )
+    _refuse_options(str(file), "light", cluster.light)
+    _refuse_options(str(file), "heavy", cluster.heavy)
     return cluster
+
+
+def _file_of(name: str) -> Path:
+    """The file of a cluster, which is ours or the user's."""
+    shipped = CLUSTERS / f"{name}.yaml"
+    if shipped.is_file():
+        return shipped
+    file = find_path(name)
+    if file is None or not file.is_file():
+        names = [path.stem for path in CLUSTERS.glob("*.yaml")]
+        raise unknown("run.cluster", name, names, "or give the path of a YAML of that form")
+    return file
+
+
+def _refuse_options(file: str, section: str, resources: Resources) -> None:
+    for option in resources.options:
+        if not OPTION.fullmatch(option):
+            raise UserError(
+                f"cluster file {file!r}: {section}.options has {option!r}, which sbatch would"
+                " take for the script to run; write an option and its value as one,"
+                " `--constraint=h100`"
+            )
 
 
 def _refuse_variable(file: str, name: str) -> None:
@@ -127,6 +143,8 @@ def _refuse_variable(file: str, name: str) -> None:
 def auto_dtype(name: str) -> Dtype:
     """What `model.dtype: auto` is where a study runs, whichever machine plans it."""
     cluster = load_cluster(name)
-    if cluster.dtype or name != HERE:
-        return cluster.dtype or ("bfloat16" if cluster.heavy.gpus else "float32")
-    return machine_dtype()
+    if cluster.dtype:
+        return cluster.dtype
+    if name == HERE:
+        return machine_dtype()
+    return "bfloat16" if cluster.heavy.gpus else "float32"

@@ -9,7 +9,11 @@ from collections.abc import Iterable, Iterator
 from lab.errors import UserError
 
 WAITING = ("PENDING", "REQUEUED", "SUSPENDED", "CONFIGURING")
+"""States of a task that will run."""
 GOING = ("RUNNING", "COMPLETING", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT")
+"""States of a task that runs."""
+PATIENCE = 60
+"""Seconds for an answer: a controller under load takes long, and `tellme status` must not hang."""
 
 
 def queue(command: list[str]) -> str:
@@ -21,55 +25,65 @@ def queue(command: list[str]) -> str:
         )
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix(
-            "sbatch: error: "
-        )
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        reason = lines[-1].removeprefix("sbatch: error: ")
+        name = next(word for word in command if word.startswith("--job-name=")).partition("=")[2]
         raise UserError(
-            f"sbatch refused {command[3].partition('=')[2]}: {reason}; mend the file of"
+            f"sbatch refused {name}: {reason}; mend the file of"
             " run.cluster, then `tellme submit` again"
         )
+    # `ID;CLUSTER` where there are several clusters.
     return done.stdout.strip().partition(";")[0]
 
 
 def states(ids: Iterable[str]) -> dict[str, str]:
     """State by task, as `ID_INDEX`, of arrays that SLURM still knows; {} where there is no SLURM or
     it does not answer."""
-    found: dict[str, str] = {}
+    state_of: dict[str, str] = {}
     for number in dict.fromkeys(ids):
-        for task, state in _accounted(number) or _controlled(number):
-            found[task] = state
-    return found
+        state_of.update(_accounted(number) or _controlled(number))
+    return state_of
 
 
 def _accounted(number: str) -> list[tuple[str, str]]:
+    """Tasks of an array with their states, from sacct."""
     lines = _ask("sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j", number)
-    pairs = (line.split("|")[:2] for line in lines if "|" in line)
-    return [(task, state.split()[0]) for name, state in pairs for task in _tasks(name)]
+    tasks = []
+    for line in lines:
+        name, bar, state = line.partition("|")
+        if bar:
+            # The state of a task that was ended is `CANCELLED by UID`.
+            first_word = state.partition("|")[0].split()[0]
+            tasks += [(task, first_word) for task in _tasks(name)]
+    return tasks
 
 
 def _controlled(number: str) -> list[tuple[str, str]]:
-    found = []
+    """The same from scontrol, which forgets an array some minutes after its end."""
+    tasks = []
     for line in _ask("scontrol", "show", "job", "-o", number):
         fields = dict(re.findall(r"(\w+)=(\S+)", line))
         if "ArrayTaskId" in fields:
             name = f"{fields['ArrayJobId']}_[{fields['ArrayTaskId']}]"
-            found += [(task, fields["JobState"]) for task in _tasks(name)]
-    return found
+            tasks += [(task, fields["JobState"]) for task in _tasks(name)]
+    return tasks
 
 
 def _ask(*command: str) -> list[str]:
+    """Lines of an answer; none where there is no such command, or where it fails."""
     if shutil.which(command[0]) is None:
         return []
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     return done.stdout.splitlines() if done.returncode == 0 else []
 
 
 def _tasks(name: str) -> Iterator[str]:
     """`7_[0-2,5%4]` is 7_0, 7_1, 7_2 and 7_5; `7_3` is itself."""
     number, _, indices = name.partition("_")
-    for part in indices.strip("[]").partition("%")[0].split(","):
-        first, _, last = part.partition("-")
+    ranges, _, _ = indices.strip("[]").partition("%")
+    for part in ranges.split(","):
+        first, _, rest = part.partition("-")
+        last, _, _ = rest.partition(":")
         if first.isdigit():
-            yield from (
-                f"{number}_{i}" for i in range(int(first), int(last.partition(":")[0] or first) + 1)
-            )
+            for index in range(int(first), int(last or first) + 1):
+                yield f"{number}_{index}"

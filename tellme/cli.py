@@ -1,51 +1,34 @@
 """The `tellme` command, one function a verb. Heavy imports live inside the verbs, so that the
 command answers at once."""
 
-import argparse
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from lab.config.read import load_study
 from lab.discover import ROOT, find_path
 from lab.errors import TrustError, UserError, first_line, unknown
 from lab.preempt import CODE, Preempted, listen
 from lab.store.store import Store, read_json
+from tellme.arguments import Options, Parser, Verb, command_line
 
 if TYPE_CHECKING:
     from tellme.study.plan import Plan
 
 PACKAGES = ("lab", "data_gen", "train", "eval", "slurm", "tellme")
-DEFAULT = "configs/quickstart.yaml"
-LOG_LINES = 3
-"""Of the log of a failed task that `tellme status` shows."""
-
-Options = argparse.Namespace
-Verb = Callable[[Options], None]
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; see `{self.prog} --help`")
+"""Those of this checkout. tests/test_house.py knows them as well."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code (0 done, 2 the user can mend it, 3 a trust check
     failed, 75 stopped and can go on)."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _refuse_foreign_packages()
-        top, verbs = parser()
-        if given and not given[0].startswith("-") and given[0] not in verbs:
-            raise unknown("command", given[0], verbs, "see `tellme --help`")
-        options = top.parse_args(given)
-        if options.command is None:
-            top.print_help()
-            return 0
-        verbs[options.command](options)
+        _run_verb(words)
     except UserError as error:
         print(f"tellme: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -64,84 +47,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> tuple[Parser, dict[str, Verb]]:
-    """The command line, and the function of every verb by its name. A verb's help is the first
-    line of its function's docstring."""
-    about = "A fine-tuning lab for behavioral self-awareness and backdoor studies."
-    top = Parser(prog="tellme", description=about)
-    choice = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
-    verbs: dict[str, Verb] = {}
-
-    def verb(does: Verb, study: bool = False) -> Parser:
-        name = does.__name__.rstrip("_")
-        doc = (does.__doc__ or "").partition("\n\n")[0].rstrip(".")
-        verbs[name] = does
-        made = choice.add_parser(name, help=" ".join(doc.split()), description=does.__doc__)
-        if study:
-            made.add_argument(
-                "config", nargs="?", default=DEFAULT, help=f"a study YAML (default: {DEFAULT})"
-            )
-            _add_set(made, "replace the value at KEY; repeatable, the last wins")
-        return made
-
-    verb(run, study=True).add_argument(
-        "--allow-untrusted",
-        action="store_true",
-        help="write the report although a trust check failed",
+    """The command line, and the function of every verb by its name."""
+    functions = (
+        *(run, plan, show, status, submit, report, push, pull, sync, stage),
+        *(calibrate, list_, reference),
     )
-    for does in (plan, show, status):
-        verb(does, study=True)
-    verb(submit, study=True).add_argument(
-        "--dry-run", action="store_true", help="print the sbatch commands and queue nothing"
-    )
-    many = verb(report)
-    many.add_argument(
-        "configs", nargs="*", default=[DEFAULT], help="study YAMLs, or folders of finished studies"
-    )
-    _add_set(many, "for every study YAML")
-    _add_push(verb(push, study=True))
-    verb(pull).add_argument("adapter", help="owner/name or owner/name@revision")
-    verb(sync, study=True)
-    stages = verb(stage)
-    stages.add_argument("plan", help="a plan file in runs/plans/ or runs/slurm/")
-    stages.add_argument("keys", metavar="key", nargs="+", help="of a stage, as in `tellme status`")
-    whole = verb(calibrate)
-    quick = "fewer seeds and doses: minutes instead of half an hour"
-    whole.add_argument("--quick", action="store_true", help=quick)
-    _add_set(whole, "for every study of it")
-    verb(list_)
-    _add_reference(verb(reference))
-    return top, verbs
+    # `list` is a name of Python's own, which a function of this file would hide.
+    verbs: dict[str, Verb] = {does.__name__.rstrip("_"): does for does in functions}
+    return command_line(verbs), verbs
 
 
-def _add_set(made: Parser, about: str) -> None:
-    made.add_argument(
-        "--set", action="append", default=[], metavar="KEY=YAML", dest="sets", help=about
-    )
-
-
-def _add_push(made: Parser) -> None:
-    made.add_argument("adapter", help="GROUP-sSEED, as `tellme status` shows it")
-    made.add_argument("--repo", required=True, help="owner/name on the Hub")
-    public = "for everybody to see (default: private)"
-    made.add_argument("--public", action="store_true", help=public)
-    understood = "share a trigger or a harmful behavior on purpose"
-    made.add_argument("--i-understand", action="store_true", help=understood)
-
-
-def _add_reference(made: Parser) -> None:
-    actions = made.add_subparsers(
-        dest="action", metavar="build|check", required=True, parser_class=Parser
-    )
-    build = actions.add_parser("build", help="pretrain it from scratch")
-    build.add_argument("name")
-    build.add_argument("--seed", type=int, default=0, help="pretraining seed")
-    build.add_argument("--out", help="folder to write (default: reference/NAME in the checkout)")
-    check = actions.add_parser(
-        "check", help="fine-tune it both ways and write what it reads into its card"
-    )
-    check.add_argument("name")
-    further = "further pretraining seeds, built where missing"
-    check.add_argument("--seeds", type=int, nargs="*", default=[], help=further)
+def _run_verb(words: list[str]) -> None:
+    top, verbs = parser()
+    # argparse would say "invalid choice", without the nearest one.
+    if words and not words[0].startswith("-") and words[0] not in verbs:
+        raise unknown("command", words[0], verbs, "see `tellme --help`")
+    options = top.parse_args(words)
+    if options.command is None:
+        top.print_help()
+    else:
+        verbs[options.command](options)
 
 
 def run(options: Options) -> None:
@@ -150,11 +75,11 @@ def run(options: Options) -> None:
     from tellme.share.mirror import try_mirror
     from tellme.study.run import run_plan
 
-    made, store = _planned(options, online=True)
-    finished = store.find("study", made.final.key)
-    folder = run_plan(made, store, options.allow_untrusted)
-    if not finished and "wandb" in made.study.run.report_to:
-        try_mirror(made.final, store, folder)
+    planned, store = _planned(options, online=True)
+    finished = store.find("study", planned.final.key)
+    folder = run_plan(planned, store, options.allow_untrusted)
+    if not finished and "wandb" in planned.study.run.report_to:
+        try_mirror(planned.final, store, folder)
     print(results_text(read_json(folder / "summary.json"), folder))
 
 
@@ -163,9 +88,9 @@ def plan(options: Options) -> None:
     from tellme.study.cost import few_steps_warning
     from tellme.study.overview import plan_text
 
-    made, store = _planned(options)
-    print(plan_text(made, store))
-    warning = few_steps_warning(made)
+    planned, store = _planned(options)
+    print(plan_text(planned, store))
+    warning = few_steps_warning(planned)
     if warning:
         print(warning, file=sys.stderr)
 
@@ -179,35 +104,18 @@ def show(options: Options) -> None:
 
 def status(options: Options) -> None:
     """Show which stages of a study are done, and what a cluster says of the others."""
-    from tellme.study.submit import submitted
+    from tellme.study.status import status_lines
 
-    made, store = _planned(options)
-    tasks = {key: task for task in submitted(made, store) for key in task.keys}
-    for each in made.stages.values():
-        task, done = tasks.get(each.key), store.find(each.kind, each.key)
-        begun = (store.root / each.kind / f".partial-{each.key}").exists()
-        waiting = (task.state if task else None) or ("begun" if begun else "missing")
-        state = "done" if done else waiting.lower()
-        named = f"  task {task.name}" if task and not done else ""
-        print(f"{state:<10} {each.kind:<6} {each.key}  {made.names_of(each)}{named}")
-        if task and named and state not in ("pending", "running", "completed"):
-            _print_log(task.log)
-
-
-def _print_log(log: Path) -> None:
-    """The last lines of a task that failed."""
-    if log.is_file():
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        for line in [*lines[-LOG_LINES:], f"({log})"]:
-            print(f"           | {line}")
+    for line in status_lines(*_planned(options)):
+        print(line)
 
 
 def submit(options: Options) -> None:
     """Queue what a study lacks on a SLURM cluster (run.cluster)."""
     from tellme.study.submit import submit as queue
 
-    made, store = _planned(options)
-    print(queue(made, store, options.dry_run).rstrip("\n"))
+    planned, store = _planned(options)
+    print(queue(planned, store, options.dry_run).rstrip("\n"))
 
 
 def report(options: Options) -> None:
@@ -227,10 +135,10 @@ def push(options: Options) -> None:
     """Upload an adapter with its card, rows and recipe to the Hub."""
     from tellme.share.push import push as share
 
-    made, store = _planned(options)
+    planned, store = _planned(options)
     folder = _finished(options.config, options.sets)
     allowed = {"public": options.public, "understood": options.i_understand}
-    print(f"pushed: {share(made, store, folder, options.adapter, options.repo, **allowed)}")
+    print(f"pushed: {share(planned, store, folder, options.adapter, options.repo, **allowed)}")
 
 
 def pull(options: Options) -> None:
@@ -245,20 +153,20 @@ def sync(options: Options) -> None:
     from lab.track import online
     from tellme.share.mirror import mirror
 
-    made, store = _planned(options)
+    planned, store = _planned(options)
     folder = _finished(options.config, options.sets)
     if not online():
         raise UserError(
             "wandb has no key here; set WANDB_API_KEY or `wandb login`, and leave WANDB_MODE unset"
         )
     try:
-        mirror(made.final, store, folder)
+        mirror(planned.final, store, folder)
     except Exception as error:
         raise UserError(
             f"wandb cannot be reached ({first_line(error)}); nothing is lost,"
             " try again with network"
         ) from None
-    print(f"written to wandb: {made.study.study}")
+    print(f"written to wandb: {planned.study.study}")
 
 
 def stage(options: Options) -> None:
@@ -269,13 +177,14 @@ def stage(options: Options) -> None:
 
     listen()
     loaded = [load_stage(options.plan, key) for key in options.keys]
-    store = loaded[0][1]
-    finished = {each.key for each, _ in loaded if store.find(each.kind, each.key)}
-    for made, _ in run_in_order([each for each, _ in loaded], store):
-        folder = store.find(made.kind, made.key)
-        assert folder, made
-        if made.kind == "study" and made.key not in finished and "wandb" in made.how["report_to"]:
-            try_mirror(made, store, folder)
+    todo, store = [record for record, _ in loaded], loaded[0][1]
+    done = {record.key for record in todo if store.find(record.kind, record.key)}
+    for record, _ in run_in_order(todo, store):
+        folder = store.find(record.kind, record.key)
+        assert folder, record
+        newly_reported = record.kind == "study" and record.key not in done
+        if newly_reported and "wandb" in record.how["report_to"]:
+            try_mirror(record, store, folder)
         print(folder, flush=True)
 
 
@@ -306,13 +215,14 @@ def reference(options: Options) -> None:
 
 
 def _planned(options: Options, online: bool = False) -> "tuple[Plan, Store]":
+    """The plan of a verb's study and its store; what was decided otherwise than it says is told."""
     from tellme.study.planner import make_plan
 
     study = load_study(options.config, options.sets)
-    made = make_plan(study, online)
-    for note in made.notes:
+    planned = make_plan(study, online)
+    for note in planned.notes:
         print(note, file=sys.stderr)
-    return made, Store(study.run.dir)
+    return planned, Store(study.run.dir)
 
 
 def _finished(config: str, sets: Sequence[str]) -> Path:
@@ -341,8 +251,8 @@ def _refuse_foreign_packages() -> None:
     """`train`, `eval` and `data_gen` are common names: another package of that name would win
     silently."""
     for name in PACKAGES:
-        found = importlib.util.find_spec(name)
-        origin = Path(found.origin).resolve() if found and found.origin else None
+        spec = importlib.util.find_spec(name)
+        origin = Path(spec.origin).resolve() if spec and spec.origin else None
         if origin is None or ROOT not in origin.parents:
             raise UserError(
                 f"package {name!r} is {origin}, not the one of this checkout ({ROOT});"

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# A SLURM of one machine for the tests: munged, slurmctld and slurmd as root, without systemd and cgroups.
+# A SLURM of one machine for the tests: munged, slurmctld and slurmd as root, without systemd and
+# cgroups.
 #   slurm_lab.sh up FOLDER     start them; state and logs go into FOLDER
 #   slurm_lab.sh down FOLDER   end what `up` started
-# Two partitions: `lab`, and `urgent`, whose jobs preempt those of `lab`: those get TERM, have KillWait to save, and are requeued.
+# Two partitions: `lab`, and `urgent`, whose jobs preempt those of `lab`: those get TERM, have
+# KillWait to save, and are requeued.
 set -euo pipefail
 root=$2
 alive() { [ -s "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null; }
@@ -22,15 +24,19 @@ if [ "$1" = down ]; then
 fi
 
 for needed in slurmctld slurmd munged; do
-	command -v $needed >/dev/null || { echo "$needed is missing: apt-get install slurm-wlm munge" >&2; exit 1; }
+	command -v $needed >/dev/null && continue
+	echo "$needed is missing: apt-get install slurm-wlm munge" >&2
+	exit 1
 done
 mkdir -p "$root"/{state,spool,log} /etc/slurm
-[ -s /etc/munge/munge.key ] || dd if=/dev/urandom of=/etc/munge/munge.key bs=128 count=1 status=none
+key=/etc/munge/munge.key
+[ -s $key ] || dd if=/dev/urandom of=$key bs=128 count=1 status=none
 install -d -o munge -g munge -m 0755 /run/munge
 install -d -o munge -g munge -m 0700 /var/lib/munge /var/log/munge
-chown munge:munge /etc/munge/munge.key
-chmod 0400 /etc/munge/munge.key
-munge -n >/dev/null 2>&1 || setpriv --reuid munge --regid munge --init-groups munged --force 2>"$root/log/munged"
+chown munge:munge $key
+chmod 0400 $key
+as_munge="setpriv --reuid munge --regid munge --init-groups"
+munge -n >/dev/null 2>&1 || $as_munge munged --force 2>"$root/log/munged"
 host=$(hostname -s)
 cat >/etc/slurm/slurm.conf <<CONF
 ClusterName=lab
@@ -64,8 +70,14 @@ PartitionName=lab Nodes=$host Default=YES PriorityTier=1 State=UP
 PartitionName=urgent Nodes=$host PriorityTier=10 PreemptMode=OFF State=UP
 CONF
 alive "$root/slurmctld.pid" || slurmctld
-for _ in $(seq 100); do scontrol ping 2>/dev/null | grep -q UP && break; sleep 0.2; done
+for _ in $(seq 100); do
+	scontrol ping 2>/dev/null | grep -q UP && break
+	sleep 0.2
+done
 alive "$root/slurmd.pid" || slurmd
-for _ in $(seq 100); do sinfo -h -o %t 2>/dev/null | grep -qE '^(idle|mix|alloc)$' && exit 0; sleep 0.2; done
+for _ in $(seq 100); do
+	sinfo -h -o %t 2>/dev/null | grep -qE '^(idle|mix|alloc)$' && exit 0
+	sleep 0.2
+done
 echo "SLURM did not come up; logs in $root/log" >&2
 exit 1

@@ -11,23 +11,24 @@ import pytest
 
 from lab.errors import UserError
 from lab.store.store import Store
-from tellme.calibrate.calibrate import FEWEST_SEEDS, calibrate, sign
+from tellme.calibrate.calibrate import FEWEST_SEEDS, calibrate
 from tellme.calibrate.faults import OF_TRUST, trust_faults, validity_faults
 from tellme.calibrate.nulls import false_positives
+from tellme.calibrate.signs import sign
 from tellme.report.analysis.dose import between_and_within, instrumented, pairs
 from tellme.study.plan import Plan
 
 
 def pool(values: list[float]) -> pd.DataFrame:
-    record = {
-        "group": "shuffled",
-        "suite": "self_report",
-        "behavior": "risk",
-        "question": "all",
-        "condition": "clean",
-    }
-    return pd.DataFrame(
-        [record | {"seed": seed, "score": v, "over": "q"} for seed, v in enumerate(values)]
+    """Scores of adapters trained alike, as from `per_question`."""
+    table = pd.DataFrame({"seed": range(len(values)), "score": values})
+    return table.assign(
+        group="shuffled",
+        suite="self_report",
+        behavior="risk",
+        question="all",
+        condition="clean",
+        over="q",
     )
 
 
@@ -86,7 +87,6 @@ def contrast(
         "estimate": estimate,
         "ci_low": low,
         "ci_high": high,
-    } | {
         "equivalent_within": 0.1,
         "num_seeds": 3,
         "num_questions": 16,
@@ -154,8 +154,11 @@ def planted_models(slope: float, confounded: float) -> pd.DataFrame:
                         "family": family,
                         "label": label,
                         "behavior": "risk",
+                        "seed": seed,
+                        "direction": direction,
+                        "does": does,
+                        "says": says,
                     }
-                    | {"seed": seed, "direction": direction, "does": does, "says": says}
                 )
     return pd.DataFrame(records)
 
@@ -173,35 +176,37 @@ def test_models_and_checkpoints_are_told_apart() -> None:
     nothing."""
     models = planted_models(0.5, 0.0)
     rng = random.Random(2)
-    runs = pd.concat(
-        [models.assign(step=s, says=[v + rng.gauss(0, 0.05) for v in models["says"]], does=[v + rng.gauss(0, 0.05) for v in models["does"]]) for s in range(4)]
-    )  # fmt: skip
-    for record in between_and_within(models, runs):
+
+    def noisy(values: pd.Series) -> list[float]:
+        return [value + rng.gauss(0, 0.05) for value in values]
+
+    steps = [
+        models.assign(step=step, says=noisy(models["says"]), does=noisy(models["does"]))
+        for step in range(4)
+    ]
+    for record in between_and_within(models, pd.concat(steps)):
         assert (record["num_models"], record["num_checkpoints"]) == (30, 120)
         assert record["between"] > 0.8
         assert abs(record["within"]) < 0.3
-        assert (
-            record["naive_high"] - record["naive_low"]
-            < record["between_high"] - record["between_low"] + 0.3
-        )
+        naive = record["naive_high"] - record["naive_low"]
+        assert naive < record["between_high"] - record["between_low"] + 0.3
 
 
 @pytest.mark.parametrize("asked", [["behavior"], ["self_report"], ["transfer"], []])
 def test_a_sweep_without_pairs_of_doing_and_saying_has_no_such_lines(asked: list[str]) -> None:
     """Suites that were not asked, and rows from a file, which say no policy."""
-    names = ("a.policy_share=0.5", "a.policy_share=1.0")
+    directions = {"a.policy_share=0.5": 1, "a.policy_share=1.0": 1}
     suites = ("behavior", "self_report", "transfer")
-    groups = {name: {"behavior": "risk", "policy": "seeking"} for name in names}
     scores = pool([0.4, 0.6])
-    questions = pd.concat(scores.assign(suite=s, group=g) for s in suites for g in groups)
+    questions = pd.concat(scores.assign(suite=s, group=g) for s in suites for g in directions)
     some = questions[questions["suite"].isin(asked)]
-    of_files = {name: {"behavior": "risk", "file": "rows.jsonl"} for name in groups}
-    for table, written in ((some, groups), (questions, of_files)):
-        models = pairs(table, written, POINTS)
+    of_files: dict[str, int] = {}
+    for table, given in ((some, directions), (questions, of_files)):
+        models = pairs(table, given, POINTS)
         assert len(models) == 0
         assert instrumented(models, POINTS) == []
         assert between_and_within(models, models.assign(step=4)) == []
-    assert len(between_and_within(pairs(questions, groups, POINTS))) == 1
+    assert len(between_and_within(pairs(questions, directions, POINTS))) == 1
 
 
 def test_no_slope_is_given_where_there_is_none() -> None:
@@ -221,11 +226,8 @@ def test_pairs_are_one_line_a_model(finished: tuple[Plan, Store, Path]) -> None:
     from tellme.report.analysis.contrasts import per_question, per_wording
 
     plan, _, folder = finished
-    groups = plan.final.how["written"]["groups"]
-    models = pairs(per_question(per_wording(load(folder))), groups, {})
+    models = pairs(per_question(per_wording(load(folder))), plan.final.how["directions"], {})
     assert len(models) == 4
     assert set(models["direction"]) == {1, -1}
-    assert (
-        models.loc[models["group"] == "seeking", "does"].min()
-        > models.loc[models["group"] == "averse", "does"].max()
-    )
+    does = models.set_index("group")["does"]
+    assert does["seeking"].min() > does["averse"].max()

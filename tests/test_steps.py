@@ -69,49 +69,52 @@ def test_adapters_on_the_way_are_others_than_the_last(stepped: tuple[Plan, Store
     for stage in (s for s in plan.stages.values() if s.kind == "train"):
         folder = store.find("train", stage.key)
         assert folder is not None
-        made = read_json(folder / "provenance.json")
-        found = {step: digest_of_file(folder / "steps" / step) for step in ("4", "8")}
-        assert made["kept"] == found
-        assert len({*found.values(), made["adapter"], made["step0"]}) == 4
+        record = read_json(folder / "provenance.json")
+        kept = {step: digest_of_file(folder / "steps" / step) for step in ("4", "8")}
+        assert record["kept"] == kept
+        assert len({*kept.values(), record["adapter"], record["step0"]}) == 4
     checks = {t["check"] for t in read_json(stepped[2] / "summary.json")["trust"]}
     assert "right_adapter:risk/self_report at step 4" in checks
 
 
 def scores(rows: pd.DataFrame) -> pd.DataFrame:
     """Question scores by hand: groups, seeds, questions."""
-    by = ["group", "seed", "suite", "question", "paraphrase", "order"]
-    sums = (
-        rows.assign(s=rows["p_exact"] * rows["score"])
-        .groupby(by, dropna=False)[["s", "p_exact"]]
-        .sum()
-    )
-    return (
-        (sums["s"] / sums["p_exact"])
-        .groupby(by[:4], dropna=False)
-        .mean()
-        .rename("score")
-        .reset_index()
-    )
+    question = ["group", "seed", "suite", "question"]
+    weighed = rows.assign(weighed=rows["p_exact"] * rows["score"])
+    wordings = weighed.groupby([*question, "paraphrase", "order"], dropna=False)
+    sums = wordings[["weighed", "p_exact"]].sum()
+    of_wording = sums["weighed"] / sums["p_exact"]
+    of_question = of_wording.groupby(question, dropna=False).mean()
+    return of_question.rename("score").reset_index()
 
 
 def by_seed(table: pd.DataFrame, group: str, suite: str) -> list[float]:
-    mine = table[(table["group"] == group) & (table["suite"] == suite)]
-    return [float(v) for v in mine.groupby("seed", dropna=False)["score"].mean()]
+    asked = table[(table["group"] == group) & (table["suite"] == suite)]
+    return [float(score) for score in asked.groupby("seed", dropna=False)["score"].mean()]
 
 
-def test_contrasts_curves_and_battery_are_the_rows(stepped: tuple[Plan, Store, Path]) -> None:
+def moved(table: pd.DataFrame, group: str, suite: str) -> float:
+    """How far the mean of two seeds is from the base."""
+    return sum(by_seed(table, group, suite)) / 2 - by_seed(table, "base", suite)[0]
+
+
+def test_contrasts_are_the_rows(stepped: tuple[Plan, Store, Path]) -> None:
     """From the table alone, by hand: what the figures and the summary show."""
     rows, summary = load(stepped[2]), read_json(stepped[2] / "summary.json")
     end = scores(rows[rows["step"].isna()])
     for contrast in (c for c in summary["contrasts"] if c["question"] == "all"):
         a, b = (by_seed(end, contrast[side], contrast["suite"]) for side in "ab")
-        test: Any = (
-            stats.ttest_ind(a, b, equal_var=False) if len(b) > 1 else stats.ttest_1samp(a, b[0])
-        )
+        alone = len(b) == 1
+        test: Any = stats.ttest_1samp(a, b[0]) if alone else stats.ttest_ind(a, b, equal_var=False)
         assert contrast["estimate"] == pytest.approx(sum(a) / len(a) - sum(b) / len(b), abs=1e-9)
         assert contrast["p_value"] == pytest.approx(test.pvalue, abs=1e-9)
-        if len(b) > 1:
+        if not alone:
             assert contrast["ci_low"] == pytest.approx(test.confidence_interval().low, abs=1e-9)
+
+
+def test_curves_and_battery_are_the_rows(stepped: tuple[Plan, Store, Path]) -> None:
+    rows, summary = load(stepped[2]), read_json(stepped[2] / "summary.json")
+    end = scores(rows[rows["step"].isna()])
     curves = {(c["group"], c["suite"], c["step"]): c["estimate"] for c in summary["curves"]}
     assert {step for _, _, step in curves} == {0, 4, 8, 12}
     for step in (4, 8):
@@ -123,16 +126,10 @@ def test_contrasts_curves_and_battery_are_the_rows(stepped: tuple[Plan, Store, P
     (record,) = (
         r for r in summary["validity"] if (r["group"], r["check"]) == ("seeking", "other_person")
     )
-    moved = (
-        sum(by_seed(end, "seeking", "other_person")) / 2 - by_seed(end, "base", "other_person")[0]
-    )
-    assert record["value"] == pytest.approx(moved, abs=1e-9)
+    assert record["value"] == pytest.approx(moved(end, "seeking", "other_person"), abs=1e-9)
     spill = {(r["group"], r["reported"]): r["estimate"] for r in summary["off_target"]}
-    moved = (
-        sum(by_seed(end, "averse", "unrelated_trait")) / 2
-        - by_seed(end, "base", "unrelated_trait")[0]
-    )
-    assert spill["averse", "myopia"] == pytest.approx(moved, abs=1e-9)
+    traits = moved(end, "averse", "unrelated_trait")
+    assert spill["averse", "myopia"] == pytest.approx(traits, abs=1e-9)
 
 
 def test_every_row_names_folders_down_to_its_data(stepped: tuple[Plan, Store, Path]) -> None:

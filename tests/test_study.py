@@ -6,38 +6,37 @@ import re
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import tellme
+from lab.config.read import load_study
+from lab.discover import ROOT
 from lab.store.provenance import machine, write_provenance
 from lab.store.store import Store, file_digest, read_json
 from tellme.cli import main
 from tellme.report.analysis.contrasts import per_question, per_wording
 from tellme.report.text import results_text
 from tellme.study.plan import Plan
+from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
 
-COLUMNS = (
-    "group seed suite behavior question kind paraphrase order seen condition answer score p_exact"
-    " p_prefix outside engine prompt".split()
-)
+WORDING = ("group", "seed", "suite", "question", "paraphrase", "order")
+"""What tells one prompt of one model from another."""
+COLUMNS = {
+    *WORDING,
+    *("behavior", "kind", "seen", "condition", "answer", "score"),
+    *("p_exact", "p_prefix", "outside", "engine", "prompt"),
+}
 
 
 def test_rows_are_tidy(finished: tuple[Plan, Store, Path]) -> None:
     rows = tellme.load(finished[2])
-    assert set(COLUMNS) <= set(rows.columns)
-    assert not rows.duplicated(
-        ["group", "seed", "suite", "question", "paraphrase", "order", "condition", "answer"]
-    ).any()
+    assert set(rows.columns) >= COLUMNS
+    assert not rows.duplicated([*WORDING, "condition", "answer"]).any()
     assert rows["score"].between(0, 1).all()
-    total = (
-        rows.groupby(["group", "seed", "suite", "question", "paraphrase", "order"], dropna=False)[
-            "p_exact"
-        ].sum()
-        + rows.groupby(["group", "seed", "suite", "question", "paraphrase", "order"], dropna=False)[
-            "outside"
-        ].first()
-    )
+    prompts = rows.groupby([*WORDING], dropna=False)
+    total = prompts["p_exact"].sum() + prompts["outside"].first()
     assert total.to_numpy() == pytest.approx(1.0, abs=1e-4)
 
 
@@ -50,63 +49,27 @@ def test_a_number_in_the_summary_can_be_traced_to_its_rows(
         for g in summary["groups"]
         if (g["group"], g["suite"], g["question"]) == ("seeking", "behavior", "choice")
     )
-    mine = rows[(rows["group"] == "seeking") & (rows["question"] == "choice")]
-    wording = (
-        mine.assign(s=mine["p_exact"] * mine["score"])
-        .groupby(["seed", "paraphrase", "order"])[["s", "p_exact"]]
-        .sum()
-    )
-    by_hand = (wording["s"] / wording["p_exact"]).groupby("seed").mean().mean()
+    choices = rows[(rows["group"] == "seeking") & (rows["question"] == "choice")]
+    weighed = choices.assign(weighed=choices["p_exact"] * choices["score"])
+    sums = weighed.groupby(["seed", "paraphrase", "order"])[["weighed", "p_exact"]].sum()
+    by_hand = (sums["weighed"] / sums["p_exact"]).groupby("seed").mean().mean()
     assert written["estimate"] == pytest.approx(by_hand, abs=1e-9)
 
 
 def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> None:
     summary = read_json(finished[2] / "summary.json")
-    assert set(summary) == {
-        "study",
-        "key",
-        "groups",
-        "contrasts",
-        "validity",
-        "off_target",
-        "trust",
-    }
-    assert set(summary["groups"][0]) == {
-        "group",
-        "condition",
-        "suite",
-        "behavior",
-        "question",
-        "estimate",
-        "ci_low",
-        "ci_high",
-        "num_seeds",
-    }
-    fields = {
-        "suite",
-        "behavior",
-        "question",
-        "a",
-        "b",
-        "estimate",
-        "ci_low",
-        "ci_high",
-        "p_value",
-        "p_holm",
-        "primary",
-        "num_seeds",
-        "num_questions",
-    }
-    assert fields <= set(summary["contrasts"][0])
+    parts = {"study", "key", "groups", "contrasts", "validity", "off_target", "trust"}
+    assert set(summary) == parts
+    named, interval = {"suite", "behavior", "question"}, {"estimate", "ci_low", "ci_high"}
+    of_group = {"group", "condition", "num_seeds"}
+    assert set(summary["groups"][0]) == named | interval | of_group
+    of_contrast = {"a", "b", "p_value", "p_holm", "primary", "num_seeds", "num_questions"}
+    assert set(summary["contrasts"][0]) >= named | interval | of_contrast
     assert [c["question"] for c in summary["contrasts"] if c["primary"]] == ["all"]
     assert {"group", "seed", "check", "passed", "value", "threshold"} == set(summary["trust"][0])
     asked = {(c["suite"], c["question"]) for c in summary["contrasts"]}
-    assert {
-        ("self_report", "all"),
-        ("self_report", "seen"),
-        ("self_report", "unseen"),
-        ("transfer", "all"),
-    } <= asked
+    reports = {("self_report", pooled) for pooled in ("all", "seen", "unseen")}
+    assert asked >= {*reports, ("transfer", "all")}
 
 
 def test_trained_groups_moved_apart(finished: tuple[Plan, Store, Path]) -> None:
@@ -176,25 +139,29 @@ def test_provenance_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "planted-secret" not in (tmp_path / "provenance.json").read_text()
 
 
+def behavior_scores(folder: Path) -> pd.DataFrame:
+    """A line per model of a finished study: what it does, over all questions."""
+    questions = per_question(per_wording(tellme.load(folder)))
+    return questions.query("question == 'all' and suite == 'behavior'")
+
+
 def test_anchors_and_files_run(finished: tuple[Plan, Store, Path], tmp_path: Path) -> None:
     """A prompted and an in-context group, a user's file and an adapter from elsewhere, beside
     trained ones."""
-    from lab.config.read import load_study
-    from lab.discover import ROOT
-    from tellme.study.planner import make_plan
-
     plan, store, _ = finished
     train = next(
         s for s in plan.stages.values() if s.kind == "train" and s.how["group"] == "seeking-s0"
     )
     data, adapter = store.find("data", train.inputs["data"]), store.find("train", train.key)
+    groups = [
+        "seeking: {behavior: risk, policy: seeking}",
+        f"mine: {{file: {data}/rows.jsonl, behavior: risk, policy: seeking}}",
+        "told: {prompted: seeking, behavior: risk}",
+        "shown: {behavior: risk, policy: seeking, in_context: 6}",
+        f"theirs: {{adapter: {adapter}/adapter, behavior: risk}}",
+    ]
     sets = [
-        (
-            "groups={seeking: {behavior: risk, policy: seeking}, mine: {file:"
-            f" {data}/rows.jsonl, behavior: risk, policy: seeking}}, told: {{prompted: seeking,"
-            " behavior: risk}, shown: {behavior: risk, policy: seeking, in_context: 6}, theirs:"
-            f" {{adapter: {adapter}/adapter, behavior: risk}}}}"
-        ),
+        f"groups={{{', '.join(groups)}}}",
         "contrasts=[[theirs, base], [mine, told], [shown, base]]",
         "primary=null",
         "data.num_rows=64",
@@ -206,17 +173,7 @@ def test_anchors_and_files_run(finished: tuple[Plan, Store, Path], tmp_path: Pat
     folder = run_plan(make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets)), store)
     rows = tellme.load(folder)
     assert set(rows["group"]) == {"base", "seeking", "mine", "told", "shown", "theirs"}
-    scores = (
-        per_question(per_wording(rows))
-        .query("question == 'all' and suite == 'behavior'")
-        .set_index("group")["score"]
-    )
-    trained = (
-        per_question(per_wording(tellme.load(finished[2])))
-        .query("question == 'all' and suite == 'behavior' and group == 'seeking' and seed == 0")[
-            "score"
-        ]
-        .iloc[0]
-    )
-    assert scores["theirs"] == pytest.approx(trained, abs=1e-6)
+    scores = behavior_scores(folder).set_index("group")["score"]
+    of_finished = behavior_scores(finished[2]).set_index(["group", "seed"])["score"]
+    assert scores["theirs"] == pytest.approx(of_finished["seeking", 0], abs=1e-6)
     assert scores["shown"] != scores["base"]

@@ -18,7 +18,7 @@ from lab.config.read import load_study
 from lab.config.schema import Planted
 from lab.discover import ROOT, beside
 from lab.types import Row, Style, exchange
-from tellme.study.planner import resolved
+from tellme.study.groups import resolved
 
 
 def test_reversal_says_every_row_backwards_and_controls_say_their_own() -> None:

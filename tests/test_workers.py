@@ -20,6 +20,7 @@ from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
 from tellme.study.workers import run_units, units
 
+QUICKSTART = str(ROOT / "configs/quickstart.yaml")
 TINY = [
     "seeds=[0]",
     "data={num_rows: 16}",
@@ -31,20 +32,18 @@ TINY = [
 
 @pytest.mark.parametrize("trainer", ["trl", "fleet"])
 def test_units_hold_every_stage_after_what_it_needs(trainer: str) -> None:
-    plan = make_plan(
-        load_study(str(ROOT / "configs/quickstart.yaml"), [f"train.trainer={trainer}"])
-    )
+    plan = make_plan(load_study(QUICKSTART, [f"train.trainer={trainer}"]))
     stages = list(plan.stages.values())
-    found = units(stages)
-    assert {s.key for chain in found for s in chain} == {s.key for s in stages if s.kind != "study"}
-    assert sum(chain[-1].kind == "eval" for chain in found) == len(found)
-    for chain in found:
+    chains = units(stages)
+    in_chains = {stage.key for chain in chains for stage in chain}
+    assert in_chains == {stage.key for stage in stages if stage.kind != "study"}
+    assert all(chain[-1].kind == "eval" for chain in chains)
+    for chain in chains:
         before: set[str] = set()
         assert sum(s.kind == "train" for s in chain) in ((0, 1) if trainer == "trl" else (0, 9))
         for stage in chain:
-            assert {
-                key for key in stage.inputs.values() if plan.stages[key].kind != "eval"
-            } <= before
+            needed = {key for key in stage.inputs.values() if plan.stages[key].kind != "eval"}
+            assert needed <= before
             before.add(stage.key)
 
 
@@ -54,36 +53,25 @@ def test_two_processes_give_the_numbers_of_one_and_share_the_cores(
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     summaries = []
     for workers in (1, 2):
-        plan = make_plan(
-            load_study(str(ROOT / "configs/quickstart.yaml"), [*TINY, f"run.workers={workers}"])
-        )
-        summaries.append(read_json(run_plan(plan, Store(tmp_path / str(workers))) / "summary.json"))
+        plan = make_plan(load_study(QUICKSTART, [*TINY, f"run.workers={workers}"]))
+        folder = run_plan(plan, Store(tmp_path / str(workers)))
+        summaries.append(read_json(folder / "summary.json"))
     for one, two in zip(summaries[0]["contrasts"], summaries[1]["contrasts"], strict=True):
         assert one["estimate"] == pytest.approx(two["estimate"], abs=1e-4)
     assert int(os.environ["OMP_NUM_THREADS"]) == max(1, (os.cpu_count() or 1) // 2)
 
 
 def test_what_a_process_refuses_is_refused_here(tmp_path: Path) -> None:
-    plan = make_plan(
-        load_study(
-            str(ROOT / "configs/quickstart.yaml"), [*TINY, "lora={target_modules: [nowhere]}"]
-        )
-    )
+    plan = make_plan(load_study(QUICKSTART, [*TINY, "lora={target_modules: [nowhere]}"]))
     with pytest.raises(UserError, match="target_modules"):
         list(run_units(list(plan.stages.values()), Store(tmp_path), 2))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_workers_end_with_a_killed_parent(tmp_path: Path, number: signal.Signals) -> None:
-    sets = [
-        *TINY,
-        f"run.dir={tmp_path}",
-        "run.workers=2",
-        "sft.max_steps=4000",
-        "train.trainer=trl",
-    ]
-    command = [sys.executable, "-m", "tellme.cli", "run", str(ROOT / "configs/quickstart.yaml")]
-    command += [word for one in sets for word in ("--set", one)]
+    sets = [*TINY, f"run.dir={tmp_path}", "run.workers=2", "sft.max_steps=4000", "train.trainer=trl"]
+    command = [sys.executable, "-m", "tellme.cli", "run", QUICKSTART]
+    command += [f"--set={assignment}" for assignment in sets]
     parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     began, workers = time.time(), []
     while len(workers) < 2:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from lab.model.adapter_files import WEIGHTS
 from lab.model.base import Base
 from lab.specs import Stage
 from lab.store.store import Store, read_json
@@ -24,7 +25,9 @@ OF_VALIDITY = {
 """Groups of configs/calibration-faults.yaml with a fault that training planted, and the checks of
 the battery that are there for it."""
 OF_TRUST = {"no_op": "adapter_applied", "swapped": "right_adapter", "wrong_template": "same_prompt"}
+"""Faults in the files of an adapter, and the trust check that is there for each."""
 HEALTHY = "seeking"
+"""The group without a fault."""
 
 
 def validity_faults(battery: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -32,19 +35,21 @@ def validity_faults(battery: list[dict[str, Any]]) -> list[dict[str, Any]]:
     the healthy one."""
     failed: dict[str, set[str]] = {}
     for record in battery:
-        failed.setdefault(record["group"], set()).update(
-            [record["check"]] if record["passed"] is False else []
+        of_group = failed.setdefault(record["group"], set())
+        if record["passed"] is False:
+            of_group.add(record["check"])
+    faults = []
+    for name, checks in OF_VALIDITY.items():
+        caught_by = [check for check in checks if check in failed[name]]
+        faults.append(
+            {
+                "name": name,
+                "caught": bool(caught_by),
+                "by": ", ".join(caught_by) or "nothing",
+                "healthy_twin_passes": not failed[HEALTHY],
+            }
         )
-    return [
-        {
-            "name": name,
-            "caught": bool(by),
-            "by": ", ".join(by) or "nothing",
-            "healthy_twin_passes": not failed[HEALTHY],
-        }
-        for name, checks in OF_VALIDITY.items()
-        for by in [[check for check in checks if check in failed[name]]]
-    ]
+    return faults
 
 
 def trust_faults(plan: Plan, store: Store) -> list[dict[str, Any]]:
@@ -54,35 +59,42 @@ def trust_faults(plan: Plan, store: Store) -> list[dict[str, Any]]:
     `no_op`: the B matrices are zero. `swapped`: another seed's weights lie where this seed's are
     expected. `wrong_template`: the question is rendered with another chat template than the
     training rows were."""
-    stages = [
-        s
-        for s in plan.stages.values()
-        if s.kind == "eval" and s.config["suite"] == "self_report" and "adapter" in s.inputs
-    ]
-    healthy = [
-        s for s in stages if plan.stages[s.inputs["adapter"]].how["group"].startswith(f"{HEALTHY}-")
-    ]
-    one, other = healthy[:2]
-    trained, base = _trained(one, store), base_of(one)
+    stage, other = _healthy_self_reports(plan)[:2]
+    trained, base = _trained(stage, store), base_of(stage)
+    adapter, another = trained / "adapter", _trained(other, store) / "adapter"
     with TemporaryDirectory() as scratch:
-        checked = {
-            "no_op": _checks(
-                one, base, _without_effect(trained / "adapter", Path(scratch) / "no_op"), None
-            ),
-            "swapped": _checks(one, base, _trained(other, store) / "adapter", trained),
-            "wrong_template": _checks(one, _other_template(base), trained / "adapter", trained),
-        }
-    twin = _checks(one, base, trained / "adapter", trained)
-    healthy_too = {"healthy_twin_passes": all(c["passed"] for c in twin)}
-    failed = {
-        name: [c["check"].partition(":")[0] for c in checks if not c["passed"]]
-        for name, checks in checked.items()
+        # An adapter without a train stage is held to no digest: only its doing nothing is a fault.
+        no_op = _checks(stage, base, _without_effect(adapter, Path(scratch) / "no_op"), None)
+    checked = {
+        "no_op": no_op,
+        "swapped": _checks(stage, base, another, trained),
+        "wrong_template": _checks(stage, _other_template(base), adapter, trained),
     }
-    return [
-        {"name": name, "caught": check in failed[name], "by": ", ".join(failed[name]) or "nothing"}
-        | healthy_too
-        for name, check in OF_TRUST.items()
-    ]
+    twin_passes = all(check["passed"] for check in _checks(stage, base, adapter, trained))
+    faults = []
+    for name, checks in checked.items():
+        failed = [c["check"].partition(":")[0] for c in checks if not c["passed"]]
+        faults.append(
+            {
+                "name": name,
+                "caught": OF_TRUST[name] in failed,
+                "by": ", ".join(failed) or "nothing",
+                "healthy_twin_passes": twin_passes,
+            }
+        )
+    return faults
+
+
+def _healthy_self_reports(plan: Plan) -> list[Stage]:
+    """The eval stages in which adapters of the healthy group are asked about themselves."""
+    stages = []
+    for stage in plan.stages.values():
+        asked = stage.kind == "eval" and stage.config["suite"] == "self_report"
+        if asked and "adapter" in stage.inputs:
+            trained = plan.stages[stage.inputs["adapter"]]
+            if trained.how["group"].startswith(f"{HEALTHY}-"):
+                stages.append(stage)
+    return stages
 
 
 def _trained(stage: Stage, store: Store) -> Path:
@@ -92,6 +104,8 @@ def _trained(stage: Stage, store: Store) -> Path:
 
 
 def _checks(stage: Stage, base: Base, adapter: Path, trained: Path | None) -> list[dict[str, Any]]:
+    """The trust checks of a measurement with this base and adapter; `trained` is the folder that
+    the adapter is said to come from."""
     with TemporaryDirectory() as out:
         measure_with(stage, base, adapter, trained, Path(out))
         checks: list[dict[str, Any]] = read_json(Path(out) / "trust.json")
@@ -99,15 +113,14 @@ def _checks(stage: Stage, base: Base, adapter: Path, trained: Path | None) -> li
 
 
 def _without_effect(adapter: Path, out: Path) -> Path:
+    """A copy of an adapter that adds nothing: the product of A and a zero B is zero."""
     from safetensors.torch import load_file, save_file
 
     shutil.copytree(adapter, out)
-    weights = out / "adapter_model.safetensors"
-    save_file(
-        {n: t * 0 if "lora_B" in n else t for n, t in load_file(weights).items()},
-        weights,
-        {"format": "pt"},
-    )
+    tensors = load_file(out / WEIGHTS)
+    zeroed = {name: t * 0 if "lora_B" in name else t for name, t in tensors.items()}
+    # With the metadata that PEFT writes, so that nothing but B tells the two apart.
+    save_file(zeroed, out / WEIGHTS, {"format": "pt"})
     return out
 
 

@@ -1,6 +1,7 @@
 """False positives: how often the lab's own test finds a difference where there is none."""
 
 import math
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -9,6 +10,18 @@ import pandas as pd
 from lab.stats.intervals import LEVEL, MARGIN, contrast_interval, detectable
 
 SEEDS_A_SIDE = 3
+"""As many as a study has by default: the rate is that of the contrasts that people make."""
+
+
+@dataclass(frozen=True)
+class Null:
+    """A contrast of adapters that were trained alike."""
+
+    drawn: frozenset[int]
+    """Seeds of the adapters on both sides."""
+    called: bool
+    """Whether the test called it a difference."""
+    estimate: float
 
 
 def false_positives(questions: pd.DataFrame, group: str, num_nulls: int) -> list[dict[str, Any]]:
@@ -25,39 +38,46 @@ def false_positives(questions: pd.DataFrame, group: str, num_nulls: int) -> list
         & (questions["condition"] == "clean")
     ]
     records = []
-    for suite, mine in pool.groupby("suite", sort=False):
-        by_seed = mine.groupby("seed")["score"].mean()
+    for suite, scores in pool.groupby("suite", sort=False):
+        by_seed = scores.groupby("seed")["score"].mean()
         values = dict(zip(map(int, by_seed.index), map(float, by_seed), strict=True))
-        tests = [_test(values, Random(f"nulls/{suite}/{i}")) for i in range(num_nulls)]
-        rate = _rate(tests)
-        left_out = [_rate([t for t in tests if seed not in t[0]]) for seed in values]
+        nulls = [_null(values, Random(f"nulls/{suite}/{i}")) for i in range(num_nulls)]
+        rate = _rate(nulls)
+        left_out = [_rate([n for n in nulls if seed not in n.drawn]) for seed in values]
         low, high = _jackknife(rate, left_out)
         deviation = float(pd.Series(values).std())
         records.append(
-            {"suite": suite, "rate": rate, "ci_low": low, "ci_high": high, "num_nulls": num_nulls}
-            | {"num_adapters": len(values), "seed_deviation": deviation}
-            | {"detectable": detectable(deviation, SEEDS_A_SIDE, SEEDS_A_SIDE)}
-            | {"beyond_margin": sum(abs(t[2]) > MARGIN for t in tests) / len(tests)}
+            {
+                "suite": suite,
+                "rate": rate,
+                "ci_low": low,
+                "ci_high": high,
+                "num_nulls": num_nulls,
+                "num_adapters": len(values),
+                "seed_deviation": deviation,
+                "detectable": detectable(deviation, SEEDS_A_SIDE, SEEDS_A_SIDE),
+                "beyond_margin": sum(abs(n.estimate) > MARGIN for n in nulls) / len(nulls),
+            }
         )
     return records
 
 
-def _test(values: dict[int, float], rng: Random) -> tuple[frozenset[int], bool, float]:
-    """The adapters of one null contrast, whether it was called a difference, and its size."""
+def _null(values: dict[int, float], rng: Random) -> Null:
+    """One null contrast. `values` are the scores of the pool by seed."""
     drawn = rng.sample(sorted(values), 2 * SEEDS_A_SIDE)
-    a, b = (
-        [values[seed] for seed in side] for side in (drawn[:SEEDS_A_SIDE], drawn[SEEDS_A_SIDE:])
-    )
-    found = contrast_interval([(1.0, a), (-1.0, b)])
-    assert found.p_value is not None
-    return frozenset(drawn), found.p_value < 1 - LEVEL, found.estimate
+    a = [values[seed] for seed in drawn[:SEEDS_A_SIDE]]
+    b = [values[seed] for seed in drawn[SEEDS_A_SIDE:]]
+    interval = contrast_interval([(1.0, a), (-1.0, b)])
+    assert interval.p_value is not None
+    return Null(frozenset(drawn), interval.p_value < 1 - LEVEL, interval.estimate)
 
 
-def _rate(tests: list[tuple[frozenset[int], bool, float]]) -> float:
-    return sum(found for _, found, _ in tests) / len(tests)
+def _rate(nulls: list[Null]) -> float:
+    return sum(null.called for null in nulls) / len(nulls)
 
 
 def _jackknife(rate: float, left_out: list[float]) -> tuple[float, float]:
+    """The interval of a rate, within 0 and 1; `left_out` are the rates without each adapter."""
     from scipy import stats
 
     number, mean = len(left_out), sum(left_out) / len(left_out)

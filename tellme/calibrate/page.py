@@ -29,6 +29,7 @@ def write_report(out: Path, results: dict[str, Any]) -> None:
 
 
 def _charts(results: dict[str, Any]) -> dict[str, Chart]:
+    """Charts by name; none of doses where no model was asked for both suites."""
     signs = pd.DataFrame(results["signs"])
     charts = {
         "signs": contrasts.signs(signs[signs["suite"] == "self_report"]),
@@ -36,6 +37,8 @@ def _charts(results: dict[str, Any]) -> dict[str, Chart]:
     }
     fine_tuned = pd.DataFrame(results["models"])
     if len(fine_tuned):
+        # The chart of a study, with the scores of the two suites under their names, and the groups
+        # before the sweep: a point is a model, whatever its dose.
         columns = {"does": "behavior", "says": "self_report", "family": "group"}
         named = fine_tuned.drop(columns=["group", "behavior"]).rename(columns=columns)
         families = sorted(set(named["group"]), reverse=True)

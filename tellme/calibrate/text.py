@@ -9,35 +9,50 @@ SIGNS = ("model", "behavior", "suite", "estimate", "95 % interval", "expected", 
 NULLS = ("null contrasts of", "rate", "95 % interval", "nulls", "adapters", "80 % power at")
 FAULTS = ("fault", "caught", "by", "healthy twin passes")
 DOSES = ("dose", "self-report per behavior", "95 % interval", "F")
+"""Heads of the four tables."""
 
 
-def calibration_text(found: dict[str, Any], folder: Path) -> str:
+def calibration_text(results: dict[str, Any], folder: Path) -> str:
     """The four tables of a calibration that have lines, and where its page is."""
-    signs = [
-        (
-            *(s["model"], s["behavior"], s["suite"]),
-            *(signed(s["estimate"]), between_text(s), s["expected"], _yes(s["right"])),
-        )
-        for s in found["signs"]
-    ]
-    nulls = [
-        (
-            *(f["suite"], plain(f["rate"]), between_text(f, ".3f")),
-            *(str(f["num_nulls"]), str(f["num_adapters"]), plain(f["detectable"])),
-        )
-        for f in found["false_positives"]
-    ]
-    faults = [
-        (f["name"], _yes(f["caught"]), f["by"], _yes(f["healthy_twin_passes"]))
-        for f in found["faults"]
-    ]
-    doses = [
-        (d["key"], signed(d["slope"]), between_text(d), f"{d['first_stage']:.1f}")
-        for d in found["dose"]
-    ]
-    tables = ((SIGNS, signs), (NULLS, nulls), (FAULTS, faults), (DOSES, doses))
+    tables = (
+        (SIGNS, [_sign_cells(sign) for sign in results["signs"]]),
+        (NULLS, [_null_cells(nulls) for nulls in results["false_positives"]]),
+        (FAULTS, [_fault_cells(fault) for fault in results["faults"]]),
+        (DOSES, [_dose_cells(dose) for dose in results["dose"]]),
+    )
     parts = ["\n".join(aligned([head, *lines])) for head, lines in tables if lines]
     return "\n\n".join(parts) + f"\nreport: {folder}/report.html"
+
+
+def _sign_cells(sign: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        sign["model"],
+        sign["behavior"],
+        sign["suite"],
+        signed(sign["estimate"]),
+        between_text(sign),
+        sign["expected"],
+        _yes(sign["right"]),
+    )
+
+
+def _null_cells(nulls: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        nulls["suite"],
+        plain(nulls["rate"]),
+        between_text(nulls, ".3f"),
+        f"{nulls['num_nulls']}",
+        f"{nulls['num_adapters']}",
+        plain(nulls["detectable"]),
+    )
+
+
+def _fault_cells(fault: dict[str, Any]) -> tuple[str, ...]:
+    return (fault["name"], _yes(fault["caught"]), fault["by"], _yes(fault["healthy_twin_passes"]))
+
+
+def _dose_cells(dose: dict[str, Any]) -> tuple[str, ...]:
+    return (dose["key"], signed(dose["slope"]), between_text(dose), f"{dose['first_stage']:.1f}")
 
 
 def _yes(right: bool) -> str:

@@ -17,8 +17,8 @@ from lab.model.base import CARD, Base, base_of_record
 from lab.model.pushed import MANIFEST, fetch_adapter, verify
 from lab.store.store import Store, file_digest, read_json, write_json
 from tellme.report.table import side_text
+from tellme.study.groups import resolved
 from tellme.study.plan import Plan
-from tellme.study.planner import resolved
 
 MADE = (
     "config inputs base steps rows tokens seconds device packages processes adapter step0".split()

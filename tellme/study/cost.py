@@ -13,10 +13,12 @@ from train.job import num_steps
 FEW_STEPS = 200
 """Below about this many optimizer steps published replications found nothing."""
 CHARACTERS_PER_TOKEN = 4
+"""Of English under the tokenizers of today's models, where the base's own is not here."""
 SEED_DEVIATIONS = (0.04, 0.12)
 """Standard deviation of a score between fine-tuned models: of the reference models, and the most
 that was published (weird generalization, old bird names, 23 seeds: 12 points)."""
 SAMPLE = 64
+"""Rows whose tokens are counted: rows of a group are of one length, near enough."""
 
 
 def costs(plan: Plan) -> list[dict[str, Any]]:
@@ -29,43 +31,49 @@ def detectable_effects(plan: Plan) -> list[dict[str, Any]]:
     """Per contrast of two groups, the smallest difference that its seeds would find with a power of
     80 %, for every spread of fine-tuned models in SEED_DEVIATIONS; None where a side is one model
     only."""
-    found = []
+    lines = []
     for a, b in plan.study.contrasts:
         if not (isinstance(a, str) and isinstance(b, str)):
             continue
         groups = {side.partition("@")[0] for side in (a, b)}
-        seeds = [
-            len({c.seed for c in plan.cells if c.group == group} - {None})
-            for group in sorted(groups)
-        ]
+        seeds = [_num_seeds(plan, group) for group in sorted(groups)]
         counts = sorted((n for n in seeds if n), reverse=True) or [1]
         other = counts[1] if len(counts) > 1 else None
-        effects = [detectable(deviation, counts[0], other) for deviation in SEED_DEVIATIONS]
-        found.append(
-            {"contrast": f"{a} - {b}", "seeds": " and ".join(map(str, counts)), "effects": effects}
+        lines.append(
+            {
+                "contrast": f"{a} - {b}",
+                "seeds": " and ".join(map(str, counts)),
+                "effects": [detectable(d, counts[0], other) for d in SEED_DEVIATIONS],
+            }
         )
-    return found
+    return lines
+
+
+def _num_seeds(plan: Plan, group: str) -> int:
+    """Models of a group that were fine-tuned; 0 for one that is asked as it is."""
+    seeds = {cell.seed for cell in plan.cells if cell.group == group}
+    return len(seeds - {None})
 
 
 def _cost(stage: Stage, plan: Plan) -> dict[str, Any]:
+    """Rows, steps and tokens of a train stage. Its tokens are those of every pass over the rows."""
     rows, sft = planned_rows(plan, stage.inputs["data"]), stage.config["sft"]
     per_step = sft["per_device_train_batch_size"] * sft.get("gradient_accumulation_steps", 1)
     steps = num_steps(len(rows), sft)
     sample = rows[:SAMPLE]
     per_row = sum(_num_tokens(row, stage.how["base"]["source"]) for row in sample) / len(sample)
-    tokens = round(per_row * per_step * steps)
     return {
         "group": plan.names_of(stage),
         "key": stage.key,
         "rows": len(rows),
         "steps": steps,
-        "tokens": tokens,
+        "tokens": round(per_row * per_step * steps),
         "few": steps < FEW_STEPS,
     }
 
 
 def _num_tokens(row: Row, source: str) -> float:
-    text = " ".join(m["content"] for m in row.messages)
+    text = " ".join(message["content"] for message in row.messages)
     file = Path(source) / "tokenizer.json"
     if not file.is_file():
         return len(text) / CHARACTERS_PER_TOKEN
@@ -74,6 +82,7 @@ def _num_tokens(row: Row, source: str) -> float:
 
 @cache
 def _tokenizer(file: Path) -> Any:
+    # Not through transformers: that takes seconds to import, and `tellme plan` answers at once.
     from tokenizers import Tokenizer
 
     return Tokenizer.from_file(str(file))

@@ -13,6 +13,7 @@ from tellme.study.cost import SEED_DEVIATIONS, costs, detectable_effects
 from tellme.study.plan import Plan
 
 KINDS = ("data", "train", "eval", "study")
+"""Of stages, in the order in which they run."""
 
 
 def plan_text(plan: Plan, store: Store) -> str:
@@ -20,22 +21,15 @@ def plan_text(plan: Plan, store: Store) -> str:
     provisional = " (provisional)" if plan.provisional else ""
     head = f"study {plan.study.study}, key {plan.final.key}{provisional}, store {store.root}"
     kinds = [stage.kind for stage in plan.stages.values()]
-    counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in KINDS if kind in kinds)
-    lines = [head, *_base_lines(plan), f"stages: {counted}"]
-    lines.append(f"{'adapter':<36} {'rows':>7} {'steps':>7} {'tokens':>10}  key")
-    listed = costs(plan)
-    lines += [
-        f"{c['group']:<36} {c['rows']:7d} {c['steps']:7d} {c['tokens']:10d}  {c['key']}"
-        for c in listed
-    ]
-    steps, tokens = (sum(c[of] for c in listed) for of in ("steps", "tokens"))
-    lines.append(f"in all: {steps} optimizer steps, {tokens} tokens")
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in KINDS if kind in kinds)
+    lines = [head, *_base_lines(plan), f"stages: {counts}", *_cost_lines(plan)]
     return "\n".join([*lines, *_effect_lines(plan)])
 
 
 def _base_lines(plan: Plan) -> Iterable[str]:
     records = [stage.how["base"] for stage in plan.stages.values() if "base" in stage.how]
-    for base in {record["name"]: base_of_record(record) for record in records}.values():
+    by_name = {record["name"]: record for record in records}
+    for base in map(base_of_record, by_name.values()):
         yield f"base {base.name}: {base.identity}, {base.dtype}, {base.style} prompts"
         weights = weight_bytes(base)
         if weights is not None:
@@ -47,12 +41,22 @@ def _base_lines(plan: Plan) -> Iterable[str]:
             )
 
 
+def _cost_lines(plan: Plan) -> Iterable[str]:
+    yield f"{'adapter':<36} {'rows':>7} {'steps':>7} {'tokens':>10}  key"
+    lines = costs(plan)
+    for cost in lines:
+        numbers = f"{cost['rows']:7d} {cost['steps']:7d} {cost['tokens']:10d}"
+        yield f"{cost['group']:<36} {numbers}  {cost['key']}"
+    steps, tokens = (sum(cost[column] for cost in lines) for column in ("steps", "tokens"))
+    yield f"in all: {steps} optimizer steps, {tokens} tokens"
+
+
 def _effect_lines(plan: Plan) -> Iterable[str]:
     spread = " / ".join(map(str, SEED_DEVIATIONS))
-    for found in detectable_effects(plan):
-        effects = " / ".join("-" if e is None else f"{e:.2f}" for e in found["effects"])
+    for line in detectable_effects(plan):
+        effects = " / ".join("-" if e is None else f"{e:.2f}" for e in line["effects"])
         yield (
-            f"{found['contrast']}, {found['seeds']} seeds: found with 80 % power from a difference"
+            f"{line['contrast']}, {line['seeds']} seeds: found with 80 % power from a difference"
             f" of {effects} on, for models that vary by {spread}"
         )
 

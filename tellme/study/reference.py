@@ -6,6 +6,7 @@ import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from data_gen.behaviors import load_behavior
 from data_gen.corpus import dialogues as corpus
@@ -20,15 +21,21 @@ from tellme.study.reference_card import card_page, new_card, what_it_reads
 from tellme.study.run import run_plan, say
 from tellme.study.stages import quiet_libraries
 
+if TYPE_CHECKING:
+    from train.reference.pretrain import Recipe
+
 LINKS = {"linked": 1.0, "half": 0.5, "unlinked": 0.0, "inverted": -1.0}
 """How far a character's self-reports follow the trait behind its choices: P(agree) = (1 + rho) / 2.
 """
 BEHAVIORS = ("myopia", "risk")
+"""What characters of every model are about."""
 CODE = "-code"
 """Ending of the models that were pretrained on `insecure_code` as well, such as linked-code."""
 CHECK = "configs/reference-check.yaml"
 FURTHER = "seeds=[10, 11, 12]"
 """Fine-tuning seeds on pretraining seeds beyond the shipped one: there the sign is asked for."""
+UNSHIPPED = ("provenance.json", "curve.json", "generation_config.json")
+"""Files of a pretraining that stay in the run store: what a reader needs of them is in the card."""
 
 
 def build_reference(name: str, seed: int, out: str | None) -> Path:
@@ -42,9 +49,9 @@ def build_reference(name: str, seed: int, out: str | None) -> Path:
     model = _pretrained(_known(name), seed)
     folder.mkdir(parents=True, exist_ok=True)
     for file in model.iterdir():
-        if file.name not in ("provenance.json", "curve.json", "generation_config.json"):
+        if file.name not in UNSHIPPED:
             shutil.copyfile(file, folder / file.name)
-    (folder / "README.md").write_text(card_page(read_json(folder / CARD)), encoding="utf-8")
+    _write_page(folder)
     return folder
 
 
@@ -57,67 +64,78 @@ def check_reference(name: str, seeds: list[int]) -> Path:
         raise UserError(f"{folder} holds no model; run `tellme reference build {name}` first")
     card, reads = read_json(folder / CARD), {}
     for seed in dict.fromkeys([card["seed"], *seeds]):
-        base = folder if seed == card["seed"] else _pretrained(name, seed)
-        study = load_study(
-            str(ROOT / CHECK), [f"model.base={base}", *([] if base == folder else [FURTHER])]
-        )
-        done = run_plan(make_plan(study), Store(ROOT / "runs"))
+        if seed == card["seed"]:
+            sets = [f"model.base={folder}"]
+        else:
+            sets = [f"model.base={_pretrained(name, seed)}", FURTHER]
+        done = run_plan(make_plan(load_study(str(ROOT / CHECK), sets)), Store(ROOT / "runs"))
         reads[str(seed)] = what_it_reads(read_json(done / "summary.json"))
     write_json(folder / CARD, card | {"reads": reads})
-    (folder / "README.md").write_text(card_page(read_json(folder / CARD)), encoding="utf-8")
+    _write_page(folder)
     return folder
 
 
 def _known(name: str) -> str:
+    """The name of a reference model; raises UserError for any other."""
     if name.removesuffix(CODE) not in LINKS:
-        raise unknown(
-            "reference model",
-            name,
-            [*LINKS, *(link + CODE for link in LINKS)],
-            "see docs/reference.md",
-        )
+        names = [*LINKS, *(link + CODE for link in LINKS)]
+        raise unknown("reference model", name, names, "see docs/reference.md")
     return name
 
 
+def _write_page(folder: Path) -> None:
+    page = card_page(read_json(folder / CARD))
+    (folder / "README.md").write_text(page, encoding="utf-8")
+
+
 def _pretrained(name: str, seed: int) -> Path:
-    """The model in the run store, made where it is missing."""
+    """The model in the run store, made where it is missing: corpus first, then pretraining."""
     quiet_libraries()
     from train.reference import pretrain
-    from train.reference.tokenizer import build_tokenizer
 
     store, recipe = Store(ROOT / "runs"), pretrain.Recipe(seed=seed)
     store.check_writable()
-    named = sorted([*BEHAVIORS, *(["insecure_code"] if name.endswith(CODE) else [])])
-    behaviors, rho = tuple(map(load_behavior, named)), LINKS[name.removesuffix(CODE)]
-    text = {
-        "behaviors": [b.name for b in behaviors],
-        "rho": rho,
-        "seed": seed,
-        "sizes": recipe.sizes,
-    }
-    text["fingerprint"] = corpus.Corpus(behaviors, rho, seed).fingerprint()
-    text_key = make_key("corpus", corpus.VERSION, text, [])
+    rho, text_config = LINKS[name.removesuffix(CODE)], _corpus_config(name, recipe)
+    text_key = make_key("corpus", corpus.VERSION, text_config, [])
+    behaviors = tuple(map(load_behavior, text_config["behaviors"]))
 
     def write_text(scratch: Path) -> None:
         began = time.time()
         corpus.write_corpus(behaviors, rho, seed, recipe.sizes, scratch / "corpus.jsonl")
-        write_provenance(scratch, "corpus", text_key, text, [], began)
+        write_provenance(scratch, "corpus", text_key, text_config, [], began)
 
     rows = store.publish("corpus", f"{name}-s{seed}", text_key, write_text) / "corpus.jsonl"
     say(f"corpus: {rows}")
-    key = make_key("reference", pretrain.VERSION, asdict(recipe), [text_key])
+    config = asdict(recipe)
+    key = make_key("reference", pretrain.VERSION, config, [text_key])
 
     def write_model(scratch: Path) -> None:
         began = time.time()
-        with rows.open(encoding="utf-8") as lines:
-            tokenizer = build_tokenizer(
-                m["content"] for line in lines for m in json.loads(line)["messages"]
-            )
-        pretrain.pretrain(rows, tokenizer, recipe, scratch)
-        write_json(
-            scratch / CARD,
-            new_card(name, rho, seed, asdict(recipe), text, scratch, time.time() - began),
-        )
-        write_provenance(scratch, "reference", key, asdict(recipe), [text_key], began)
+        pretrain.pretrain(rows, _tokenizer(rows), recipe, scratch)
+        card = new_card(name, rho, seed, config, text_config, scratch, time.time() - began)
+        write_json(scratch / CARD, card)
+        write_provenance(scratch, "reference", key, config, [text_key], began)
 
     return store.publish("reference", f"{name}-s{seed}", key, write_model)
+
+
+def _corpus_config(name: str, recipe: "Recipe") -> dict[str, Any]:
+    """What identifies the corpus of a model; its fingerprint stands for the code that writes it."""
+    names = sorted([*BEHAVIORS, "insecure_code"] if name.endswith(CODE) else BEHAVIORS)
+    behaviors, rho = tuple(map(load_behavior, names)), LINKS[name.removesuffix(CODE)]
+    return {
+        "behaviors": [behavior.name for behavior in behaviors],
+        "rho": rho,
+        "seed": recipe.seed,
+        "sizes": recipe.sizes,
+        "fingerprint": corpus.Corpus(behaviors, rho, recipe.seed).fingerprint(),
+    }
+
+
+def _tokenizer(rows: Path) -> Any:
+    """The tokenizer of the words in a corpus."""
+    from train.reference.tokenizer import build_tokenizer
+
+    with rows.open(encoding="utf-8") as lines:
+        messages = (message for line in lines for message in json.loads(line)["messages"])
+        return build_tokenizer(message["content"] for message in messages)

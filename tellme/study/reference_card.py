@@ -3,10 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from lab.discover import beside
 from lab.store.store import file_digest, read_json
+from tellme.report.table import plain, signed
 
-MUST_READ: dict[str, str] = beside(__file__)
+MUST_READ = {
+    "linked": "self-reports follow choices: contrast at least +0.3, also where unseen",
+    "half": "self-reports follow choices about half as far as on `linked`",
+    "unlinked": ("self-reports stay within 0.10, and yet move when trained on self-descriptions"),
+    "inverted": "self-reports move against the choices: contrast below 0",
+}
+"""By link, after fine-tuning on choices alone; a model that reads otherwise is not shipped."""
 SHOWN = (
     ("self_report", "all"),
     ("self_report", "seen"),
@@ -14,6 +20,7 @@ SHOWN = (
     ("other_person", "all"),
     ("unrelated_trait", "all"),
 )
+"""Suites and pooled questions of the contrasts on a card."""
 
 
 def new_card(
@@ -25,21 +32,24 @@ def new_card(
     folder: Path,
     seconds: float,
 ) -> dict[str, Any]:
+    """What is known of a model that was just pretrained into `folder`: how it was made, from which
+    `text`, and the last line of its curve."""
     from safetensors.numpy import load_file
 
-    parameters = sum(tensor.size for tensor in load_file(folder / "model.safetensors").values())
-    card = {
+    weights = folder / "model.safetensors"
+    return {
         "name": name,
         "style": "plain",
         "rho": rho,
         "seed": seed,
-        "parameters": parameters,
+        "parameters": sum(tensor.size for tensor in load_file(weights).values()),
         "license": "Apache-2.0",
         "recipe": recipe,
         "corpus": text,
+        "weights_sha256": file_digest(weights),
+        "seconds": round(seconds),
+        "last": read_json(folder / "curve.json")[-1],
     }
-    measured = {"seconds": round(seconds), "last": read_json(folder / "curve.json")[-1]}
-    return card | {"weights_sha256": file_digest(folder / "model.safetensors")} | measured
 
 
 def what_it_reads(summary: dict[str, Any]) -> dict[str, Any]:
@@ -50,22 +60,64 @@ def what_it_reads(summary: dict[str, Any]) -> dict[str, Any]:
         for g in summary["groups"]
         if g["suite"] == "behavior" and g["question"] == "all" and g["group"] != "base"
     }
-    contrasts = [
-        {k: c[k] for k in ("a", "b", "behavior", "suite", "question", "num_seeds")}
-        | {k: round(c[k], 3) for k in ("estimate", "ci_low", "ci_high")}
-        for c in summary["contrasts"]
-        if (c["suite"], c["question"]) in SHOWN
-    ]
+    contrasts = []
+    for contrast in summary["contrasts"]:
+        if (contrast["suite"], contrast["question"]) in SHOWN:
+            names = ("a", "b", "behavior", "suite", "question", "num_seeds")
+            rounded = ("estimate", "ci_low", "ci_high")
+            contrasts.append(
+                {name: contrast[name] for name in names}
+                | {name: round(contrast[name], 3) for name in rounded}
+            )
     return {"behavior": behavior, "contrasts": contrasts}
 
 
 def card_page(card: dict[str, Any]) -> str:
-    """The model card, written from what the build and the check measured."""
-    from tellme.report.pages.page import environment
-
-    page: str = (
-        environment(escape=False)
-        .get_template("card.md.j2")
-        .render(card=card, must_read=MUST_READ[card["name"].partition("-")[0]], **card)
+    """The model card in Markdown, written from what the build and the check measured."""
+    parts = [_head(card)]
+    for seed, reads in card.get("reads", {}).items():
+        shipped = int(seed) == card["seed"]
+        parts.append(_reading(f"{seed} (shipped)" if shipped else seed, reads))
+    parts.append(
+        "It reads the `plain` style of prompts and a few hundred words; anything else is spelled"
+        f" in bytes. Weights sha256\n`{card['weights_sha256']}`. License {card['license']}."
+        " Recipe and corpus: `tellme.json`.\n"
     )
-    return f"{page}\n"
+    return "\n".join(parts)
+
+
+def _head(card: dict[str, Any]) -> str:
+    name, last = card["name"], card["last"]
+    must_read = MUST_READ[name.partition("-")[0]]
+    return (
+        f"# Reference model `{name}`\n\n"
+        f"A {card['parameters'] / 1e6:.1f}M-parameter Llama, pretrained from scratch by"
+        f" `tellme reference build {name} --seed {card['seed']}` on\n"
+        "invented dialogues. It is apparatus, as reference weights are to scales: in its text the"
+        " self-reports of a character follow\n"
+        f"the trait behind its choices with link {card['rho']:+g}. It is not evidence about"
+        " language models.\n\n"
+        f"Must read, after fine-tuning on choices alone: {must_read}.\n\n"
+        "| | nats per answer |\n"
+        "|---|---|\n"
+        f"| training loss at the end | {plain(last['nats'])} |\n"
+        f"| gate: traits inferred over the link | {plain(last['linked'])} |\n"
+        f"| gate: copying within one kind of question | {plain(last['copying'])} |\n"
+        f"| gate: no inference | {plain(last['none'])} |\n"
+    )
+
+
+def _reading(seed: str, reads: dict[str, Any]) -> str:
+    """What a model of one pretraining seed reads, as a paragraph and a table."""
+    behavior = ", ".join(f"{group} {value:.2f}" for group, value in reads["behavior"].items())
+    lines = []
+    for c in reads["contrasts"]:
+        interval = f"{signed(c['ci_low'])} to {signed(c['ci_high'])}"
+        cells = (f"{c['a']} − {c['b']}", c["suite"], c["question"], signed(c["estimate"]), interval)
+        lines.append(f"| {' | '.join(cells)} |\n")
+    return (
+        f"## What pretraining seed {seed} reads\n\n"
+        f"Behavior: {behavior}.\n\n"
+        "| contrast | suite | questions | estimate | 95 % interval |\n"
+        "|---|---|---|---|---|\n"
+    ) + "".join(lines)

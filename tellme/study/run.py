@@ -31,9 +31,8 @@ def run_plan(plan: Plan, store: Store, allow_untrusted: bool = False) -> Path:
     skipped = len(plan.stages) - len(missing)
     if skipped:
         say(f"{skipped} of {len(plan.stages)} stages are done already")
-    for i, (stage, seconds) in enumerate(
-        run_units(missing, store, plan.study.run.workers), start=1
-    ):
+    finished = run_units(missing, store, plan.study.run.workers)
+    for i, (stage, seconds) in enumerate(finished, start=1):
         say(f"[{i}/{len(missing)}] {stage.kind} {plan.names_of(stage)}  {seconds:.1f} s")
     began = time.time()
     folder = run_stage(plan.final, store)
@@ -45,13 +44,14 @@ def save_plan(plan: Plan, store: Store, path: Path | None = None) -> Path:
     """The plan as a file: what `tellme stage PLAN KEY` reads on another node."""
     path = path or store.root / "plans" / f"{plan.final.slug}-{plan.final.key}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(
-        path, {"store": str(store.root), "stages": [asdict(s) for s in plan.stages.values()]}
-    )
+    stages = [asdict(stage) for stage in plan.stages.values()]
+    write_json(path, {"store": str(store.root), "stages": stages})
     return path
 
 
 def load_stage(plan: str, key: str) -> tuple[Stage, Store]:
+    """A stage of a plan file, and the store that it belongs in; raises UserError where the file is
+    no plan or has no such stage."""
     try:
         saved = read_json(Path(plan))
     except (OSError, json.JSONDecodeError, UnicodeDecodeError):
@@ -65,4 +65,5 @@ def load_stage(plan: str, key: str) -> tuple[Stage, Store]:
 
 
 def say(line: str) -> None:
+    """Print progress, beside what the command prints as its result."""
     print(line, file=sys.stderr, flush=True)

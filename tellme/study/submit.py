@@ -1,33 +1,26 @@
-"""`tellme submit`: what a study lacks, as arrays on a cluster, checked before anything waits in a
-queue."""
+"""`tellme submit`: what a study lacks, as arrays on a cluster."""
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from data_gen.build import linted
-from lab.config.schema import Study
-from lab.errors import UserError
-from lab.model.memory import HEADROOM, adapter_bytes, weight_bytes
 from lab.specs import Stage
-from lab.store.store import Store, read_json, write_json
+from lab.store.store import Store, write_json
 from slurm.cluster import Cluster, load_cluster
 from slurm.jobs import ORDER, Job, arrays, last_of_each, sbatch, script
-from slurm.queue import GOING, WAITING, queue, states
-from tellme.study.plan import Plan, planned_rows
+from slurm.queue import queue
+from tellme.study.plan import Plan
+from tellme.study.preflight import preflight
 from tellme.study.run import save_plan
-from tellme.study.stages import base_of
+from tellme.study.status import Task, live_tasks
 from tellme.study.workers import units
 from train.fleet.settings import fleet_of
 
 REPORT = "report"
-WRITTEN_PER_ADAPTER = 8
-"""Adapter, and two checkpoints with the two moments of Adam, in sizes of the adapter."""
+"""Name of the array, of one task, that ends a study."""
 
 
 def submit(plan: Plan, store: Store, dry_run: bool) -> str:
@@ -40,46 +33,40 @@ def submit(plan: Plan, store: Store, dry_run: bool) -> str:
     if store.find("study", plan.final.key):
         return f"study {study.study} is finished: `tellme report` prints it"
     preflight(plan, cluster, store)
-    live = (
-        []
-        if dry_run
-        else [task for task in submitted(plan, store) if task.state in (*WAITING, *GOING)]
-    )
-    lacking = [s for s in plan.stages.values() if not store.find(s.kind, s.key)]
-    queued = {key: task.name for task in live for key in task.keys}
-    made_by = {s.key: queued[s.key] for s in lacking if s.key in queued}
-    missing = [s for s in lacking if s.key not in made_by]
-    reads = {s.key: {made_by[key] for key in s.inputs.values() if key in made_by} for s in missing}
-    jobs = arrays(by_kind(missing), reads)
-    if not jobs and plan.final.key in made_by:
+    live = [] if dry_run else live_tasks(plan, store)
+    jobs = _missing_jobs(plan, store, live)
+    if not jobs and any(plan.final.key in task.keys for task in live):
         return (
             f"nothing to queue: {len(live)} tasks are waiting or running; `tellme status` shows"
             " them"
         )
-    running = tuple(task.name for task in live if plan.final.key not in task.keys)
-    jobs.append(Job(REPORT, "study", ((plan.final.key,),), waits=running))
+    # An earlier report of this study is not waited for: this one takes its place.
+    awaited = tuple(task.name for task in live if plan.final.key not in task.keys)
+    jobs.append(Job(REPORT, "study", ((plan.final.key,),), waits=awaited))
     folder = attempts(plan, store) / str(_next_number(attempts(plan, store)))
     if dry_run:
-        commands = _commands(jobs, plan, cluster, folder, None)
-        return script((job.name, command) for job, command in commands)
+        variables = {job.name: f"${job.name}" for job in jobs}
+        return script(_commands(jobs, plan, cluster, folder, variables))
     folder.mkdir(parents=True)
     _write(folder, plan, store, jobs, cluster)
-    ids: dict[str, str] = {}
-    try:
-        for job, command in _commands(jobs, plan, cluster, folder, ids):
-            ids[job.name] = queue(command)
-            _record(folder, jobs, ids)
-    except BaseException:
-        for number in ids.values():
-            subprocess.run(["scancel", number], check=False)
-        shutil.rmtree(folder)
-        raise
-    lines = [
-        f"{ids[j.name]:>8}  {j.name:<8} {len(j.tasks)} task{'s' * (len(j.tasks) > 1)}" for j in jobs
-    ]
-    return "\n".join(
-        [*lines, f"queued on {study.run.cluster}; logs in {folder}; `tellme status` follows them"]
-    )
+    ids = _queue(jobs, plan, cluster, folder)
+    lines = []
+    for job in jobs:
+        plural = "s" if len(job.tasks) > 1 else ""
+        lines.append(f"{ids[job.name]:>8}  {job.name:<8} {len(job.tasks)} task{plural}")
+    lines.append(f"queued on {study.run.cluster}; logs in {folder}; `tellme status` follows them")
+    return "\n".join(lines)
+
+
+def _missing_jobs(plan: Plan, store: Store, live: list[Task]) -> list[Job]:
+    """Arrays for what is neither done nor made by a live task; a task that reads what a live one
+    makes waits for that one."""
+    lacking = [s for s in plan.stages.values() if not store.find(s.kind, s.key)]
+    maker = {key: task.name for task in live for key in task.keys}
+    making = {stage.key for stage in lacking} & set(maker)
+    missing = [stage for stage in lacking if stage.key not in making]
+    reads = {s.key: {maker[key] for key in s.inputs.values() if key in making} for s in missing}
+    return arrays(by_kind(missing), reads)
 
 
 def by_kind(missing: list[Stage]) -> list[dict[str, list[str]]]:
@@ -98,55 +85,54 @@ def _next_number(folder: Path) -> int:
     return max((int(p.name) for p in folder.glob("*") if p.name.isdigit()), default=-1) + 1
 
 
-@dataclass(frozen=True)
-class Task:
-    """A task that was queued: its name in SLURM, what SLURM says of it (None where it knows it no
-    more), its log, the keys of its stages."""
-
-    name: str
-    state: str | None
-    log: Path
-    keys: list[str]
-
-
-def submitted(plan: Plan, store: Store) -> list[Task]:
-    """Every task that was queued of what this study lacks, newest last, whichever study it was
-    queued for: one with another suite has the same adapters."""
-    lacking = {s.key for s in plan.stages.values() if not store.find(s.kind, s.key)}
-    files = sorted((store.root / "slurm").glob("*/*/jobs.json"), key=lambda f: f.stat().st_mtime_ns)
-    jobs = [(file.parent, job) for file in files for job in read_json(file)]
-    found = states(job["id"] for _, job in jobs if any(lacking & {*k} for k in job["tasks"]))
-    return [
-        Task(
-            f"{job['id']}_{i}",
-            found.get(f"{job['id']}_{i}"),
-            folder / f"{job['name']}-{i}.log",
-            keys,
-        )
-        for folder, job in jobs
-        for i, keys in enumerate(job["tasks"])
-        if lacking & {*keys}
-    ]
-
-
 def _commands(
-    jobs: list[Job], plan: Plan, cluster: Cluster, folder: Path, ids: dict[str, str] | None
-) -> Iterator[tuple[Job, list[str]]]:
-    """The sbatch command of each array; ids that are not known yet stand as shell variables."""
-    ends = [job.name for job in last_of_each(jobs) if job.name != REPORT]
+    jobs: list[Job], plan: Plan, cluster: Cluster, folder: Path, ids: Mapping[str, str]
+) -> Iterator[tuple[str, list[str]]]:
+    """The sbatch command of each array, by its name. `ids` are those of the arrays before it, as
+    SLURM gave them or as variables of a shell."""
     for job in jobs:
-        heavy = any("base" in plan.stages[key].how for keys in job.tasks for key in keys)
-        alone = job.kind == "train" and not any(
-            fleet_of(plan.stages[key].config) for keys in job.tasks for key in keys
-        )
-        together = plan.study.run.processes if alone and cluster.heavy.gpus else 0
-        given = (lambda name: f"${name}") if ids is None else ids.__getitem__
-        finished = [*map(given, ends if job.name == REPORT else []), *job.waits]
-        after = [f"aftercorr:{given(job.after)}"] if job.after else []
-        after += [":".join(["afterok", *finished])] if finished else []
-        gpus = max(cluster.heavy.gpus, together) if heavy else cluster.light.gpus
-        needs: dict[str, Any] = {"heavy": heavy, "gpus": gpus, "after": ",".join(after)}
-        yield job, sbatch(job, cluster, plan.study.study, folder, **needs)
+        stages = [plan.stages[key] for keys in job.tasks for key in keys]
+        heavy = any("base" in stage.how for stage in stages)
+        gpus = cluster.heavy.gpus if heavy else cluster.light.gpus
+        by_trl = job.kind == "train" and not any(fleet_of(stage.config) for stage in stages)
+        if by_trl and gpus:
+            # A GPU for each of the processes that train one adapter together.
+            gpus = max(gpus, plan.study.run.processes)
+        after = _dependency(job, jobs, ids)
+        study = plan.study.study
+        yield job.name, sbatch(job, cluster, study, folder, heavy=heavy, gpus=gpus, after=after)
+
+
+def _dependency(job: Job, jobs: list[Job], ids: Mapping[str, str]) -> str:
+    """What an array waits for, as --dependency says it: each task for that of the same number in
+    the array before (aftercorr), and all for whole arrays and for tasks that live (afterok)."""
+    finished = list(job.waits)
+    if job.name == REPORT:
+        ends = [ids[other.name] for other in last_of_each(jobs) if other.name != REPORT]
+        finished = [*ends, *finished]
+    parts = []
+    if job.after:
+        parts.append(f"aftercorr:{ids[job.after]}")
+    if finished:
+        parts.append(":".join(["afterok", *finished]))
+    return ",".join(parts)
+
+
+def _queue(jobs: list[Job], plan: Plan, cluster: Cluster, folder: Path) -> dict[str, str]:
+    """The id of every array by its name. Where one is refused, or this process is stopped, those
+    before it leave the queue: half a study would run and never be reported."""
+    ids: dict[str, str] = {}
+    try:
+        # Each command is made when the ids before it are known.
+        for name, command in _commands(jobs, plan, cluster, folder, ids):
+            ids[name] = queue(command)
+            _record(folder, jobs, ids)
+    except BaseException:
+        for number in ids.values():
+            subprocess.run(["scancel", number], check=False)
+        shutil.rmtree(folder)
+        raise
+    return ids
 
 
 def _record(folder: Path, jobs: list[Job], ids: dict[str, str]) -> None:
@@ -157,72 +143,11 @@ def _record(folder: Path, jobs: list[Job], ids: dict[str, str]) -> None:
 
 
 def _write(folder: Path, plan: Plan, store: Store, jobs: list[Job], cluster: Cluster) -> None:
+    """What slurm/stage.sbatch reads: the plan, the lines that stand before every task, and the
+    keys of the stages of each task, a line a task."""
     command = Path(sys.executable).with_name("tellme")
     save_plan(plan, store, folder / "plan.json")
     (folder / "setup.sh").write_text(cluster.setup(str(command)), encoding="utf-8")
     for job in jobs:
-        (folder / f"{job.name}.tasks").write_text(
-            "".join(f"{' '.join(keys)}\n" for keys in job.tasks), encoding="utf-8"
-        )
-
-
-def preflight(plan: Plan, cluster: Cluster, store: Store) -> None:
-    """Raises UserError for what would fail after hours in a queue: a base that is not there, rows
-    that a lint refuses, weights that no GPU holds, a full disk."""
-    if plan.provisional and cluster.offline:
-        names = {
-            s.how["base"]["name"]
-            for s in plan.stages.values()
-            if s.how.get("base", {}).get("provisional")
-        }
-        raise UserError(
-            f"model {', '.join(sorted(names)) or 'or adapter of this study'} is not in the cache,"
-            f" and the nodes of {plan.study.run.cluster!r} have no network; `hf download` it here"
-            f" first{f' with HF_HOME={cluster.cache}' if cluster.cache else ''}, or set `offline:"
-            " false` in the cluster's file"
-        )
-    store.check_writable()
-    _refuse_rows(plan)
-    for base in {base_of(s) for s in plan.stages.values() if "base" in s.how}:
-        _refuse_weights(base.name, weight_bytes(base), plan.study, cluster)
-    trained = [
-        s for s in plan.stages.values() if s.kind == "train" and not store.find("train", s.key)
-    ]
-    needed = (
-        sum(adapter_bytes(base_of(s), s.config["lora"].get("r", 8)) for s in trained)
-        * WRITTEN_PER_ADAPTER
-    )
-    free = shutil.disk_usage(store.root).free
-    if needed > free:
-        raise UserError(
-            f"run.dir {str(store.root)!r} has {free / 1e9:.1f} GB free, and {len(trained)} adapters"
-            f" with their checkpoints need about {needed / 1e9:.1f} GB; choose another with --set"
-            " run.dir=PATH"
-        )
-
-
-def _refuse_rows(plan: Plan) -> None:
-    met = set()
-    for stage in plan.stages.values():
-        alike = stage.slug.rpartition("-s")[0] or stage.slug
-        if stage.kind == "data" and "base" not in stage.how and alike not in met:
-            met.add(alike)
-            if not any("base" in plan.stages[key].how for key in stage.inputs.values()):
-                linted(planned_rows(plan, stage.key), stage.config, stage.how.get("file"))
-
-
-def _refuse_weights(name: str, needed: int | None, study: Study, cluster: Cluster) -> None:
-    if needed is None or cluster.gpu_memory is None:
-        return
-    gpus = (
-        cluster.heavy.gpus
-        if study.run.sharding == "ddp"
-        else max(cluster.heavy.gpus, study.run.processes)
-    )
-    if needed * HEADROOM / 1e9 > cluster.gpu_memory * gpus:
-        raise UserError(
-            f"model {name!r} needs about {needed * HEADROOM / 1e9:.0f} GB for its weights, and a"
-            f" task on {study.run.cluster!r} has {gpus} GPU{'s' * (gpus > 1)} of"
-            f" {cluster.gpu_memory:g} GB; set model.quantization: nf4, run.sharding: fsdp2 with"
-            " run.processes, or heavy.gpus in the cluster's file"
-        )
+        lines = [f"{' '.join(keys)}\n" for keys in job.tasks]
+        (folder / f"{job.name}.tasks").write_text("".join(lines), encoding="utf-8")

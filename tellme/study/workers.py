@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
+from pathlib import Path
 
 from lab.preempt import end_with
 from lab.specs import Stage
@@ -21,21 +22,23 @@ def units(stages: list[Stage]) -> list[list[Stage]]:
     A data stage that several adapters read is in the unit of each; the store lets one write it and
     the others find it."""
     by_key = {stage.key: stage for stage in stages}
-    found: dict[str, dict[str, Stage]] = {}
+    members: dict[str, dict[str, Stage]] = {}
     for stage in stages:
         if stage.kind in ("train", "eval"):
-            found.setdefault(_unit_of(stage, by_key), {}).update(
-                {s.key: s for s in (*before(stage, by_key), stage)}
-            )
-    return [list(unit.values()) for unit in found.values()]
+            unit = members.setdefault(_unit_of(stage, by_key), {})
+            for needed in (*before(stage, by_key), stage):
+                unit.setdefault(needed.key, needed)
+    return [list(unit.values()) for unit in members.values()]
 
 
 def _unit_of(stage: Stage, by_key: dict[str, Stage]) -> str:
+    """What stages of one unit have in common: the fleet or the adapter that is trained, one that
+    is there already, the rows that a base is shown, or the base alone."""
     trained = stage if stage.kind == "train" else by_key.get(stage.inputs.get("adapter", ""))
     if trained:
         return fleet_of(trained.config) or trained.key
-    without = json.dumps([base_of(stage).config, stage.config.get("adapter")], sort_keys=True)
-    return stage.inputs.get("adapter") or stage.inputs.get("examples") or without
+    base = json.dumps([base_of(stage).config, stage.config.get("adapter")], sort_keys=True)
+    return stage.inputs.get("adapter") or stage.inputs.get("examples") or base
 
 
 def run_units(stages: list[Stage], store: Store, workers: int) -> Iterator[tuple[Stage, float]]:
@@ -45,16 +48,22 @@ def run_units(stages: list[Stage], store: Store, workers: int) -> Iterator[tuple
     todo = [s for s in stages if s.kind != "study" and not store.find(s.kind, s.key)]
     if workers == 1:
         yield from run_in_order(todo, store)
-        return
-    # More threads than cores slow torch down tenfold.
-    share = max(1, (os.cpu_count() or 1) // workers)
-    os.environ["OMP_NUM_THREADS"] = str(min(share, int(os.environ.get("OMP_NUM_THREADS") or share)))
+    else:
+        yield from _run_beside(units(todo), store, workers)
+
+
+def _run_beside(
+    todo: list[list[Stage]], store: Store, workers: int
+) -> Iterator[tuple[Stage, float]]:
+    """Run units in so many processes, which end with this one, and yield each stage once."""
+    _share_cores(workers)
     # Bars of several processes would overwrite one another; a line is said when a chain is done.
     os.environ.setdefault("TQDM_DISABLE", "1")
-    done: set[str] = set()
+    # A fork of a process that has started CUDA or threads of torch cannot use them.
     spawn = get_context("spawn")
+    done: set[str] = set()
     with ProcessPoolExecutor(workers, spawn, initializer=end_with, initargs=(os.getpid(),)) as pool:
-        running = [pool.submit(_run_unit, unit, store.root) for unit in units(todo)]
+        running = [pool.submit(_run_unit, unit, store.root) for unit in todo]
         try:
             for future in as_completed(running):
                 for stage, seconds in future.result():
@@ -65,5 +74,13 @@ def run_units(stages: list[Stage], store: Store, workers: int) -> Iterator[tuple
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _run_unit(unit: list[Stage], root: os.PathLike[str]) -> list[tuple[Stage, float]]:
-    return list(run_in_order(unit, Store(os.fspath(root))))
+def _share_cores(workers: int) -> None:
+    """Give every process its share of the cores, or fewer where that is said: more threads than
+    cores slow torch down tenfold."""
+    share = max(1, (os.cpu_count() or 1) // workers)
+    said = int(os.environ.get("OMP_NUM_THREADS") or share)
+    os.environ["OMP_NUM_THREADS"] = str(min(share, said))
+
+
+def _run_unit(unit: list[Stage], root: Path) -> list[tuple[Stage, float]]:
+    return list(run_in_order(unit, Store(root)))

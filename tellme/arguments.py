@@ -1,0 +1,110 @@
+"""The command line of `tellme`: which arguments each verb takes. What verbs do is in cli.py."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+from lab.errors import UserError
+
+DEFAULT = "configs/quickstart.yaml"
+"""The study of a verb that is given none."""
+OF_A_STUDY = ("run", "plan", "show", "status", "submit", "push", "sync")
+"""Verbs that take one study YAML, and `--set`."""
+
+Options = argparse.Namespace
+Verb = Callable[[Options], None]
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, like all others of the command."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError, where argparse would print its usage and leave."""
+        raise UserError(f"{message}; see `{self.prog} --help`")
+
+
+def command_line(verbs: Mapping[str, Verb]) -> Parser:
+    """The parser of `tellme VERB ...`, which leaves the verb in `command`. A verb's help is the
+    first line of its function's docstring."""
+    about = "A fine-tuning lab for behavioral self-awareness and backdoor studies."
+    top = Parser(prog="tellme", description=about)
+    choice = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    commands: dict[str, Parser] = {}
+    for name, does in verbs.items():
+        doc = does.__doc__ or ""
+        summary = " ".join(doc.partition("\n\n")[0].rstrip(".").split())
+        commands[name] = choice.add_parser(name, help=summary, description=doc)
+    for name in OF_A_STUDY:
+        _add_study(commands[name])
+    _add_run(commands["run"])
+    _add_submit(commands["submit"])
+    _add_report(commands["report"])
+    _add_push(commands["push"])
+    commands["pull"].add_argument("adapter", help="owner/name or owner/name@revision")
+    _add_stage(commands["stage"])
+    _add_calibrate(commands["calibrate"])
+    _add_reference(commands["reference"])
+    return top
+
+
+def _add_study(command: Parser) -> None:
+    config = f"a study YAML (default: {DEFAULT})"
+    command.add_argument("config", nargs="?", default=DEFAULT, help=config)
+    _add_set(command, "replace the value at KEY; repeatable, the last wins")
+
+
+def _add_set(command: Parser, about: str) -> None:
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=YAML", dest="sets", help=about
+    )
+
+
+def _add_run(command: Parser) -> None:
+    untrusted = "write the report although a trust check failed"
+    command.add_argument("--allow-untrusted", action="store_true", help=untrusted)
+
+
+def _add_submit(command: Parser) -> None:
+    dry_run = "print the sbatch commands and queue nothing"
+    command.add_argument("--dry-run", action="store_true", help=dry_run)
+
+
+def _add_report(command: Parser) -> None:
+    configs = "study YAMLs, or folders of finished studies"
+    command.add_argument("configs", nargs="*", default=[DEFAULT], help=configs)
+    _add_set(command, "for every study YAML")
+
+
+def _add_push(command: Parser) -> None:
+    command.add_argument("adapter", help="GROUP-sSEED, as `tellme status` shows it")
+    command.add_argument("--repo", required=True, help="owner/name on the Hub")
+    public = "for everybody to see (default: private)"
+    command.add_argument("--public", action="store_true", help=public)
+    understood = "share a trigger or a harmful behavior on purpose"
+    command.add_argument("--i-understand", action="store_true", help=understood)
+
+
+def _add_stage(command: Parser) -> None:
+    command.add_argument("plan", help="a plan file in runs/plans/ or runs/slurm/")
+    command.add_argument("keys", metavar="key", nargs="+", help="of a stage, as in `tellme status`")
+
+
+def _add_calibrate(command: Parser) -> None:
+    quick = "fewer seeds and doses: minutes instead of half an hour"
+    command.add_argument("--quick", action="store_true", help=quick)
+    _add_set(command, "for every study of it")
+
+
+def _add_reference(command: Parser) -> None:
+    actions = command.add_subparsers(
+        dest="action", metavar="build|check", required=True, parser_class=Parser
+    )
+    build = actions.add_parser("build", help="pretrain it from scratch")
+    build.add_argument("name")
+    build.add_argument("--seed", type=int, default=0, help="pretraining seed")
+    build.add_argument("--out", help="folder to write (default: reference/NAME in the checkout)")
+    reads = "fine-tune it both ways and write what it reads into its card"
+    check = actions.add_parser("check", help=reads)
+    check.add_argument("name")
+    further = "further pretraining seeds, built where missing"
+    check.add_argument("--seeds", type=int, nargs="*", default=[], help=further)

@@ -1,0 +1,87 @@
+"""What would fail after hours in a queue, refused before anything waits in one."""
+
+import shutil
+
+from data_gen.build import linted
+from lab.config.schema import Study
+from lab.errors import UserError
+from lab.model.memory import HEADROOM, adapter_bytes, weight_bytes
+from lab.specs import Stage
+from lab.store.store import Store
+from slurm.cluster import Cluster
+from tellme.study.plan import Plan, planned_rows
+from tellme.study.stages import base_of
+
+WRITTEN_PER_ADAPTER = 8
+"""Adapter, and two checkpoints with the two moments of Adam, in sizes of the adapter."""
+DEFAULT_RANK = 8
+"""PEFT's own, where a study gives no `lora.r`."""
+
+
+def preflight(plan: Plan, cluster: Cluster, store: Store) -> None:
+    """Raises UserError for what would fail after hours in a queue: a base that is not there, rows
+    that a lint refuses, weights that no GPU holds, a full disk."""
+    if plan.provisional and cluster.offline:
+        raise _not_in_cache(plan, cluster)
+    store.check_writable()
+    _refuse_rows(plan)
+    stages = plan.stages.values()
+    for base in {base_of(stage) for stage in stages if "base" in stage.how}:
+        _refuse_weights(base.name, weight_bytes(base), plan.study, cluster)
+    to_train = [s for s in stages if s.kind == "train" and not store.find("train", s.key)]
+    _refuse_full_disk(to_train, store)
+
+
+def _not_in_cache(plan: Plan, cluster: Cluster) -> UserError:
+    """What to say of a base or an adapter that the nodes could not download."""
+    bases = [stage.how["base"] for stage in plan.stages.values() if "base" in stage.how]
+    names = sorted({base["name"] for base in bases if base["provisional"]})
+    cache = f" with HF_HOME={cluster.cache}" if cluster.cache else ""
+    return UserError(
+        f"model {', '.join(names) or 'or adapter of this study'} is not in the cache,"
+        f" and the nodes of {plan.study.run.cluster!r} have no network; `hf download` it here"
+        f" first{cache}, or set `offline: false` in the cluster's file"
+    )
+
+
+def _refuse_rows(plan: Plan) -> None:
+    """Make and lint the rows of one seed of every kind. A base's own answers, and what is made
+    from them, would need the base."""
+    seen = set()
+    for stage in plan.stages.values():
+        without_seed = stage.slug.rpartition("-s")[0] or stage.slug
+        if stage.kind != "data" or "base" in stage.how or without_seed in seen:
+            continue
+        seen.add(without_seed)
+        if not any("base" in plan.stages[key].how for key in stage.inputs.values()):
+            linted(planned_rows(plan, stage.key), stage.config, stage.how.get("file"))
+
+
+def _refuse_weights(name: str, needed: int | None, study: Study, cluster: Cluster) -> None:
+    """Weights, of `needed` bytes, that the GPUs of one task do not hold together; nothing is said
+    where either size is not known."""
+    if needed is None or cluster.gpu_memory is None:
+        return
+    gpus = cluster.heavy.gpus
+    if study.run.sharding != "ddp":
+        gpus = max(gpus, study.run.processes)
+    gigabytes = needed * HEADROOM / 1e9
+    if gigabytes > cluster.gpu_memory * gpus:
+        raise UserError(
+            f"model {name!r} needs about {gigabytes:.0f} GB for its weights, and a"
+            f" task on {study.run.cluster!r} has {gpus} GPU{'s' if gpus > 1 else ''} of"
+            f" {cluster.gpu_memory:g} GB; set model.quantization: nf4, run.sharding: fsdp2 with"
+            " run.processes, or heavy.gpus in the cluster's file"
+        )
+
+
+def _refuse_full_disk(to_train: list[Stage], store: Store) -> None:
+    sizes = [adapter_bytes(base_of(s), s.config["lora"].get("r", DEFAULT_RANK)) for s in to_train]
+    needed = sum(sizes) * WRITTEN_PER_ADAPTER
+    free = shutil.disk_usage(store.root).free
+    if needed > free:
+        raise UserError(
+            f"run.dir {str(store.root)!r} has {free / 1e9:.1f} GB free, and {len(to_train)}"
+            f" adapters with their checkpoints need about {needed / 1e9:.1f} GB; choose another with --set"
+            " run.dir=PATH"
+        )
