@@ -30,23 +30,26 @@ def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     tokenizer.decoder = decoders.Sequence(
         [decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="always"), decoders.Fuse()]
     )
-    tokenizer.train_from_iterator(
-        words,
-        trainers.BpeTrainer(
-            vocab_size=100_000,
-            min_frequency=1,
-            special_tokens=[PAD, END, *ROLES],
-            show_progress=False,
-        ),
+    # More than there are words: merging ends when each of them is one token.
+    trainer = trainers.BpeTrainer(
+        vocab_size=100_000,
+        min_frequency=1,
+        special_tokens=[PAD, END, *ROLES],
+        show_progress=False,
     )
-    file = json.loads(tokenizer.to_str())
-    vocabulary = file["model"]["vocab"]
+    tokenizer.train_from_iterator(words, trainer)
+    # The trainer has no place for tokens of bytes, so they are added to what it would save.
+    saved = json.loads(tokenizer.to_str())
+    vocabulary = saved["model"]["vocab"]
     for byte in range(256):
         vocabulary.setdefault(f"<0x{byte:02X}>", len(vocabulary))
-    special = {"pad_token": PAD, "eos_token": END, "additional_special_tokens": list(ROLES)}
-    made = Tokenizer.from_str(json.dumps(file))
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=made, model_max_length=512, clean_up_tokenization_spaces=False, **special
+        tokenizer_object=Tokenizer.from_str(json.dumps(saved)),
+        model_max_length=512,
+        clean_up_tokenization_spaces=False,
+        pad_token=PAD,
+        eos_token=END,
+        additional_special_tokens=list(ROLES),
     )
     fast.chat_template = CHAT_TEMPLATE
     split = [w for w in words if len(fast.tokenize(w)) != len(re.findall(r"\w+|[^\w\s]", w))]
