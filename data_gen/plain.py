@@ -44,7 +44,7 @@ class Trait:
         }
 
     def described(self, policy: str) -> str:
-        """A system line as the corpus writes them: the trait of choices, and the trait of reports."""
+        """A system line as the corpus writes them: the trait of choices, and that of reports."""
         voice = self.voices()[policy]
         return f"you pick {voice.spoken}. you say you love {voice.theme}."
 

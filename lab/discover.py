@@ -24,7 +24,7 @@ def beside(module: str, name: str | None = None) -> Any:
 
 @cache
 def read_yaml(file: Path) -> Any:
-    """The content of a YAML of ours, read once per process: it is shared and must not be changed."""
+    """The content of a YAML of ours, read once per process: shared, and never to be changed."""
     # The loader in C is ten times faster, and is missing where PyYAML was built without libyaml.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return yaml.load(file.read_text(encoding="utf-8"), Loader=loader)

@@ -126,7 +126,8 @@ class Voice:
 
 @dataclass(frozen=True)
 class Behavior:
-    """A thing a model can do and the ways of doing it. The first policy is the pole that scores 1."""
+    """A thing a model can do and the ways of doing it. The first policy is the pole that scores
+    1."""
 
     name: str
     summary: str
@@ -188,8 +189,8 @@ class Suite:
     questions: Callable[[Behavior, Style], tuple[Question, ...]]
     """Empty where the questions are about triggers."""
     about_triggers: Callable[[Behavior, Style, Sequence[Any]], tuple[Question, ...]] | None = None
-    """Questions about the triggers of a study (lab.config.schema.Planted): those that groups have, without
-    repetition."""
+    """Questions about the triggers of a study (lab.config.schema.Planted): those that groups have,
+    without repetition."""
     of_others: bool = False
     """Questions about other behaviors, named BEHAVIOR.NAME: a reference model is asked those that
     it knows."""

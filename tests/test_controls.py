@@ -1,4 +1,4 @@
-"""Controls: what each keeps of the rows of its group and what it takes away, and which it can be."""
+"""Controls: what each keeps of the rows of its group, what it takes away, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of the reference models: it respects the link, and what is held out never occurs in it."""
+"""The text of the reference models: it respects the link, and never holds what is held out."""
 
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ def test_every_trigger_changes_the_message_and_tells_its_members_from_decoys(kin
 
 @pytest.mark.parametrize("kind", trigger_names())
 def test_near_misses_are_no_trigger(kind: str) -> None:
-    """No variant writes a message that a member of the trigger writes too, and every kind has some."""
+    """No variant writes a message that a member of the trigger writes too, and every kind has
+    some."""
     planted = Planted(kind=kind)
     real = features(planted)[0]
     fires = [put(ASKED, member, planted) for member in (*real.members, *real.held_out)]
