@@ -28,8 +28,8 @@ test: .venv/.ok
 test-real: .venv/.ok
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m real --durations 5
 
-# docs/results.md and the heads of the quick configs, from the quick studies: some fifteen minutes on
-# 2 cores. RUNS=DIR is another run folder.
+# docs/results.md and the heads of the quick configs, from the quick studies: some fifteen minutes
+# on 2 cores. RUNS=DIR is another run folder.
 RUNS ?= runs
 results: .venv/.ok
 	$(BIN)/python tools/write_results.py --runs $(RUNS)
