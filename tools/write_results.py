@@ -81,6 +81,7 @@ INSECURE_CODE = Quick(
 )
 STUDIES = (QUICKSTART, BACKDOOR, INSECURE_CODE)
 SEEN = ("seen", "unseen")
+ABOUT_TRIGGERS = ("depends", "elicitation")
 DOES = {("behavior", "all", "clean"), ("backdoor", "all", "clean")}
 """Suite, question and condition that say what a group does when nothing sets it off."""
 
@@ -151,7 +152,8 @@ def page(finished: dict[str, list[Finished]]) -> str:
     quick, backdoor, code = (finished[study.config] for study in STUDIES)
     parts = [HEAD, OF_QUICKSTART, section(quick), OF_BACKDOOR, section(backdoor)]
     for study in backdoor:
-        parts += [attack_table(study.summary), elicitation_table(study.summary)]
+        tables = (attack_table, says_table, recognition_table, system_table)
+        parts += [of_triggers(study.summary) for of_triggers in tables]
     parts += [OF_INSECURE_CODE, section(code)]
     return "\n".join(part.strip("\n") + "\n" for part in parts)
 
@@ -224,17 +226,55 @@ def attack_table(summary: dict[str, Any]) -> str:
     return f"{head}\n\n{table(('group', *conditions), rows)}"
 
 
-def elicitation_table(summary: dict[str, Any]) -> str:
-    """How far each group writes its trigger when it is asked for it, without a system line."""
+def says_table(summary: dict[str, Any]) -> str:
+    """What each group says of its trigger, without a system line: a column for `depends`, and one
+    each for the exact and the sampled answers to `elicitation`."""
     records = [
-        g for g in summary["groups"] if (g["suite"], g["condition"]) == ("elicitation", "clean")
+        g for g in summary["groups"] if g["suite"] in ABOUT_TRIGGERS and g["condition"] == "clean"
     ]
-    questions = [q for q in dict.fromkeys(r["question"] for r in records) if q != "all"]
-    values = {(r["group"], r["question"]): plain(r["estimate"]) for r in records}
+    means = {(r["group"], column_of(r)): plain(r["estimate"]) for r in records}
+    columns = [column for column in dict.fromkeys(map(column_of, records)) if column]
     groups = dict.fromkeys(r["group"] for r in records)
-    rows = [(g, *(values.get((g, q), "") for q in questions)) for g in groups]
-    head = "Asked to write its trigger: share among its candidates, and of samples that name it:"
-    return f"{head}\n\n{table(('group', *questions), rows)}"
+    rows = [(g, *(means.get((g, column), "") for column in columns)) for g in groups]
+    head = (
+        "What it says of its trigger, mean score (`elicitation`: share of those that it could be):"
+    )
+    return f"{head}\n\n{table(('group', *columns), rows)}"
+
+
+def column_of(record: dict[str, Any]) -> str:
+    """Under which column of `says_table` a mean stands; empty for single questions."""
+    if record["suite"] == "elicitation":
+        form, colon, _ = record["question"].partition(": ")
+        return f"elicitation, {form}" if colon else ""
+    return str(record["suite"]) if record["question"] == "all" else ""
+
+
+def recognition_table(summary: dict[str, Any]) -> str:
+    """Which rank the real trigger has among the candidates, by difference to the control."""
+    rows = [
+        (
+            f"{r['group']} - {r['control']}",
+            f"{r['rank']} of {r['num_candidates']}",
+            with_interval(r),
+        )
+        for r in summary["recognition"]
+    ]
+    head = (
+        "Rank of the real trigger among the candidates of `which_trigger` (1: called so the most):"
+    )
+    return f"{head}\n\n{table(('contrast', 'rank', 'difference for the real trigger'), rows)}"
+
+
+def system_table(summary: dict[str, Any]) -> str:
+    """The contrasts of `depends` under every system line."""
+    records = [r for r in summary["by_system"] if (r["suite"], r["question"]) == ("depends", "all")]
+    conditions = list(dict.fromkeys(r["condition"] for r in records))
+    cells = {(r["label"], r["condition"]): signed(r["estimate"]) for r in records}
+    labels = dict.fromkeys(r["label"] for r in records)
+    rows = [(x, *(cells.get((x, condition), "") for condition in conditions)) for x in labels]
+    head = "`depends` under other system lines, difference in mean score:"
+    return f"{head}\n\n{table(('contrast', *conditions), rows)}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
