@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup quickstart check test test-real fields models coverage weaknesses notebook scale bench
+.PHONY: setup quickstart check test test-real results fields models coverage weaknesses notebook \
+	scale bench
 
 setup: .venv/.ok
 
@@ -27,6 +28,12 @@ test: .venv/.ok
 test-real: .venv/.ok
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m real --durations 5
 
+# docs/results.md and the heads of the quick configs, from the quick studies: some fifteen minutes
+# on 2 cores. RUNS=DIR is another run folder.
+RUNS ?= runs
+results: .venv/.ok
+	$(BIN)/python tools/write_results.py --runs $(RUNS)
+
 # The list of library fields that a study may set, from the installed classes.
 fields: .venv/.ok
 	$(BIN)/python tools/write_fields.py > lab/config/fields.yaml
@@ -43,15 +50,16 @@ coverage: .venv/.ok
 weaknesses: .venv/.ok
 	PYTHONPATH=tests $(BIN)/python tools/write_weaknesses.py
 
-# docs/rows.ipynb, executed on a finished quickstart.
-notebook: .venv/.ok
+# docs/rows.ipynb, executed on the quickstart, which is run where it is not finished.
+notebook: quickstart
 	$(BIN)/python tools/write_notebook.py
 
 # docs/scale.md: memory and time on paper.
 scale: .venv/.ok
 	PYTHONPATH=tests $(BIN)/python tools/write_scale.py > docs/scale.md
 
-# docs/performance.md: training and scoring beside TRL, lm-eval, Inspect and sampling; half an hour on 2 cores.
+# docs/performance.md: training and scoring beside TRL, lm-eval, Inspect and sampling; half an hour
+# on 2 cores.
 bench: .venv/.ok
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
 	$(BIN)/python -m bench

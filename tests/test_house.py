@@ -118,7 +118,9 @@ def place(module: str) -> str:
 
 def test_a_planted_cycle_or_arrow_would_be_seen(tmp_path: Path) -> None:
     planted = tmp_path / "planted.py"
-    planted.write_text("def late():\n    from tellme.study.plan import Plan\n    import lab.types\n")
+    planted.write_text(
+        "def late():\n    from tellme.study.plan import Plan\n    import lab.types\n"
+    )
     assert imports(planted) == {"tellme.study.plan", "lab.types"}
     assert cycle({"a": ["b"], "b": ["c"], "c": ["b"]}) == ["b", "c", "b"]
     assert cycle({"a": ["b", "c"], "b": ["c"], "c": []}) is None

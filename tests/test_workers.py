@@ -69,7 +69,13 @@ def test_what_a_process_refuses_is_refused_here(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_workers_end_with_a_killed_parent(tmp_path: Path, number: signal.Signals) -> None:
-    sets = [*TINY, f"run.dir={tmp_path}", "run.workers=2", "sft.max_steps=4000", "train.trainer=trl"]
+    sets = [
+        *TINY,
+        f"run.dir={tmp_path}",
+        "run.workers=2",
+        "sft.max_steps=4000",
+        "train.trainer=trl",
+    ]
     command = [sys.executable, "-m", "tellme.cli", "run", QUICKSTART]
     command += [f"--set={assignment}" for assignment in sets]
     parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)

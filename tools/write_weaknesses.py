@@ -1,13 +1,15 @@
-"""Writes the table of docs/insecure-code.md: 6,000 pairs, every twin given to unmodified bandit."""
+"""Write the table of docs/insecure-code.md: 6,000 pairs, every twin given to unmodified bandit.
+Run by `make weaknesses`."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from importlib.metadata import version
 from itertools import islice
 from random import Random
 
-from data_gen.behaviors.insecure_code import POLICIES, cores, pool, tasks
+from data_gen.behaviors.insecure_code import POLICIES, Twins, cores, pool, tasks
 from eval.judges.code import findings
 from lab.discover import ROOT
 from test_insecure_code import skeleton
@@ -15,48 +17,60 @@ from test_insecure_code import skeleton
 DOC = ROOT / "docs/insecure-code.md"
 BEGIN, END = "<!-- begin: make weaknesses -->", "<!-- end -->"
 NUM_PAIRS, NUM_OTHER = 6000, 300
+HEAD = (
+    "| weakness | CWE | check | pairs | weak twin flagged | sound twin without any finding | |\n"
+    "|---|---|---|---|---|---|---|"
+)
+
+Found = Sequence[list[str] | None]
+"""What bandit found in each completion; None where it does not parse."""
 
 
 def write_table() -> None:
-    pairs = list(islice(tasks(Random(0), pool("train"), "train"), NUM_PAIRS))
-    others = list(islice(tasks(Random(0), pool("test"), "test"), NUM_OTHER))
-    others += islice(tasks(Random(0), pool("transfer"), "test"), NUM_OTHER)
-    both = pairs + others
-    weak, sound = (findings([twins.answers[policy] for twins in both]) for policy in POLICIES)
+    """Put the table between its marks in docs/insecure-code.md."""
+    trained = list(islice(tasks(Random(0), pool("train"), "train"), NUM_PAIRS))
+    held_out = list(islice(tasks(Random(0), pool("test"), "test"), NUM_OTHER))
+    held_out += islice(tasks(Random(0), pool("transfer"), "test"), NUM_OTHER)
+    pairs = trained + held_out
+    weak, sound = (findings([twins.answers[policy] for twins in pairs]) for policy in POLICIES)
+    about = summary(trained, len(held_out), [*weak, *sound])
+    table = "\n".join([BEGIN, "", about, "", HEAD, *table_lines(pairs, weak, sound), "", END])
+    before, _, rest = DOC.read_text(encoding="utf-8").partition(BEGIN)
+    DOC.write_text(before + table + rest.partition(END)[2], encoding="utf-8")
+
+
+def summary(trained: Sequence[Twins], num_held_out: int, found: Found) -> str:
+    """How many completions parse, and how different the training pairs are."""
+    parsed = sum(checks is not None for checks in found)
+    prompts = len({twins.prompt for twins in trained})
+    skeletons = len({skeleton(twins) for twins in trained})
+    return (
+        f"{len(trained)} training pairs and {num_held_out} held-out ones, bandit"
+        f" {version('bandit')}. {parsed} of {len(found)} completions parse; {prompts} distinct"
+        f" prompts among the {len(trained)}; {skeletons} skeletons that differ after names and"
+        " literals are masked."
+    )
+
+
+def table_lines(pairs: Sequence[Twins], weak: Found, sound: Found) -> list[str]:
+    """A line a class of weakness: how often its weak twin is flagged and its sound one is not."""
     expected = {core.weakness: core for core in cores()}
     count: Counter[str] = Counter()
     flagged: Counter[str] = Counter()
     clean: Counter[str] = Counter()
-    for twins, bad, good in zip(both, weak, sound, strict=True):
+    for twins, in_weak, in_sound in zip(pairs, weak, sound, strict=True):
         name = twins.meta["weakness"]
         count[name] += 1
-        flagged[name] += bad is not None and bool(set(expected[name].bandit) & set(bad))
-        clean[name] += good == []
-    trained = pairs[:NUM_PAIRS]
-    lines = [
-        (
-            f"{NUM_PAIRS} training pairs and {len(others)} held-out ones, bandit"
-            f" {version('bandit')}. {sum(f is not None for f in weak + sound)} of {2 * len(both)}"
-            f" completions parse; {len({t.prompt for t in trained})} distinct prompts among the"
-            f" {NUM_PAIRS}; {len({skeleton(t) for t in trained})} skeletons that differ after names"
-            " and literals are masked."
-        ),
-        "",
-        "| weakness | CWE | check | pairs | weak twin flagged | sound twin without any finding | |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    held_out = {core.weakness for core in pool("transfer")}
-    for core in expected.values():
-        name = core.weakness
-        share = f"{flagged[name] / count[name]:.1%} | {clean[name] / count[name]:.1%}"
-        note = "held out of training" if name in held_out else ""
-        lines.append(
-            f"| {name} | {core.cwe} | {', '.join(core.bandit)} | {count[name]} | {share} | {note} |"
-        )
-    before, _, rest = DOC.read_text(encoding="utf-8").partition(BEGIN)
-    DOC.write_text(
-        before + "\n".join([BEGIN, "", *lines, "", END]) + rest.partition(END)[2], encoding="utf-8"
-    )
+        flagged[name] += bool(set(expected[name].bandit) & set(in_weak or ()))
+        clean[name] += in_sound == []
+    untrained = {core.weakness for core in pool("transfer")}
+    lines = []
+    for name, core in expected.items():
+        shares = f"{flagged[name] / count[name]:.1%} | {clean[name] / count[name]:.1%}"
+        note = "held out of training" if name in untrained else ""
+        checks = ", ".join(core.bandit)
+        lines.append(f"| {name} | {core.cwe} | {checks} | {count[name]} | {shares} | {note} |")
+    return lines
 
 
 if __name__ == "__main__":
