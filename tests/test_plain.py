@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from families import FAMILIES, SIZES, family_tokenizer, prompts_of, save_family, study_on
 from lab.config.read import validate
 from lab.config.schema import Model
+from lab.engines import plain_pass as engine
 from lab.engines.exact import score
 from lab.engines.plain_pass import (
     LEAST_NATS,
@@ -145,3 +146,23 @@ def test_what_is_checked_is_spread(number: int) -> None:
     if number == 101:
         assert chosen[0] < 25
         assert chosen[-1] > 75
+
+
+@pytest.mark.parametrize(("dtype", "passes"), [("bfloat16", True), ("float32", False)])
+def test_what_a_plain_pass_differs_from_itself_is_allowed_in_half_precision(
+    dtype: Any, passes: bool, linked: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows together are all a nat off, as rounding in a deep model may make them. In float32 such
+    a difference is no rounding."""
+    loaded = load_base(resolve_base(Model(base="reference/linked", dtype=dtype)))
+    log_ps, together = engine._log_ps, len(prompts_of(loaded)) * NUM_OPTIONS // 2
+
+    def rounded(loaded: Loaded, rows: Any, width: int) -> Any:
+        scores = log_ps(loaded, rows, width)
+        off = 1.0 if len(rows) > together else 0.0
+        return [[row[0] + off, *row[1:]] for row in scores]
+
+    monkeypatch.setattr(engine, "_log_ps", rounded)
+    check = checked(loaded)
+    assert check["value"] == pytest.approx(1.0, abs=0.1)
+    assert check["passed"] is passes

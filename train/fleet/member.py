@@ -192,8 +192,8 @@ def enlist(job: Job, base: Base, loaded: Loaded) -> Member:
     # A linear layer has an A and a B and no more.
     if len(start) != 2 * len(scaling) or any("lora_embedding" in name for name in start):
         raise UserError(
-            "lora.target_modules names more than linear layers, which `train: {trainer: fleet}` does"
-            " not train; set trainer: trl"
+            "lora.target_modules names more than linear layers, which `train: {trainer: fleet}`"
+            " does not train; set trainer: trl"
         )
     settings = {name: value for name, value in job.config["sft"].items() if name not in OURS}
     with one_line_refusal(job, base, loaded):
