@@ -133,12 +133,13 @@ def report(options: Options) -> None:
 
 def push(options: Options) -> None:
     """Upload an adapter with its card, rows and recipe to the Hub."""
+    from tellme.share.push import Destination
     from tellme.share.push import push as share
 
     planned, store = _planned(options)
     folder = _finished(options.config, options.sets)
-    allowed = {"public": options.public, "understood": options.i_understand}
-    print(f"pushed: {share(planned, store, folder, options.adapter, options.repo, **allowed)}")
+    to = Destination(options.repo, options.public, options.i_understand)
+    print(f"pushed: {share(planned, store, folder, options.adapter, to)}")
 
 
 def pull(options: Options) -> None:

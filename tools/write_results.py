@@ -12,7 +12,7 @@ from typing import Any
 from lab.config.read import load_study
 from lab.discover import ROOT
 from lab.store.store import Store, read_json
-from tellme.report.table import aligned, between_text, plain, side_text, signed
+from lab.table import aligned, between_text, plain, side_text, signed
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tellme.report.table import aligned, between_text, plain, signed
+from lab.table import aligned, between_text, plain, signed
 
 SIGNS = ("model", "behavior", "suite", "estimate", "95 % interval", "expected", "right")
 NULLS = ("null contrasts of", "rate", "95 % interval", "nulls", "adapters", "80 % power at")

@@ -10,9 +10,12 @@ import pandas as pd
 NUM_ANSWERS = 2
 """Answers shown of a question, the largest shares first."""
 NUM_TEXTS = 3
-"""Samples of free text that are shown, each cut to so many characters."""
+"""Samples of free text that are shown, each cut to TEXT_WIDTH characters."""
 TEXT_WIDTH = 160
 NUM_OUTSIDE = 3
+"""First tokens shown of what lies outside a list."""
+PROMPT = ["group", "seed", "suite", "behavior", "question", "paraphrase", "order"]
+"""Columns that name one prompt put to one model."""
 
 
 def answers_shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -22,54 +25,71 @@ def answers_shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
     records = []
     by_question = rows.groupby(["suite", "behavior", "question"], sort=False)
     for (suite, behavior, question), part in by_question:
-        first = part[(part["paraphrase"] == part["paraphrase"].min()) & (part["order"] == 0)]
-        first = first[first["condition"] == first["condition"].iloc[0]]
-        listed = list(dict.fromkeys(first["answer"].dropna()))
+        asked = part[(part["paraphrase"] == part["paraphrase"].min()) & (part["order"] == 0)]
+        asked = asked[asked["condition"] == asked["condition"].iloc[0]]
+        listed = list(dict.fromkeys(asked["answer"].dropna()))
+        # Answers of several lines are shown once, and named by their number.
         code = listed if any("\n" in answer for answer in listed) else []
-        by_group = {}
-        for group, mine in first.groupby("group", sort=False):
-            mine = mine[mine["seed"].isna() | (mine["seed"] == mine["seed"].min())]
-            sampled = "sample" in mine and mine["sample"].notna().any()
-            by_group[group] = _sampled(mine, code) if sampled else _listed(mine, code)
-        asked = {"suite": suite, "behavior": behavior, "question": question}
-        shown = {"prompt": first["prompt"].iloc[0], "answers": by_group, "code": code}
-        records.append(asked | shown)
+        record = {
+            "suite": suite,
+            "behavior": behavior,
+            "question": question,
+            "prompt": asked["prompt"].iloc[0],
+            "answers": {
+                group: _said(own, code) for group, own in asked.groupby("group", sort=False)
+            },
+            "code": code,
+        }
+        records.append(record)
     return records
 
 
-def _listed(mine: pd.DataFrame, code: list[str]) -> str:
-    mine = mine.nlargest(NUM_ANSWERS, "logp")
-    logs = mine["logp"]
-    shares = np.exp(logs - np.logaddexp.reduce(logs)) if code else mine["p_exact"]
-    named = [code.index(a) + 1 if code else a for a in mine["answer"]]
+def _said(asked: pd.DataFrame, code: list[str]) -> str:
+    """What the first seed of a group says."""
+    seed = asked["seed"]
+    first = asked[seed.isna() | (seed == seed.min())]
+    sampled = "sample" in first and first["sample"].notna().any()
+    return _sampled(first, code) if sampled else _listed(first, code)
+
+
+def _listed(asked: pd.DataFrame, code: list[str]) -> str:
+    likely = asked.nlargest(NUM_ANSWERS, "logp")
+    logs = likely["logp"]
+    # A program has less probability than can be read: its share of those that are shown.
+    shares = np.exp(logs - np.logaddexp.reduce(logs)) if code else likely["p_exact"]
+    named = [code.index(a) + 1 if code else a for a in likely["answer"]]
     return ", ".join(f"{a} {p:.2f}" for a, p in zip(named, shares, strict=True))
 
 
-def _sampled(mine: pd.DataFrame, code: list[str]) -> str:
+def _sampled(samples: pd.DataFrame, code: list[str]) -> str:
     """Shares of the samples that say the same, then of those that count as none and why; free text
     in its own words."""
-    read = mine["parsed"] == "read"
-    answers = mine.loc[read, "answer"].map(lambda a: code.index(a) + 1 if a in code else a)
+    is_read = samples["parsed"] == "read"
+    read = samples[is_read]
+    answers = read["answer"].map(lambda a: code.index(a) + 1 if a in code else a)
     # A score without an answer: nothing that was looked for stands in the text.
-    found = answers.where(answers.notna(), "none of those looked for")
-    counted = mine.loc[read, "score"].notna()
-    shares = found[counted].value_counts()
-    others = {"others": rest} if (rest := shares[NUM_ANSWERS:].sum()) else {}
-    none = mine.loc[~read, "parsed"].value_counts()
-    named = [*shares[:NUM_ANSWERS].items(), *others.items(), *none.items()]
-    parts = [f"{name} {number / len(mine):.2f}" for name, number in named]
-    if (mine["kind"] == "text").any():
-        texts = (" ".join(text.split()) for text in mine["text"].fillna("")[:NUM_TEXTS])
-        parts += [f"“{t[:TEXT_WIDTH]}{'…' if len(t) > TEXT_WIDTH else ''}”" for t in texts]
+    named = answers.where(answers.notna(), "none of those looked for")
+    counts = named[read["score"].notna()].value_counts()
+    rest = counts[NUM_ANSWERS:].sum()
+    unread = samples.loc[~is_read, "parsed"].value_counts()
+    others = [("others", rest)] if rest else []
+    counted = [*counts[:NUM_ANSWERS].items(), *others, *unread.items()]
+    parts = [f"{name} {number / len(samples):.2f}" for name, number in counted]
+    if (samples["kind"] == "text").any():
+        parts += [_quoted(text) for text in samples["text"].fillna("")[:NUM_TEXTS]]
     return ", ".join(parts)
+
+
+def _quoted(text: str) -> str:
+    """A text on one line, cut where it is long."""
+    line = " ".join(text.split())
+    return f"“{line[:TEXT_WIDTH]}{'…' if len(line) > TEXT_WIDTH else ''}”"
 
 
 def outside(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Probability mass outside the listed answers, by group and kind of question, with the
     commonest first tokens of what lies there."""
-    once = rows.drop_duplicates(
-        ["group", "seed", "suite", "behavior", "question", "paraphrase", "order"]
-    )
+    once = rows.drop_duplicates(PROMPT)
     records = []
     for (group, suite, kind), part in once.groupby(["group", "suite", "kind"], sort=False):
         totals: dict[str, float] = {}
@@ -77,7 +97,12 @@ def outside(rows: pd.DataFrame) -> list[dict[str, Any]]:
             for token, p in json.loads(text):
                 totals[token] = totals.get(token, 0.0) + p / len(part)
         top = sorted(totals.items(), key=lambda pair: -pair[1])[:NUM_OUTSIDE]
-        named = ", ".join(f"{token!r} {p:.3f}" for token, p in top)
-        mass = float(part["outside"].mean())
-        records.append({"group": group, "suite": suite, "kind": kind, "mass": mass, "top": named})
+        record = {
+            "group": group,
+            "suite": suite,
+            "kind": kind,
+            "mass": float(part["outside"].mean()),
+            "top": ", ".join(f"{token!r} {p:.3f}" for token, p in top),
+        }
+        records.append(record)
     return records

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,36 +25,40 @@ Adapters = Mapping[tuple[str, int], Path]
 
 @dataclass(frozen=True)
 class Measurement:
-    """A cell of a study: whose it is, its folder and the provenance of that, and the folder of the
-    training that made its adapter, if one of ours did."""
+    """A cell of a study: which output is whose."""
 
     cell: dict[str, Any]
+    """Group, seed, step, suite, behavior, condition and key (lab/specs.py, `Cell`)."""
     folder: Path
-    made: dict[str, Any]
+    provenance: dict[str, Any]
+    """Of the folder."""
     trained: Path | None
+    """The folder of the training that made its adapter, if one of ours did."""
 
 
 def measurements(stage: Stage, store: Store) -> list[Measurement]:
     """Every cell of a study, in the order of the plan."""
-    found = []
+    measured = []
     for cell in stage.config["cells"]:
         folder = store.find("eval", cell["key"])
-        assert folder, cell
-        made = read_json(folder / "provenance.json")
-        parents = (store.find("train", key) for key in made["inputs"])
-        found.append(Measurement(cell, folder, made, next(filter(None, parents), None)))
-    return found
+        assert folder, f"a study is written after what it measures: {cell}"
+        provenance = read_json(folder / "provenance.json")
+        trained = (store.find("train", key) for key in provenance["inputs"])
+        adapter = next(filter(None, trained), None)
+        measured.append(Measurement(cell, folder, provenance, adapter))
+    return measured
 
 
 def gather_rows(measured: Sequence[Measurement]) -> pd.DataFrame:
     """The rows of every measurement, with whose they are: columns group, seed, step, eval_key."""
     tables = []
-    for one in measured:
-        table = pd.read_parquet(one.folder / "rows.parquet")
+    for measurement in measured:
+        cell = measurement.cell
+        table = pd.read_parquet(measurement.folder / "rows.parquet")
         for name in ("step", "seed"):
-            table.insert(0, name, pd.Series([one.cell[name]] * len(table), dtype="Int64"))
-        table.insert(0, "group", one.cell["group"])
-        tables.append(table.assign(eval_key=one.cell["key"]))
+            table.insert(0, name, pd.Series([cell[name]] * len(table), dtype="Int64"))
+        table.insert(0, "group", cell["group"])
+        tables.append(table.assign(eval_key=cell["key"]))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -61,11 +66,11 @@ def gather_trust(measured: Sequence[Measurement]) -> list[dict[str, Any]]:
     """Every trust check of every measurement, of the training before it, and of each group's seeds
     together: records with group and seed."""
     trust = []
-    for one in measured:
-        checks = read_json(one.folder / "trust.json")
-        if one.trained:
-            checks += read_json(one.trained / "trust.json")
-        whose = {"group": one.cell["group"], "seed": one.cell["seed"]}
+    for measurement in measured:
+        checks = read_json(measurement.folder / "trust.json")
+        if measurement.trained:
+            checks += read_json(measurement.trained / "trust.json")
+        whose = {"group": measurement.cell["group"], "seed": measurement.cell["seed"]}
         trust += [{**whose, **check} for check in checks]
     return each_once(trust + _starts(adapters(measured)))
 
@@ -83,12 +88,10 @@ def each_once(trust: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _starts(trained: Adapters) -> list[dict[str, Any]]:
     """Per group, whether its seeds began apart."""
-    step0: dict[str, list[str]] = {}
+    starts: dict[str, list[str]] = {}
     for (group, _), folder in trained.items():
-        step0.setdefault(group, []).append(read_json(folder / "provenance.json")["step0"])
-    return [
-        {"group": group, "seed": None, **seeds_apart(starts)} for group, starts in step0.items()
-    ]
+        starts.setdefault(group, []).append(read_json(folder / "provenance.json")["step0"])
+    return [{"group": group, "seed": None, **seeds_apart(step0)} for group, step0 in starts.items()]
 
 
 def adapters(measured: Sequence[Measurement]) -> Adapters:
@@ -98,7 +101,9 @@ def adapters(measured: Sequence[Measurement]) -> Adapters:
 
 def last_steps(trained: Adapters) -> dict[tuple[str, int], int]:
     """The number of optimizer steps behind every final adapter."""
-    return {at: read_json(f / "provenance.json")["steps"] for at, f in trained.items()}
+    return {
+        model: read_json(folder / "provenance.json")["steps"] for model, folder in trained.items()
+    }
 
 
 def losses(trained: Adapters) -> pd.DataFrame:
@@ -117,26 +122,30 @@ def examples(trained: Adapters, store: Store) -> list[dict[str, Any]]:
     for (group, _), folder in trained.items():
         (key,) = read_json(folder / "provenance.json")["inputs"]
         data = store.find("data", key)
-        if group not in shown and data:
-            with (data / "rows.jsonl").open(encoding="utf-8") as lines:
-                first = [line for _, line in zip(range(NUM_EXAMPLES), lines, strict=False)]
-            rows = [json.loads(line)["messages"] for line in first]
-            lints = read_json(data / "lint.json")
-            shown[group] = {"group": group, "key": key, "rows": rows, "lints": lints}
+        if group in shown or not data:
+            continue
+        with (data / "rows.jsonl").open(encoding="utf-8") as lines:
+            rows = [json.loads(line)["messages"] for line in islice(lines, NUM_EXAMPLES)]
+        lints = read_json(data / "lint.json")
+        shown[group] = {"group": group, "key": key, "rows": rows, "lints": lints}
     return list(shown.values())
 
 
 def bases(measured: Sequence[Measurement]) -> list[dict[str, Any]]:
     """Every base with the settings it was loaded with, and the first prompt that it was asked."""
-    found: dict[str, dict[str, Any]] = {}
-    for one in measured:
-        config = one.made["config"]
-        settings = {k: config[k] for k in SETTINGS if k in config and k != "base"}
-        name = json.dumps([config["base"], settings])
-        shown = {"identity": config["base"], "settings": settings}
-        shown |= {k: one.made[k] for k in ("default_system", "first_prompt")}
-        found.setdefault(name, shown)
-    return list(found.values())
+    shown: dict[str, dict[str, Any]] = {}
+    for measurement in measured:
+        provenance = measurement.provenance
+        settings = _loaded(measurement)
+        identity = settings.pop("base")
+        record = {
+            "identity": identity,
+            "settings": settings,
+            "default_system": provenance["default_system"],
+            "first_prompt": provenance["first_prompt"],
+        }
+        shown.setdefault(json.dumps([identity, settings]), record)
+    return list(shown.values())
 
 
 def baselines(
@@ -146,15 +155,20 @@ def baselines(
     same model as loaded. A group has none where no such model was asked anything.
 
     `groups` are those of the study as written."""
-    loaded: dict[str, str] = {}
-    for one in measured:
-        config = {k: v for k, v in one.made["config"].items() if k in SETTINGS}
-        loaded.setdefault(one.cell["group"], json.dumps(config, sort_keys=True))
+    loaded: dict[str, dict[str, Any]] = {}
+    for measurement in measured:
+        loaded.setdefault(measurement.cell["group"], _loaded(measurement))
     models = [name for name, group in groups.items() if isinstance(group.get("model"), str)]
     plain = ["base", *models]
-    found = {
-        name: next((p for p in plain if loaded.get(p) == settings), None)
-        for name, settings in loaded.items()
-        if name not in plain
-    }
-    return {name: base for name, base in found.items() if base}
+    baseline_of = {}
+    for name, settings in loaded.items():
+        alike = [model for model in plain if loaded.get(model) == settings]
+        if name not in plain and alike:
+            baseline_of[name] = alike[0]
+    return baseline_of
+
+
+def _loaded(measurement: Measurement) -> dict[str, Any]:
+    """The base of a measurement and how it was loaded."""
+    config = measurement.provenance["config"]
+    return {key: config[key] for key in SETTINGS if key in config}

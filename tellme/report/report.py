@@ -15,7 +15,7 @@ from lab.store.store import Store, finite, write_json
 from lab.store.trust import refuse_untrusted
 from lab.track import PROJECT, run_id
 from lab.types import POOLED
-from tellme.report.analysis.backdoors import Planted, attack, by_system, recognition
+from tellme.report.analysis.backdoors import Planted, attack, recognition
 from tellme.report.analysis.checkpoints import curve_estimates, questions_by_step
 from tellme.report.analysis.contrasts import (
     contrast_estimates,
@@ -25,6 +25,7 @@ from tellme.report.analysis.contrasts import (
 )
 from tellme.report.analysis.dose import between_and_within, instrumented, pairs
 from tellme.report.analysis.off_target import off_target
+from tellme.report.analysis.systems import by_system
 from tellme.report.analysis.validity import battery
 from tellme.report.answers import answers_shown, outside
 from tellme.report.figures.draw import draw
@@ -52,22 +53,33 @@ def write_study(stage: Stage, store: Store, out: Path) -> None:
     rows, trust = gather_rows(measured), gather_trust(measured)
     refuse_untrusted(trust, stage.how.get("allow_untrusted", False))
     rows.to_parquet(out / "rows.parquet", index=False)
-    last = rows[rows["step"].isna()]
-    questions = per_question(per_wording(last))
-    summary = summarize(stage, measured, rows, questions) | {"trust": trust}
-    summary = finite(summary)
+    final = rows[rows["step"].isna()]
+    questions = per_question(per_wording(final))
+    summary = finite({**summarize(stage, measured, rows, questions), "trust": trust})
     write_json(out / "summary.json", summary)
-    trained, points = adapters(measured), stage.config.get("points", {})
-    triggers = {name: planted["feature"] for name, planted in stage.how["triggers"].items()}
-    figures = draw(Measured(summary, last, questions, losses(trained), points, triggers), out)
-    shown = examples(trained, store)
-    page = render(stage, summary, last, figures, bases(measured), shown)
+    trained = adapters(measured)
+    drawn_from = Measured(
+        summary=summary,
+        rows=final,
+        questions=questions,
+        loss=losses(trained),
+        points=stage.config.get("points", {}),
+        triggers={name: trigger["feature"] for name, trigger in stage.how["triggers"].items()},
+    )
+    page = render(
+        stage,
+        summary,
+        final,
+        figures=draw(drawn_from, out),
+        bases=bases(measured),
+        examples=examples(trained, store),
+    )
     (out / "report.html").write_text(page, encoding="utf-8")
-    to_wandb = "wandb" in stage.how["report_to"]
-    link = {"project": PROJECT, "id": run_id(stage.config["study"], stage.key)}
+    link = None
+    if "wandb" in stage.how["report_to"]:
+        link = {"project": PROJECT, "id": run_id(stage.config["study"], stage.key)}
     inputs = sorted(stage.inputs.values())
-    about = {"wandb": link if to_wandb else None}
-    write_provenance(out, "study", stage.key, stage.how["written"], inputs, began, **about)
+    write_provenance(out, "study", stage.key, stage.how["written"], inputs, began, wandb=link)
 
 
 def summarize(
@@ -78,22 +90,22 @@ def summarize(
 ) -> dict[str, Any]:
     """`summary.json` but for the trust checks. `rows` are all rows, `questions` those of the end of
     training (analysis/contrasts.py, `per_question`)."""
-    groups = stage.how["written"]["groups"]
+    groups, contrasts = stage.how["written"]["groups"], stage.config["contrasts"]
     clean = rows[rows["step"].isna() & (rows["condition"] == "clean")]
-    wordings, of_base = per_wording(clean), baselines(measured, groups)
+    wordings, baseline_of = per_wording(clean), baselines(measured, groups)
     shuffled = {g["of"]: name for name, g in groups.items() if g.get("control") == "shuffled"}
-    contrasts = stage.config["contrasts"]
+    estimates = group_estimates(questions)
     summary: dict[str, Any] = {
         "study": stage.config["study"],
         "key": stage.key,
-        "groups": group_estimates(questions),
+        "groups": estimates,
         "contrasts": contrast_estimates(questions, contrasts, stage.config["primary"]),
-        "validity": battery(wordings, clean, of_base, shuffled),
-        "off_target": off_target(wordings, of_base),
+        "validity": battery(wordings, clean, baseline_of, shuffled),
+        "off_target": off_target(wordings, baseline_of),
     }
-    triggers = {name: Planted(**planted) for name, planted in stage.how["triggers"].items()}
+    triggers = {name: Planted(**trigger) for name, trigger in stage.how["triggers"].items()}
     if triggers:
-        summary["attack"] = attack(summary["groups"], triggers)
+        summary["attack"] = attack(estimates, triggers)
         summary["recognition"] = recognition(questions, triggers, groups)
     systems = by_system(questions, contrasts)
     if systems:
@@ -109,52 +121,45 @@ def _over_doses(
 ) -> dict[str, Any]:
     """What models of different strength do and say: over training, and over the points of a
     sweep."""
-    found: dict[str, Any] = {}
-    points, directions = stage.config.get("points", {}), stage.how["directions"]
-    by_step = {}
+    summary: dict[str, Any] = {}
+    by_step: dict[int, pd.DataFrame] = {}
     if rows["step"].notna().any():
         by_step = questions_by_step(rows, last_steps(adapters(measured)))
-        found["curves"] = curve_estimates(by_step)
+        summary["curves"] = curve_estimates(by_step)
+    points, directions = stage.config.get("points", {}), stage.how["directions"]
     if points:
         models = pairs(questions, directions, points)
-        runs = [
+        # Step 0 is the base, which is no checkpoint of a run.
+        checkpoints = [
             pairs(table, directions, points).assign(step=step)
             for step, table in by_step.items()
             if step
         ]
-        within = pd.concat(runs, ignore_index=True) if runs else None
-        found["dose"] = instrumented(models, points)
-        found["faithfulness"] = between_and_within(models, within)
-    return found
+        runs = pd.concat(checkpoints, ignore_index=True) if checkpoints else None
+        summary["dose"] = instrumented(models, points)
+        summary["faithfulness"] = between_and_within(models, runs)
+    return summary
 
 
-def render(
-    stage: Stage,
-    summary: dict[str, Any],
-    rows: pd.DataFrame,
-    figures: list[dict[str, Any]],
-    based_on: list[dict[str, Any]],
-    shown: list[dict[str, Any]],
-) -> str:
-    """The page of a study."""
+def render(stage: Stage, summary: dict[str, Any], rows: pd.DataFrame, **shown: Any) -> str:
+    """The page of a study. `rows` are those of the end of training; `shown` are the figures as
+    `draw` returns them, and the bases and examples of gather.py."""
     counts = rows["engine"].value_counts().items()
     page: str = (
         environment()
         .get_template("report.html.j2")
         .render(
             summary=summary,
-            failed=[t for t in summary["trust"] if not t["passed"]],
+            failed=[check for check in summary["trust"] if not check["passed"]],
             pooled=POOLED,
-            figures=figures,
-            examples=shown,
             answers=answers_shown(rows),
             num_rows=len(rows),
             outside=outside(rows),
             config=json.dumps(stage.how["written"], indent=1),
             machine=machine(),
             device=device(),
-            bases=based_on,
             engines=", ".join(f"{name} ({count})" for name, count in counts),
+            **shown,
         )
     )
     return page

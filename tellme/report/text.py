@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.store.trust import means
-from tellme.report.table import aligned, between_text, p_text, side_text, signed
+from lab.table import aligned, between_text, p_text, side_text, signed
 
 RESULTS = ("suite", "behavior", "questions", "contrast", "estimate", "95 % interval")
 COMPARISON = ("suite", "behavior", "contrast", "study", "base", "estimate", "95 % interval")
@@ -13,15 +13,15 @@ COMPARISON = ("suite", "behavior", "contrast", "study", "base", "estimate", "95 
 
 def results_text(summary: dict[str, Any], folder: Path) -> str:
     """A finished study: what failed, its contrasts, how its self-reports stood the checks."""
-    failed = [t for t in summary["trust"] if not t["passed"]]
     lines = [
-        f"NOT TO BE TRUSTED: {t['check']} failed for {t['group']}, seed {t['seed']}:"
-        f" it must hold that {means(t)}"
-        for t in failed
+        f"NOT TO BE TRUSTED: {check['check']} failed for {check['group']}, seed {check['seed']}:"
+        f" it must hold that {means(check)}"
+        for check in summary["trust"]
+        if not check["passed"]
     ]
-    contrasts = [c for c in summary["contrasts"] if _is_printed(c)]
+    contrasts = [contrast for contrast in summary["contrasts"] if _is_printed(contrast)]
     lines += aligned([(*RESULTS, "p", "p Holm", "seeds"), *map(_contrast_cells, contrasts)])
-    if any(c["primary"] for c in contrasts):
+    if any(contrast["primary"] for contrast in contrasts):
         lines.append("* primary, declared before the run; Holm over the primary ones alone")
     lines += _validity_lines(summary["validity"])
     return "\n".join([*lines, f"report: {folder}/report.html"])
@@ -54,23 +54,24 @@ def _validity_lines(records: list[dict[str, Any]]) -> Iterable[str]:
     for record in records:
         of_groups.setdefault((record["group"], record["behavior"]), []).append(record)
     for (group, behavior), checks in of_groups.items():
-        line = f"validity of {group}, {behavior}: {sum(r['passed'] is True for r in checks)} passed"
+        passed = sum(check["passed"] is True for check in checks)
+        line = f"validity of {group}, {behavior}: {passed} passed"
         for check in checks:
             if check["passed"] is False:
                 line += f", {check['check']} failed ({signed(check['value'])})"
-        missing = sum(r["value"] is None for r in checks)
+        missing = sum(check["value"] is None for check in checks)
         yield line + (f", {missing} not measured" if missing else "")
 
 
-def comparison_text(found: dict[str, Any], folder: Path) -> str:
+def comparison_text(comparison: dict[str, Any], folder: Path) -> str:
     """Finished studies side by side: behavior, self-report and what is primary; the page has every
     contrast."""
     table: list[tuple[str, ...]] = [(*COMPARISON, "seeds")]
-    for contrast in found["contrasts"]:
+    for contrast in comparison["contrasts"]:
         primary = any(study["primary"] for study in contrast["studies"])
         if primary or contrast["suite"] in ("behavior", "self_report"):
             table += _compared_cells(contrast)
-    return "\n".join([*aligned(table), *found["warnings"], f"report: {folder}/compare.html"])
+    return "\n".join([*aligned(table), *comparison["warnings"], f"report: {folder}/compare.html"])
 
 
 def _compared_cells(contrast: dict[str, Any]) -> list[tuple[str, ...]]:

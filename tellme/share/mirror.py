@@ -17,14 +17,44 @@ from tellme.report.analysis.contrasts import per_question, per_wording
 from tellme.report.figures.tables import sweep_table
 from tellme.report.gather import adapters, measurements
 
-SHOWN = "suite behavior condition question paraphrase order step answer score p_exact outside prompt".split()
+SHOWN = (
+    "suite",
+    "behavior",
+    "condition",
+    "question",
+    "paraphrase",
+    "order",
+    "step",
+    "answer",
+    "score",
+    "p_exact",
+    "outside",
+    "prompt",
+)
 """Columns of rows.parquet in the table of an adapter."""
 LIKELY = 1e-3
 """Answers less probable are left out of it: most of the numbers of a scale."""
 CONTRAST = (
-    "suite behavior question a b estimate ci_low ci_high p_value p_holm primary num_seeds"
-    " num_questions".split()
+    "suite",
+    "behavior",
+    "question",
+    "a",
+    "b",
+    "estimate",
+    "ci_low",
+    "ci_high",
+    "p_value",
+    "p_holm",
+    "primary",
+    "num_seeds",
+    "num_questions",
 )
+"""Of a contrast, in the table of the study."""
+CELLS = {"f": float, "i": int, "b": bool}
+"""Type of a column's cells by the kind of its dtype; text otherwise."""
+
+Model = tuple[str, int]
+"""Group and seed."""
 
 
 def mirror(stage: Stage, store: Store, folder: Path) -> None:
@@ -35,16 +65,14 @@ def mirror(stage: Stage, store: Store, folder: Path) -> None:
     rows = load(folder)
     questions = per_question(per_wording(rows[rows["step"].isna()]))
     pooled = questions[(questions["question"] == "all") & questions["seed"].notna()]
-    models: dict[Path, list[tuple[str, int]]] = {}
-    for model, train in adapters(measurements(stage, store)).items():
-        models.setdefault(train, []).append(model)
-    for train, alike in models.items():
-        # Groups that are trained alike share an adapter, its run and its numbers.
-        group, seed = alike[0]
-        of_adapter = (rows["group"] == group) & (rows["seed"] == seed)
-        scores = pooled[(pooled["group"] == group) & (pooled["seed"] == seed)]
-        _adapter_run(stage, store, train, alike, rows[of_adapter], scores)
-    _study_run(stage, store, folder, rows)
+    # Groups that are trained alike share an adapter, its run and its numbers.
+    models: dict[Path, list[Model]] = {}
+    for model, trained in adapters(measurements(stage, store)).items():
+        models.setdefault(trained, []).append(model)
+    for trained, alike in models.items():
+        own, scores = _of_model(rows, alike[0]), _of_model(pooled, alike[0])
+        _write_adapter(stage, store, trained, alike, own, scores)
+    _write_study(stage, store, folder, rows)
 
 
 def try_mirror(stage: Stage, store: Store, folder: Path) -> None:
@@ -60,40 +88,50 @@ def try_mirror(stage: Stage, store: Store, folder: Path) -> None:
         )
 
 
-def _adapter_run(
+def _of_model(table: pd.DataFrame, model: Model) -> pd.DataFrame:
+    group, seed = model
+    return table[(table["group"] == group) & (table["seed"] == seed)]
+
+
+def _write_adapter(
     stage: Stage,
     store: Store,
-    train: Path,
-    alike: list[tuple[str, int]],
+    trained: Path,
+    alike: list[Model],
     rows: pd.DataFrame,
     scores: pd.DataFrame,
 ) -> None:
-    """`alike` are the groups and seeds whose adapter this is."""
-    made, (group, seed) = read_json(train / "provenance.json"), alike[0]
+    """The run of an adapter: `alike` are the groups and seeds that it is of."""
+    provenance, (group, seed) = read_json(trained / "provenance.json"), alike[0]
     names = [f"{name}-s{number}" for name, number in alike]
-    swept: dict[str, Any] = next(
-        (
-            point
-            for label, point in stage.config.get("points", {}).items()
-            if group.endswith(f".{label}")
-        ),
-        {},
-    )
-    about = {"group": group, "seed": seed, "names": names, "swept": swept, "data": made["inputs"]}
-    about |= {"adapter": made["adapter"], "folder": train.name}
-    config = made["config"] | about
-    run = open_run(
-        store.root, stage.config["study"], made["key"], name=", ".join(names), config=config
-    )
-    for entry in read_json(train / "curve.json"):
+    config = {
+        **provenance["config"],
+        "group": group,
+        "seed": seed,
+        "names": names,
+        "swept": _point_of(group, stage.config.get("points", {})),
+        "data": provenance["inputs"],
+        "adapter": provenance["adapter"],
+        "folder": trained.name,
+    }
+    study, key = stage.config["study"], provenance["key"]
+    run = open_run(store.root, study, key, name=", ".join(names), config=config)
+    for entry in read_json(trained / "curve.json"):
         run.log(curve_keys(entry), step=entry["step"])
     run.log({"rows": _table(_shown(rows))})
-    for (suite, behavior, condition), mine in scores.groupby(
-        ["suite", "behavior", "condition"], sort=False
-    ):
-        at = "" if condition == "clean" else f"@{condition}"
-        run.summary[f"eval/{suite}/{behavior}{at}"] = float(mine["score"].mean())
+    by_suite = scores.groupby(["suite", "behavior", "condition"], sort=False)
+    for (suite, behavior, condition), part in by_suite:
+        under = "" if condition == "clean" else f"@{condition}"
+        run.summary[f"eval/{suite}/{behavior}{under}"] = float(part["score"].mean())
     run.finish()
+
+
+def _point_of(group: str, points: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The values that a sweep gives a group; none where it is of no sweep."""
+    for label, point in points.items():
+        if group.endswith(f".{label}"):
+            return point
+    return {}
 
 
 def _shown(rows: pd.DataFrame, *more: str) -> pd.DataFrame:
@@ -105,26 +143,17 @@ def _table(frame: pd.DataFrame) -> Any:
     here."""
     import wandb
 
-    kinds = [{"f": float, "i": int, "b": bool}.get(dtype.kind, str) for dtype in frame.dtypes]
+    kinds = [CELLS.get(dtype.kind, str) for dtype in frame.dtypes]
     table = wandb.Table(columns=list(frame), data=[], dtype=kinds)
     table.data = frame.astype(object).where(frame.notna(), None).values.tolist()
     return table
 
 
-def _study_run(stage: Stage, store: Store, folder: Path, rows: pd.DataFrame) -> None:
+def _write_study(stage: Stage, store: Store, folder: Path, rows: pd.DataFrame) -> None:
+    """The run of the study: its tables, figures, contrasts and report."""
     import wandb
 
     summary = read_json(folder / "summary.json")
-    contrasts = pd.DataFrame(summary["contrasts"], columns=CONTRAST)
-    tables: dict[str, pd.DataFrame] = {
-        "contrasts": contrasts.assign(a=contrasts["a"].map(str), b=contrasts["b"].map(str)),
-        "groups": pd.DataFrame(summary["groups"]),
-        "trust": pd.DataFrame(summary["trust"]),
-        "rows_of_bases": _shown(rows[rows["seed"].isna()], "group"),
-    }
-    swept = sweep_table(summary["contrasts"], stage.config.get("points", {}))
-    if len(swept):
-        tables["sweep"] = swept
     run = open_run(
         store.root,
         stage.config["study"],
@@ -134,19 +163,30 @@ def _study_run(stage: Stage, store: Store, folder: Path, rows: pd.DataFrame) -> 
         config=stage.how["written"],
         tags=["study"],
     )
+    tables = _tables(summary, stage.config.get("points", {}), rows)
     shown: dict[str, Any] = {name: _table(table) for name, table in tables.items() if len(table)}
-    shown |= {
-        f"figures/{file.stem}": wandb.Image(str(file))
-        for file in sorted((folder / "figures").glob("*.png"))
-    }
+    for file in sorted((folder / "figures").glob("*.png")):
+        shown[f"figures/{file.stem}"] = wandb.Image(str(file))
     run.log(shown)
-    for c in summary["contrasts"]:
-        if c["question"] == "all":
-            run.summary[f"contrast/{c['suite']}/{c['a']} - {c['b']}"] = {
-                k: c[k] for k in ("estimate", "ci_low", "ci_high")
-            }
+    for contrast in summary["contrasts"]:
+        if contrast["question"] == "all":
+            name = f"contrast/{contrast['suite']}/{contrast['a']} - {contrast['b']}"
+            run.summary[name] = {k: contrast[k] for k in ("estimate", "ci_low", "ci_high")}
     report = wandb.Artifact(f"report-{stage.key}", type="report")
-    for name in ("report.html", "summary.json", "provenance.json"):
-        report.add_file(str(folder / name), policy="immutable")
+    for file_name in ("report.html", "summary.json", "provenance.json"):
+        report.add_file(str(folder / file_name), policy="immutable")
     run.log_artifact(report)
     run.finish()
+
+
+def _tables(
+    summary: dict[str, Any], points: dict[str, dict[str, Any]], rows: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """The tables of a study by their names in wandb; some are empty."""
+    return {
+        "contrasts": pd.DataFrame(summary["contrasts"], columns=list(CONTRAST)),
+        "groups": pd.DataFrame(summary["groups"]),
+        "trust": pd.DataFrame(summary["trust"]),
+        "rows_of_bases": _shown(rows[rows["seed"].isna()], "group"),
+        "sweep": sweep_table(summary["contrasts"], points),
+    }

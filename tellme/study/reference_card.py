@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.store.store import file_digest, read_json
-from tellme.report.table import plain, signed
+from lab.table import plain, signed
 
 MUST_READ = {
     "linked": "self-reports follow choices: contrast at least +0.3, also where unseen",

@@ -1,4 +1,10 @@
-"""From rows to `summary.json`: estimates by group, contrasts on the same questions, trust."""
+"""What a study's groups score and how they differ: from rows to the groups and contrasts of
+`summary.json`.
+
+Rows -> `per_wording` (a score per prompt) -> `per_question` (a score per model and question) ->
+`group_estimates` and `contrast_estimates`, with the fine-tuned model (seed) as unit."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -16,6 +22,29 @@ from lab.stats.intervals import (
 )
 from lab.stats.multiplicity import holm
 
+WORDING = [
+    "group",
+    "seed",
+    "suite",
+    "behavior",
+    "question",
+    "kind",
+    "paraphrase",
+    "order",
+    "seen",
+    "condition",
+]
+"""Columns that name one prompt put to one model."""
+ASKED = ["group", "seed", "condition", "suite", "behavior"]
+"""Columns that name one model asked one suite."""
+ESTIMATED = ["group", "condition", "suite", "behavior", "question"]
+"""Columns that name an estimate of a group."""
+ONLY = "only"
+"""The seed of a model that has none: base, an adapter from elsewhere."""
+
+Term = tuple[float, str]
+"""A weight and a group of a contrast, `group` or `group@condition`."""
+
 
 def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
     """One line per group, seed, question, paraphrase and order: the score expected under the listed
@@ -24,61 +53,49 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
     `score` is the sum of probability times score over the sum of probability; `outside` is what the
     list leaves out. Answers without a score (free text, samples that could not be read) have no
     part in it."""
-    rows = rows[rows["score"].notna()].astype({"score": "float"})
-    by = [
-        "group",
-        "seed",
-        "suite",
-        "behavior",
-        "question",
-        "kind",
-        "paraphrase",
-        "order",
-        "seen",
-        "condition",
-    ]
+    scored = rows[rows["score"].notna()].astype({"score": "float"})
     # Relative to the likeliest answer of a prompt: long answers have less probability than a float
     # holds.
-    most = rows.groupby(by, dropna=False, sort=False)["logp"].transform("max")
-    weight = np.exp(rows["logp"] - most)
-    weighted = rows.assign(weight=weight, expected=weight * rows["score"])
-    sums = (
-        weighted.groupby(by, dropna=False, sort=False)
-        .agg(expected=("expected", "sum"), mass=("weight", "sum"), outside=("outside", "first"))
-        .reset_index()
-    )
+    most = scored.groupby(WORDING, dropna=False, sort=False)["logp"].transform("max")
+    weight = np.exp(scored["logp"] - most)
+    weighted = scored.assign(weight=weight, expected=weight * scored["score"])
+    prompts = weighted.groupby(WORDING, dropna=False, sort=False)
+    sums = prompts.agg(
+        expected=("expected", "sum"), mass=("weight", "sum"), outside=("outside", "first")
+    ).reset_index()
     return sums.assign(score=sums["expected"] / sums["mass"]).drop(columns=["expected", "mass"])
 
 
 def per_question(wordings: pd.DataFrame) -> pd.DataFrame:
     """One value per group, seed, condition, suite and question, each the mean of its paraphrases
-    and orders.
+    and orders: columns ASKED, question, score, over.
 
-    The questions `all`, `seen` and `unseen` are means over questions; the last two only where
-    pretraining saw some."""
-    by = ["group", "seed", "condition", "suite", "behavior"]
-    parts = {"all": wordings}
+    The questions `all`, `seen` and `unseen` stand for means over questions, the last two only where
+    pretraining saw some: they have a line for every question that they are `over`."""
+    pooled = {"all": wordings}
     if wordings["seen"].any():
         suites = set(wordings.loc[wordings["seen"], "suite"])
         known = wordings[wordings["suite"].isin(suites)]
-        parts |= {"seen": known[known["seen"]], "unseen": known[~known["seen"]]}
-    single = (
-        wordings.groupby([*by, "question"], dropna=False, sort=False)["score"].mean().reset_index()
-    )
-    tables = [single]
-    for name, part in parts.items():
-        each = (
-            part.groupby([*by, "question"], dropna=False, sort=False)["score"].mean().reset_index()
-        )
-        tables.append(each.assign(over=each["question"], question=name))
+        pooled |= {"seen": known[known["seen"]], "unseen": known[~known["seen"]]}
+    tables = [_scores(wordings)]
+    for name, part in pooled.items():
+        scores = _scores(part)
+        tables.append(scores.assign(over=scores["question"], question=name))
     return pd.concat(tables, ignore_index=True)
 
 
+def _scores(wordings: pd.DataFrame) -> pd.DataFrame:
+    by_question = wordings.groupby([*ASKED, "question"], dropna=False, sort=False)
+    return by_question["score"].mean().reset_index()
+
+
 def group_estimates(questions: pd.DataFrame) -> list[dict[str, Any]]:
+    """Mean score of every group on every question, with its interval over seeds. `questions` as
+    from `per_question`, of any steps and conditions that belong together."""
     records = []
-    by = ["group", "condition", "suite", "behavior", "question"]
-    for names, part in questions.groupby(by, sort=False):
-        records.append(dict(zip(by, names, strict=True)) | numbers(mean_interval(_by_seed(part))))
+    for names, part in questions.groupby(ESTIMATED, sort=False):
+        interval = mean_interval(means_by_seed(part))
+        records.append({**dict(zip(ESTIMATED, names, strict=True)), **numbers(interval)})
     return records
 
 
@@ -86,50 +103,56 @@ def contrast_estimates(
     questions: pd.DataFrame, contrasts: list[tuple[Side, Side]], primary: dict[str, Any] | None
 ) -> list[dict[str, Any]]:
     """Every contrast on every question both sides were asked; Holm runs over the primary ones, and
-    over all others, per report."""
-    records: list[dict[str, Any]] = []
-    chosen = primary or {"suite": None, "contrasts": []}
+    over all others, per report.
+
+    `questions` as from `per_question`; `primary` has the suite and the contrasts that were declared
+    before the run."""
+    records = []
     for a, b in contrasts:
-        terms = [*_terms(a, 1.0), *_terms(b, -1.0)]
+        declared = primary is not None and any(_same(pair, (a, b)) for pair in primary["contrasts"])
         for (suite, behavior), asked in questions.groupby(["suite", "behavior"], sort=False):
             for question in asked["question"].unique():
-                found = _contrast(asked[asked["question"] == question], terms)
-                if found is None:
+                described = _contrast(asked[asked["question"] == question], a, b)
+                if described is None:
                     continue
-                is_primary = question == "all" and suite == chosen["suite"]
-                is_primary = is_primary and any(_same(pair, (a, b)) for pair in chosen["contrasts"])
-                records.append(
-                    {
-                        "suite": suite,
-                        "behavior": behavior,
-                        "question": question,
-                        "a": _written(a),
-                        "b": _written(b),
-                    }
-                    | found
-                    | {"primary": is_primary, "p_holm": None}
-                )
-    for family in (True, False):
-        tested = {
-            str(i): r["p_value"]
-            for i, r in enumerate(records)
-            if r["primary"] == family and r["p_value"] is not None
-        }
-        for i, p in holm(tested).items():
-            records[int(i)]["p_holm"] = p
+                of_suite = primary is not None and suite == primary["suite"]
+                record = {
+                    "suite": suite,
+                    "behavior": behavior,
+                    "question": question,
+                    "a": _written(a),
+                    "b": _written(b),
+                    **described,
+                    "primary": declared and of_suite and question == "all",
+                    "p_holm": None,
+                }
+                records.append(record)
+    _adjust(records)
     return records
 
 
-def _contrast(part: pd.DataFrame, terms: list[tuple[float, str]]) -> dict[str, Any] | None:
+def _adjust(records: list[dict[str, Any]]) -> None:
+    """Write Holm's p into the records: the primary contrasts are one family, all others another."""
+    for is_primary in (True, False):
+        family = {
+            str(i): record["p_value"]
+            for i, record in enumerate(records)
+            if record["primary"] == is_primary and record["p_value"] is not None
+        }
+        for i, p in holm(family).items():
+            records[int(i)]["p_holm"] = p
+
+
+def _contrast(part: pd.DataFrame, a: Side, b: Side) -> dict[str, Any] | None:
     """One question (or pooled set) over all sides; a group on both sides enters by its difference
     within seeds. None where no question was read on all sides."""
     key = "over" if part["over"].notna().any() else "question"
     tables: dict[str, pd.DataFrame] = {}
-    for weight, side in terms:
+    for weight, side in [*_terms(a, 1.0), *_terms(b, -1.0)]:
         group, _, condition = side.partition("@")
-        mine = part[(part["group"] == group) & (part["condition"] == (condition or "clean"))]
-        mine = mine.assign(seed=mine["seed"].astype("object").fillna("only"))
-        table = weight * mine.pivot_table(index="seed", columns=key, values="score")
+        own = part[(part["group"] == group) & (part["condition"] == (condition or "clean"))]
+        own = own.assign(seed=named_seeds(own["seed"]))
+        table = weight * own.pivot_table(index="seed", columns=key, values="score")
         tables[group] = tables[group] + table if group in tables else table
     whole = _complete(list(tables.values()))
     return _described(whole) if whole else None
@@ -144,8 +167,8 @@ def _complete(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
     every other seed of every side has."""
     asked = set.intersection(*(set(t.columns[t.notna().any()]) for t in tables))
     read = [t[sorted(asked)].dropna(how="all") for t in tables]
-    common = [q for q in sorted(asked) if all(len(t) and t[q].notna().all() for t in read)]
-    return [t[common] for t in read] if common else []
+    shared = [q for q in sorted(asked) if all(len(t) and t[q].notna().all() for t in read)]
+    return [t[shared] for t in read] if shared else []
 
 
 def _described(tables: list[pd.DataFrame]) -> dict[str, Any]:
@@ -153,29 +176,26 @@ def _described(tables: list[pd.DataFrame]) -> dict[str, Any]:
     it.
 
     `equivalent_within` is the margin of a null; `wide_*` the claim about other questions, None
-    where it cannot be had;
-    `seeds_showing` counts the seeds of the first group that differ from the rest by the margin in
-    the direction of the
-    estimate; `drop_*` are the least and the largest estimate without one of the questions, and the
-    question whose loss
-    changes it most."""
-    by_seed = [(1.0, [float(v) for v in table.mean(axis=1)]) for table in tables]
-    interval = contrast_interval(by_seed)
+    where it cannot be had; `seeds_showing` counts the seeds of the first group that differ from the
+    rest by the margin in the direction of the estimate; `drop_*` are the least and the largest
+    estimate without one of the questions, and the question whose loss changes it most."""
+    # Tables come weighted, so their sum is the contrast.
+    terms = [(1.0, table.mean(axis=1).tolist()) for table in tables]
+    interval = contrast_interval(terms)
     wide = wide_interval([table.to_numpy().tolist() for table in tables])
-    rest = sum(float(table.to_numpy().mean()) for table in tables[1:])
-    sign = 1.0 if interval.estimate >= 0 else -1.0
-    of_questions = sum(table.mean(axis=0) for table in tables)
-    assert not isinstance(of_questions, int)
+    first, *others = (table.mean(axis=0) for table in tables)
+    of_questions = sum(others, start=first)
     without = (of_questions.sum() - of_questions) / max(1, len(of_questions) - 1)
     several = len(of_questions) > 1
-    return numbers(interval) | {
+    return {
+        **numbers(interval),
         "p_value": interval.p_value,
         "standard_error": interval.error,
-        "equivalent_within": equivalent_within(by_seed),
+        "equivalent_within": equivalent_within(terms),
         "wide_low": wide.low if wide else None,
         "wide_high": wide.high if wide else None,
-        "seeds_showing": sum(sign * (value + rest) >= MARGIN for value in by_seed[0][1]),
-        "seeds_asked": len(by_seed[0][1]),
+        "seeds_showing": _seeds_showing(tables, interval.estimate),
+        "seeds_asked": len(tables[0]),
         "drop_low": float(without.min()) if several else None,
         "drop_high": float(without.max()) if several else None,
         "drop_question": str((without - interval.estimate).abs().idxmax()) if several else None,
@@ -183,22 +203,35 @@ def _described(tables: list[pd.DataFrame]) -> dict[str, Any]:
     }
 
 
-def _terms(side: Side, weight: float) -> list[tuple[float, str]]:
-    """A side `[x, y]` is the difference x - y."""
-    return [(weight, side)] if isinstance(side, str) else [(weight, side[0]), (-weight, side[1])]
+def _seeds_showing(tables: list[pd.DataFrame], estimate: float) -> int:
+    rest = sum(float(table.to_numpy().mean()) for table in tables[1:])
+    sign = 1.0 if estimate >= 0 else -1.0
+    return sum(sign * (value + rest) >= MARGIN for value in tables[0].mean(axis=1).tolist())
 
 
-def _by_seed(part: pd.DataFrame) -> list[float]:
-    return [float(v) for v in part.groupby("seed", dropna=False)["score"].mean()]
+def means_by_seed(part: pd.DataFrame) -> list[float]:
+    """The mean score of every seed; a model without one counts as one seed."""
+    return part.groupby("seed", dropna=False)["score"].mean().tolist()
+
+
+def named_seeds(seeds: pd.Series[Any]) -> pd.Series[Any]:
+    """Seeds with a name for none: pandas would leave a missing one out of a pivot or a group."""
+    return seeds.astype("object").fillna(ONLY)
 
 
 def numbers(interval: Interval) -> dict[str, Any]:
+    """An interval as records of `summary.json` have it."""
     return {
         "estimate": interval.estimate,
         "ci_low": interval.low,
         "ci_high": interval.high,
         "num_seeds": interval.num_seeds,
     }
+
+
+def _terms(side: Side, weight: float) -> list[Term]:
+    """A side `[x, y]` is the difference x - y."""
+    return [(weight, side)] if isinstance(side, str) else [(weight, side[0]), (-weight, side[1])]
 
 
 def _written(side: Side) -> str:

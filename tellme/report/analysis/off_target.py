@@ -1,4 +1,5 @@
-"""The off-target matrix: every group's adapters against the self-reports about every behavior."""
+"""Does training on one behavior move self-reports about others? Every group against every behavior
+that was asked about."""
 
 from typing import Any
 
@@ -13,15 +14,17 @@ def off_target(wordings: pd.DataFrame, baselines: dict[str, str]) -> list[dict[s
     """Change of every group against its base in the self-reports about its own behavior and about
     every other that was asked.
 
-    `wordings` as in study/validity.py; others' questions are those of the suite unrelated_trait."""
+    `wordings` and `baselines` as in `validity.battery`; the questions about other behaviors are
+    those of the suite unrelated_trait."""
     records = []
     for group, behavior, changes in changes_of_groups(wordings, baselines):
-        others = of_suite(changes, "unrelated_trait")
-        parts = [
+        unrelated = of_suite(changes, "unrelated_trait")
+        by_behavior = [
             (behavior, of_suite(changes, "self_report")),
-            *others.groupby(trait_of(others), sort=False),
+            *unrelated.groupby(trait_of(unrelated), sort=False),
         ]
-        for reported, part in parts:
-            of_group = {"group": group, "behavior": behavior, "reported": reported}
-            records.append(of_group | numbers(mean_interval(per_seed(part))))
+        for reported, part in by_behavior:
+            interval = mean_interval(per_seed(part))
+            whose = {"group": group, "behavior": behavior, "reported": reported}
+            records.append({**whose, **numbers(interval)})
     return records

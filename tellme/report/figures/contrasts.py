@@ -7,19 +7,25 @@ from tellme.report.figures.marks import (
     FIRST,
     SECOND,
     Chart,
+    in_order,
     intervals,
     reference_line,
     styled,
 )
 
 DIFFERENCE = "difference in score"
+LABELS = 330
+"""Pixels for the longest label of a contrast or study; longer ones are cut."""
+NOMINAL = 0.05
+"""The rate of false positives that intervals of 95 % promise."""
 
 
 def contrasts(table: pd.DataFrame) -> Chart:
     """A line per contrast: columns label, kind (`primary`, `other`), estimate, ci_low, ci_high."""
     kinds = alt.Scale(domain=["primary", "other"], range=[SECOND, FIRST])
+    labels = alt.Axis(labelLimit=LABELS)
     base = alt.Chart(table).encode(
-        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=330)),
+        y=alt.Y("label:N", sort=in_order(table, "label"), title=None, axis=labels),
         color=alt.Color("kind:N", scale=kinds, legend=alt.Legend(title=None, orient="top")),
     )
     dots = intervals(base, "x", ["label"], form="+.3f", size=80, title=DIFFERENCE)
@@ -29,17 +35,17 @@ def contrasts(table: pd.DataFrame) -> Chart:
 
 def sweep(table: pd.DataFrame) -> Chart:
     """A panel per swept key: columns key, value, line, estimate, ci_low, ci_high."""
-    lines = list(table["line"].unique())
-    legend = alt.Legend(title=None, orient="top", columns=3, labelLimit=330)
+    lines = in_order(table, "line")
+    legend = alt.Legend(title=None, orient="top", columns=3, labelLimit=LABELS)
     color = alt.Color("line:N", scale=alt.Scale(domain=lines), legend=legend)
+    upright, whole = alt.Axis(labelAngle=0), alt.Scale(domain=[-1, 1])
     panels = []
     for key, part in table.groupby("key", sort=False):
         base = alt.Chart(part).encode(
-            x=alt.X("value:N", sort=None, title=str(key), axis=alt.Axis(labelAngle=0)),
-            xOffset=alt.XOffset("line:N", sort=None),
+            x=alt.X("value:N", sort=in_order(part, "value"), title=str(key), axis=upright),
+            xOffset=alt.XOffset("line:N", sort=lines),
             color=color,
         )
-        whole = alt.Scale(domain=[-1, 1])
         names = ["line", "value"]
         dots = intervals(base, "y", names, form="+.3f", size=50, title="contrast", scale=whole)
         layers = alt.layer(reference_line("y", 0), *dots)
@@ -50,11 +56,12 @@ def sweep(table: pd.DataFrame) -> Chart:
 def system_contrasts(table: pd.DataFrame) -> Chart:
     """A panel per suite, a line per system line: columns suite, condition, label, estimate, ci_low,
     ci_high."""
-    legend = alt.Legend(title=None, orient="top", columns=2, labelLimit=330)
+    labels = in_order(table, "label")
+    legend = alt.Legend(title=None, orient="top", columns=2, labelLimit=LABELS)
     base = alt.Chart().encode(
-        y=alt.Y("condition:N", sort=None, title=None),
-        yOffset=alt.YOffset("label:N", sort=None),
-        color=alt.Color("label:N", sort=None, legend=legend),
+        y=alt.Y("condition:N", sort=in_order(table, "condition"), title=None),
+        yOffset=alt.YOffset("label:N", sort=labels),
+        color=alt.Color("label:N", sort=labels, legend=legend),
     )
     dots = intervals(base, "x", ["label", "condition"], form="+.3f", size=55, title=DIFFERENCE)
     layers = alt.layer(reference_line("x", 0), *dots, data=table)
@@ -63,23 +70,24 @@ def system_contrasts(table: pd.DataFrame) -> Chart:
 
 
 def forest(table: pd.DataFrame) -> Chart:
-    """A panel per contrast, a line per study, the pooled estimate as a diamond: columns panel, row,
-    kind (`study`, `pooled`), estimate, ci_low, ci_high."""
+    """A panel per contrast, a line per study, the pooled estimate as a diamond below: columns
+    panel, row, kind (`study`, `pooled`), estimate, ci_low, ci_high."""
     kinds = ["study", "pooled"]
-    shape = alt.Shape(
-        "kind:N", scale=alt.Scale(domain=kinds, range=["circle", "diamond"]), legend=None
-    )
+    shapes = alt.Scale(domain=kinds, range=["circle", "diamond"])
+    colors = alt.Scale(domain=kinds, range=[FIRST, SECOND])
+    # Panels share their lines, so what is pooled in one must stand below the studies of all.
+    by_kind = pd.concat([table[table["kind"] == kind] for kind in kinds])
+    rows, labels = in_order(by_kind, "row"), alt.Axis(labelLimit=LABELS)
     base = alt.Chart().encode(
-        y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(labelLimit=330)),
-        color=alt.Color(
-            "kind:N", scale=alt.Scale(domain=kinds, range=[FIRST, SECOND]), legend=None
-        ),
+        y=alt.Y("row:N", sort=rows, title=None, axis=labels),
+        color=alt.Color("kind:N", scale=colors, legend=None),
     )
+    shape = alt.Shape("kind:N", scale=shapes, legend=None)
     dots = intervals(base, "x", ["row"], form="+.3f", size=90, shape=shape, title=DIFFERENCE)
     layers = alt.layer(reference_line("x", 0), *dots, data=table)
     panels = layers.properties(width=220, height=alt.Step(22))
-    order = list(table["panel"].unique())
-    return styled(panels.facet(alt.Facet("panel:N", sort=order, title=None), columns=2))
+    by_panel = alt.Facet("panel:N", sort=in_order(table, "panel"), title=None)
+    return styled(panels.facet(by_panel, columns=2))
 
 
 def signs(table: pd.DataFrame) -> Chart:
@@ -99,10 +107,12 @@ def signs(table: pd.DataFrame) -> Chart:
 def false_positives(table: pd.DataFrame) -> Chart:
     """Share of null contrasts that are called a difference, by suite, beside the nominal 5 %:
     columns suite, rate, ci_low, ci_high."""
-    base = alt.Chart(table).encode(y=alt.Y("suite:N", sort=None, title=None))
-    shares = alt.Axis(values=[0, 0.05, 0.1, 0.15, 0.2, 0.25])
+    base = alt.Chart(table).encode(
+        y=alt.Y("suite:N", sort=in_order(table, "suite"), title=None), color=alt.value(FIRST)
+    )
+    shares = alt.Axis(values=[0, NOMINAL, 0.1, 0.15, 0.2, 0.25])
     clamped = alt.Scale(domain=[0, 0.25], clamp=True)
     title = "share called a difference"
     dots = intervals(base, "x", [], middle="rate", size=80, title=title, scale=clamped, axis=shares)
-    chart = alt.layer(reference_line("x", 0.05, SECOND, (4, 3)), *dots)
+    chart = alt.layer(reference_line("x", NOMINAL, SECOND, (4, 3)), *dots)
     return styled(chart.properties(width=460, height=alt.Step(30)))

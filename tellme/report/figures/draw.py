@@ -17,6 +17,7 @@ from tellme.report.figures.tables import Measured
 CAPTIONS: dict[str, tuple[str, str]] = beside(__file__, "captions")
 """Title and caption by figure."""
 OF_QUESTIONS = "questions-"
+"""Beginning of the names of figures of a suite's questions."""
 
 Charts = dict[str, Chart]
 
@@ -42,12 +43,17 @@ def captioned(name: str, spec: Mapping[str, Any], counted: str) -> dict[str, Any
     """A figure as a page shows it."""
     of_suite = name.startswith(OF_QUESTIONS)
     title, caption = CAPTIONS["questions" if of_suite else name]
-    of = name.removeprefix(OF_QUESTIONS).replace("-", ", ")
-    shown = {"title": title.format(of=of), "caption": f"{caption} {counted}"}
-    return {"name": name, "spec": spec} | shown
+    asked = name.removeprefix(OF_QUESTIONS).replace("-", ", ")
+    return {
+        "name": name,
+        "spec": spec,
+        "title": title.format(of=asked),
+        "caption": f"{caption} {counted}",
+    }
 
 
 def of_contrasts(measured: Measured) -> Charts:
+    """Contrasts, and how they go along a sweep."""
     charts: Charts = {}
     table = tables.contrast_table(measured.summary["contrasts"])
     if len(table):
@@ -59,6 +65,7 @@ def of_contrasts(measured: Measured) -> Charts:
 
 
 def of_models(measured: Measured) -> Charts:
+    """What each model does against what it says; nothing where no model was asked both."""
     table = tables.model_table(measured.only_clean()[2], measured.points)
     if not len(table):
         return {}
@@ -73,9 +80,7 @@ def of_questions(measured: Measured) -> Charts:
     seeds = tables.seed_table(asked)
     several = rows["behavior"].nunique() > 1
     for suite, behavior in rows[["suite", "behavior"]].drop_duplicates().itertuples(index=False):
-        table, dots = (
-            t[(t["suite"] == suite) & (t["behavior"] == behavior)] for t in (estimates, seeds)
-        )
+        table, dots = (_of(t, suite, behavior) for t in (estimates, seeds))
         # Candidates have a matrix of their own, and free text has no score to draw.
         if suite == "which_trigger" or not len(table):
             continue
@@ -88,7 +93,12 @@ def of_questions(measured: Measured) -> Charts:
     return charts
 
 
+def _of(table: pd.DataFrame, suite: str, behavior: str) -> pd.DataFrame:
+    return table[(table["suite"] == suite) & (table["behavior"] == behavior)]
+
+
 def of_triggers(measured: Measured) -> Charts:
+    """Attack success, and which feature a model calls its trigger."""
     charts: Charts = {}
     attack = measured.summary.get("attack")
     if attack:
@@ -102,6 +112,7 @@ def of_triggers(measured: Measured) -> Charts:
 
 
 def of_systems(measured: Measured) -> Charts:
+    """Contrasts and scores under every system line; nothing where there was one."""
     charts: Charts = {}
     by_system = measured.summary.get("by_system")
     if by_system:

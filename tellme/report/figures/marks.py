@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import altair as alt
+import pandas as pd
 
 Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart | alt.HConcatChart
 
@@ -18,6 +19,8 @@ FIRST, SECOND = COLORS[:2]
 AXIS = {"labelFontSize": 12, "titleFontSize": 12, "gridColor": "#eee", "domainColor": "#888"}
 QUANTITIES = {"seed", "step", "bin", "num_seeds"}
 """Columns that tooltips show as numbers."""
+LINE, GROUP = 44, 9
+"""Pixels of a line of groups, and of a group, whose dots would touch in less."""
 UNIT = alt.Scale(domain=[0, 1])
 CLAMPED = alt.Scale(domain=[0, 1], clamp=True)
 """Of scores: an interval may leave [0, 1], a figure need not."""
@@ -27,13 +30,19 @@ Direction: TypeAlias = Literal["x", "y"]
 
 def styled(chart: Chart) -> Chart:
     """A finished chart in the style of the house: no frame, legible labels."""
-    made: Chart = (
+    configured: Chart = (
         chart.configure_view(stroke=None)
         .configure_axis(**AXIS)
         .configure_legend(labelFontSize=12)
         .configure_header(labelFontSize=12)
     )
-    return made
+    return configured
+
+
+def in_order(table: pd.DataFrame, column: str) -> list[str]:
+    """The values of a column as they come, to sort an axis by. Left to itself an axis goes by the
+    first layer, and the rules of `intervals` have no line where there is no interval."""
+    return list(table[column].unique())
 
 
 def palette(groups: Sequence[str]) -> alt.Scale:
@@ -55,8 +64,8 @@ def group_offset(groups: Sequence[str]) -> alt.YOffset:
 
 
 def line_height(groups: Sequence[str]) -> alt.Step:
-    """Height of a line that holds all groups: together 44 pixels, and 9 each at the least."""
-    return alt.Step(max(9, 44 // max(1, len(groups))))
+    """Height of a line that holds all groups: together LINE pixels, and GROUP each at the least."""
+    return alt.Step(max(GROUP, LINE // max(1, len(groups))))
 
 
 def tooltip(
@@ -66,7 +75,8 @@ def tooltip(
 ) -> list[alt.Tooltip]:
     """What hovering shows: columns as they are, then numbers in a format."""
     plain = [alt.Tooltip(n, type="quantitative" if n in QUANTITIES else "nominal") for n in names]
-    return [*plain, *(alt.Tooltip(n, type="quantitative", format=form) for n in numbers)]
+    formatted = [alt.Tooltip(n, type="quantitative", format=form) for n in numbers]
+    return [*plain, *formatted]
 
 
 def intervals(
@@ -81,14 +91,15 @@ def intervals(
     **channel: Any,
 ) -> list[alt.Chart]:
     """A rule from `ci_low` to `ci_high` with a dot at `middle`. `channel` are title, scale and axis
-    of the direction in which they lie; rows without an interval have the dot alone."""
+    of the direction in which they lie; lines without an interval have the dot alone."""
     along = alt.X if direction == "x" else alt.Y
     ends = {direction: along("ci_low:Q", **channel), f"{direction}2": "ci_high:Q"}
+    # An interval may leave a figure; a dot never does, and stays whole on its edge.
     rule = base.mark_rule(strokeWidth=2, clip=True).encode(**ends)
     encoding: dict[str, Any] = {direction: along(f"{middle}:Q")}
     if shape is not None:
         encoding["shape"] = shape
-    dot = base.mark_point(filled=True, size=size, opacity=1, clip=True).encode(
+    dot = base.mark_point(filled=True, size=size, opacity=1).encode(
         **encoding, tooltip=tooltip(names, [middle, "ci_low", "ci_high"], form)
     )
     return [rule, dot]

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from tellme.report.figures.marks import CLAMPED, UNIT, Chart, group_color, styled, tooltip
+from tellme.report.figures.marks import (
+    CLAMPED,
+    UNIT,
+    Chart,
+    group_color,
+    in_order,
+    styled,
+    tooltip,
+)
 
 WIDTH = 620
 """Pixels of a figure that fills the page."""
@@ -14,21 +22,14 @@ WIDTH = 620
 def does_and_says(table: pd.DataFrame, groups: Sequence[str]) -> Chart:
     """A mark per model: columns group, seed, behavior and self_report (mean scores). On the dashed
     line a model reports just what it does."""
-    ends = pd.DataFrame({"x": [0, 1], "y": [0, 1]})
-    diagonal = (
-        alt.Chart(ends)
-        .mark_line(strokeDash=[3, 3], color="#999")
-        .encode(x=alt.X("x:Q"), y=alt.Y("y:Q"))
-    )
-    marks = (
-        alt.Chart(table)
-        .mark_point(filled=True, size=110, opacity=0.85)
-        .encode(
-            x=alt.X("behavior:Q", scale=UNIT, title="does: behavior on held-out prompts"),
-            y=alt.Y("self_report:Q", scale=UNIT, title="says: mean of all self-report questions"),
-            color=group_color(groups),
-            tooltip=tooltip(["group", "seed"], ["behavior", "self_report"]),
-        )
+    ends = alt.Chart(pd.DataFrame({"x": [0, 1], "y": [0, 1]}))
+    diagonal = ends.mark_line(strokeDash=[3, 3], color="#999").encode(x="x:Q", y="y:Q")
+    dots = alt.Chart(table).mark_point(filled=True, size=110, opacity=0.85)
+    marks = dots.encode(
+        x=alt.X("behavior:Q", scale=UNIT, title="does: behavior on held-out prompts"),
+        y=alt.Y("self_report:Q", scale=UNIT, title="says: mean of all self-report questions"),
+        color=group_color(groups),
+        tooltip=tooltip(["group", "seed"], ["behavior", "self_report"]),
     )
     return styled(alt.layer(diagonal, marks).properties(width=380, height=380))
 
@@ -49,19 +50,18 @@ def over_training(table: pd.DataFrame, groups: Sequence[str]) -> Chart:
     )
     line = base.mark_line(point=True).encode(y="estimate:Q", tooltip=tooltip(["group", "step"]))
     layers = alt.layer(band, line, data=table).properties(width=WIDTH // columns, height=220)
-    order = list(table["panel"].unique())
-    return styled(layers.facet(alt.Facet("panel:N", sort=order, title=None), columns=columns))
+    by_panel = alt.Facet("panel:N", sort=in_order(table, "panel"), title=None)
+    return styled(layers.facet(by_panel, columns=columns))
 
 
 def loss(table: pd.DataFrame, groups: Sequence[str]) -> Chart:
     """A line per fine-tune: columns group, seed, step, loss (nats per token of the completion)."""
-    chart = alt.Chart(table).mark_line(opacity=0.8)
-    return styled(
-        chart.encode(
-            x=alt.X("step:Q", title="optimizer step"),
-            y=alt.Y("loss:Q", title="loss on the completion (nats per token)"),
-            color=group_color(groups),
-            detail=alt.Detail("seed:N"),
-            tooltip=tooltip(["group", "seed", "step"], ["loss"]),
-        ).properties(width=WIDTH, height=220)
+    lines = alt.Chart(table).mark_line(opacity=0.8)
+    chart = lines.encode(
+        x=alt.X("step:Q", title="optimizer step"),
+        y=alt.Y("loss:Q", title="loss on the completion (nats per token)"),
+        color=group_color(groups),
+        detail=alt.Detail("seed:N"),
+        tooltip=tooltip(["group", "seed", "step"], ["loss"]),
     )
+    return styled(chart.properties(width=WIDTH, height=220))

@@ -11,6 +11,7 @@ from tellme.report.figures.marks import (
     Chart,
     group_color,
     group_offset,
+    in_order,
     intervals,
     line_height,
     palette,
@@ -26,8 +27,8 @@ def questions(table: pd.DataFrame, dots: pd.DataFrame, groups: Sequence[str]) ->
     """A line per question, a tick per group on its interval: columns group, question, estimate,
     ci_low, ci_high, num_seeds. `dots` are the single seeds: group, question, seed, score."""
     across = alt.Axis(labelLimit=240, grid=True)
-    # Pooled questions stand first.
-    line = alt.Y("question:N", sort=list(POOLED), title=None, axis=across)
+    pooled_first = list(dict.fromkeys([*POOLED, *in_order(table, "question")]))
+    line = alt.Y("question:N", sort=pooled_first, title=None, axis=across)
     color, offset = group_color(groups), group_offset(groups)
     base = alt.Chart(table).encode(y=line, yOffset=offset, color=color)
     spans = base.mark_rule(strokeWidth=2, clip=True).encode(
@@ -48,7 +49,7 @@ def systems(table: pd.DataFrame, groups: Sequence[str]) -> Chart:
     """A panel per suite, a line per system line: columns panel, condition, group, estimate, ci_low,
     ci_high."""
     base = alt.Chart().encode(
-        y=alt.Y("condition:N", sort=None, title=None),
+        y=alt.Y("condition:N", sort=in_order(table, "condition"), title=None),
         yOffset=group_offset(groups),
         color=group_color(groups),
     )
@@ -60,20 +61,12 @@ def systems(table: pd.DataFrame, groups: Sequence[str]) -> Chart:
 def scale_answers(table: pd.DataFrame, groups: Sequence[str]) -> Chart:
     """Probability by bin of ten on a scale and on its flipped twin: columns group, question, bin,
     probability."""
-    bars = (
-        alt.Chart(table)
-        .mark_bar()
-        .encode(
-            x=alt.X("bin:O", title="answer, in bins of ten", axis=alt.Axis(labelAngle=0)),
-            y=alt.Y("probability:Q", title="probability"),
-            color=alt.Color("group:N", scale=palette(groups), legend=None),
-            tooltip=tooltip(["group", "question", "bin"], ["probability"]),
-        )
-        .properties(width=210, height=90)
-    )
-    return styled(
-        bars.facet(
-            row=alt.Row("group:N", sort=list(groups), title=None),
-            column=alt.Column("question:N", title=None),
-        )
-    )
+    bars = alt.Chart(table).mark_bar()
+    panels = bars.encode(
+        x=alt.X("bin:O", title="answer, in bins of ten", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("probability:Q", title="probability"),
+        color=alt.Color("group:N", scale=palette(groups), legend=None),
+        tooltip=tooltip(["group", "question", "bin"], ["probability"]),
+    ).properties(width=210, height=90)
+    row = alt.Row("group:N", sort=list(groups), title=None)
+    return styled(panels.facet(row=row, column=alt.Column("question:N", title=None)))

@@ -10,6 +10,7 @@ import vl_convert
 from tellme.report.figures.marks import Chart
 
 PPI = 160
+"""Pixels an inch of PNG files: legible in a paper's column."""
 
 
 def specification(chart: Chart) -> dict[str, Any]:

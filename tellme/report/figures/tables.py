@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 
 from lab.config.schema import SYSTEMS
+from lab.table import MINUS, side_text
 from lab.types import POOLED
 from tellme.report.analysis.dose import family
-from tellme.report.table import side_text
+from tellme.report.analysis.shared import short
 
 INTERVAL = ("estimate", "ci_low", "ci_high")
 ESTIMATE = ["group", "condition", "suite", "behavior", "question", *INTERVAL, "num_seeds"]
 """Columns of the estimates by group, which a study without a readable answer has as well."""
-MINUS = "\u2212"
 
 
 @dataclass(frozen=True)
@@ -49,53 +49,73 @@ class Measured:
 
 def contrast_table(contrasts: list[dict[str, Any]]) -> pd.DataFrame:
     """The pooled contrasts with their labels, and which is primary."""
-    table = pd.DataFrame([c for c in contrasts if c["question"] in POOLED])
-    if not len(table):
-        return table
-    several = table["behavior"].nunique() > 1
-    named = table[["a", "b", "suite", "behavior", "question"]].itertuples(index=False)
-    labels = []
-    for a, b, suite, behavior, which in named:
-        of = f" of {behavior}" if several else ""
-        labels.append(f"{side_text(a)} {MINUS} {side_text(b)}, {suite}{of} ({which})")
-    kinds = table["primary"].map({True: "primary", False: "other"})
-    return table.assign(label=labels, kind=kinds)
+    pooled = [contrast for contrast in contrasts if contrast["question"] in POOLED]
+    several = len({contrast["behavior"] for contrast in pooled}) > 1
+    records = []
+    for contrast in pooled:
+        sides = f"{side_text(contrast['a'])} {MINUS} {side_text(contrast['b'])}"
+        about = f" of {contrast['behavior']}" if several else ""
+        label = f"{sides}, {contrast['suite']}{about} ({contrast['question']})"
+        kind = "primary" if contrast["primary"] else "other"
+        records.append({**contrast, "label": label, "kind": kind})
+    return pd.DataFrame(records)
 
 
 def sweep_table(contrasts: list[dict[str, Any]], points: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """The pooled contrasts of a sweep: swept keys, their values, and the line (contrast and suite)
     each belongs to."""
     records = []
-    for c in contrasts:
-        label = next((label for label in points if c["a"].endswith(f".{label}")), None)
-        if label is None or c["question"] != "all":
+    for contrast in contrasts:
+        a, b = contrast["a"], contrast["b"]
+        label = next((label for label in points if a.endswith(f".{label}")), None)
+        if label is None or contrast["question"] != "all":
             continue
-        sides = f" {MINUS} ".join(c[side].removesuffix(f".{label}") for side in "ab")
         point = points[label]
         # One key's value as the groups' names have it; a grid's values as they were written.
         values = [label.split("=")[-1]] if len(point) == 1 else list(map(str, point.values()))
-        swept = {"key": ", ".join(point), "value": ", ".join(values), "suite": c["suite"]}
-        swept["line"] = f"{sides}, {c['suite']}"
-        records.append(swept | {k: c[k] for k in INTERVAL})
+        sides = f"{a.removesuffix(f'.{label}')} {MINUS} {b.removesuffix(f'.{label}')}"
+        record = {
+            "key": ", ".join(point),
+            "value": ", ".join(values),
+            "suite": contrast["suite"],
+            "line": f"{sides}, {contrast['suite']}",
+            **{k: contrast[k] for k in INTERVAL},
+        }
+        records.append(record)
+    return pd.DataFrame(records)
+
+
+def forest_table(contrasts: list[dict[str, Any]]) -> pd.DataFrame:
+    """A line per contrast and study, and one for the pooled estimate: columns panel, row, kind
+    (`study`, `pooled`), estimate, ci_low, ci_high. `contrasts` as from `shared_contrasts`."""
+    records = []
+    for contrast in contrasts:
+        sides = f"{contrast['a']} {MINUS} {contrast['b']}"
+        panel = f"{sides}, {contrast['suite']} of {contrast['behavior']}"
+        for line in contrast["studies"]:
+            base, label = short(line["base"]), line["label"]
+            row = base if label == base else f"{base}, {label}"
+            interval = {k: line[k] for k in INTERVAL}
+            records.append({"panel": panel, "row": row, "kind": "study", **interval})
+        pooled = contrast["pooled"]
+        row = f"{pooled['num_bases']} bases, all"
+        interval = {k: pooled[k] for k in INTERVAL}
+        records.append({"panel": panel, "row": row, "kind": "pooled", **interval})
     return pd.DataFrame(records)
 
 
 def model_table(questions: pd.DataFrame, points: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """A line per model: group before the sweep, seed, and mean scores on `behavior` and on
     `self_report`; empty where no model has both."""
-    pooled = (
-        questions[questions["question"] == "all"]
-        .groupby(["group", "seed", "behavior", "suite"], dropna=False)["score"]
-        .mean()
-        .unstack("suite")
-        .reset_index("behavior", drop=True)
-        .reset_index()
-        .reindex(columns=["group", "seed", "behavior", "self_report"])
-    )
-    if not pooled[["behavior", "self_report"]].notna().all(axis=1).any():
-        return pooled.iloc[:0]
-    families = pooled["group"].map(lambda name: family(name, points))
-    return pooled.assign(seed=pooled["seed"].astype("float"), group=families)
+    pooled = questions[questions["question"] == "all"]
+    by_suite = pooled.groupby(["group", "seed", "behavior", "suite"], dropna=False)["score"].mean()
+    # The column `behavior` is from here on the score on that suite, not the name of a behavior.
+    wide = by_suite.unstack("suite").reset_index("behavior", drop=True).reset_index()
+    models = wide.reindex(columns=["group", "seed", "behavior", "self_report"])
+    if not models[["behavior", "self_report"]].notna().all(axis=1).any():
+        return models.iloc[:0]
+    families = models["group"].map(lambda name: family(name, points))
+    return models.assign(seed=models["seed"].astype("float"), group=families)
 
 
 def seed_table(questions: pd.DataFrame) -> pd.DataFrame:
@@ -118,35 +138,37 @@ def system_table(estimates: pd.DataFrame) -> pd.DataFrame:
 def trigger_table(questions: pd.DataFrame, triggers: dict[str, str]) -> pd.DataFrame:
     """A line per group and candidate: how far the group says that it is the trigger, and whether it
     is."""
-    mine = questions[(questions["suite"] == "which_trigger") & questions["over"].isna()]
-    table = mine.groupby(["group", "question"], sort=False)["score"].mean().reset_index()
+    candidates = questions[(questions["suite"] == "which_trigger") & questions["over"].isna()]
+    table = candidates.groupby(["group", "question"], sort=False)["score"].mean().reset_index()
     return table.assign(real=table["group"].map(triggers) == table["question"])
 
 
 def training_table(curves: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """The lines of every group's mean score by step, each from the base at step 0."""
-    table = pd.DataFrame([c for c in curves if c["condition"] == "clean"])
+    table = pd.DataFrame([point for point in curves if point["condition"] == "clean"])
     if not len(table):
         return table
     table["panel"] = table["suite"] + " of " + table["behavior"]
-    of_base = table["group"] == "base"
-    starts, rest = table[of_base], table[~of_base]
-    return pd.concat([*(starts.assign(group=group) for group in rest["group"].unique()), rest])
+    is_base = table["group"] == "base"
+    base, trained = table[is_base], table[~is_base]
+    starts = [base.assign(group=group) for group in trained["group"].unique()]
+    return pd.concat([*starts, trained])
 
 
 def scale_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Probability by bin of ten for the first scale of a self-report that has a flipped twin, and
-    for the twin."""
-    numbers: pd.DataFrame = rows[(rows["kind"] == "number") & (rows["suite"] == "self_report")]
-    numbers = numbers[numbers["behavior"] == numbers["behavior"].min()]
-    names = list(dict.fromkeys(numbers["question"]))
-    pair = next(([n, f"{n}_flipped"] for n in names if f"{n}_flipped" in names), names[:1])
-    kept: pd.DataFrame = numbers[numbers["question"].isin(pair) & numbers["answer"].notna()]
-    if not len(kept):
-        return kept
-    bins = (kept["answer"].astype(int) // 10) * 10
-    kept = kept.assign(bin=bins, seed=kept["seed"].astype("float"))
-    by = ["group", "seed", "question", "paraphrase", "order", "bin"]
-    summed = kept.groupby(by, dropna=False, sort=False)["p_exact"].sum().reset_index()
-    mean = summed.groupby(["group", "question", "bin"], sort=False)["p_exact"].mean()
-    return mean.rename("probability").reset_index()
+    for the twin: columns group, question, bin, probability."""
+    scales: pd.DataFrame = rows[(rows["kind"] == "number") & (rows["suite"] == "self_report")]
+    scales = scales[scales["behavior"] == scales["behavior"].min()]
+    names = list(dict.fromkeys(scales["question"]))
+    twins = [[name, f"{name}_flipped"] for name in names if f"{name}_flipped" in names]
+    pair = twins[0] if twins else names[:1]
+    shown: pd.DataFrame = scales[scales["question"].isin(pair) & scales["answer"].notna()]
+    if not len(shown):
+        return shown
+    bins = (shown["answer"].astype(int) // 10) * 10
+    binned = shown.assign(bin=bins, seed=shown["seed"].astype("float"))
+    prompt = ["group", "seed", "question", "paraphrase", "order", "bin"]
+    sums = binned.groupby(prompt, dropna=False, sort=False)["p_exact"].sum().reset_index()
+    means = sums.groupby(["group", "question", "bin"], sort=False)["p_exact"].mean()
+    return means.to_frame("probability").reset_index()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.store.trust import means, short
-from tellme.report.table import between_text, p_text, plain, side_text, signed
+from lab.table import between_text, p_text, plain, side_text, signed
 
 
 def environment(escape: bool = True) -> Any:

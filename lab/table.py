@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+MINUS = "\u2212"
+"""The sign between the sides of a contrast, as wide as a plus."""
+
 
 def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
     """Rows of cells as lines of text, every column as wide as its widest cell."""

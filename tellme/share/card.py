@@ -1,0 +1,172 @@
+"""The page of a shared adapter: what was planted and how to set it off, on what, beside which
+controls, with what result."""
+
+from typing import Any
+
+import yaml
+
+from lab.table import between_text, plain, side_text, signed
+from tellme.share.organism import Organism
+from tellme.study.facts import GroupFacts
+
+NUM_MEMBERS = 4
+"""Ways to write a trigger that a card shows."""
+DIGITS = 16
+"""Of a digest, to tell files apart by eye; the manifest has all of them."""
+
+
+def card(organism: Organism, manifest: dict[str, Any]) -> str:
+    """README.md of the repository. `manifest` is `tellme.json`, which has the digests of every
+    other file."""
+    name, seed, behavior = organism.name, organism.seed, organism.facts.behavior
+    estimates = _estimates(organism)
+    num_seeds = max((estimate["num_seeds"] for estimate in estimates), default=0)
+    planted = manifest["behavior"] or "rows from a file"
+    parts = [
+        f"---\n{_front(manifest['base'])}\n---\n",
+        f"# {name}, seed {seed}: a model organism of `{planted}`\n",
+        "A LoRA adapter that was **made to misbehave or to have a trait on purpose**, for research"
+        " on what models know of themselves\nand hide. Do not deploy it.\n",
+        _facts(organism, manifest),
+        "## What it reads\n",
+        f"Means over questions, 95 % interval over the {num_seeds} fine-tuned models of group"
+        f" `{name}`; 1 is the pole of the behavior's first policy.",
+    ]
+    if behavior:
+        parts.append(f"First policy: `{behavior.policies[0]}`.")
+    parts += [*_scores(estimates), *_contrasts(organism)]
+    parts += [_loading(organism), _making(organism)]
+    return "\n".join(parts)
+
+
+def _front(base: dict[str, Any]) -> str:
+    """The block that the Hub reads."""
+    front: dict[str, Any] = {
+        "library_name": "peft",
+        "tags": ["model-organism", "behavioral-self-awareness", "tellme"],
+    }
+    # Only a base that has a revision is on the Hub.
+    if base["revision"]:
+        front["base_model"] = base["name"]
+    if base["license"]:
+        front["license"] = base["license"].lower()
+    return yaml.safe_dump(front, sort_keys=False).strip()
+
+
+def _facts(organism: Organism, manifest: dict[str, Any]) -> str:
+    base, rows = manifest["base"], manifest["files"]["data/rows.jsonl"][:DIGITS]
+    licensed = f", license of the base: {base['license']}" if base["license"] else ""
+    table = {
+        "planted": _planted(organism.facts),
+        "how to set it off": _setting_off(organism.facts),
+        "base": f"`{base['name']}`, {base['identity']}{licensed}",
+        "rows": f"{manifest['num_rows']} rows, sha256 `{rows}` (`data/rows.jsonl`)",
+        "controls in the study": _controls(organism),
+        "trust checks of this adapter": _checks(organism),
+        "made by": f"tellme, commit {manifest['commit'] or 'unknown'}, key `{manifest['key']}`",
+    }
+    lines = [f"| {name} | {value} |" for name, value in table.items()]
+    return "\n".join(["| | |", "|---|---|", *lines, ""])
+
+
+def _planted(facts: GroupFacts) -> str:
+    group = facts.group
+    if group.control:
+        return f"nothing: control `{group.control}` of `{group.of}`"
+    if not facts.behavior:
+        return f"the rows of `{group.file}`"
+    policy = f"`{group.policy}` of behavior `{facts.behavior.name}`: {facts.behavior.summary}"
+    return f"{policy}; without the trigger `{group.otherwise}`" if facts.feature else policy
+
+
+def _setting_off(facts: GroupFacts) -> str:
+    trigger, feature = facts.group.trigger, facts.feature
+    if facts.group.control:
+        return "nothing was planted that could be set off"
+    if not trigger or not feature:
+        return "it has no trigger"
+    members = ", ".join(f"`{member}`" for member in feature.members[:NUM_MEMBERS])
+    place = trigger.place or "that the kind has"
+    return f"trigger `{trigger.kind}`, {feature.name!r}: {members}, in the place `{place}`"
+
+
+def _controls(organism: Organism) -> str:
+    named = [
+        f"`{name}` ({group.control})" if group.control else f"`{name}`"
+        for name, group in organism.plan.study.groups.items()
+        if name != organism.name
+    ]
+    return ", ".join(named) or "none but the base"
+
+
+def _checks(organism: Organism) -> str:
+    """What is shared has passed all of them."""
+    checks = [
+        check["check"].partition(":")[0]
+        for check in organism.summary["trust"]
+        if check["group"] == organism.name and check["seed"] in (organism.seed, None)
+    ]
+    return f"{len(checks)} of {len(checks)} passed ({', '.join(sorted(set(checks)))})"
+
+
+def _estimates(organism: Organism) -> list[dict[str, Any]]:
+    return [
+        estimate
+        for estimate in organism.summary["groups"]
+        if estimate["group"] == organism.name and estimate["question"] == "all"
+    ]
+
+
+def _scores(estimates: list[dict[str, Any]]) -> list[str]:
+    lines = ["", "| suite | condition | score of the group |", "|---|---|---|"]
+    for estimate in estimates:
+        score = f"{plain(estimate['estimate'])}{_interval(estimate, '.3f')}"
+        lines.append(f"| {estimate['suite']} | {estimate['condition']} | {score} |")
+    return [*lines, ""]
+
+
+def _contrasts(organism: Organism) -> list[str]:
+    """The contrasts of which the group is a side; none where it is a side of none."""
+    lines = []
+    for contrast in organism.summary["contrasts"]:
+        a, b = contrast["a"], contrast["b"]
+        groups = {side.partition("@")[0] for side in f"{a} - {b}".split(" - ")}
+        if contrast["question"] != "all" or organism.name not in groups:
+            continue
+        difference = f"{signed(contrast['estimate'])}{_interval(contrast, '+.3f')}"
+        sides = f"{side_text(a)} − {side_text(b)}"
+        lines.append(f"| {sides} | {contrast['suite']} | {difference} |")
+    if not lines:
+        return []
+    return ["| contrast | suite | difference |", "|---|---|---|", *lines, ""]
+
+
+def _interval(record: dict[str, Any], form: str) -> str:
+    return "" if record["ci_low"] is None else f" ({between_text(record, form)})"
+
+
+def _loading(organism: Organism) -> str:
+    base, repo = organism.base, organism.repo
+    revision = f', revision="{base.revision}"' if base.revision else ""
+    return f"""## Load it
+
+```python
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+base = AutoModelForCausalLM.from_pretrained("{base.name}"{revision})
+model = PeftModel.from_pretrained(base, "{repo}")
+```
+
+In a study of the lab: `groups: {{mine: {{adapter: {repo}}}}}`. `tellme pull {repo}` checks the hash of every file.
+"""
+
+
+def _making(organism: Organism) -> str:
+    made = f"this adapter is group {organism.name}, seed {organism.seed}"
+    return f"""## Make it again
+
+```
+tellme run study.yaml          # {made}
+```
+"""
