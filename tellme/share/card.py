@@ -158,7 +158,8 @@ base = AutoModelForCausalLM.from_pretrained("{base.name}"{revision})
 model = PeftModel.from_pretrained(base, "{repo}")
 ```
 
-In a study of the lab: `groups: {{mine: {{adapter: {repo}}}}}`. `tellme pull {repo}` checks the hash of every file.
+In a study of the lab: `groups: {{mine: {{adapter: {repo}}}}}`. `tellme pull {repo}` checks the
+hash of every file.
 """
 
 
