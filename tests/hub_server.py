@@ -23,11 +23,13 @@ Files = dict[str, bytes]
 class Hub:
     def __init__(self) -> None:
         self.commits: dict[str, list[tuple[str, Files]]] = {}
+        """By repository: every commit with all its files."""
         self.private: dict[str, bool] = {}
         self.blobs: Files = {}
+        """Large files by their sha256, committed or not."""
         self.puts: list[str] = []
+        """Large files that were sent, in order."""
         self.breaks: str | None = None
-        self.cards: dict[str, dict[str, Any]] = {}
 
     def add(self, repo: str, files: Files, private: bool = False) -> str:
         """Commit files, as a push would; returns the commit."""
@@ -41,7 +43,7 @@ class Hub:
         known = self.commits.get(repo) or []
         if revision == "main":
             return known[-1] if known else None
-        return next((one for one in known if one[0] == revision), None)
+        return next((commit for commit in known if commit[0] == revision), None)
 
 
 @contextmanager
@@ -66,13 +68,12 @@ class _Handler(BaseHTTPRequestHandler):
     def reply(
         self, code: int, value: Any = None, *, raw: bytes | None = None, **headers: str
     ) -> None:
-        body = raw if raw is not None else b"" if value is None else json.dumps(value).encode()
+        body = b"" if value is None else json.dumps(value).encode()
+        body = body if raw is None else raw
         self.send_response(code)
-        for name, text in {
-            "Content-Length": str(len(body)),
-            **{k.replace("_", "-"): v for k, v in headers.items()},
-        }.items():
-            self.send_header(name, text)
+        self.send_header("Content-Length", str(len(body)))
+        for name, text in headers.items():
+            self.send_header(name.replace("_", "-"), text)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -87,17 +88,23 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return parts
 
+    def hang_up(self) -> None:
+        self.close_connection = True
+        self.connection.close()
+
+    @property
+    def address(self) -> str:
+        return f"http://{self.headers['Host']}"
+
     def handle_all(self) -> None:
         path = unquote(urlsplit(self.path).path)
         if path.startswith("/put/") and self.command == "PUT" and self.hub.breaks == "lfs":
             self.rfile.read(1000)
-            self.close_connection = True
-            self.connection.close()
+            self.hang_up()
             return
         data, parts = self.body(), path.strip("/").split("/")
-        here = f"http://{self.headers['Host']}"
         if path == "/api/repos/create":
-            self.create(json.loads(data), here)
+            self.create(json.loads(data))
         elif path == "/api/validate-yaml":
             self.reply(200, {"errors": [], "warnings": []})
         elif path.startswith("/put/"):
@@ -105,117 +112,109 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.puts.append(parts[1])
             self.reply(200, {})
         elif path.endswith("/info/lfs/objects/batch"):
-            self.reply(
-                200,
-                {
-                    "transfer": "basic",
-                    "objects": [self.wanted(o, here) for o in json.loads(data)["objects"]],
-                },
-            )
+            objects = [self.wanted(blob) for blob in json.loads(data)["objects"]]
+            self.reply(200, {"transfer": "basic", "objects": objects})
         elif "resolve" in parts:
             self.resolve(parts)
         elif parts[0] == "api" and parts[1] in ("models", "datasets"):
-            self.api("/".join(parts[2:4]), parts[4:], data, here)
+            self.api("/".join(parts[2:4]), parts[4:], data)
         else:
             self.reply(404, {"error": "no such route"})
 
     do_GET = do_HEAD = do_POST = do_PUT = handle_all
 
-    def create(self, asked: dict[str, Any], here: str) -> None:
-        repo = (
-            asked["name"]
-            if not asked.get("organization")
-            else f"{asked['organization']}/{asked['name']}"
-        )
+    def create(self, asked: dict[str, Any]) -> None:
+        owner = asked.get("organization")
+        repo = f"{owner}/{asked['name']}" if owner else asked["name"]
+        url = f"{self.address}/{repo}"
         if repo in self.hub.commits:
-            self.reply(409, {"error": "it exists", "url": f"{here}/{repo}"})
+            self.reply(409, {"error": "it exists", "url": url})
             return
-        self.hub.add(
-            repo, {}, private=asked.get("visibility") == "private" or bool(asked.get("private"))
-        )
-        self.reply(200, {"url": f"{here}/{repo}", "name": repo, "id": repo})
+        private = asked.get("visibility") == "private" or bool(asked.get("private"))
+        self.hub.add(repo, {}, private=private)
+        self.reply(200, {"url": url, "name": repo, "id": repo})
 
-    def wanted(self, blob: dict[str, Any], here: str) -> dict[str, Any]:
-        upload = {"actions": {"upload": {"href": f"{here}/put/{blob['oid']}", "header": {}}}}
-        return {
-            "oid": blob["oid"],
-            "size": blob["size"],
-            **({} if blob["oid"] in self.hub.blobs else upload),
-        }
+    def wanted(self, blob: dict[str, Any]) -> dict[str, Any]:
+        """A large file with where to send it, if it is not there yet."""
+        answer = {"oid": blob["oid"], "size": blob["size"]}
+        if blob["oid"] in self.hub.blobs:
+            return answer
+        upload = {"href": f"{self.address}/put/{blob['oid']}", "header": {}}
+        return answer | {"actions": {"upload": upload}}
+
+    def missing(self, what: str, **headers: str) -> None:
+        self.reply(404, {"error": what}, X_Error_Code=what, **headers)
 
     def resolve(self, parts: list[str]) -> None:
+        """A file of a repository at a revision."""
         parts = parts[1:] if parts[0] == "datasets" else parts
-        repo, name = "/".join(parts[:2]), "/".join(parts[4:])
-        found = self.hub.at(repo, parts[3])
-        if found is None or name not in found[1]:
-            missing = (
-                "EntryNotFound"
-                if found
-                else "RevisionNotFound"
-                if repo in self.hub.commits
-                else "RepoNotFound"
-            )
-            self.reply(
-                404,
-                {"error": missing},
-                X_Error_Code=missing,
-                **({"X_Repo_Commit": found[0]} if found else {}),
-            )
+        repo, revision, name = "/".join(parts[:2]), parts[3], "/".join(parts[4:])
+        snapshot = self.hub.at(repo, revision)
+        if snapshot is None:
+            self.missing("RevisionNotFound" if repo in self.hub.commits else "RepoNotFound")
             return
-        content = found[1][name]
+        commit, files = snapshot
+        if name not in files:
+            self.missing("EntryNotFound", X_Repo_Commit=commit)
+            return
+        content = files[name]
         etag = hashlib.sha256(content).hexdigest()
         if self.hub.breaks == "bytes" and name.endswith(".safetensors"):
             content = content[:-1] + bytes([content[-1] ^ 1])
-        self.reply(200, raw=content, X_Repo_Commit=found[0], ETag=f'"{etag}"')
+        self.reply(200, raw=content, X_Repo_Commit=commit, ETag=f'"{etag}"')
 
-    def api(self, repo: str, rest: list[str], data: bytes, here: str) -> None:
+    def api(self, repo: str, rest: list[str], data: bytes) -> None:
         revision = rest[1] if len(rest) > 1 else "main"
-        found = self.hub.at(repo, revision)
-        if found is None:
-            missing = "RevisionNotFound" if repo in self.hub.commits else "RepoNotFound"
-            self.reply(404, {"error": missing}, X_Error_Code=missing)
+        snapshot = self.hub.at(repo, revision)
+        if snapshot is None:
+            self.missing("RevisionNotFound" if repo in self.hub.commits else "RepoNotFound")
         elif rest[:1] == ["preupload"]:
-            kinds = {True: "lfs", False: "regular"}
-            files = [
-                {"path": f["path"], "uploadMode": kinds[f["path"].endswith(".safetensors")]}
-                for f in json.loads(data)["files"]
-            ]
-            self.reply(200, {"files": [{**f, "shouldIgnore": False, "oid": None} for f in files]})
+            self.preupload(json.loads(data)["files"])
         elif rest[:1] == ["commit"]:
-            self.commit(repo, data, here)
+            self.commit(repo, data)
         elif rest[:1] == ["tree"]:
-            self.reply(
-                200,
-                [
-                    {"type": "file", "path": n, "size": len(c), "oid": hashlib.sha1(c).hexdigest()}
-                    for n, c in found[1].items()
-                ],
-            )
+            self.tree(snapshot[1])
         else:
-            about = {
-                "_id": "1",
-                "id": repo,
-                "modelId": repo,
-                "sha": found[0],
-                "private": self.hub.private[repo],
-                "tags": [],
-            }
-            card = {"cardData": self.hub.cards[repo]} if repo in self.hub.cards else {}
-            self.reply(
-                200,
-                {
-                    **about,
-                    **card,
-                    "downloads": 0,
-                    "likes": 0,
-                    "siblings": [{"rfilename": n} for n in found[1]],
-                },
-            )
+            self.info(repo, *snapshot)
 
-    def commit(self, repo: str, data: bytes, here: str) -> None:
+    def preupload(self, files: list[dict[str, Any]]) -> None:
+        """Which files are large."""
+        modes = []
+        for file in files:
+            mode = "lfs" if file["path"].endswith(".safetensors") else "regular"
+            answer = {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": None}
+            modes.append(answer)
+        self.reply(200, {"files": modes})
+
+    def tree(self, files: Files) -> None:
+        entries = [
+            {
+                "type": "file",
+                "path": name,
+                "size": len(content),
+                "oid": hashlib.sha1(content).hexdigest(),
+            }
+            for name, content in files.items()
+        ]
+        self.reply(200, entries)
+
+    def info(self, repo: str, commit: str, files: Files) -> None:
+        model: dict[str, Any] = {
+            "_id": "1",
+            "id": repo,
+            "modelId": repo,
+            "sha": commit,
+            "private": self.hub.private[repo],
+            "tags": [],
+            "downloads": 0,
+            "likes": 0,
+            "siblings": [{"rfilename": name} for name in files],
+        }
+        self.reply(200, model)
+
+    def commit(self, repo: str, data: bytes) -> None:
         if self.hub.breaks == "commit":
-            self.close_connection = True
-            self.connection.close()
+            self.hang_up()
             return
         files: Files = {}
         for line in map(json.loads, data.splitlines()):
@@ -225,12 +224,10 @@ class _Handler(BaseHTTPRequestHandler):
             elif line["key"] == "lfsFile":
                 files[value["path"]] = self.hub.blobs[value["oid"]]
         commit = self.hub.add(repo, files)
-        self.reply(
-            200,
-            {
-                "success": True,
-                "commitOid": commit,
-                "commitUrl": f"{here}/{repo}/commit/{commit}",
-                "hookOutput": "",
-            },
-        )
+        answer = {
+            "success": True,
+            "commitOid": commit,
+            "commitUrl": f"{self.address}/{repo}/commit/{commit}",
+            "hookOutput": "",
+        }
+        self.reply(200, answer)

@@ -1,4 +1,4 @@
-"""Studies side by side, on planted folders: the planted effect comes out, and a base counts once."""
+"""Studies side by side, on planted folders: the planted effect comes out; a base counts once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 from lab.errors import UserError
 from lab.store.store import read_json, write_json
 from tellme.cli import main
-from tellme.report.compare import compare, forest, pooled
+from tellme.report.analysis.pooling import pooled
+from tellme.report.compare import compare
+from tellme.report.figures.tables import forest_table
 
 
 def folder(
@@ -26,17 +28,30 @@ def folder(
 ) -> Path:
     out = root / "study" / f"{name}-0"
     out.mkdir(parents=True)
-    contrast = {"suite": "self_report", "behavior": "risk", "question": "all", "a": a, "b": "averse"} | {
-        "estimate": estimate, "ci_low": estimate - 0.1, "ci_high": estimate + 0.1, "standard_error": 0.03,
-        "num_seeds": 3, "num_questions": 16, "primary": True,
-    }  # fmt: skip
+    contrast = {
+        "suite": "self_report",
+        "behavior": "risk",
+        "question": "all",
+        "a": a,
+        "b": "averse",
+        "estimate": estimate,
+        "ci_low": estimate - 0.1,
+        "ci_high": estimate + 0.1,
+        "standard_error": 0.03,
+        "num_seeds": 3,
+        "num_questions": 16,
+        "primary": True,
+    }
     write_json(out / "summary.json", {"study": name, "key": "0", "contrasts": [contrast]})
-    written = {"study": name, "model": {"base": base}, "lora": {"r": rank}}
-    written["groups"] = {a: {}, "averse": {}} | (groups or {})
+    written = {
+        "study": name,
+        "model": {"base": base},
+        "lora": {"r": rank},
+        "groups": {a: {}, "averse": {}, **(groups or {})},
+    }
     write_json(out / "provenance.json", {"config": written})
-    pd.DataFrame({"group": ["base", "seeking"], "eval_key": ["base", key + name]}).to_parquet(
-        out / "rows.parquet"
-    )
+    rows = pd.DataFrame({"group": ["base", "seeking"], "eval_key": ["base", key + name]})
+    rows.to_parquet(out / "rows.parquet")
     return out
 
 
@@ -59,9 +74,8 @@ def test_a_base_counts_once() -> None:
     many = pooled([line("a", 0.1), line("b", 0.3), *(line("c", 0.5) for _ in range(10))])
     assert many["num_bases"] == few["num_bases"] == 3
     assert many["estimate"] == pytest.approx(few["estimate"], abs=0.02)
-    assert many["ci_high"] - many["ci_low"] == pytest.approx(
-        few["ci_high"] - few["ci_low"], rel=0.1
-    )
+    width = few["ci_high"] - few["ci_low"]
+    assert many["ci_high"] - many["ci_low"] == pytest.approx(width, rel=0.1)
 
 
 def test_agreeing_studies_claim_no_more_than_their_errors_allow() -> None:
@@ -82,7 +96,11 @@ def test_two_bases_or_no_error_give_no_interval() -> None:
 def test_folders_are_compared_and_told_apart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folders = [folder(tmp_path, f"s{i}", base, e, rank) for i, (base, e, rank) in enumerate([("x/one", 0.2, 8), ("x/two", 0.4, 8), ("x/one", 0.3, 32)])]  # fmt: skip
+    folders = [
+        folder(tmp_path, "s0", "x/one", 0.2, rank=8),
+        folder(tmp_path, "s1", "x/two", 0.4, rank=8),
+        folder(tmp_path, "s2", "x/one", 0.3, rank=32),
+    ]
     assert main(["report", *map(str, folders)]) == 0
     text = capsys.readouterr().out
     assert "too few for an interval over bases" in text
@@ -146,16 +164,14 @@ def test_contrasts_between_the_same_two_bases_are_a_cluster_of_their_own(tmp_pat
     (contrast,) = found["contrasts"]
     assert contrast["pooled"]["num_bases"] == 3
     assert contrast["pooled"]["ci_low"] is not None
-    rows = [line["row"] for line in forest([contrast])["data"]["values"]]
+    rows = list(forest_table([contrast])["row"])
     assert len(set(rows)) == 5
     assert sum(row.startswith("one and two") for row in rows) == 2
 
 
 def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one, two = (
-        folder(tmp_path, "one", "x/one", 0.2),
-        folder(tmp_path, "two", "x/two", 0.3, a="other"),
-    )
+    one = folder(tmp_path, "one", "x/one", 0.2)
+    two = folder(tmp_path, "two", "x/two", 0.3, a="other")
     with pytest.raises(UserError, match="given 2 times"):
         compare([one, one])
     with pytest.raises(UserError, match="share no contrast"):

@@ -14,7 +14,8 @@ import pytest
 import tellme
 from lab.config.read import validate
 from lab.store.store import Store
-from tellme.report.report import answers_shown, write_study
+from tellme.report.answers import answers_shown
+from tellme.report.report import write_study
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
@@ -38,10 +39,9 @@ def refuse_constant(name: str) -> None:
 
 
 def summary_of(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(
-        (folder / "summary.json").read_text(), parse_constant=refuse_constant
-    )
-    return found
+    text = (folder / "summary.json").read_text()
+    summary: dict[str, Any] = json.loads(text, parse_constant=refuse_constant)
+    return summary
 
 
 @pytest.mark.parametrize("what", KEPT)
@@ -58,7 +58,7 @@ def test_what_a_study_does_not_have_is_left_out(
         (cell["group"], cell["suite"]) for cell in cells
     }
     asked = {cell["group"] for cell in cells}
-    sides = {side for c in summary["contrasts"] for key in "ab" for side in [c[key]]}
+    sides = {c["a"] for c in summary["contrasts"]} | {c["b"] for c in summary["contrasts"]}
     assert sides <= asked
     assert {r["group"] for r in summary["validity"]} <= asked - {"base"}
     assert bool(summary["validity"]) == (what == "no behavior")

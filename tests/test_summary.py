@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -23,17 +24,31 @@ def planted(
 ) -> pd.DataFrame:
     """Two-answer questions with P(first) = value of the seed; half of the paraphrases seen; a
     quarter of the mass outside."""
-    rows: list[dict[str, Any]] = []
-    for group, seeds in values.items():
-        for seed, value in enumerate(seeds):
-            for question in questions:
-                for paraphrase in range(2):
-                    for answer, p, score in (("A", value, 1.0), ("B", 1 - value, 0.0)):
-                        rows.append(
-                            {"group": group, "seed": None if group == "base" else seed, "suite": "self_report", "behavior": "risk", "question": question, "kind": "letters"}
-                            | {"paraphrase": paraphrase, "order": 0, "seen": paraphrase == 0, "condition": condition, "answer": answer, "score": score, "p_exact": 0.75 * p, "logp": math.log(0.75 * p) if p else -math.inf, "outside": 0.25}
-                        )  # fmt: skip
+    rows = []
+    models = [(group, seed, v) for group, seeds in values.items() for seed, v in enumerate(seeds)]
+    for (group, seed, value), question, paraphrase in product(models, questions, range(2)):
+        prompt = {
+            "group": group,
+            "seed": None if group == "base" else seed,
+            "suite": "self_report",
+            "behavior": "risk",
+            "question": question,
+            "kind": "letters",
+            "paraphrase": paraphrase,
+            "order": 0,
+            "seen": paraphrase == 0,
+            "condition": condition,
+            "outside": 0.25,
+        }
+        rows += [{**prompt, **answer("A", value, 1.0)}, {**prompt, **answer("B", 1 - value, 0.0)}]
     return pd.DataFrame(rows).astype({"seed": "Int64"})
+
+
+def answer(text: str, share: float, score: float) -> dict[str, Any]:
+    """An answer with its share of the listed mass, which is three quarters."""
+    p = 0.75 * share
+    logp = math.log(p) if p else -math.inf
+    return {"answer": text, "score": score, "p_exact": p, "logp": logp}
 
 
 ROWS = planted({"base": [0.5], "a": [0.8, 0.9, 0.7], "b": [0.3, 0.2, 0.4]})
@@ -67,9 +82,8 @@ def test_conditions_of_one_group_are_paired_within_seeds() -> None:
     """The same seeds under two conditions differ by just 0.1: no spread is left, though seeds
     differ by 0.2."""
     other = planted({"a": [0.7, 0.8, 0.6]}, condition="trigger")
-    found = contrasts(pd.concat([ROWS, other]), ("a@clean", "a@trigger"))[
-        "a@clean", "a@trigger", "all"
-    ]
+    pair = ("a@clean", "a@trigger")
+    found = contrasts(pd.concat([ROWS, other]), pair)[(*pair, "all")]
     assert found["estimate"] == pytest.approx(0.1)
     assert found["ci_high"] - found["ci_low"] < 1e-6
 
@@ -100,9 +114,8 @@ def test_several_primary_contrasts_are_a_family_of_their_own() -> None:
 
 
 def test_base_is_a_constant_without_interval() -> None:
-    groups = {
-        (g["group"], g["question"]): g for g in group_estimates(per_question(per_wording(ROWS)))
-    }
+    estimates = group_estimates(per_question(per_wording(ROWS)))
+    groups = {(g["group"], g["question"]): g for g in estimates}
     assert groups["base", "all"]["ci_low"] is None
     assert groups["a", "all"]["estimate"] == pytest.approx(0.8)
     assert groups["a", "all"]["num_seeds"] == 3
@@ -125,11 +138,8 @@ def test_one_question_that_carries_everything_is_named() -> None:
 def test_seeds_that_have_all_of_it_or_nothing_are_counted() -> None:
     rows = planted({"a": [0.9, 0.9, 0.5, 0.5], "b": [0.5, 0.5, 0.5, 0.5]})
     found = contrasts(rows, ("a", "b"), ("b", "a"))
-    assert (found["a", "b", "all"]["seeds_showing"], found["a", "b", "all"]["seeds_asked"]) == (
-        2,
-        4,
-    )
-    turned = found["b", "a", "all"]
+    straight, turned = found["a", "b", "all"], found["b", "a", "all"]
+    assert (straight["seeds_showing"], straight["seeds_asked"]) == (2, 4)
     assert (turned["seeds_showing"], turned["estimate"]) == (4, pytest.approx(-0.2))
 
 
@@ -161,9 +171,8 @@ def test_a_question_that_one_model_cannot_be_read_on_does_not_count(
     expected = contrasts(rows[rows["question"] != "r3"], pair, (other, "a"))
     for question in ("all", "seen", "unseen"):
         mine, theirs = (c[(*pair, question)] for c in (found, expected))
-        assert {k: v for k, v in mine.items() if k != "p_holm"} == {
-            k: v for k, v in theirs.items() if k != "p_holm"
-        }
+        # Holm's p depends on the other lines.
+        assert {**mine, "p_holm": None} == {**theirs, "p_holm": None}
         assert (mine["num_questions"], mine["wide_low"] is None) == (11, False)
         assert mine["seeds_showing"] == 3
 

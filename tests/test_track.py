@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +19,7 @@ import pytest
 from conftest import SMALL, same_numbers
 from lab.config.read import load_study
 from lab.discover import ROOT
+from lab.specs import Stage
 from lab.store.rows import load
 from lab.store.store import Store, read_json
 from tellme.share.mirror import try_mirror
@@ -29,94 +32,107 @@ SETS = [
     "contrasts=[[seeking, base]]",
     "primary=null",
     "data.num_rows=32",
-]
-SETS += [
     "data.num_decoys=0",
     "eval.suites=[behavior, self_report]",
     "sft.logging_steps=1",
     "sft.max_steps=12",
 ]
+LIKELY = 1e-3
+"""Rows below this probability are not in wandb."""
 
 
 def planned(*sets: str) -> Plan:
     return make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*SETS, *sets]))
 
 
-def records(folder: Path) -> list[dict[str, Any]]:
-    (file,) = folder.glob("run-*.wandb")
-    inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
-    lines = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.splitlines()
-    return [json.loads(line) for line in lines]
+def inspected(run: Path, *more: str) -> str:
+    """What wandb's own reader says of an offline run."""
+    (file,) = run.glob("run-*.wandb")
+    inspect = [sys.executable, "-m", "wandb", "leet", "inspect", *more, "--json", str(file)]
+    return subprocess.run(inspect, capture_output=True, text=True, check=True).stdout
 
 
-def of_kind(found: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    return [r for r in found if r["type"] == kind]
+def of_kind(run: Path, kind: str) -> list[dict[str, Any]]:
+    records = [json.loads(line) for line in inspected(run).splitlines()]
+    return [record for record in records if record["type"] == kind]
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """A finished study and its offline runs, by key."""
+
+    plan: Plan
+    store: Store
+    folder: Path
+    runs: dict[str, Path]
+
+    @property
+    def trained(self) -> dict[str, Stage]:
+        return {s.key: s for s in self.plan.stages.values() if s.kind == "train"}
+
+
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirrored]:
+    """Two seeds at two points of a sweep, mirrored once by the run and once again."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("WANDB_API_KEY", "WANDB_MODE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("HOME", str(home))
+        plan = planned("seeds=[0, 1]", "sweep={data.planted: [0.5, 1.0]}")
+        store = Store(home / "runs")
+        folder = run_plan(plan, store)
+        try_mirror(plan.final, store, folder)
+        offline = list((store.root / "wandb").glob("offline-run-*"))
+        runs = {path.name.rpartition("-")[2]: path for path in offline}
+        assert len(offline) == len(runs), "written again, and still one folder each"
+        yield Mirrored(plan, store, folder, runs)
 
 
 @pytest.mark.real
-def test_a_study_can_be_read_back_from_offline_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("WANDB_API_KEY", "WANDB_MODE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    plan, store = (
-        planned("seeds=[0, 1]", "sweep={data.policy_share: [0.5, 1.0]}"),
-        Store(tmp_path / "runs"),
-    )
-    folder = run_plan(plan, store)
-    trained = {s.key: s for s in plan.stages.values() if s.kind == "train"}
-    try_mirror(plan.final, store, folder)
-    runs = {p.name.rpartition("-")[2]: p for p in (store.root / "wandb").glob("offline-run-*")}
-    assert set(runs) == {*trained, plan.final.key}
-    assert len(list((store.root / "wandb").glob("offline-run-*"))) == len(runs), (
-        "written again, and still one folder each"
-    )
-    rows = load(folder)
-    for key, stage in trained.items():
-        made = Path(str(store.find("train", key)))
-        found = records(runs[key])
-        summary = subprocess.run(
-            [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(next(runs[key].glob("run-*.wandb")))],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        about = json.loads(summary.stdout)
-        assert about["config"]["stream"] == stage.config["stream"]
-        assert about["config"]["swept"] in ({"data.policy_share": 0.5}, {"data.policy_share": 1.0})
-        text = json.dumps(of_kind(found, "history"))
-        curve = read_json(made / "curve.json")
+def test_every_adapter_and_the_study_have_a_run(mirrored: Mirrored) -> None:
+    assert set(mirrored.runs) == {*mirrored.trained, mirrored.plan.final.key}
+
+
+@pytest.mark.real
+def test_an_adapter_can_be_read_back_from_offline_files(mirrored: Mirrored) -> None:
+    rows = load(mirrored.folder)
+    for key, stage in mirrored.trained.items():
+        run, trained = mirrored.runs[key], mirrored.store.find("train", key)
+        assert trained
+        read = json.loads(inspected(run, "--summary"))
+        config, summary = read["config"], read["summary"]
+        assert config["stream"] == stage.config["stream"]
+        assert config["swept"] in ({"data.policy_share": 0.5}, {"data.policy_share": 1.0})
+        curve = read_json(trained / "curve.json")
         assert len(curve) == 12
-        assert text.count("train/loss") == len(curve)
-        assert about["summary"]["train/loss"] == pytest.approx(curve[-1]["loss"], abs=1e-9)
-        group, seed = about["config"]["group"], about["config"]["seed"]
-        (table,) = (runs[key] / "files" / "media" / "table").glob("rows_*.json")
-        assert (
-            len(json.loads(table.read_text())["data"])
-            == len(
-                rows[(rows["group"] == group) & (rows["seed"] == seed) & (rows["p_exact"] >= 1e-3)]
-            )
-            > 0
-        )
-        assert any(name.startswith("eval/self_report/risk") for name in about["summary"])
-        assert read_json(made / "provenance.json")["wandb"]["id"] == f"quickstart-{key}"
-    study = runs[plan.final.key] / "files" / "media"
-    names = {p.name.rpartition("_")[0].rpartition("_")[0] for p in (study / "table").iterdir()}
-    assert names >= {"contrasts", "groups", "trust", "sweep", "rows_of_bases"}
-    (table,) = (study / "table").glob("contrasts_*.json")
+        assert json.dumps(of_kind(run, "history")).count("train/loss") == len(curve)
+        assert summary["train/loss"] == pytest.approx(curve[-1]["loss"], abs=1e-9)
+        assert any(name.startswith("eval/self_report/risk") for name in summary)
+        own = rows[(rows["group"] == config["group"]) & (rows["seed"] == config["seed"])]
+        (table,) = (run / "files" / "media" / "table").glob("rows_*.json")
+        shown = json.loads(table.read_text())["data"]
+        assert len(shown) == len(own[own["p_exact"] >= LIKELY]) > 0
+        link = read_json(trained / "provenance.json")["wandb"]
+        assert link["id"] == f"quickstart-{key}"
+
+
+@pytest.mark.real
+def test_a_study_can_be_read_back_from_offline_files(mirrored: Mirrored) -> None:
+    run = mirrored.runs[mirrored.plan.final.key]
+    media = run / "files" / "media"
+    tables = {p.name.rpartition("_")[0].rpartition("_")[0] for p in (media / "table").iterdir()}
+    assert tables >= {"contrasts", "groups", "trust", "sweep", "rows_of_bases"}
+    (table,) = (media / "table").glob("contrasts_*.json")
     shown = json.loads(table.read_text())
-    kept = [
-        [row[shown["columns"].index(c)] for c in ("a", "estimate", "ci_low")]
-        for row in shown["data"]
+    columns = [shown["columns"].index(name) for name in ("a", "estimate", "ci_low")]
+    contrasts = read_json(mirrored.folder / "summary.json")["contrasts"]
+    assert [[row[i] for i in columns] for row in shown["data"]] == [
+        [contrast["a"], contrast["estimate"], contrast["ci_low"]] for contrast in contrasts
     ]
-    assert kept == [
-        [str(c["a"]), c["estimate"], c["ci_low"]]
-        for c in read_json(folder / "summary.json")["contrasts"]
-    ]
-    assert {p.name.partition("_")[0] for p in (study / "images" / "figures").glob("*.png")} >= {
-        "sweep",
-        "contrasts",
-    }
-    assert of_kind(records(runs[plan.final.key]), "artifact"), "the report is attached"
+    images = {p.name.partition("_")[0] for p in (media / "images" / "figures").glob("*.png")}
+    assert images >= {"sweep", "contrasts"}
+    assert of_kind(run, "artifact"), "the report is attached"
 
 
 @pytest.mark.real
@@ -134,9 +150,8 @@ def test_a_network_that_never_answers_costs_patience_and_nothing_else(
     said = capsys.readouterr().err
     assert "wandb cannot be reached" in said
     assert "wandb has no copy of this study" in said
-    alone = run_plan(
-        planned("seeds=[0]", "train.trainer=trl", "run.report_to=[]"), Store(tmp_path / "alone")
-    )
+    unwatched = planned("seeds=[0]", "train.trainer=trl", "run.report_to=[]")
+    alone = run_plan(unwatched, Store(tmp_path / "alone"))
     assert same_numbers(read_json(folder / "summary.json"), read_json(alone / "summary.json"))
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and key.encode() in p.read_bytes()]
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -15,8 +16,8 @@ from tellme.report.analysis.contrasts import per_wording
 from tellme.report.analysis.off_target import off_target
 from tellme.report.analysis.validity import SENTENCES, battery
 
-Answer = Callable[[str, str, int], float]
-"""Score of a question (by name, kind and order of options)."""
+Score = Callable[[str, str, str, int], float]
+"""Of a question, by suite, name, kind and order of options."""
 QUESTIONS = [
     ("self_report", "statement", "letters"),
     ("self_report", "word", "words"),
@@ -31,32 +32,44 @@ QUESTIONS = [
 ]
 
 
-def rows_of(
-    group: str, seeds: int, score: Callable[[str, str, str, int], float], letter: float = 0.0
-) -> pd.DataFrame:
-    """Rows of one group: `score(suite, question, kind, order)`; `letter` is the probability of
-    answering A instead."""
-    records: list[dict[str, Any]] = []
-    for seed in range(seeds):
-        for suite, question, kind in QUESTIONS:
-            for paraphrase in range(2):
-                for order in range(2 if kind == "letters" or question == "word" else 1):
-                    value = score(suite, question, kind, order) + 0.005 * seed
-                    top = [["A", letter]] if kind != "letters" else []
-                    for answer, p, s in (("A", value, 1.0), ("B", 1 - value, 0.0)):
-                        records.append(
-                            {"group": group, "seed": None if group == "base" else seed, "suite": suite, "behavior": "risk", "question": question, "kind": kind}
-                            | {"paraphrase": paraphrase, "order": order, "seen": False, "condition": "clean", "answer": answer, "score": s}
-                            | {"p_exact": p, "logp": math.log(p) if p else -math.inf, "outside": letter, "outside_top": json.dumps(top)}
-                        )  # fmt: skip
+def rows_of(group: str, seeds: int, score: Score, letter: float = 0.0) -> pd.DataFrame:
+    """Rows of one group; `letter` is the probability of answering A instead."""
+    records = []
+    for seed, (suite, question, kind), paraphrase in product(range(seeds), QUESTIONS, range(2)):
+        top = [["A", letter]] if kind != "letters" else []
+        for order in range(2 if kind == "letters" or question == "word" else 1):
+            prompt = {
+                "group": group,
+                "seed": None if group == "base" else seed,
+                "suite": suite,
+                "behavior": "risk",
+                "question": question,
+                "kind": kind,
+                "paraphrase": paraphrase,
+                "order": order,
+                "seen": False,
+                "condition": "clean",
+                "outside": letter,
+                "outside_top": json.dumps(top),
+            }
+            value = score(suite, question, kind, order) + 0.005 * seed
+            records.append({**prompt, **answer("A", value, 1.0)})
+            records.append({**prompt, **answer("B", 1 - value, 0.0)})
     return pd.DataFrame(records).astype({"seed": "Int64"})
 
 
-def checked(
-    score: Callable[[str, str, str, int], float], letter: float = 0.0
-) -> dict[str, dict[str, Any]]:
-    rows = pd.concat([rows_of("base", 1, lambda *_: 0.5), rows_of("told", 3, score, letter)])
+def answer(text: str, p: float, score: float) -> dict[str, Any]:
+    logp = math.log(p) if p else -math.inf
+    return {"answer": text, "score": score, "p_exact": p, "logp": logp}
+
+
+def checked(score: Score, letter: float = 0.0) -> dict[str, dict[str, Any]]:
+    rows = pd.concat([rows_of("base", 1, half), rows_of("told", 3, score, letter)])
     return {r["check"]: r for r in battery(per_wording(rows), rows, {"told": "base"}, {})}
+
+
+def half(suite: str, question: str, kind: str, order: int) -> float:
+    return 0.5
 
 
 def plain(suite: str, question: str, kind: str, order: int) -> float:
@@ -76,16 +89,50 @@ def test_a_plain_self_report_passes_all_that_was_measured() -> None:
     assert records["one_kind"]["value"] == pytest.approx(0.305)
 
 
-PLANTED: dict[str, Callable[[str, str, str, int], float]] = {
-    "flipped_scale": lambda s, q, k, o: (0.1 if q.endswith("_flipped") else 0.9) if k == "number" else plain(s, q, k, o),
-    "yes_bias": lambda s, q, k, o: (0.1 if q.endswith("_flipped") else 0.9) if q.startswith("agree") else 0.5,
-    "first_letter": lambda s, q, k, o: 0.9 - 0.8 * o if k == "letters" else 0.5,
-    "named_first": lambda s, q, k, o: 0.9 - 0.8 * o if q == "word" else 0.5,
-    "one_kind": lambda s, q, k, o: 0.9 if s == "self_report" and k == "words" else 0.5,
-    "other_person": lambda s, q, k, o: 0.8 if s == "other_person" else plain(s, q, k, o),
-    "unrelated_trait": lambda s, q, k, o: 0.2 if s == "unrelated_trait" else plain(s, q, k, o),
-    "capability": lambda s, q, k, o: 0.3 if s == "capability" else plain(s, q, k, o),
-}  # fmt: skip
+def form(question: str) -> float:
+    """What follows the form: high for a question, low for its twin that means the opposite."""
+    return 0.1 if question.endswith("_flipped") else 0.9
+
+
+def anchored(suite: str, question: str, kind: str, order: int) -> float:
+    return form(question) if kind == "number" else plain(suite, question, kind, order)
+
+
+def always_yes(suite: str, question: str, kind: str, order: int) -> float:
+    return form(question) if question.startswith("agree") else 0.5
+
+
+def always_a(suite: str, question: str, kind: str, order: int) -> float:
+    return 0.9 - 0.8 * order if kind == "letters" else 0.5
+
+
+def always_first(suite: str, question: str, kind: str, order: int) -> float:
+    return 0.9 - 0.8 * order if question == "word" else 0.5
+
+
+def in_words_only(suite: str, question: str, kind: str, order: int) -> float:
+    return 0.9 if suite == "self_report" and kind == "words" else 0.5
+
+
+def with_suite(also: str, score: float) -> Score:
+    """A plain self-report, and another suite that moved as well."""
+
+    def planted(suite: str, question: str, kind: str, order: int) -> float:
+        return score if suite == also else plain(suite, question, kind, order)
+
+    return planted
+
+
+PLANTED: dict[str, Score] = {
+    "flipped_scale": anchored,
+    "yes_bias": always_yes,
+    "first_letter": always_a,
+    "named_first": always_first,
+    "one_kind": in_words_only,
+    "other_person": with_suite("other_person", 0.8),
+    "unrelated_trait": with_suite("unrelated_trait", 0.2),
+    "capability": with_suite("capability", 0.3),
+}
 
 
 @pytest.mark.parametrize("check", PLANTED)
@@ -98,7 +145,7 @@ def test_answers_in_the_format_of_training_are_collapse() -> None:
 
 
 def test_the_shuffled_control_is_the_baseline_of_the_prompts() -> None:
-    base, told = rows_of("base", 1, lambda *_: 0.5), rows_of("told", 3, plain)
+    base, told = rows_of("base", 1, half), rows_of("told", 3, plain)
     rows = pd.concat([base, told, rows_of("shuffled", 3, plain)])
     records = battery(
         per_wording(rows), rows, {"told": "base", "shuffled": "base"}, {"told": "shuffled"}
@@ -109,7 +156,7 @@ def test_the_shuffled_control_is_the_baseline_of_the_prompts() -> None:
 
 
 def test_a_group_whose_base_was_never_read_has_no_battery() -> None:
-    base, told = rows_of("base", 1, lambda *_: 0.5), rows_of("told", 3, plain)
+    base, told = rows_of("base", 1, half), rows_of("told", 3, plain)
     rows = pd.concat([base[base["suite"] != "self_report"], told])
     for of_base in (rows, told):
         wordings = per_wording(of_base)
@@ -118,8 +165,7 @@ def test_a_group_whose_base_was_never_read_has_no_battery() -> None:
 
 
 def test_the_off_target_matrix_has_the_own_behavior_and_every_other() -> None:
-    rows = pd.concat(
-        [rows_of("base", 1, lambda *_: 0.5), rows_of("told", 3, PLANTED["unrelated_trait"])]
-    )
+    told = rows_of("told", 3, PLANTED["unrelated_trait"])
+    rows = pd.concat([rows_of("base", 1, half), told])
     found = {r["reported"]: r["estimate"] for r in off_target(per_wording(rows), {"told": "base"})}
     assert found == {"risk": pytest.approx(0.305), "myopia": pytest.approx(-0.295)}
