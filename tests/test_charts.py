@@ -45,7 +45,7 @@ FIGURES: dict[str, tuple[Callable[..., Chart], tuple[Any, ...]]] = {
     "contrasts": (contrasts.contrasts, (lines(label=["a", ODD], kind=["primary", "other"]),)),
     "sweep": (
         contrasts.sweep,
-        (lines(key=["data.planted", ODD], value=["1", ODD], line=["a", ODD]),),
+        (lines(key=["data.policy_share", ODD], value=["1", ODD], line=["a", ODD]),),
     ),
     "system-contrasts": (
         contrasts.system_contrasts,

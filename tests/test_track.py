@@ -79,7 +79,7 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirrored]:
         for name in ("WANDB_API_KEY", "WANDB_MODE"):
             patch.delenv(name, raising=False)
         patch.setenv("HOME", str(home))
-        plan = planned("seeds=[0, 1]", "sweep={data.planted: [0.5, 1.0]}")
+        plan = planned("seeds=[0, 1]", "sweep={data.policy_share: [0.5, 1.0]}")
         store = Store(home / "runs")
         folder = run_plan(plan, store)
         try_mirror(plan.final, store, folder)
