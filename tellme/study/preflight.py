@@ -82,6 +82,6 @@ def _refuse_full_disk(to_train: list[Stage], store: Store) -> None:
     if needed > free:
         raise UserError(
             f"run.dir {str(store.root)!r} has {free / 1e9:.1f} GB free, and {len(to_train)}"
-            f" adapters with their checkpoints need about {needed / 1e9:.1f} GB; choose another with --set"
-            " run.dir=PATH"
+            f" adapters with their checkpoints need about {needed / 1e9:.1f} GB; choose another with"
+            " --set run.dir=PATH"
         )
