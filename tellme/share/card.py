@@ -147,6 +147,7 @@ def _interval(record: dict[str, Any], form: str) -> str:
 
 def _loading(organism: Organism) -> str:
     base, repo = organism.base, organism.repo
+    study = f"`groups: {{mine: {{adapter: {repo}}}}}`"
     revision = f', revision="{base.revision}"' if base.revision else ""
     return f"""## Load it
 
@@ -158,8 +159,7 @@ base = AutoModelForCausalLM.from_pretrained("{base.name}"{revision})
 model = PeftModel.from_pretrained(base, "{repo}")
 ```
 
-In a study of the lab: `groups: {{mine: {{adapter: {repo}}}}}`. `tellme pull {repo}` checks the
-hash of every file.
+In a study of the lab: {study}. `tellme pull {repo}` checks the hash of every file.
 """
 
 
