@@ -8,14 +8,14 @@ from lab.store.trust import means, short
 from lab.table import between_text, p_text, plain, side_text, signed
 
 
-def environment(escape: bool = True) -> Any:
+def environment() -> Any:
     """A jinja environment that escapes all it is given and knows no undefined name."""
     import vl_convert
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=escape,
+        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
