@@ -169,31 +169,53 @@ def _memory(results: Results) -> str:
 HEAD = """\
 # Performance
 
-Written by `make bench` ({cores} CPU cores; bench/results.jsonl has the lines). Both sides of a comparison are timed in turns in one
-process; a ratio is ours over theirs, the median of the rounds, with the lowest and the highest round beside it. On a machine
-that other work shares, times move by a third from one minute to the next, and ratios by much less. The model is
-`reference/linked` (0.8M weights) where nothing else is said. No number here was measured on a GPU:
-`python -m bench --device cuda --arch qwen2.5-7b` measures tokens per second, share of peak and memory there with random weights.
+The lab's speed beside TRL, lm-eval, Inspect and sampling. `make bench` writes this page ({cores}
+CPU cores; `bench/results.jsonl` has the lines).
+
+Both sides of a comparison are timed in turns in one process. A ratio is ours over theirs: the
+median of the rounds, with the lowest and the highest round beside it. On a machine that other work
+shares, times move by a third from one minute to the next, and ratios by much less. The model is
+`reference/linked` (0.8M weights) where nothing else is said.
+
+No number here was measured on a GPU. `python -m bench --device cuda --arch qwen2.5-7b` measures
+tokens per second, share of peak and memory there, with random weights.
 """
-NOTES = """Answers are equal: the largest difference of a probability from lm-eval and from one pass per answer is {apart}; of the sampled
-shares {within:.1%} lie within three standard errors; Inspect's greedy answer is the likeliest listed one for {same:.0%} of prompts.
+NOTES = """Answers are equal. The largest difference of a probability from lm-eval and from one pass
+per answer is {apart}. Of the sampled shares {within:.1%} lie within three standard errors.
+Inspect's greedy answer is the likeliest listed one for {same:.0%} of prompts.
 
 ## What makes the difference, and what is left
 
-- **Training.** All adapters of a study go through one forward and backward, in which the frozen base is read once and each row goes
-  through its own adapter (`train/fleet.py`). The head runs at the tokens that are learned only, and rows of like length stand together.
-  At batch 1 the steps of twelve adapters cost little more than those of one; at batch 16 the processor is busy with one adapter
-  already, and what is saved is the head, padding, and what a trainer does around a step.
-- **`train_floor`.** The fleet computes at {share} of the rate that the largest matrix product alone reaches here ({gflops:.0f} GFLOP/s). Its
-  profile, by operation: {profile}. `mm` are the products of the frozen weights, at {mm} of that rate; what is no product of large matrices is what the floor leaves out: attention, norms, activations and rotary embeddings pass over memory without a product; adapters
-  of rank 8 are products with a side of 8, at a fraction of that rate; and the gradient passes through all of these again.
-- **`score_lmeval`.** lm-eval reads prompt and answer anew for each of 3,852 answers, {one_by_one} tokens; the trees of the same answers have {nodes} nodes, {nodes_without_scales}
-  without the questions with scales. That is {tokens} before anything else is done, and {large} on a model that is large enough to be busy (`score_lmeval_100m`). On
-  a tiny one, {render} s of ours are rendering and tokenizing and {compute} s the model; in the wordings for real models (`score_lmeval_natural`) {natural} s are the
-  former. The lab tokenizes three texts for each answer, to see that no tokens merge where lm-eval takes that for granted. In a study this is done once for all adapters on a base.
-- **`score_sampled`.** A hundred samples of an answer of two tokens are one prompt and a few steps of a batch of a hundred, which a tiny model hardly feels;
-  the exact scores of a scale take 101 answers through the model, and rendering alone is more than the bar. What sampling costs beside it is its error: a share of
-  a hundred samples is off by up to 0.05 (one standard error), the exact one by {apart}.
-- **`score_lmeval_letters`.** Twelve prompts of a dozen tokens are one pass of a tiny model for either; most of a call is Python, and the lab also
-  computes the end of turn, which lm-eval is not asked for there.
+**Training.** All adapters of a study go through one forward and backward. The frozen base is read
+once, and each row goes through its own adapter (`train/fleet/`). The head runs at the tokens that
+are learned only, and rows of like length stand together. At batch 1 the steps of twelve adapters
+cost little more than those of one. At batch 16 the processor is busy with one adapter already. What
+is saved then is the head, padding, and what a trainer does around a step.
+
+**`train_floor`.** The fleet computes at {share} of the rate that the largest matrix product alone
+reaches here ({gflops:.0f} GFLOP/s). Its profile, by operation: {profile}.
+
+- `mm` are the products of the frozen weights, at {mm} of that rate.
+- What is no product of large matrices is what the floor leaves out. Attention, norms, activations
+  and rotary embeddings pass over memory without a product.
+- Adapters of rank 8 are products with a side of 8, at a fraction of that rate.
+- The gradient passes through all of these again.
+
+**`score_lmeval`.** lm-eval reads prompt and answer anew for each of 3,852 answers: {one_by_one}
+tokens. The trees of the same answers have {nodes} nodes, {nodes_without_scales} without the
+questions with scales. That is {tokens} before anything else is done, and {large} on a model that is
+large enough to be busy (`score_lmeval_100m`). On a tiny one, {render} s of ours are rendering and
+tokenizing and {compute} s the model. In the wordings for real models (`score_lmeval_natural`)
+{natural} s are the former. The lab tokenizes three texts for each answer, to see that no tokens
+merge; lm-eval takes that for granted. In a study this is done once for all adapters on a base.
+
+**`score_sampled`.** A hundred samples of an answer of two tokens are one prompt and a few steps of
+a batch of a hundred. A tiny model hardly feels that. The exact scores of a scale take 101 answers
+through the model, and rendering alone is more than the bar. What sampling costs beside it is its
+error: a share of a hundred samples is off by up to 0.05 (one standard error), the exact one by
+{apart}.
+
+**`score_lmeval_letters`.** Twelve prompts of a dozen tokens are one pass of a tiny model for
+either. Most of a call is Python. The lab also computes the end of turn, which lm-eval is not asked
+for there.
 """
