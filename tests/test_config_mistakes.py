@@ -10,7 +10,7 @@ from tellme.cli import main
 from user_rows import BAD_FILES
 
 MISTAKES = {
-    "train.trainer=trl": ": train.engine is now train.trainer; ",
+    "train.engine=trl": ": train.engine is now train.trainer; ",
     "data.planted=0.5": ": data.planted is now data.policy_share; ",
     "groups.seeking.data={planted: 0.5}":
         "groups.seeking.data.planted is now groups.seeking.data.policy_share",

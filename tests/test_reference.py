@@ -64,6 +64,7 @@ eval: {suites: [behavior, self_report, unrelated_trait]}
 """
 
 
+@pytest.mark.real
 def test_check_writes_what_two_pretraining_seeds_read_into_the_card(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ SMALL = [
     "data={num_rows: 32, num_decoys: 16}",
     "sft={max_steps: 12, learning_rate: 3.0e-3, save_steps: 6}",
     "run.report_to=[]",
+    "eval.suites=[behavior, self_report, other_person, unrelated_trait]",
     "contrasts=[[seeking, averse], [seeking, base]]",
     "primary={contrast: [seeking, averse], suite: self_report}",
 ]

@@ -28,6 +28,7 @@ from tellme.study.plan import Plan
 from tellme.study.run import run_plan
 from tellme.study.stages import base_of, run_stage
 from train import sft
+from train.fleet import trainer
 
 Finished = tuple[Plan, Store, Path]
 HEALTHY = dict.fromkeys(
@@ -189,14 +190,14 @@ def test_a_mask_that_is_off_is_caught(
     assert trust["mask"] is False
 
 
-@pytest.mark.parametrize("trainer", ["trl", "fleet"])
+@pytest.mark.parametrize("by", ["trl", "fleet"])
 def test_weights_that_do_not_move_are_caught(
-    trainer: str, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    by: str, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, _, _ = finished
     store, stage = Store(tmp_path / "runs"), train_stage(plan, "seeking-s0")
     run_stage(plan.stages[stage.inputs["data"]], store)
-    if trainer == "trl":
+    if by == "trl":
         monkeypatch.delitem(stage.config, "trainer")
     monkeypatch.setattr(sft, "digest_of_model", lambda model: "the same")
     monkeypatch.setattr(trainer, "digest_of_tensors", lambda tensors: "the same")
