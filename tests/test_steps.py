@@ -65,6 +65,7 @@ def test_numbers_of_the_end_are_those_without_steps(
     assert "curves" not in without
 
 
+@pytest.mark.real
 def test_adapters_on_the_way_are_others_than_the_last(stepped: tuple[Plan, Store, Path]) -> None:
     plan, store, _ = stepped
     for stage in (s for s in plan.stages.values() if s.kind == "train"):
@@ -99,6 +100,7 @@ def moved(table: pd.DataFrame, group: str, suite: str) -> float:
     return sum(by_seed(table, group, suite)) / 2 - by_seed(table, "base", suite)[0]
 
 
+@pytest.mark.real
 def test_contrasts_are_the_rows(stepped: tuple[Plan, Store, Path]) -> None:
     """From the table alone, by hand: what the figures and the summary show."""
     rows, summary = load(stepped[2]), read_json(stepped[2] / "summary.json")
@@ -113,6 +115,7 @@ def test_contrasts_are_the_rows(stepped: tuple[Plan, Store, Path]) -> None:
             assert contrast["ci_low"] == pytest.approx(test.confidence_interval().low, abs=1e-9)
 
 
+@pytest.mark.real
 def test_curves_and_battery_are_the_rows(stepped: tuple[Plan, Store, Path]) -> None:
     rows, summary = load(stepped[2]), read_json(stepped[2] / "summary.json")
     end = scores(rows[rows["step"].isna()])
@@ -133,6 +136,7 @@ def test_curves_and_battery_are_the_rows(stepped: tuple[Plan, Store, Path]) -> N
     assert spill["averse", "myopia"] == pytest.approx(traits, abs=1e-9)
 
 
+@pytest.mark.real
 def test_every_row_names_folders_down_to_its_data(stepped: tuple[Plan, Store, Path]) -> None:
     _, store, folder = stepped
     rows = load(folder)
@@ -146,6 +150,7 @@ def test_every_row_names_folders_down_to_its_data(stepped: tuple[Plan, Store, Pa
         assert store.find("data", data) is not None
 
 
+@pytest.mark.real
 def test_figures_of_the_battery_and_of_training_are_drawn(
     stepped: tuple[Plan, Store, Path],
 ) -> None:

@@ -95,6 +95,7 @@ def test_training_and_measuring_leave_the_base_bit_identical(
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("trainer", ["trl", "fleet"])
 def test_the_same_again_is_bit_identical(
     trainer: str, finished: tuple[Plan, Store, Path], tmp_path: Path

@@ -47,6 +47,7 @@ def test_units_hold_every_stage_after_what_it_needs(trainer: str) -> None:
             before.add(stage.key)
 
 
+@pytest.mark.real
 def test_two_processes_give_the_numbers_of_one_and_share_the_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
