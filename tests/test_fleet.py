@@ -264,8 +264,8 @@ def test_killed_in_mid_training_the_fleet_resumes_to_the_same_adapters(tmp_path:
                 stderr=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
-            # Of all members: one that begins anew beside others at step 20 is batched otherwise, and
-            # equal within rounding only.
+            # Of all members: one that begins anew beside others at step 20 is batched otherwise,
+            # and equal within rounding only.
             partials = [store.root / "train" / f".partial-{key}" for key in trains]
             while not all((p / "checkpoints" / CHECKPOINT).exists() for p in partials):
                 assert process.poll() is None, "it finished before it could be killed"
