@@ -145,7 +145,9 @@ def test_a_network_that_never_answers_costs_patience_and_nothing_else(
         monkeypatch.delenv("WANDB_MODE", raising=False)
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         began = time.time()
-        folder = run_plan(planned("seeds=[0]", "train.trainer=trl"), Store(tmp_path / "stalled"))
+        plan, store = planned("seeds=[0]", "train.trainer=trl"), Store(tmp_path / "stalled")
+        folder = run_plan(plan, store)
+        try_mirror(plan.final, store, folder)
         assert time.time() - began < 120
     said = capsys.readouterr().err
     assert "wandb cannot be reached" in said
