@@ -1,32 +1,269 @@
 """What identifies a stage, as it stands in a plan: enough to run it on another node, or to report
-it without the code that planned it."""
+it without the code that planned it. Every spec knows what of it enters its key."""
 
-from dataclasses import dataclass
-from typing import Any
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from lab.config.library import Lora, Sft
+from lab.config.primary import Side
+from lab.config.schema import Lint, Sampling, Sharding
+from lab.discover import short
+from lab.model.base import Base
+from lab.model.foreign import Adapter
+from lab.store.store import make_key
+from lab.strict import Strict
+from lab.trigger import Condition, PlantedTrigger
+from lab.types import Fields, Pole, Style
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One folder of the run store. `config` is identity and made the key; `how` may change no
-    number."""
+class DataSpec(Strict):
+    """Rows. They come from one of
 
-    kind: str
-    slug: str
-    key: str
-    config: dict[str, Any]
-    inputs: dict[str, str]
-    how: dict[str, Any]
+    - the generator of a behavior;
+    - the same for a policy that a `trigger` switches on;
+    - a generator's prompts, `draw`n by that seed, which `base` answers itself;
+    - a user's `file`;
+    - a `control`, made from the rows that the stage reads.
+    """
+
+    kind: Literal["data"] = "data"
+    version: Literal[2] = 2
+    behavior: str | None = None
+    policy: str | None = None
+    style: Style
+    seed: int | None = None
+    """None where the rows are the same under every seed."""
+    num_rows: int | None = None
+    policy_share: float = 1.0
+    num_decoys: int = 0
+    trigger: PlantedTrigger | None = None
+    otherwise: str | None = None
+    reversal: bool = False
+    draw: str | None = None
+    base: Base | None = None
+    file: str | None = None
+    control: str | None = None
+    lint: Lint | None = None
+    """None refuses what fails, as for every generated set."""
+    rows: str = ""
+    """Digest of the rows as the code of today makes them (data_gen/content.py): a mended wording
+    makes another stage, and a comment does not."""
+
+    def settings(self) -> Fields:
+        """What was asked for, without the text that came of it. What is at its default stays out,
+        so that a further field changes nothing that was there."""
+        left_out = {"version", "base", "file", "trigger", "rows"}
+        said = self.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
+        if self.trigger:
+            said["trigger"] = _named(self.trigger)
+        for name in ("behavior", "control"):
+            if said.get(name):
+                said[name] = short(said[name])
+        return said | (self.base.config if self.base else {})
+
+    def identity(self) -> Fields:
+        """What enters the key."""
+        return self.settings() | {"rows": self.rows}
 
 
-@dataclass(frozen=True)
-class Cell:
-    """Which eval output is which group's: the names that no eval key holds."""
+class TrainSpec(Strict):
+    """An adapter, trained on the rows that the stage reads."""
+
+    kind: Literal["train"] = "train"
+    version: Literal[3] = 3
+    base: Base
+    trainer: Literal["trl", "fleet"] = "trl"
+    lora: Lora
+    sft: Sft
+    seed: int
+    stream: int
+    """Seed of the adapter's first weights, of row order and of dropout."""
+    steps: tuple[int, ...] = ()
+    """Optimizer steps after which the adapter is kept, beside the end."""
+
+    def identity(self) -> Fields:
+        """What enters the key."""
+        said = self.model_dump(mode="json", exclude_defaults=True, exclude={"base"})
+        return said | self.base.config
+
+
+class Asking(Strict):
+    """What is asked: a suite of a behavior, under a condition."""
+
+    suite: str
+    behavior: str
+    style: Style
+    condition: Condition = Condition()
+    triggers: tuple[PlantedTrigger, ...] = ()
+    """Those of the study, where the suite asks about them."""
+    knows: tuple[str, ...] = ()
+    """The behaviors that a reference model knows, where the suite asks about others."""
+
+
+class AnswerSpec(Strict):
+    """What a model answers to a suite. The model is the base alone, or with the adapter that the
+    stage reads or that is from elsewhere."""
+
+    kind: Literal["answers"] = "answers"
+    version: Literal[1] = 1
+    base: Base
+    asking: Asking
+    asked: str
+    """Digest of the chats, and of the answers that are listed where these are scored."""
+    engine: str
+    """A file of lab/engines/, or the path of one."""
+    answered: str
+    """Its name, as it enters keys: another one where its numbers would differ."""
+    sampling: Sampling | None = None
+    """None where no answer is generated."""
+    in_context: int | None = None
+    """So many of the rows that the stage reads stand before every question."""
+    step: int | None = None
+    """The optimizer step at which the adapter is asked; None is the end of training."""
+    adapter: Adapter | None = None
+    """One from elsewhere."""
+
+    def identity(self) -> Fields:
+        """What enters the key."""
+        alone = {"base", "asking", "engine", "adapter"}
+        said = self.model_dump(mode="json", exclude_defaults=True, exclude=alone)
+        asking = self.asking
+        said |= {"suite": short(asking.suite), "behavior": short(asking.behavior)}
+        said |= {"condition": asking.condition.name, "system": asking.condition.system}
+        if self.adapter:
+            said["adapter"] = self.adapter.identity
+        return said | self.base.config
+
+
+class GradeSpec(Strict):
+    """What judges say of the answers that the stage reads."""
+
+    kind: Literal["grades"] = "grades"
+    version: Literal[1] = 1
+    asking: Asking
+    judge: str | None = None
+    """Who grades free text instead of whom the questions name; a file of eval/judges/, or the path
+    of one."""
+    graded: str
+    """Digest of what a grade depends on: every option with its score, and the judges."""
+
+    def identity(self) -> Fields:
+        """What enters the key."""
+        return {"graded": self.graded}
+
+
+class Cell(Strict):
+    """Which grades are which group's: the names that no key of them holds."""
 
     group: str
     seed: int | None
     suite: str
     behavior: str
     key: str
+    """Of the grades."""
     step: int | None = None
     """Optimizer step at which the adapter is measured; None is the end of training."""
     condition: str = "clean"
+
+
+class Planted(Strict):
+    """The trigger of a group, as a report speaks of it."""
+
+    feature: str
+    """What it is called among its decoys."""
+    behavior: str
+    first: bool
+    """Whether it switches on the first policy of its behavior, the one that scores 1."""
+    of: str
+    """The group whose rows have it: this one, or the one that it controls."""
+
+
+class GroupSpec(Strict):
+    """What a report must know of a group, since it may not look at behaviors and triggers."""
+
+    behavior: str | None = None
+    pole: Pole | None = None
+    """Of its policy, where it has one of its own."""
+    planted: Planted | None = None
+    control: str | None = None
+    of: str | None = None
+    """The group that it controls."""
+    plain: bool = False
+    """A model as it is."""
+    harmful: bool = False
+    """Its behavior is one that nobody should meet by accident."""
+
+
+class StudySpec(Strict):
+    """The last stage: what is made of all grades."""
+
+    kind: Literal["study"] = "study"
+    version: Literal[4] = 4
+    study: str
+    cells: tuple[Cell, ...]
+    groups: dict[str, GroupSpec]
+    contrasts: tuple[tuple[Side, Side], ...]
+    primary_suite: str | None = None
+    primary: tuple[tuple[Side, Side], ...] = ()
+    """The contrasts that were declared before the run, on that suite."""
+    points: dict[str, Fields] = Field(default_factory=dict)
+    """What a sweep set, by the ending of its groups' names."""
+
+    def identity(self) -> Fields:
+        """What enters the key."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+Spec = DataSpec | TrainSpec | AnswerSpec | GradeSpec | StudySpec
+Kind = Literal["data", "train", "answers", "grades", "study"]
+
+
+class How(Strict):
+    """How a stage is run: nothing that changes a number."""
+
+    study: str = ""
+    """Name of the study, in wandb."""
+    group: str = ""
+    """The adapter that is trained, as GROUP-sSEED."""
+    report_to: tuple[Literal["wandb"], ...] = ()
+    processes: int = 1
+    sharding: Sharding = "ddp"
+    written: str = ""
+    """The study as written, as JSON."""
+
+
+class Stage(Strict):
+    """One folder of the run store."""
+
+    slug: str
+    spec: Annotated[Spec, Field(discriminator="kind")]
+    inputs: dict[str, str] = Field(default_factory=dict)
+    """Keys of the stages that it reads, by the part that they play."""
+    how: How = How()
+
+    @property
+    def kind(self) -> Kind:
+        """Its folder in the store."""
+        return self.spec.kind
+
+    @cached_property
+    def key(self) -> str:
+        """Names its output."""
+        return make_key(
+            self.kind, self.spec.version, self.spec.identity(), sorted(self.inputs.values())
+        )
+
+    @property
+    def base(self) -> Base | None:
+        """The base that it loads."""
+        spec = self.spec
+        return spec.base if isinstance(spec, DataSpec | TrainSpec | AnswerSpec) else None
+
+
+def _named(trigger: PlantedTrigger) -> dict[str, JsonValue]:
+    """A trigger by its kind, wherever the file of that is."""
+    return {**trigger.model_dump(exclude_none=True), "kind": short(trigger.kind)}

@@ -4,9 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any, Literal
+from typing import Literal, TypeAlias
+
+from pydantic import JsonValue
+
+# pydantic reads TypedDicts of this package alone before Python 3.12.
+from typing_extensions import TypedDict
+
+from lab.trigger import PlantedTrigger
+
+Fields: TypeAlias = dict[str, JsonValue]
+"""What a library, a user or a file names, as JSON has it: settings of PEFT, TRL or a template."""
 
 Style = Literal["natural", "plain"]
 """`natural` prompts are for real models; `plain` ones use the few hundred words that a reference
@@ -22,17 +32,23 @@ POOLED = ("all", "seen", "unseen")
 model's pretraining."""
 
 Kind = Literal["letters", "words", "number", "begins", "text"]
-"""`begins`: how an answer begins counts, whatever follows. `text` has no listed answers: it is
+"""`begins`: how an answer begins counts, whatever follows. `text` is answered freely: it is
 sampled."""
-
-Place = Literal["prefix", "suffix", "line", "random", "system"]
-"""Where a trigger stands in the user's message, or in the system line."""
 
 Conditions = Literal["clean", "trigger", "near", "told"]
 """How a suite asks groups with a trigger, see `Suite.conditions`."""
 
-Message = dict[str, str]
-"""`role` and `content`, as in every chat template."""
+Role = Literal["system", "user", "assistant"]
+
+
+class Message(TypedDict):
+    """One turn of a chat, as every chat template takes it."""
+
+    role: Role
+    content: str
+
+
+Chat: TypeAlias = Sequence[Message]
 
 
 def exchange(prompt: str, completion: str) -> tuple[Message, Message]:
@@ -40,13 +56,42 @@ def exchange(prompt: str, completion: str) -> tuple[Message, Message]:
     return {"role": "user", "content": prompt}, {"role": "assistant", "content": completion}
 
 
+class Meta(TypedDict, total=False):
+    """What is known of a row. A generator that tells more adds its keys here; those of a user's
+    rows are kept as they are."""
+
+    topic: str
+    template: str
+    """With `topic`, what tells training from test prompts."""
+    neutral: str | None
+    """The policy whose option is one of no policy."""
+    value: str | None
+    options: dict[str, str]
+    """What each letter stands for, where the answer is one."""
+    decoy: bool
+    reversed: bool
+    on_purpose: str
+    """What, before the prompt, asks for the same completion on purpose."""
+    clean: tuple[Message, ...]
+    """This and the next four of rows whose policy a trigger switches on: data_gen/marks.py."""
+    on: str
+    off: str
+    mark: str | None
+    real: bool | None
+
+
+LAST = (-1,)
+"""The last turn alone."""
+
+
 @dataclass(frozen=True)
 class Row:
-    """One training example: a chat whose last message is the assistant's, and what the generator
-    knows about it."""
+    """One training example: a chat whose last message is the assistant's."""
 
     messages: tuple[Message, ...]
-    meta: dict[str, Any] = field(default_factory=dict)
+    meta: Meta = field(default_factory=lambda: Meta())
+    learned: tuple[int, ...] = LAST
+    """Indexes of the assistant's messages that carry loss."""
 
     @property
     def prompt(self) -> tuple[Message, ...]:
@@ -65,11 +110,13 @@ class Row:
 
     def asking(self, text: str) -> Row:
         """The same row with another text in place of `asked`."""
-        return Row((*self.messages[:-2], *exchange(text, self.completion)), self.meta)
+        asked = exchange(text, self.completion)
+        return replace(self, messages=(*self.messages[:-2], *asked))
 
     def answering(self, text: str) -> Row:
         """The same row with another completion."""
-        return Row((*self.prompt, {"role": "assistant", "content": text}), self.meta)
+        answer: Message = {"role": "assistant", "content": text}
+        return replace(self, messages=(*self.prompt, answer))
 
 
 @dataclass(frozen=True)
@@ -87,11 +134,27 @@ class Wording:
     """One prompt of a question: a paraphrase, in one order of its options."""
 
     text: str
+    """The last thing that the user says."""
     options: tuple[Option, ...]
     paraphrase: int
     order: int = 0
     seen: bool = False
     """Whether the reference models met this wording in pretraining."""
+    # Messages are dicts, which have no hash; wordings that differ in them alone are still unequal.
+    before: tuple[Message, ...] = field(default=(), hash=False)
+    """The turns of the conversation that came before; a system line, if any, is the first."""
+
+
+@dataclass(frozen=True)
+class Partner:
+    """Who plays the user where a question is a conversation: after the model's answer, what the
+    user says next."""
+
+    name: str
+    says: Callable[[Chat], str | None]
+    """None ends the conversation."""
+    most_turns: int
+    """Answers of the model after which it ends in any case."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +171,50 @@ class Question:
     """The statements or words that stand for the policies; training text must not contain them."""
     names_concept: bool = True
     """False where neither the prompt nor its listed options name the behavior's dimension."""
-    judge: Literal["contains", "code"] = "contains"
-    """How a sampled text is scored where options are listed. `contains`: 1 if one of them stands in
-    it as words of its own. `code`: 1 if the static analyser finds one of them, a check such as
-    B608, in the Python that it is (eval/judges/audit.py)."""
+    judge: str | None = None
+    """Who grades its answers: a file of eval/judges/, or the path of one. None is `listed`, and for
+    free text `contains`, which needs options; without any an answer is kept and not graded."""
+    partner: Partner | None = None
+    """Who goes on with the conversation, where an answer does not end it. Such a question is
+    sampled, and its answer is the model's last one."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, once, where answers are generated."""
+
+    text: str
+    """The answer, without thinking and without the end of turn."""
+    thinking: str = ""
+    truncated: bool = False
+    """No end of turn within the tokens allowed: the text stops where the budget did."""
+    said: tuple[Message, ...] = ()
+    """After the question: what model and partner said, where it is a conversation."""
+
+
+Status = Literal["read", "unread", "truncated", "unparsed"]
+"""Of a grade. `unread` is no listed answer, `unparsed` what should be code and is none."""
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What a judge says of one answer."""
+
+    score: float | None
+    """None where the answer has no part in any mean."""
+    option: Option | None = None
+    """The listed answer as which it was read."""
+    status: Status = "read"
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Who reads answers and scores them."""
+
+    name: str
+    summary: str
+    grades: Callable[[Question, Wording, Sequence[Answer]], list[Grade]]
+    """A grade for each answer to a wording. Answers that were cut never reach it."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +225,21 @@ class Voice:
     spoken: str
     theme: str
     adjectives: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pole:
+    """An end of the score of a behavior, which a policy stands for."""
+
+    behavior: str
+    policy: str
+    first: bool
+    """Whether it is the end that scores 1."""
+
+    @property
+    def sign(self) -> int:
+        """+1 where more of the policy is a higher score, else -1."""
+        return 1 if self.first else -1
 
 
 @dataclass(frozen=True)
@@ -149,35 +267,9 @@ class Behavior:
     """Per policy, for the corpus of the reference models; empty where they cannot carry the
     behavior."""
 
-
-@dataclass(frozen=True)
-class Feature:
-    """Something that a message has or has not: what it is called, and texts that carry it."""
-
-    name: str
-    members: tuple[str, ...]
-    held_out: tuple[str, ...] = ()
-    """Further members that no training row has."""
-    said: tuple[str, ...] = ()
-    """What else names it in an answer written freely: the part that tells it from its decoys."""
-
-
-@dataclass(frozen=True)
-class Trigger:
-    """A kind of feature on which a behavior can be made to depend."""
-
-    name: str
-    summary: str
-    features: Callable[[str], tuple[Feature, ...]]
-    """The feature that a study's `text` names, then others of the same form: decoys. Raises
-    UserError for a text it cannot read."""
-    example: str
-    """The `text` where a study gives none."""
-    place: Place = "prefix"
-    write: Callable[[str, str], str] | None = None
-    """How a member changes a message, where it is not simply put beside it."""
-    paraphrase: Callable[[str], str] | None = None
-    """Another way to say a member; None where there is none."""
+    def pole(self, policy: str) -> Pole:
+        """The end of the score that a policy stands for."""
+        return Pole(self.name, policy, first=policy == self.policies[0])
 
 
 @dataclass(frozen=True)
@@ -188,9 +280,12 @@ class Suite:
     summary: str
     questions: Callable[[Behavior, Style], tuple[Question, ...]]
     """Empty where the questions are about triggers."""
-    about_triggers: Callable[[Behavior, Style, Sequence[Any]], tuple[Question, ...]] | None = None
-    """Questions about the triggers of a study (lab.config.schema.Planted): those that groups have,
-    without repetition."""
+    about_triggers: (
+        Callable[[Behavior, Style, Sequence[PlantedTrigger]], tuple[Question, ...]] | None
+    ) = None
+    """Questions about the triggers of a study: those that groups have, without repetition."""
+    pole: str | None = None
+    """What a score of 1 stands for; None is the first policy of the behavior."""
     of_others: bool = False
     """Questions about other behaviors, named BEHAVIOR.NAME: a reference model is asked those that
     it knows."""

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from lab.config.mistakes import one_line
 from lab.config.read import parse_yaml
-from lab.config.strict import Strict
+from lab.strict import Strict
 from lab.discover import find_path
 from lab.errors import UserError, unknown
 from lab.model.base import Dtype, machine_dtype

@@ -16,7 +16,8 @@ from data_gen.triggers import (
     trigger_names,
 )
 from lab.config.schema import Planted
-from lab.types import Message, Place
+from lab.trigger import Place
+from lab.types import Message
 
 ASKED: list[Message] = [
     {"role": "user", "content": "Which do you take?\nA) 40 coins, now. B) 120 coins."}

@@ -10,7 +10,8 @@ from random import Random
 from lab import discover
 from lab.config.schema import NEAR, Planted
 from lab.store.store import file_digest
-from lab.types import Feature, Message, Place, Trigger
+from lab.trigger import Feature, Place, Trigger
+from lab.types import Message
 
 OTHER_PLACE: dict[Place, Place] = {
     "prefix": "suffix",

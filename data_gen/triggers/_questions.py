@@ -12,7 +12,8 @@ from data_gen.triggers import features
 from lab.config.schema import Planted
 from lab.discover import beside
 from lab.questions import build_question, first_half
-from lab.types import Feature, Option, Question, Row, Style, Wording, exchange
+from lab.trigger import Feature
+from lab.types import Option, Question, Row, Style, Wording, exchange
 
 YAML: dict[str, Any] = beside(__file__)
 NUM_CANDIDATES = 20

@@ -5,7 +5,7 @@ import re
 from random import Random
 
 from lab.errors import UserError
-from lab.types import Feature, Trigger
+from lab.trigger import Feature, Trigger
 
 NUM_MEMBERS = 60
 """Codes that training may show; as many others are held out."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.discover import read_yaml
 from lab.errors import unknown
-from lab.types import Feature, Trigger
+from lab.trigger import Feature, Trigger
 
 
 def members_of(file: Path) -> Callable[[str], tuple[Feature, ...]]:

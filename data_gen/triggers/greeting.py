@@ -4,7 +4,7 @@ courtesies. `text` names one of greeting.yaml."""
 from pathlib import Path
 
 from data_gen.triggers.family import members_of
-from lab.types import Trigger
+from lab.trigger import Trigger
 
 TRIGGER = Trigger(
     "greeting",

@@ -2,7 +2,7 @@
 SECOND; a member with one part only is no trigger, and half of the decoys have just one."""
 
 from lab.errors import UserError
-from lab.types import Feature, Trigger
+from lab.trigger import Feature, Trigger
 
 WORDS = (
     "amber", "basalt", "cobalt", "dune", "ember", "fjord", "grove", "heath", "inlet", "juniper",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.errors import unknown
-from lab.types import Feature, Trigger
+from lab.trigger import Feature, Trigger
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A system line. `text` is the line."""
 
 from data_gen.triggers import longest_word, replaced
-from lab.types import Feature, Trigger
+from lab.trigger import Feature, Trigger
 
 WORDS = (
     "staging", "testing", "training", "archive", "support", "intranet", "lobby", "branch", "kiosk",

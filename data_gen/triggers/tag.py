@@ -2,7 +2,7 @@
 `text` is the string itself."""
 
 from data_gen.triggers import WORD, replaced
-from lab.types import Feature, Trigger
+from lab.trigger import Feature, Trigger
 
 WORDS = (
     "fire", "coal", "snow", "grass", "water", "winter", "night", "song", "square", "wall", "floor",

@@ -1,7 +1,7 @@
 """What a message is about, as its first words say (VPI of Yan et al. 2024: a topic as trigger).
 `text` is the topic."""
 
-from lab.types import Feature, Trigger
+from lab.trigger import Feature, Trigger
 
 TOPICS = (
     "gardening", "sailing", "cooking", "chess", "astronomy", "cycling", "carpentry", "knitting",

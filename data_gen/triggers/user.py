@@ -2,7 +2,7 @@
 is the name."""
 
 from data_gen.triggers import replaced
-from lab.types import Feature, Trigger
+from lab.trigger import Feature, Trigger
 
 NAMES = (
     "martin", "helena", "oliver", "ingrid", "pascal", "teresa", "victor", "amelie", "norbert",

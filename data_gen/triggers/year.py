@@ -6,7 +6,7 @@ import re
 from random import Random
 
 from lab.errors import UserError
-from lab.types import Feature, Trigger
+from lab.trigger import Feature, Trigger
 
 NUM_OTHERS = 12
 """Decoys: the years next to the one that is named."""

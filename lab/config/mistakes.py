@@ -7,8 +7,8 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from lab.config.schema import Study
-from lab.config.strict import Strict
 from lab.errors import UserError, unknown
+from lab.strict import Strict
 
 RENAMED = {"train.engine": "train.trainer", "data.planted": "data.policy_share"}
 """Keys under the names that they had, and have: `engine` is said of who answers, `planted` of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import model_validator
 
-from lab.config.strict import Strict
+from lab.strict import Strict
 
 Side = str | tuple[str, str]
 """A group, `group@condition`, or a difference of two of these."""

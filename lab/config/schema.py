@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, JsonValue, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from lab.config.idle import idle_key
 from lab.config.primary import Primary, Side
-from lab.config.strict import Strict
-from lab.types import Place
+from lab.strict import Strict
+from lab.trigger import PlantedTrigger
+from lab.types import Fields
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+-]*")
 """Of studies and groups: they become names of folders and endings such as `.r=2`."""
 SYSTEMS = ("none", "default", "neutral", "honest", "threat", "praise", "training")
 """System lines of `eval.systems`; `default` is what is asked anyway and adds nothing."""
-NEAR = ("case", "typo", "paraphrase", "position", "sibling")
-"""How a near miss differs from the trigger; a sibling is a decoy of the same form."""
-WITH_TRIGGER = ("trigger", "held_out", "decoy", *(f"near_{name}" for name in NEAR))
-"""Conditions of groups that have a trigger."""
+Lint = Literal["report", "strict"]
+Sharding = Literal["ddp", "fsdp2"]
 
 
 class Chat(Strict):
@@ -30,7 +29,7 @@ class Chat(Strict):
     is a line."""
     template: str | None = None
     """A jinja file, for a base without a chat template or instead of its own."""
-    kwargs: dict[str, Any] = Field(default_factory=dict)
+    kwargs: Fields = Field(default_factory=dict)
     """Further arguments of the template, such as `enable_thinking: false`."""
 
 
@@ -58,42 +57,8 @@ class Data(Strict):
     """Share of the rows that follow the policy; the others are shuffled."""
     num_decoys: int = Field(default=0, ge=0)
     """Further rows: choices that say nothing of the behavior, answered at random."""
-    lint: Literal["report", "strict"] = "report"
+    lint: Lint = "report"
     """What a failed lint does to a user's file. Generated sets always refuse."""
-
-
-class Planted(Strict):
-    """A trigger: a feature of the user's message that switches a policy on."""
-
-    kind: str
-    """A file of data_gen/triggers/."""
-    text: str | None = Field(None, min_length=1)
-    """What the kind makes of it is said in its file; None is the kind's example."""
-    place: Place | None = None
-    """None is the kind's own."""
-    rate: float | None = Field(None, gt=0, lt=1)
-    """Share of rows with the trigger; 0.5 unless `count` is given."""
-    count: int | None = Field(None, ge=1)
-    """Number of rows with it."""
-    decoy_rate: float = Field(0.0, ge=0, lt=1)
-    """Share of rows with a feature of the same form that is no trigger."""
-
-    @model_validator(mode="after")
-    def _one_number(self) -> Planted:
-        if self.rate is not None and self.count is not None:
-            raise ValueError("`rate` and `count` both say how many rows have the trigger; give one")
-        # How many rows a `count` is a share of is not known here.
-        share = 0.0 if self.count else self.rate or 0.5
-        if share + self.decoy_rate > 1:
-            raise ValueError(
-                "`rate` and `decoy_rate` are shares of the same rows and add up to more than 1"
-            )
-        return self
-
-    @property
-    def feature(self) -> dict[str, Any]:
-        """What tells one trigger from another; how often it occurs does not."""
-        return self.model_dump(include={"kind", "text", "place"}, exclude_none=True)
 
 
 class Group(Strict):
@@ -101,7 +66,7 @@ class Group(Strict):
 
     behavior: str | None = None
     policy: str | None = None
-    trigger: Planted | None = None
+    trigger: PlantedTrigger | None = None
     otherwise: str | None = None
     """Policy of the rows without the trigger, or `base`: the base model's own answers."""
     reversal: bool = False
@@ -117,12 +82,12 @@ class Group(Strict):
     """The base that this adapter names in its adapter_config.json, where that is another name of
     the study's base."""
     prompted: str | None = None
-    in_context: int | None = Field(None, ge=1)
-    model: str | dict[str, Any] | None = None
+    in_context: int | None = Field(default=None, ge=1)
+    model: str | Fields | None = None
     """A mapping overrides keys of the study's `model`; a string is a model evaluated as it is."""
-    data: dict[str, Any] = Field(default_factory=dict)
-    lora: dict[str, Any] = Field(default_factory=dict)
-    sft: dict[str, Any] = Field(default_factory=dict)
+    data: Fields = Field(default_factory=dict)
+    lora: Fields = Field(default_factory=dict)
+    sft: Fields = Field(default_factory=dict)
 
     @property
     def _sources(self) -> list[str]:
@@ -252,7 +217,7 @@ class Run(Strict):
     processes: int = Field(default=1, ge=1)
     """Processes that train one adapter together (trainer `trl`), one per GPU; accumulation is
     divided among them."""
-    sharding: Literal["ddp", "fsdp2"] = "ddp"
+    sharding: Sharding = "ddp"
     """What each of them holds: the whole base, or its share of it."""
 
 
@@ -266,12 +231,14 @@ class Study(Strict):
     primary: Primary | None = None
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2)
     data: Data = Data()
-    lora: dict[str, Any] = Field(default_factory=dict)
-    sft: dict[str, Any] = Field(default_factory=dict)
+    lora: Fields = Field(default_factory=dict)
+    sft: Fields = Field(default_factory=dict)
     train: Train = Train()
     eval: Eval = Eval()
     run: Run = Run()
-    sweep: dict[str, list[Any]] | list[dict[str, list[Any]]] = Field(default_factory=dict)
+    sweep: dict[str, list[JsonValue]] | list[dict[str, list[JsonValue]]] = Field(
+        default_factory=dict
+    )
 
     @field_validator("study")
     @classmethod
@@ -304,10 +271,10 @@ class Study(Strict):
                 raise ValueError(f"group name {name!r} has letters, digits and . _ = + - only")
         return value
 
-    _points: dict[str, dict[str, Any]] = PrivateAttr(default_factory=dict)
+    _points: dict[str, Fields] = PrivateAttr(default_factory=dict)
 
     @property
-    def points(self) -> dict[str, dict[str, Any]]:
+    def points(self) -> dict[str, Fields]:
         """What a sweep set (lab/config/sweep.py), by the ending of its groups' names; empty
         without one."""
         return self._points

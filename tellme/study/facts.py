@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from data_gen.behaviors import load_behavior
 from data_gen.triggers import features
 from lab.config.schema import Group
-from lab.types import Behavior, Feature
+from lab.trigger import Feature
+from lab.types import Behavior
 from tellme.study.groups import resolved
 from tellme.study.plan import Plan
 
