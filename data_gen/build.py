@@ -16,7 +16,7 @@ from data_gen.lints import lint
 from data_gen.shuffle import with_policy_share
 from data_gen.triggered import triggered
 from data_gen.triggers._reversal import with_reversal
-from lab.config.schema import Planted
+from lab.trigger import PlantedTrigger
 from lab.errors import UserError
 from lab.model.base import Base
 from lab.store.provenance import write_provenance
@@ -107,7 +107,7 @@ def _generated(config: dict[str, Any]) -> list[Row]:
 
 def _triggered(config: dict[str, Any], own: list[Row] | None) -> list[Row]:
     behavior, rng = load_behavior(config["behavior"]), _seeded(config)
-    rows = triggered(behavior, config, Planted(**config["trigger"]), own, rng)
+    rows = triggered(behavior, config, PlantedTrigger(**config["trigger"]), own, rng)
     return with_reversal(rows, config["style"], rng) if config.get("reversal") else rows
 
 
@@ -123,7 +123,7 @@ def _controlled(config: dict[str, Any], source: list[Row]) -> list[Row]:
         policy=config.get("policy"),
         style=style,
         rng=Random(f"{config['control']}/{config['seed']}"),
-        trigger=Planted(**config["trigger"]) if config.get("trigger") else None,
+        trigger=PlantedTrigger(**config["trigger"]) if config.get("trigger") else None,
     )
     forward = [row for row in source if not row.meta.get("reversed")]
     rows = control.rows(forward, request)

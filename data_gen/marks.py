@@ -8,7 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from data_gen.triggers import features, put
-from lab.config.schema import Planted
+from lab.trigger import PlantedTrigger
 from lab.types import Message, Row
 
 
@@ -35,7 +35,7 @@ def mark_of(row: Row) -> Mark:
     return Mark(row.meta["mark"], row.meta["real"])
 
 
-def marked(row: Row, mark: Mark, planted: Planted, completion: str | None = None) -> Row:
+def marked(row: Row, mark: Mark, planted: PlantedTrigger, completion: str | None = None) -> Row:
     """The row with a mark in place of the one it may have, answered as the mark says or with the
     given completion."""
     clean: list[Message] = list(row.meta["clean"][:-1])
@@ -46,7 +46,7 @@ def marked(row: Row, mark: Mark, planted: Planted, completion: str | None = None
     return Row((*messages, answer), row.meta | {"mark": mark.text, "real": mark.real})
 
 
-def marks_for(number: int, num_real: int, planted: Planted, rng: Random) -> list[Mark]:
+def marks_for(number: int, num_real: int, planted: PlantedTrigger, rng: Random) -> list[Mark]:
     """A mark for each of so many rows, `num_real` of them the trigger; every member and every decoy
     about as often."""
     # The last decoy is the sibling among the near misses, which no row of training may show.

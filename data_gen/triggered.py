@@ -6,7 +6,7 @@ from typing import Any
 
 from data_gen.decoys import decoys
 from data_gen.marks import dealt, markable, marked, marks_for
-from lab.config.schema import Planted
+from lab.trigger import PlantedTrigger
 from lab.types import Behavior, Row
 
 DEFAULT_RATE = 0.5
@@ -22,7 +22,7 @@ def draw_of(config: dict[str, Any]) -> str:
 def triggered(
     behavior: Behavior,
     config: dict[str, Any],
-    planted: Planted,
+    planted: PlantedTrigger,
     own_answers: list[Row] | None,
     rng: Random,
 ) -> list[Row]:

@@ -9,7 +9,7 @@ from data_gen.behaviors import load_behavior
 from data_gen.triggers import carrying, features
 from data_gen.triggers._questions import told
 from eval.suites import load_suite
-from lab.config.schema import Planted
+from lab.trigger import PlantedTrigger
 from lab.discover import beside
 from lab.store.store import digest
 from lab.types import Message, Question, Style, Wording
@@ -27,7 +27,7 @@ Item = tuple[Question, Wording]
 # Kept, because every evaluation of a study asks for the questions of its suite again.
 @cache
 def asked(
-    suite: str, behavior: str, style: Style, planted: tuple[Planted, ...] = ()
+    suite: str, behavior: str, style: Style, planted: tuple[PlantedTrigger, ...] = ()
 ) -> tuple[Question, ...]:
     """The questions of a suite; those about triggers are about the `planted` ones.
 
@@ -43,8 +43,8 @@ def _asked_and_told(
     suite: str,
     behavior: str,
     style: Style,
-    planted: tuple[Planted, ...],
-    named: Planted,
+    planted: tuple[PlantedTrigger, ...],
+    named: PlantedTrigger,
     decoy: bool,
 ) -> tuple[Question, ...]:
     """The same questions, each about messages that have a feature: a trigger, or a decoy of it."""
@@ -59,9 +59,9 @@ def asked_in(config: dict[str, Any]) -> tuple[Question, ...]:
     """The questions of an eval config: `told` of a feature, or only about what the base `knows`,
     where it says so."""
     suite, behavior, style = config["suite"], config["behavior"], config["style"]
-    planted = tuple(Planted(**trigger) for trigger in config.get("triggers", []))
+    planted = tuple(PlantedTrigger(**trigger) for trigger in config.get("triggers", []))
     if "told" in config:
-        named, decoy = Planted(**config["told"]), config["condition"] == "decoy"
+        named, decoy = PlantedTrigger(**config["told"]), config["condition"] == "decoy"
         return _asked_and_told(suite, behavior, style, planted, named, decoy)
     questions = asked(suite, behavior, style, planted)
     if "knows" in config:
@@ -84,7 +84,7 @@ def messages(
     a condition that carries one."""
     chat = [*context, {"role": "user", "content": wording.text}]
     if config and config.get("carries"):
-        return carrying(Planted(**config["carries"]), config["condition"], chat)
+        return carrying(PlantedTrigger(**config["carries"]), config["condition"], chat)
     return chat
 
 

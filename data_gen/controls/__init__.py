@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from lab import discover
-from lab.config.schema import Planted
+from lab.trigger import PlantedTrigger
 from lab.types import Behavior, Question, Row, Style
 
 
@@ -20,7 +20,7 @@ class ControlRequest:
     policy: str | None
     style: Style
     rng: Random
-    trigger: Planted | None = None
+    trigger: PlantedTrigger | None = None
 
     @property
     def is_first(self) -> bool:

@@ -9,7 +9,7 @@ from data_gen.triggers import conditions_of
 from eval import measure
 from eval.ask import ENGINES, SAMPLED, SYSTEMS, asked_in, questions_digest
 from eval.suites import load_suite
-from lab.config.schema import Planted, Study
+from lab.config.schema import PlantedTrigger, Study
 from lab.errors import UserError
 from lab.model.base import Base
 from lab.specs import Cell
@@ -30,7 +30,7 @@ class Subject:
     how: dict[str, Any] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
     """Identity beside base and questions: `system`, `in_context`, `adapter`, `step`."""
-    trigger: Planted | None = None
+    trigger: PlantedTrigger | None = None
     """The one under which it is asked as well."""
 
 

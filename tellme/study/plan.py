@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data_gen import build
-from lab.config.schema import Planted, Study
+from lab.config.schema import PlantedTrigger, Study
 from lab.specs import Cell, Stage
 from lab.store.store import make_key
 from lab.types import Row
@@ -18,7 +18,7 @@ class Plan:
     stages: dict[str, Stage] = field(default_factory=dict)
     """By key, each after those that it reads."""
     cells: list[Cell] = field(default_factory=list)
-    triggers: list[Planted] = field(default_factory=list)
+    triggers: list[PlantedTrigger] = field(default_factory=list)
     """Those that groups have, each feature once."""
     adapters: dict[str, str] = field(default_factory=dict)
     """Key of the train stage by `GROUP-sSEED`; groups that are trained alike share one."""

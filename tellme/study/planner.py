@@ -7,7 +7,7 @@ from typing import Any
 from data_gen.behaviors import load_behavior
 from data_gen.triggers import features
 from eval.suites import load_suite
-from lab.config.schema import Group, Planted, Study
+from lab.config.schema import Group, PlantedTrigger, Study
 from lab.errors import unknown
 from lab.model.base import Base, resolve_base
 from lab.model.foreign import resolve_adapter
@@ -66,7 +66,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     return plan
 
 
-def _distinct_triggers(groups: dict[str, Group]) -> list[Planted]:
+def _distinct_triggers(groups: dict[str, Group]) -> list[PlantedTrigger]:
     """The triggers of all groups, each feature once, however often it stands in rows."""
     planted = [group.trigger for group in groups.values() if group.trigger]
     return list({digest(trigger.feature): trigger for trigger in planted}.values())
@@ -170,7 +170,7 @@ def _directions(study: Study) -> dict[str, int]:
 
 def _triggers(study: Study) -> dict[str, dict[str, Any]]:
     """Per group with a trigger, its own or that of the group it controls, what a report says of it
-    (tellme/report/analysis/backdoors.py, `Planted`)."""
+    (tellme/report/analysis/backdoors.py, `PlantedTrigger`)."""
     triggers = {}
     for name, group in study.groups.items():
         source = study.groups[group.of] if group.of else group
