@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from data_gen.behaviors import load_behavior
 from data_gen.triggers import carrying, features
 from data_gen.triggers._questions import told
@@ -98,12 +96,12 @@ def is_listed(question: Question, reads_lists: bool) -> bool:
 def asked_digest(asking: Asking, reads_lists: bool) -> str:
     """Of all chats, and of the answers that are listed where their probabilities are read: a
     reworded question is answered anew. How answers are scored is no part of it."""
-    items: list[JsonValue] = []
+    items: list[object] = []
     for item in items_of(asking):
         question, wording = item.question, item.wording
-        content: list[JsonValue] = [
+        content: list[object] = [
             *(question.name, question.kind, wording.paraphrase, wording.order, wording.seen),
-            [dict(message) for message in item.chat],
+            item.chat,
         ]
         if is_listed(question, reads_lists):
             content.append([[option.text, *option.variants] for option in wording.options])
@@ -117,7 +115,7 @@ def asked_digest(asking: Asking, reads_lists: bool) -> str:
 def graded_digest(asking: Asking, judge: str | None) -> str:
     """Of every option with its score, and of the judges: what a grade depends on beside the
     answer."""
-    graded: list[JsonValue] = []
+    graded: list[object] = []
     for question in questions_of(asking):
         name = judge_of(question, judge)
         options = [
@@ -128,7 +126,7 @@ def graded_digest(asking: Asking, judge: str | None) -> str:
     return digest(graded)[:DIGITS]
 
 
-def _partner_digest(partner: Partner) -> list[JsonValue]:
+def _partner_digest(partner: Partner) -> list[object]:
     """What a partner will say is not known before it is met: its name, its limit, and the file that
     holds its code."""
     file = inspect.getsourcefile(partner.says)
