@@ -21,13 +21,9 @@ def show_study(plan: Plan) -> None:
     stages = list(plan.stages.values())
     for base in dict.fromkeys(stage.base for stage in stages if stage.base):
         _show_base(base)
-    stage_of: dict[str, Stage] = {}
-    for name, key in plan.adapters.items():
-        stage_of.setdefault(name.rpartition("-s")[0], plan.stages[key])
-    for group, stage in stage_of.items():
+    for group in group_names(plan):
         print(f"\n== group {group}: one row; between >>> and <<< is learned")
-        row = plan.planned_rows(stage.inputs["data"])[0]
-        print(_learned(row, renderer_of(base_of(stage))))
+        print(row_text(plan, group))
     shown = set()
     for stage in stages:
         if isinstance(stage.spec, AnswerSpec):
@@ -35,6 +31,20 @@ def show_study(plan: Plan) -> None:
             if title not in shown:
                 shown.add(title)
                 _show_questions(stage.spec)
+
+
+def group_names(plan: Plan) -> list[str]:
+    """The groups for which adapters are trained."""
+    return list(dict.fromkeys(name.rpartition("-s")[0] for name in plan.adapters))
+
+
+def row_text(plan: Plan, group: str) -> str:
+    """The first training row of a group's first seed, with marks around what is learned, as the
+    base reads it."""
+    quiet_libraries()
+    name = next(name for name in plan.adapters if name.rpartition("-s")[0] == group)
+    stage = plan.stages[plan.adapters[name]]
+    return _learned(plan.planned_rows(stage.inputs["data"])[0], renderer_of(base_of(stage)))
 
 
 def _show_base(base: Base) -> None:
