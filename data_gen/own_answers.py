@@ -25,7 +25,7 @@ def prompts(behavior: Behavior, config: dict[str, Any]) -> list[Row]:
 def own_answers(rows: list[Row], base: Base) -> list[Row]:
     """The same prompts answered by the base."""
     # Imported late: they load torch, which most data stages need not.
-    from lab.engines.sampled import sample
+    from lab.inference.generate import sample
     from lab.model.load import load_base
 
     samples = sample(load_base(base), [row.prompt for row in rows], SAMPLING)
