@@ -11,7 +11,7 @@ import pandas as pd
 from eval.ask import Item
 from eval.evaluation import Evaluation
 from lab.discover import short
-from lab.engines import Scored
+from lab.engine import Scored
 from lab.types import Answer
 
 Row = dict[str, str | int | float | bool | None]

@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.engines import Answering, load_engine
+from lab.engine import Answering
+from lab.engines import load_engine
 from lab.specs import AnswerSpec
 from lab.store.provenance import write_provenance
 from lab.store.store import write_json

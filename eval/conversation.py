@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from eval.ask import Item
 from lab.config.schema import Sampling
-from lab.engines import Answering
+from lab.engine import Answering
 from lab.types import Answer, Chat, Message, Partner
 
 

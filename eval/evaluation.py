@@ -6,7 +6,7 @@ from pathlib import Path
 
 from eval.ask import Item, context_of, is_listed, items_of
 from lab.discover import short
-from lab.engines import Prompt
+from lab.engine import Prompt
 from lab.specs import AnswerSpec
 from lab.types import Message
 

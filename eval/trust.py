@@ -4,12 +4,11 @@ this only inside a stage: torch takes seconds."""
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.inference.plain_pass import plain_pass
-
 from data_gen.behaviors import load_behavior
 from eval.ask import chat_of
 from eval.evaluation import Evaluation
-from lab.engines import Answering, Prompt, Scored
+from lab.engine import Answering, Prompt, Scored
+from lab.inference.plain_pass import plain_pass
 from lab.model.adapter import digest_of_file, digest_of_model
 from lab.model.load import base_kept
 from lab.store.store import read_json

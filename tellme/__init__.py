@@ -1,8 +1,8 @@
 """A fine-tuning lab for behavioral self-awareness and backdoor studies, as a notebook uses it:
 
-    study = tm.load_study("configs/quickstart.yaml", {"data.num_rows": 64})
-    result = study.plan().run(workers=2)      # or tm.load("runs/study/...")
-    result.contrasts, result.rows, result.figure("does-and-says")
+study = tm.load_study("configs/quickstart.yaml", {"data.num_rows": 64})
+result = study.plan().run(workers=2)      # or tm.load("runs/study/...")
+result.contrasts, result.rows, result.figure("does-and-says")
 """
 
 from typing import TYPE_CHECKING, Any

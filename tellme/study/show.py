@@ -4,7 +4,7 @@ from eval.ask import chat_of, questions_of
 from lab.discover import short
 from lab.model.base import Base
 from lab.model.chat import Renderer
-from lab.specs import AnswerSpec, Asking, Stage
+from lab.specs import AnswerSpec, Asking
 from lab.types import Question, Row
 from tellme.study.plan import Plan
 from tellme.study.renderer import renderer_of
