@@ -2,7 +2,7 @@
 threshold."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from lab.errors import TrustError
 
@@ -22,18 +22,27 @@ MEANS = {
 """What each check says when it passes."""
 
 
-def check(name: str, value: float, threshold: float, passed: bool) -> dict[str, Any]:
+class Check(TypedDict):
+    """The record of one check."""
+
+    check: str
+    passed: bool
+    value: float
+    threshold: float
+
+
+def check(name: str, value: float, threshold: float, passed: bool) -> Check:
     """The record of one check. `name` is a key of MEANS, and after a colon what it was tried on."""
     assert name.partition(":")[0] in MEANS, name
     return {"check": name, "passed": passed, "value": value, "threshold": threshold}
 
 
-def same(name: str, found: object, expected: object) -> dict[str, Any]:
+def same(name: str, found: object, expected: object) -> Check:
     """Two things that must be equal: 1 where they are."""
     return check(name, float(found == expected), 1.0, found == expected)
 
 
-def means(record: dict[str, Any]) -> str:
+def means(record: Any) -> str:
     """What a check says when it passes."""
     return MEANS[record["check"].partition(":")[0]]
 
@@ -43,7 +52,7 @@ def short(value: float | None) -> str:
     return "no number" if value is None else f"{value:.3g}"
 
 
-def seeds_apart(step0: Sequence[str]) -> dict[str, Any]:
+def seeds_apart(step0: Sequence[str]) -> Check:
     """Share of distinct initializations among the seeds of a group."""
     share = len(set(step0)) / len(step0)
     return check("step0", share, 1.0, share == 1.0)
