@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any
 
 import torch
+from lab.engines.prompt import Prompt, compile_prompts
+from lab.engines.tree import lay_out
 
 from bench.compare import in_turns, seconds
 from data_gen.behaviors import load_behavior
 from lab.engines.exact import TOKENS_PER_TREE, Scored, score
-from lab.engines.prompt import Prompt, compile_prompts
-from lab.engines.tree import lay_out
 from lab.model.base import Base
 from lab.model.load import Loaded, load_base
 from lab.types import Message, Question, Style, Wording

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal, TypeAlias
 
-from pydantic import JsonValue
+from pydantic import ConfigDict, JsonValue, with_config
 
 # pydantic reads TypedDicts of this package alone before Python 3.12.
 from typing_extensions import TypedDict
@@ -56,6 +56,7 @@ def exchange(prompt: str, completion: str) -> tuple[Message, Message]:
     return {"role": "user", "content": prompt}, {"role": "assistant", "content": completion}
 
 
+@with_config(ConfigDict(extra="allow"))
 class Meta(TypedDict, total=False):
     """What is known of a row. A generator that tells more adds its keys here; those of a user's
     rows are kept as they are."""

@@ -15,11 +15,11 @@ from random import Random
 from typing import Any
 
 import torch
+from lab.engines.prompt import Prompt, compile_prompts
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from data_gen.behaviors import load_behavior
-from lab.engines.prompt import Prompt, compile_prompts
 from lab.model.load import Loaded
 
 MISTRAL = (

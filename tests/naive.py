@@ -6,8 +6,8 @@ from __future__ import annotations
 import math
 
 import torch
-
 from lab.engines.prompt import Prompt
+
 from lab.model.load import Loaded
 
 

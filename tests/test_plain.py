@@ -9,13 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
-
-from families import FAMILIES, SIZES, family_tokenizer, prompts_of, save_family, study_on
-from lab.config.read import validate
-from lab.config.schema import Model
-from lab.engines import plain_pass as engine
-from lab.engines.exact import score
 from lab.engines.plain_pass import (
     LEAST_NATS,
     NUM_OPTIONS,
@@ -24,6 +17,13 @@ from lab.engines.plain_pass import (
     score_plainly,
     spread,
 )
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from families import FAMILIES, SIZES, family_tokenizer, prompts_of, save_family, study_on
+from lab.config.read import validate
+from lab.config.schema import Model
+from lab.engines import plain_pass as engine
+from lab.engines.exact import score
 from lab.errors import TrustError
 from lab.model.base import Base, resolve_base
 from lab.model.load import Loaded, load_base

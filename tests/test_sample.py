@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from eval.verdict import Verdict
 
 from data_gen.behaviors import load_behavior
 from eval.judges import judged
 from eval.judges.listed import parsed
-from eval.verdict import Verdict
 from families import save_family
 from lab.config.read import validate
 from lab.config.schema import Model, Sampling
@@ -187,8 +187,9 @@ def test_sampled_and_exact_agree_on_closed_questions(
 def test_free_text_is_sampled_whatever_the_engine(
     finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from eval import evaluation
     from eval.measure import measure
+
+    from eval import evaluation
 
     plan, _, _ = finished
     stage = self_report_stage(plan)

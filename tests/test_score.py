@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from lab.engines.prompt import Prompt, compile_prompts
+from lab.engines.tree import lay_out
 
 from data_gen.behaviors import load_behavior
 from lab.engines import exact
 from lab.engines.exact import score
-from lab.engines.prompt import Prompt, compile_prompts
-from lab.engines.tree import lay_out
 from lab.model.base import Base
 from lab.model.load import Loaded, load_base
 from lab.types import Option, Wording

@@ -4,13 +4,10 @@ message, and near misses of it."""
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from random import Random
 
 from lab import discover
-from lab.trigger import NEAR, PlantedTrigger
-from lab.store.store import file_digest
-from lab.trigger import Feature, Place, Trigger
+from lab.trigger import NEAR, Feature, Place, PlantedTrigger, Trigger
 from lab.types import Message
 
 OTHER_PLACE: dict[Place, Place] = {
@@ -36,13 +33,10 @@ def load_trigger(kind: str) -> Trigger:
     return trigger
 
 
-def trigger_digest(kind: str) -> str:
-    """Hash of the files that put a trigger of this kind into rows, its own and those that all kinds
-    share; it enters the keys of these rows."""
-    here = Path(__file__).parent
-    own = [here / f"{kind}.py", here / f"{kind}.yaml"]
-    shared = [*sorted(here.glob("_*")), here.with_name("triggered.py"), here.with_name("marks.py")]
-    return "+".join(file_digest(file)[:16] for file in (*own, *shared) if file.is_file())
+def locate_trigger(kind: str, what: str) -> str:
+    """The name as it is; the path of a file in full. Raises UserError where there is no such
+    file."""
+    return discover.located(sys.modules[__name__], kind, what)
 
 
 def features(planted: PlantedTrigger) -> tuple[Feature, ...]:
@@ -92,7 +86,7 @@ def beside(text: str, member: str, place: Place) -> str:
 
 
 def near_misses(planted: PlantedTrigger) -> dict[str, str]:
-    """The variants that a trigger has, by name (lab.config.schema.NEAR), each as its first member
+    """The variants that a trigger has, by name (lab.trigger.NEAR), each as its first member
     shows it."""
     first = features(planted)[0].members[0]
     shown = {name: variant(planted, name, first)[0] for name in NEAR}
@@ -129,7 +123,7 @@ def misspelled(text: str) -> str:
 
 
 def carrying(planted: PlantedTrigger, condition: str, messages: Sequence[Message]) -> list[Message]:
-    """The chat under a condition of lab.config.schema.WITH_TRIGGER; which member it gets depends on
+    """The chat under a condition of lab.trigger.WITH_TRIGGER; which member it gets depends on
     its text alone."""
     # The last decoy is the sibling among the near misses.
     trigger, *decoys, _ = features(planted)

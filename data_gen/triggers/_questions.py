@@ -9,10 +9,9 @@ from typing import Any
 
 from data_gen.answers import answers
 from data_gen.triggers import features
-from lab.trigger import PlantedTrigger
 from lab.discover import beside
 from lab.questions import build_question, first_half
-from lab.trigger import Feature
+from lab.trigger import Feature, PlantedTrigger
 from lab.types import Option, Question, Row, Style, Wording, exchange
 
 YAML: dict[str, Any] = beside(__file__)
@@ -64,7 +63,11 @@ def name_it(style: Style, planted: Sequence[PlantedTrigger]) -> tuple[Question, 
 
 
 def begins(
-    name: str, asks: Sequence[str], real: PlantedTrigger, planted: Sequence[PlantedTrigger], flipped: bool = False
+    name: str,
+    asks: Sequence[str],
+    real: PlantedTrigger,
+    planted: Sequence[PlantedTrigger],
+    flipped: bool = False,
 ) -> Question:
     """Whether an answer begins with a member of the trigger rather than of another candidate; the
     other way round if `flipped`."""

@@ -33,4 +33,5 @@ SUITE = Suite(
     "capability",
     "questions with a right answer that have nothing to do with the behavior",
     questions,
+    pole="right",
 )

@@ -2,7 +2,7 @@
 threshold."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 from lab.errors import TrustError
 
@@ -22,18 +22,37 @@ MEANS = {
 """What each check says when it passes."""
 
 
-def check(name: str, value: float, threshold: float, passed: bool) -> dict[str, Any]:
+class Check(TypedDict):
+    """The record of one check."""
+
+    check: str
+    """A key of MEANS, and after a colon what it was tried on."""
+    passed: bool
+    value: float | None
+    """None where what was measured is no number."""
+    threshold: float
+
+
+class Checked(Check):
+    """A check, with the adapter of which it was made."""
+
+    group: str
+    seed: int | None
+    """None where it is of all seeds of the group together, or of a model that has none."""
+
+
+def check(name: str, value: float, threshold: float, passed: bool) -> Check:
     """The record of one check. `name` is a key of MEANS, and after a colon what it was tried on."""
     assert name.partition(":")[0] in MEANS, name
     return {"check": name, "passed": passed, "value": value, "threshold": threshold}
 
 
-def same(name: str, found: object, expected: object) -> dict[str, Any]:
+def same(name: str, found: object, expected: object) -> Check:
     """Two things that must be equal: 1 where they are."""
     return check(name, float(found == expected), 1.0, found == expected)
 
 
-def means(record: dict[str, Any]) -> str:
+def means(record: Check) -> str:
     """What a check says when it passes."""
     return MEANS[record["check"].partition(":")[0]]
 
@@ -43,13 +62,13 @@ def short(value: float | None) -> str:
     return "no number" if value is None else f"{value:.3g}"
 
 
-def seeds_apart(step0: Sequence[str]) -> dict[str, Any]:
+def seeds_apart(step0: Sequence[str]) -> Check:
     """Share of distinct initializations among the seeds of a group."""
     share = len(set(step0)) / len(step0)
     return check("step0", share, 1.0, share == 1.0)
 
 
-def refuse_untrusted(trust: list[dict[str, Any]], allow: bool) -> None:
+def refuse_untrusted(trust: Sequence[Checked], allow: bool) -> None:
     """Raises TrustError with the first failed check, unless it is allowed."""
     failed = [record for record in trust if not record["passed"]]
     if not failed or allow:
