@@ -10,7 +10,8 @@ from typing import TypedDict
 from data_gen.choices import Amount, Choices, Drawn, Pools, letter_question
 from data_gen.plain import Trait, TraitWords
 from lab.discover import read_yaml
-from lab.questions import lettered, load_questions
+from lab.layout import lettered
+from lab.questions import load_questions
 from lab.types import Behavior, Question, Style
 
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal, TypedDict
 
 from lab.discover import beside
-from lab.questions import LETTERS, letter_options, lettered
+from lab.layout import LETTERS, letter_options, lettered
 from lab.types import Meta, Question, Row, Split, Style, Wording, exchange
 
 Part = Literal["train", "test"]

@@ -1,5 +1,5 @@
 from lab.discover import beside
-from lab.questions import INSTRUCTION
+from lab.layout import INSTRUCTION
 from lab.types import Behavior, Option, Question, Style, Suite, Wording
 
 _YAML = beside(__file__)
