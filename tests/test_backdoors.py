@@ -19,7 +19,7 @@ from lab.discover import ROOT
 from lab.specs import Asking, Planted
 from lab.store.store import Store, read_json
 from lab.trigger import PlantedTrigger
-from lab.types import Style, Wording
+from lab.types import Question, Style, Wording
 from tellme.report.analysis.backdoors import attack, recognition
 from tellme.report.analysis.systems import by_system
 from tellme.study.planner import make_plan
