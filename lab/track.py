@@ -37,9 +37,7 @@ def online() -> bool:
 
 
 @contextmanager
-def live_run(
-    folder: Path, study: str, key: str, *, group: str, config: Fields
-) -> Iterator[Any]:
+def live_run(folder: Path, study: str, key: str, *, group: str, config: Fields) -> Iterator[Any]:
     """The run of an adapter while it is trained, None where there is no key or no network: then the
     mirror writes it afterwards, in one piece."""
     if not online():

@@ -4,16 +4,19 @@ twin that must pass."""
 import dataclasses
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TypedDict
 
 from lab.model.adapter_files import WEIGHTS
 from lab.model.base import Base
-from lab.specs import Stage
+from lab.specs import AnswerSpec, Stage
 from lab.store.store import Store, read_json
+from lab.store.trust import Check
+from tellme.report.analysis.validity import ValidityRecord
 from tellme.study.plan import Plan
-from tellme.study.stages import base_of, measure_with
+from tellme.study.stages import measure_with
 
 OF_VALIDITY = {
     "everyone": ("other_person",),
@@ -30,7 +33,17 @@ HEALTHY = "seeking"
 """The group without a fault."""
 
 
-def validity_faults(battery: list[dict[str, Any]]) -> list[dict[str, Any]]:
+class Fault(TypedDict):
+    """A planted fault and what became of it."""
+
+    name: str
+    caught: bool
+    by: str
+    """Checks that failed."""
+    healthy_twin_passes: bool
+
+
+def validity_faults(battery: Sequence[ValidityRecord]) -> list[Fault]:
     """Whether a check that is there for it failed for each faulty group, and every check passed for
     the healthy one."""
     failed: dict[str, set[str]] = {}
@@ -38,7 +51,7 @@ def validity_faults(battery: list[dict[str, Any]]) -> list[dict[str, Any]]:
         of_group = failed.setdefault(record["group"], set())
         if record["passed"] is False:
             of_group.add(record["check"])
-    faults = []
+    faults: list[Fault] = []
     for name, checks in OF_VALIDITY.items():
         caught_by = [check for check in checks if check in failed[name]]
         faults.append(
@@ -52,7 +65,7 @@ def validity_faults(battery: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return faults
 
 
-def trust_faults(plan: Plan, store: Store) -> list[dict[str, Any]]:
+def trust_faults(plan: Plan, store: Store) -> list[Fault]:
     """Measure adapters of the healthy group with a fault planted in the files, and without, and
     read the trust checks.
 
@@ -60,7 +73,8 @@ def trust_faults(plan: Plan, store: Store) -> list[dict[str, Any]]:
     expected. `wrong_template`: the question is rendered with another chat template than the
     training rows were."""
     stage, other = _healthy_self_reports(plan)[:2]
-    trained, base = _trained(stage, store), base_of(stage)
+    trained, base = _trained(stage, store), stage.base
+    assert base, stage
     adapter, another = trained / "adapter", _trained(other, store) / "adapter"
     with TemporaryDirectory() as scratch:
         # An adapter without a train stage is held to no digest: only its doing nothing is a fault.
@@ -71,7 +85,7 @@ def trust_faults(plan: Plan, store: Store) -> list[dict[str, Any]]:
         "wrong_template": _checks(stage, _other_template(base), adapter, trained),
     }
     twin_passes = all(check["passed"] for check in _checks(stage, base, adapter, trained))
-    faults = []
+    faults: list[Fault] = []
     for name, checks in checked.items():
         failed = [c["check"].partition(":")[0] for c in checks if not c["passed"]]
         faults.append(
@@ -86,13 +100,13 @@ def trust_faults(plan: Plan, store: Store) -> list[dict[str, Any]]:
 
 
 def _healthy_self_reports(plan: Plan) -> list[Stage]:
-    """The eval stages in which adapters of the healthy group are asked about themselves."""
+    """The stages in which adapters of the healthy group are asked about themselves."""
     stages = []
     for stage in plan.stages.values():
-        asked = stage.kind == "eval" and stage.config["suite"] == "self_report"
-        if asked and "adapter" in stage.inputs:
+        asks = isinstance(stage.spec, AnswerSpec) and stage.spec.asking.suite == "self_report"
+        if asks and "adapter" in stage.inputs:
             trained = plan.stages[stage.inputs["adapter"]]
-            if trained.how["group"].startswith(f"{HEALTHY}-"):
+            if trained.how.group.startswith(f"{HEALTHY}-"):
                 stages.append(stage)
     return stages
 
@@ -103,12 +117,12 @@ def _trained(stage: Stage, store: Store) -> Path:
     return folder
 
 
-def _checks(stage: Stage, base: Base, adapter: Path, trained: Path | None) -> list[dict[str, Any]]:
+def _checks(stage: Stage, base: Base, adapter: Path, trained: Path | None) -> list[Check]:
     """The trust checks of a measurement with this base and adapter; `trained` is the folder that
     the adapter is said to come from."""
     with TemporaryDirectory() as out:
         measure_with(stage, base, adapter, trained, Path(out))
-        checks: list[dict[str, Any]] = read_json(Path(out) / "trust.json")
+        checks: list[Check] = read_json(Path(out) / "trust.json")
     return checks
 
 
