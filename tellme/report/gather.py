@@ -40,6 +40,8 @@ class TrainingMade(Provenance):
     step0: str
     """Digest of the weights at the start."""
     steps: int
+    rows: int
+    """Their number."""
 
 
 class BaseShown(TypedDict):
