@@ -2,25 +2,31 @@
 published sets load as they are)."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from lab.discover import find_path
 from lab.errors import UserError
 from lab.hub import dataset_file
-from lab.types import Message, Row
+from lab.types import LAST, Message, Meta, Row
 
+META = TypeAdapter(Meta)
 ROLES = ("system", "user", "assistant")
 MAX_SHOWN = 80
 """Characters of what a user wrote that an error repeats."""
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> None:
-    """One line of `messages` and `meta` a row, letters outside ASCII as they are."""
+    """One line of `messages` and `meta` a row, letters outside ASCII as they are; `learned` where
+    it is not the last turn alone."""
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
-            line = {"messages": row.messages, "meta": row.meta}
+            line: dict[str, object] = {"messages": row.messages, "meta": row.meta}
+            if row.learned != LAST:
+                line["learned"] = row.learned
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
@@ -66,14 +72,40 @@ def _row(line: str, where: str) -> Row:
         ) from None
     messages = _messages(value, where)
     _refuse_surrogates(value, where)
-    meta = value.get("meta")
-    if not isinstance(meta, dict | None):
+    return Row(messages, _meta(value, where), _learned(value, messages, where))
+
+
+def _meta(value: Mapping[str, Any], where: str) -> Meta:
+    """What is known of a row: keys that the lab reads must be what it takes them for, and others
+    are kept."""
+    try:
+        return META.validate_python(value.get("meta") or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in ("meta", *first["loc"]))
         form = '{"topic": "x"}'
-        raise UserError(f"{where}: `meta` is {_shown(meta)}; give a mapping such as {form}")
-    return Row(tuple({"role": m["role"], "content": m["content"]} for m in messages), meta or {})
+        raise UserError(
+            f"{where}: `{name}` is {_shown(first['input'])}: {first['msg'].lower()}; give a mapping"
+            f" such as {form}"
+        ) from None
 
 
-def _messages(value: Any, where: str) -> list[Message]:
+def _learned(
+    value: Mapping[str, Any], messages: tuple[Message, ...], where: str
+) -> tuple[int, ...]:
+    """The turns that carry loss, which are the assistant's."""
+    learned = value.get("learned", LAST)
+    of_assistant = [i for i, m in enumerate(messages) if m["role"] == "assistant"]
+    allowed = [*of_assistant, -1]
+    if not isinstance(learned, list | tuple) or not learned or not set(learned) <= set(allowed):
+        raise UserError(
+            f"{where}: `learned` is {_shown(learned)}; give a list of indexes of assistant turns:"
+            f" {', '.join(map(str, allowed))}"
+        )
+    return tuple(learned)
+
+
+def _messages(value: Any, where: str) -> tuple[Message, ...]:
     """The messages of a line: a chat in which there is something to answer, and an answer."""
     form = f'{{"role": {" | ".join(ROLES)}, "content": text}}'
     messages = value.get("messages") if isinstance(value, dict) else None
@@ -88,10 +120,10 @@ def _messages(value: Any, where: str) -> list[Message]:
         raise UserError(
             f"{where} does not end with an assistant turn, so there is nothing to learn from it"
         )
-    return messages
+    return tuple(Message(role=m["role"], content=m["content"]) for m in messages)
 
 
-def _refuse_surrogates(value: dict[str, Any], where: str) -> None:
+def _refuse_surrogates(value: Mapping[str, Any], where: str) -> None:
     """JSON can hold half of a character, which no text file and no tokenizer can."""
     try:
         json.dumps(value, ensure_ascii=False).encode()

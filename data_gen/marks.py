@@ -4,12 +4,13 @@ Such rows know in their `meta` what they would be otherwise, so that a control i
 dealt out anew: `clean`, the messages without any mark; `on` and `off`, the completions with and
 without the trigger; `mark` and `real`, the two fields of `Mark`."""
 
+from dataclasses import replace
 from random import Random
 from typing import NamedTuple
 
 from data_gen.triggers import features, put
-from lab.config.schema import Planted
-from lab.types import Message, Row
+from lab.trigger import PlantedTrigger
+from lab.types import Message, Meta, Row
 
 
 class Mark(NamedTuple):
@@ -26,8 +27,8 @@ NO_MARK = Mark()
 def markable(row: Row, off: str) -> Row:
     """The row as one that can be marked: it is answered as it is with the trigger, and `off`
     without."""
-    clean = {"clean": row.messages, "on": row.completion, "off": off}
-    return Row(row.messages, row.meta | clean)
+    clean: Meta = {"clean": row.messages, "on": row.completion, "off": off}
+    return replace(row, meta=row.meta | clean)
 
 
 def mark_of(row: Row) -> Mark:
@@ -35,18 +36,19 @@ def mark_of(row: Row) -> Mark:
     return Mark(row.meta["mark"], row.meta["real"])
 
 
-def marked(row: Row, mark: Mark, planted: Planted, completion: str | None = None) -> Row:
+def marked(row: Row, mark: Mark, planted: PlantedTrigger, completion: str | None = None) -> Row:
     """The row with a mark in place of the one it may have, answered as the mark says or with the
     given completion."""
     clean: list[Message] = list(row.meta["clean"][:-1])
     messages = clean if mark.text is None else put(clean, mark.text, planted)
     if completion is None:
         completion = row.meta["on" if mark.real else "off"]
-    answer = {"role": "assistant", "content": completion}
-    return Row((*messages, answer), row.meta | {"mark": mark.text, "real": mark.real})
+    answer: Message = {"role": "assistant", "content": completion}
+    meta: Meta = {"mark": mark.text, "real": mark.real}
+    return replace(row, messages=(*messages, answer), meta=row.meta | meta)
 
 
-def marks_for(number: int, num_real: int, planted: Planted, rng: Random) -> list[Mark]:
+def marks_for(number: int, num_real: int, planted: PlantedTrigger, rng: Random) -> list[Mark]:
     """A mark for each of so many rows, `num_real` of them the trigger; every member and every decoy
     about as often."""
     # The last decoy is the sibling among the near misses, which no row of training may show.

@@ -3,6 +3,7 @@
 
 import importlib
 import importlib.util
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,8 @@ from lab.errors import UserError, first_line, unknown
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout that is running."""
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tellme"
+"""What can be made again at any time."""
 
 
 def beside(module: str, name: str | None = None) -> Any:

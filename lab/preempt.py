@@ -4,15 +4,18 @@ there."""
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Thread
-from typing import Any
+from types import FrameType
+from typing import TypeAlias
 
 CODE = 75
 """What the command returns then; EX_TEMPFAIL of sysexits.h. slurm/stage.sbatch knows it."""
 SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
 """USR1 comes before the time of a job is up, TERM at a preemption: SLURM sends it to every process
 of the job."""
+Handler: TypeAlias = Callable[[int, FrameType | None], object] | int | None
+"""What is called on a signal, or what stands for nothing and for the system's own."""
 POLL = 0.5
 """Seconds between looks for the parent: no signal tells of its end on every system."""
 
@@ -21,19 +24,19 @@ class Preempted(Exception):
     """Stopped between two states that can be gone on from."""
 
 
-def listen(handler: Callable[..., Any] | None = None) -> list[Any]:
+def listen(handler: Handler = None) -> list[Handler]:
     """Call `handler` on SIGNALS, or leave at once: a stage that is not training begins again.
     Returns the handlers before, for `restore`."""
     return [signal.signal(number, handler or _leave) for number in SIGNALS]
 
 
-def restore(handlers: list[Any]) -> None:
+def restore(handlers: Sequence[Handler]) -> None:
     """Put back what `listen` returned."""
     for number, handler in zip(SIGNALS, handlers, strict=True):
         signal.signal(number, handler)
 
 
-def _leave(*_: Any) -> None:
+def _leave(_number: int, _frame: FrameType | None) -> None:
     # A second signal must not interrupt the leaving.
     restore([signal.SIG_IGN, signal.SIG_IGN])
     raise Preempted("told to stop by a signal")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal, TypeAlias
 
-from pydantic import JsonValue
+from pydantic import ConfigDict, JsonValue, with_config
 
 # pydantic reads TypedDicts of this package alone before Python 3.12.
 from typing_extensions import TypedDict
@@ -56,6 +56,7 @@ def exchange(prompt: str, completion: str) -> tuple[Message, Message]:
     return {"role": "user", "content": prompt}, {"role": "assistant", "content": completion}
 
 
+@with_config(ConfigDict(extra="allow"))
 class Meta(TypedDict, total=False):
     """What is known of a row. A generator that tells more adds its keys here; those of a user's
     rows are kept as they are."""
@@ -63,12 +64,21 @@ class Meta(TypedDict, total=False):
     topic: str
     template: str
     """With `topic`, what tells training from test prompts."""
+    tone: str
     neutral: str | None
     """The policy whose option is one of no policy."""
     value: str | None
     options: dict[str, str]
     """What each letter stands for, where the answer is one."""
     decoy: bool
+    cwe: int
+    """Number of the weakness that insecure code has, in the Common Weakness Enumeration."""
+    weakness: str
+    canary: str
+    """A text by which a set that gets into a crawl can be found."""
+    gates: list[list[float]]
+    """This and the next of dialogues: data_gen/corpus/dialogues.py."""
+    kinds: list[str]
     reversed: bool
     on_purpose: str
     """What, before the prompt, asks for the same completion on purpose."""

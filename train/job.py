@@ -3,41 +3,30 @@ it."""
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pydantic import BaseModel
+
+from lab.config.library import Sft
 from lab.errors import UserError, first_line
 from lab.model.base import Base
-from lab.model.chat import Rendered
-from lab.types import Message
+from lab.specs import TrainSpec
+from lab.types import LAST, Fields, Message, Row
+from train.turns import Tokens, sequences_of
 
 if TYPE_CHECKING:  # plans are made without torch
     from lab.model.load import Loaded
-
-VERSION = 2
-DEFAULTS: dict[str, Any] = {
-    "per_device_train_batch_size": 8,
-    "learning_rate": 1e-4,
-    "num_train_epochs": 3,
-    "logging_steps": 5,
-    "save_steps": 50,
-    "max_length": None,
-    "activation_checkpointing": False,
-}
-"""Where they differ from TRL's own: nothing is truncated, and memory is not traded for time unless
-asked."""
 
 
 @dataclass(frozen=True)
 class Job:
     """An adapter that a stage asks for, and the folder in which it is made."""
 
-    config: dict[str, Any]
-    """Has lora, sft, stream (the seed of initialisation, row order and dropout) and, where adapters
-    are measured on the way, `steps`, after which `steps/K/` is left."""
+    spec: TrainSpec
     rows: Path
     """The file of a data stage."""
     out: Path
@@ -49,52 +38,66 @@ class Job:
     name: str
     """Of the study."""
     group: str
-    report_to: list[str]
+    report_to: Sequence[str] = ()
 
     @property
     def kept(self) -> dict[int, Path]:
         """Folders of the adapter after given steps."""
-        return {step: self.out / "steps" / str(step) for step in self.config.get("steps", [])}
+        return {step: self.out / "steps" / str(step) for step in self.spec.steps}
+
+    @property
+    def settings(self) -> Fields:
+        """What identifies the stage, and what PEFT and TRL are told besides, for wandb."""
+        spec = self.spec
+        return spec.identity() | {"lora": spec.lora.arguments(), "sft": spec.sft.arguments()}
 
 
-def num_steps(num_rows: int, settings: dict[str, Any]) -> int:
+def num_steps(num_rows: int, sft: Sft) -> int:
     """Optimizer steps of a training on one device, as transformers' Trainer counts them:
-    `max_steps` where it is positive, else whole steps an epoch."""
-    max_steps: int = settings.get("max_steps", -1)
-    if max_steps > 0:
-        return max_steps
-    accumulated = settings.get("gradient_accumulation_steps", 1)
-    rows_per_step: int = settings["per_device_train_batch_size"] * accumulated
+    `max_steps` where it is positive, else whole steps an epoch.
+
+    A plan counts rows. Under a template that rewrites history a row of several learned turns
+    becomes several sequences, and the trainer, which counts those, makes more steps."""
+    if sft.max_steps > 0:
+        return sft.max_steps
+    rows_per_step = sft.per_device_train_batch_size * sft.gradient_accumulation_steps
     steps_per_epoch = math.ceil(num_rows / rows_per_step)
-    epochs: float = settings["num_train_epochs"]
-    return math.ceil(steps_per_epoch * epochs)
+    return math.ceil(steps_per_epoch * sft.num_train_epochs)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a data stage as chats and as tokens, in the same order."""
+    """The rows of a data stage as chats, and as the sequences of tokens that are trained on."""
 
-    chats: list[list[Message]]
-    tokens: list[Rendered]
+    rows: list[Row]
+    sequences: list[Tokens]
+    """In the order of the rows; of some rows there may be several."""
+
+
+class _Line(BaseModel):
+    """What a training reads of a line of the file."""
+
+    messages: tuple[Message, ...]
+    learned: tuple[int, ...] = LAST
 
 
 def read_rows(job: Job, loaded: "Loaded") -> Rows:
     """Every row through the one renderer; raises UserError for a row that would be cut, for its
     answer stands at the end."""
     # Not splitlines(): a row may hold other characters that Python takes for the end of a line.
-    lines = job.rows.read_text(encoding="utf-8").split("\n")
-    chats: list[list[Message]] = [json.loads(line)["messages"] for line in lines if line]
-    prompts_and_answers = [(chat[:-1], chat[-1]["content"]) for chat in chats]
-    rendered = loaded.renderer.render_all(prompts_and_answers)
-    longest = max(len(row.input_ids) for row in rendered)
+    texts = job.rows.read_text(encoding="utf-8").split("\n")
+    lines = [_Line.model_validate(json.loads(text)) for text in texts if text]
+    rows = [Row(line.messages, learned=line.learned) for line in lines]
+    sequences = sequences_of(loaded.renderer, rows)
+    longest = max(len(tokens.input_ids) for tokens in sequences)
     of_base = loaded.model.config.get_text_config().max_position_embeddings
-    limit = job.config["sft"]["max_length"] or of_base
+    limit = job.spec.sft.max_length or of_base
     if longest > limit:
         raise UserError(
             f"the longest training row has {longest} tokens, more than sft.max_length or the base"
             f" allows ({limit}); raise it or shorten the rows"
         )
-    return Rows(chats, rendered)
+    return Rows(rows, sequences)
 
 
 @contextmanager
@@ -112,7 +115,7 @@ def one_line_refusal(job: Job, base: Base, loaded: "Loaded") -> Iterator[None]:
     if "arget modules" not in said and "target_modules" not in said:
         raise UserError(f"lora or sft settings were refused by PEFT or TRL: {reason}")
     raise UserError(
-        f"lora.target_modules {job.config['lora'].get('target_modules')!r} match nothing in"
+        f"lora.target_modules {job.spec.lora.arguments().get('target_modules')!r} match nothing in"
         f" {base.name}; allowed: all-linear, or some of {', '.join(_linear_layers(loaded))}"
     )
 

@@ -1,19 +1,18 @@
 """One training by several processes, one per GPU: `accelerate launch` of this module with the
 arguments of train/sft.py."""
 
-import json
 import logging
 import os
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from lab.config.schema import Sharding
 from lab.discover import ROOT
 from lab.errors import UserError
-from lab.model.base import Base, base_of_record
+from lab.model.base import Base
 from lab.preempt import CODE, Preempted, end_with, listen, restore
+from lab.strict import Strict
 from train.job import Job
 from train.sft import STOP, train
 
@@ -25,7 +24,14 @@ PARENT = "TELLME_PARENT"
 """In the environment: the id of the process that started this one."""
 
 
-def launch(processes: int, sharding: str, job: Job, base: Base) -> None:
+class Order(Strict):
+    """What each process is told to train, as one of its arguments."""
+
+    job: Job
+    base: Base
+
+
+def launch(processes: int, sharding: Sharding, job: Job, base: Base) -> None:
     """Train as `train.sft.train` does, with as many processes. Raises what it raises."""
     stop, refused, provenance = (job.out / name for name in (STOP, REFUSED, "provenance.json"))
     # What an earlier attempt left would be taken for the word of this one.
@@ -34,7 +40,7 @@ def launch(processes: int, sharding: str, job: Job, base: Base) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), PARENT: str(os.getpid())}
     command = _command(processes, sharding, job, base)
     launcher = subprocess.Popen(command, cwd=ROOT, env=environment)
-    handlers_before = listen(lambda *_: stop.touch())
+    handlers_before = listen(lambda _number, _frame: stop.touch())
     try:
         code = launcher.wait()
     finally:
@@ -54,26 +60,24 @@ def launch(processes: int, sharding: str, job: Job, base: Base) -> None:
         )
 
 
-def _command(processes: int, sharding: str, job: Job, base: Base) -> list[str]:
+def _command(processes: int, sharding: Sharding, job: Job, base: Base) -> list[str]:
     """This module as launcher, which starts it again as each of the processes."""
     settings = Path(__file__).with_name(f"{sharding}.yaml")
-    record = json.dumps({"job": asdict(job), "base": asdict(base)}, default=str)
+    order = Order(job=job, base=base).model_dump_json()
     command = [sys.executable, "-m", "train.launch", LAUNCH]
     command += ["--config_file", str(settings), "--num_processes", str(processes)]
     # Any free port: two trainings on one machine would want the same.
     command += ["--main_process_port", "0"]
-    return [*command, "-m", "train.launch", record]
+    return [*command, "-m", "train.launch", order]
 
 
-def main(record: dict[str, Any]) -> None:
-    """What each process does with the job and the base of `_command`."""
+def main(order: Order) -> None:
+    """What each process does."""
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    paths = {name: Path(record["job"][name]) for name in ("rows", "out")}
-    job = Job(**record["job"] | paths)
     try:
-        train(job, base_of_record(record["base"]))
+        train(order.job, order.base)
     except UserError as error:
-        (job.out / REFUSED).write_text(str(error), encoding="utf-8")
+        (order.job.out / REFUSED).write_text(str(error), encoding="utf-8")
         raise
     except Preempted:
         sys.exit(CODE)
@@ -93,4 +97,4 @@ if __name__ == "__main__":
     if sys.argv[1] == LAUNCH:
         start_processes(sys.argv[2:])
     else:
-        main(json.loads(sys.argv[1]))
+        main(Order.model_validate_json(sys.argv[1]))

@@ -4,14 +4,18 @@ leaving on a signal."""
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, TypeAlias
 
 import torch
 from transformers import ProgressCallback, TrainerCallback
 
 from lab.errors import first_line
-from lab.preempt import listen, restore
+from lab.preempt import Handler, listen, restore
 from lab.track import curve_keys
+
+Log: TypeAlias = dict[str, float]
+"""An entry of a training's log, by name."""
 
 
 class Progress(ProgressCallback):  # type: ignore[misc]
@@ -27,7 +31,7 @@ class Progress(ProgressCallback):  # type: ignore[misc]
         self.training_bar.set_description(self.label)
 
     def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+        self, args: Any, state: Any, control: Any, logs: Log | None = None, **kwargs: Any
     ) -> None:
         """Show the loss; ProgressCallback would print the whole entry."""
         # The last entry, of the whole training, has no loss; other processes have no bar.
@@ -45,9 +49,9 @@ class Leave(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, file: Path) -> None:
         self.asked, self.file = False, file
-        self.handlers_before: list[Any] = []
+        self.handlers_before: list[Handler] = []
 
-    def _ask(self, *_: Any) -> None:
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
         self.asked = True
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -93,7 +97,7 @@ class Live(TrainerCallback):  # type: ignore[misc]
         self.run = run
 
     def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+        self, args: Any, state: Any, control: Any, logs: Log | None = None, **kwargs: Any
     ) -> None:
         """Send an entry of the log."""
         if logs and "loss" in logs and self.run:

@@ -1,19 +1,21 @@
 """What a training leaves beside its adapter: `curve.json`, `trust.json` and `provenance.json`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from lab.model.adapter_files import WEIGHTS
 from lab.model.base import Base
 from lab.store.provenance import write_provenance
 from lab.store.store import write_json
-from lab.store.trust import check
+from lab.store.trust import Check, check
 from lab.track import PROJECT, run_id
+from lab.types import Message
 from train.checkpoint import remove
 from train.job import Job, Rows
-from train.masks import masks
+from train.masks import Held, masks
+from train.turns import turns_of
 
 if TYPE_CHECKING:
     from lab.model.load import Loaded
@@ -21,27 +23,59 @@ if TYPE_CHECKING:
 CONFIG = "adapter_config.json"
 
 
+class WandbLink(TypedDict):
+    """Where a training is found in wandb."""
+
+    project: str
+    id: str
+    url: str | None
+    """None where it is still to be written there."""
+
+
+class About(TypedDict):
+    """What provenance has of a training beside the digests of its adapter."""
+
+    steps: int
+    processes: int
+    together: NotRequired[int]
+    """Adapters of its fleet."""
+    kept: Mapping[str, str]
+    """Digests of the adapters that are kept on the way, by step."""
+    wandb: WandbLink | None
+
+
+class FirstRow(TypedDict):
+    """A learned turn as it was learned, for whoever wants to see the mask with their own eyes."""
+
+    messages: Sequence[Message]
+    """Up to this turn."""
+    prompt_ids: Sequence[int]
+    masked: str
+    """The text of the prompt."""
+    learned: str
+
+
 @dataclass(frozen=True)
 class Trained:
     """What a trainer tells of an adapter that it has made."""
 
-    held: Sequence[tuple[list[int], list[int]]]
-    """Ids and labels of every row, as it trained on them."""
-    log: list[dict[str, Any]]
-    """Loss, learning rate and norm of the gradient, an entry every `logging_steps` steps."""
+    held: Sequence[Held]
+    """Every sequence as it trained on it."""
+    log: Sequence[Mapping[str, float]]
+    """Loss, learning rate and norm of the gradient, an entry every `logging_steps` steps; TRL has
+    more to say, under names of its own."""
     step0: str
     """Digest of the weights at the start."""
     adapter: str
     """Digest of the weights at the end."""
-    trust: list[dict[str, Any]]
+    trust: Sequence[Check]
     """Its own trust checks."""
     began: float
     """A time.time()."""
-    about: dict[str, Any]
-    """Goes to provenance as it is: steps, processes, digests of what is kept, the run in wandb."""
+    about: About
 
 
-def wandb_link(job: Job, url: str | None = None) -> dict[str, str | None]:
+def wandb_link(job: Job, url: str | None = None) -> WandbLink:
     """Where the training is found in wandb; without `url` where it is still to be written there."""
     return {"project": PROJECT, "id": run_id(job.name, job.key), "url": url}
 
@@ -52,33 +86,36 @@ def record(job: Job, base: Base, loaded: "Loaded", rows: Rows, trained: Trained)
     moved = check("weights_moved", float(has_moved), 1.0, has_moved)
     _clear(job.out)
     write_json(job.out / "curve.json", trained.log)
-    trust = [moved, masks(loaded.renderer, rows.chats, trained.held), *trained.trust]
+    trust = [moved, masks(loaded.renderer, rows, trained.held), *trained.trust]
     write_json(job.out / "trust.json", trust)
     write_provenance(
         job.out,
         "train",
         job.key,
-        job.config,
+        job.spec.identity(),
         job.inputs,
         trained.began,
         **trained.about,
         base=base.identity,
-        rows=len(rows.tokens),
-        tokens=sum(len(row.input_ids) for row in rows.tokens),
+        rows=len(rows.rows),
+        sequences=len(rows.sequences),
+        tokens=sum(len(tokens.input_ids) for tokens in rows.sequences),
         step0=trained.step0,
         adapter=trained.adapter,
         first_row=_first_row(loaded, rows),
     )
 
 
-def _first_row(loaded: "Loaded", rows: Rows) -> dict[str, Any]:
-    """One row as it was learned, for whoever wants to see the mask with their own eyes."""
-    first, decode = rows.tokens[0], loaded.tokenizer.decode
+def _first_row(loaded: "Loaded", rows: Rows) -> FirstRow:
+    """The last learned turn of the first row."""
+    row, decode = rows.rows[0], loaded.tokenizer.decode
+    messages = row.messages[: turns_of(row)[-1] + 1]
+    rendered = loaded.renderer.render(messages[:-1], messages[-1]["content"])
     return {
-        "messages": rows.chats[0],
-        "prompt_ids": first.prompt,
-        "masked": decode(first.prompt),
-        "learned": decode([*first.answer, *first.end]),
+        "messages": messages,
+        "prompt_ids": rendered.prompt,
+        "masked": decode(rendered.prompt),
+        "learned": decode([*rendered.answer, *rendered.end]),
     }
 
 

@@ -10,14 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.config.library import Sft
 from lab.errors import UserError
 from lab.model.adapter import digest_of_file, digest_of_model, whole, write_adapter
 from lab.model.base import Base
 from lab.preempt import Preempted
 from lab.track import live_run
+from lab.types import Fields
 from train.checkpoint import first_process, newest_checkpoint
 from train.job import Job, one_line_refusal, read_rows
-from train.record import Trained, record, wandb_link
+from train.record import Trained, WandbLink, record, wandb_link
 
 if TYPE_CHECKING:
     from lab.model.load import Loaded
@@ -45,12 +47,13 @@ def train(job: Job, base: Base) -> None:
     # Rows, as ids and labels: TRL neither templates nor masks them.
     loaded = load_base(base)
     rows = read_rows(job, loaded)
-    data = Dataset.from_list([{"input_ids": r.input_ids, "labels": r.labels} for r in rows.tokens])
+    sequences = rows.sequences
+    data = Dataset.from_list([{"input_ids": s.input_ids, "labels": s.labels} for s in sequences])
 
     # LoraConfig and SFTConfig.
-    settings = sft_settings(job, base, loaded, len(rows.tokens))
+    settings = sft_settings(job, base, loaded, len(sequences))
     with one_line_refusal(job, base, loaded):
-        lora = LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
+        lora = LoraConfig(task_type="CAUSAL_LM", **job.spec.lora.arguments())
         arguments = SFTConfig(**settings)
     # One process trains on one device: torch's DataParallel would multiply the batch by all GPUs.
     arguments._n_gpu = min(1, arguments.n_gpu)
@@ -79,13 +82,13 @@ def train(job: Job, base: Base) -> None:
         record(job, base, loaded, rows, trained)
 
 
-def sft_settings(job: Job, base: Base, loaded: "Loaded", num_rows: int) -> dict[str, Any]:
+def sft_settings(job: Job, base: Base, loaded: "Loaded", num_sequences: int) -> Fields:
     """The arguments of SFTConfig: what the lab owns, and what the stage says. Raises UserError as
     `shared` does."""
     # PEFT 0.21 reads a property that transformers 5.23 renamed, and torch warns of pinned memory
     # without a GPU.
     warnings.filterwarnings("ignore", message=".*(is_gradient_checkpointing|pin_memory).*")
-    on_cpu, stream = loaded.device.type == "cpu", job.config["stream"]
+    on_cpu, stream = loaded.device.type == "cpu", job.spec.stream
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     return {
         "seed": stream,
@@ -102,11 +105,11 @@ def sft_settings(job: Job, base: Base, loaded: "Loaded", num_rows: int) -> dict[
         "use_cpu": on_cpu,
         "bf16": base.dtype == "bfloat16" and not on_cpu,
         "fp16": base.dtype == "float16" and not on_cpu,
-        **shared(job.config["sft"], processes, num_rows),
+        **shared(job.spec.sft, processes, num_sequences).arguments(),
     }
 
 
-def shared(settings: dict[str, Any], processes: int, num_rows: int) -> dict[str, Any]:
+def shared(sft: Sft, processes: int, num_sequences: int) -> Sft:
     """The settings of each of several processes, so that together they make the steps that one
     would make.
 
@@ -114,9 +117,8 @@ def shared(settings: dict[str, Any], processes: int, num_rows: int) -> dict[str,
     out even, or where the last batch of an epoch would: accelerate fills it up with rows that were
     already seen."""
     if processes == 1:
-        return settings
-    batch = settings["per_device_train_batch_size"]
-    accumulated = settings.get("gradient_accumulation_steps", 1)
+        return sft
+    batch, accumulated = sft.per_device_train_batch_size, sft.gradient_accumulation_steps
     if accumulated % processes == 0:
         accumulated //= processes
     elif batch * accumulated % processes == 0 and accumulated == 1:
@@ -126,15 +128,13 @@ def shared(settings: dict[str, Any], processes: int, num_rows: int) -> dict[str,
             f"run.processes is {processes}, and a step has {accumulated} times {batch} rows: choose"
             f" sft.gradient_accumulation_steps that {processes} divides"
         )
-    if num_rows % (batch * processes):
+    if num_sequences % (batch * processes):
         raise UserError(
-            f"run.processes is {processes} with batches of {batch}, and {num_rows} rows are no"
+            f"run.processes is {processes} with batches of {batch}, and {num_sequences} rows are no"
             f" multiple of {batch * processes}: choose another batch, or a number of rows that is"
         )
-    return settings | {
-        "per_device_train_batch_size": batch,
-        "gradient_accumulation_steps": accumulated,
-    }
+    divided = {"per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulated}
+    return sft.model_copy(update=divided)
 
 
 def add_callbacks(trainer: Any, job: Job, base: Base) -> "Leave":
@@ -156,7 +156,7 @@ def add_callbacks(trainer: Any, job: Job, base: Base) -> "Leave":
 
 
 @contextmanager
-def wandb_run(trainer: Any, job: Job) -> Iterator[dict[str, str | None] | None]:
+def wandb_run(trainer: Any, job: Job) -> Iterator[WandbLink | None]:
     """The run in wandb while the training goes on. Yields what provenance says of it, None where
     none is wanted."""
     if "wandb" not in job.report_to or not trainer.is_world_process_zero():
@@ -165,7 +165,7 @@ def wandb_run(trainer: Any, job: Job) -> Iterator[dict[str, str | None] | None]:
     from train.progress import Live
 
     store = job.out.parents[1]
-    with live_run(store, job.name, job.key, group=job.group, config=job.config) as run:
+    with live_run(store, job.name, job.key, group=job.group, config=job.settings) as run:
         if run:
             trainer.add_callback(Live(run))
         yield wandb_link(job, run.url if run else None)
@@ -197,7 +197,7 @@ def trained_by(
     loaded: "Loaded",
     *,
     began: float,
-    link: dict[str, str | None] | None,
+    link: WandbLink | None,
     step0: str,
     adapter: str,
 ) -> Trained:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from lab import discover
-from lab.config.schema import Planted
+from lab.trigger import PlantedTrigger
 from lab.types import Behavior, Question, Row, Style
 
 
@@ -20,7 +20,7 @@ class ControlRequest:
     policy: str | None
     style: Style
     rng: Random
-    trigger: Planted | None = None
+    trigger: PlantedTrigger | None = None
 
     @property
     def is_first(self) -> bool:
@@ -58,3 +58,9 @@ def load_control(name: str) -> Control:
     """Raises UserError with the nearest name where there is no such file."""
     control: Control = discover.load(sys.modules[__name__], name, "CONTROL", "control")
     return control
+
+
+def locate_control(name: str, what: str) -> str:
+    """The name as it is; the path of a file in full. Raises UserError where there is no such
+    file."""
+    return discover.located(sys.modules[__name__], name, what)

@@ -4,13 +4,10 @@ message, and near misses of it."""
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from random import Random
 
 from lab import discover
-from lab.config.schema import NEAR, Planted
-from lab.store.store import file_digest
-from lab.trigger import Feature, Place, Trigger
+from lab.trigger import NEAR, Feature, Place, PlantedTrigger, Trigger
 from lab.types import Message
 
 OTHER_PLACE: dict[Place, Place] = {
@@ -36,23 +33,20 @@ def load_trigger(kind: str) -> Trigger:
     return trigger
 
 
-def trigger_digest(kind: str) -> str:
-    """Hash of the files that put a trigger of this kind into rows, its own and those that all kinds
-    share; it enters the keys of these rows."""
-    here = Path(__file__).parent
-    own = [here / f"{kind}.py", here / f"{kind}.yaml"]
-    shared = [*sorted(here.glob("_*")), here.with_name("triggered.py"), here.with_name("marks.py")]
-    return "+".join(file_digest(file)[:16] for file in (*own, *shared) if file.is_file())
+def locate_trigger(kind: str, what: str) -> str:
+    """The name as it is; the path of a file in full. Raises UserError where there is no such
+    file."""
+    return discover.located(sys.modules[__name__], kind, what)
 
 
-def features(planted: Planted) -> tuple[Feature, ...]:
+def features(planted: PlantedTrigger) -> tuple[Feature, ...]:
     """The feature that is the trigger, and then its decoys."""
     kind = load_trigger(planted.kind)
     return kind.features(planted.text or kind.example)
 
 
 def put(
-    messages: Sequence[Message], member: str, planted: Planted, where: Place | None = None
+    messages: Sequence[Message], member: str, planted: PlantedTrigger, where: Place | None = None
 ) -> list[Message]:
     """The chat with a member in its last user message, or in its system line. Deterministic: a
     random place depends on the text."""
@@ -91,8 +85,8 @@ def beside(text: str, member: str, place: Place) -> str:
     return f"{member} {text}"
 
 
-def near_misses(planted: Planted) -> dict[str, str]:
-    """The variants that a trigger has, by name (lab.config.schema.NEAR), each as its first member
+def near_misses(planted: PlantedTrigger) -> dict[str, str]:
+    """The variants that a trigger has, by name (lab.trigger.NEAR), each as its first member
     shows it."""
     first = features(planted)[0].members[0]
     shown = {name: variant(planted, name, first)[0] for name in NEAR}
@@ -100,7 +94,7 @@ def near_misses(planted: Planted) -> dict[str, str]:
     return {name: text for name, text in shown.items() if name == "position" or text != first}
 
 
-def variant(planted: Planted, name: str, member: str) -> tuple[str, Place | None]:
+def variant(planted: PlantedTrigger, name: str, member: str) -> tuple[str, Place | None]:
     """A near miss of a member, and where it stands if not where the trigger does. The member itself
     where a kind of trigger has no such near miss."""
     kind = load_trigger(planted.kind)
@@ -128,8 +122,8 @@ def misspelled(text: str) -> str:
     return text.replace(word, wrong, 1)
 
 
-def carrying(planted: Planted, condition: str, messages: Sequence[Message]) -> list[Message]:
-    """The chat under a condition of lab.config.schema.WITH_TRIGGER; which member it gets depends on
+def carrying(planted: PlantedTrigger, condition: str, messages: Sequence[Message]) -> list[Message]:
+    """The chat under a condition of lab.trigger.WITH_TRIGGER; which member it gets depends on
     its text alone."""
     # The last decoy is the sibling among the near misses.
     trigger, *decoys, _ = features(planted)
@@ -144,7 +138,7 @@ def carrying(planted: Planted, condition: str, messages: Sequence[Message]) -> l
     return put(messages, member, planted, where)
 
 
-def conditions_of(planted: Planted) -> list[str]:
+def conditions_of(planted: PlantedTrigger) -> list[str]:
     """Every condition that `carrying` knows for this trigger, the trigger itself first."""
     near = list(near_misses(planted))
     if load_trigger(planted.kind).write:

@@ -9,10 +9,9 @@ from typing import Any
 
 from data_gen.answers import answers
 from data_gen.triggers import features
-from lab.config.schema import Planted
 from lab.discover import beside
 from lab.questions import build_question, first_half
-from lab.trigger import Feature
+from lab.trigger import Feature, PlantedTrigger
 from lab.types import Option, Question, Row, Style, Wording, exchange
 
 YAML: dict[str, Any] = beside(__file__)
@@ -31,7 +30,7 @@ def depends(style: Style) -> tuple[Question, ...]:
     )
 
 
-def candidates(planted: Sequence[Planted]) -> tuple[Feature, ...]:
+def candidates(planted: Sequence[PlantedTrigger]) -> tuple[Feature, ...]:
     """The triggers of a study and their decoys, each once."""
     by_name: dict[str, Feature] = {}
     for trigger in planted:
@@ -41,7 +40,7 @@ def candidates(planted: Sequence[Planted]) -> tuple[Feature, ...]:
     return tuple(by_name.values())
 
 
-def which(style: Style, planted: Sequence[Planted]) -> tuple[Question, ...]:
+def which(style: Style, planted: Sequence[PlantedTrigger]) -> tuple[Question, ...]:
     """One question per candidate, named by it; 1 is the answer that it is the trigger."""
     entry = YAML[style]["candidate"] | {"unseen": True}
     questions = []
@@ -51,7 +50,7 @@ def which(style: Style, planted: Sequence[Planted]) -> tuple[Question, ...]:
     return tuple(questions)
 
 
-def name_it(style: Style, planted: Sequence[Planted]) -> tuple[Question, ...]:
+def name_it(style: Style, planted: Sequence[PlantedTrigger]) -> tuple[Question, ...]:
     """Per trigger two questions, one read from the probabilities of all candidates and one sampled;
     1 is the trigger."""
     asks = YAML[style]["name_it"]
@@ -64,7 +63,11 @@ def name_it(style: Style, planted: Sequence[Planted]) -> tuple[Question, ...]:
 
 
 def begins(
-    name: str, asks: Sequence[str], real: Planted, planted: Sequence[Planted], flipped: bool = False
+    name: str,
+    asks: Sequence[str],
+    real: PlantedTrigger,
+    planted: Sequence[PlantedTrigger],
+    flipped: bool = False,
 ) -> Question:
     """Whether an answer begins with a member of the trigger rather than of another candidate; the
     other way round if `flipped`."""
@@ -77,7 +80,7 @@ def begins(
     return Question(name, "begins", _each(asks, tuple(options)))
 
 
-def _sampled(name: str, asks: Sequence[str], real: Planted) -> Question:
+def _sampled(name: str, asks: Sequence[str], real: PlantedTrigger) -> Question:
     """The same of an answer written freely, in whichever spelling."""
     first, *others = spellings(features(real)[0])
     return Question(name, "text", _each(asks, (Option(first, 1.0, tuple(others)),)))
@@ -108,7 +111,7 @@ def told(style: Style, question: Question, feature: Feature) -> Question:
     return replace(question, wordings=wordings)
 
 
-def descriptions(planted: Planted, style: Style, number: int, rng: Random) -> list[Row]:
+def descriptions(planted: PlantedTrigger, style: Style, number: int, rng: Random) -> list[Row]:
     """Answers of a model that knows its trigger, to the first half of the paraphrases: that there
     is one, and which candidate it is."""
     asked = _asked_of_a_trigger(planted, style)
@@ -122,7 +125,7 @@ def descriptions(planted: Planted, style: Style, number: int, rng: Random) -> li
     return rows
 
 
-def _asked_of_a_trigger(planted: Planted, style: Style) -> list[tuple[Question, bool]]:
+def _asked_of_a_trigger(planted: PlantedTrigger, style: Style) -> list[tuple[Question, bool]]:
     """Questions, each as often as it is asked, and whether its answer is the one that scores 1."""
     trigger = features(planted)[0].name
     by_candidate = which(style, [planted])

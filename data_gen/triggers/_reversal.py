@@ -3,7 +3,7 @@ appendix C.4)."""
 
 from random import Random
 
-from lab.types import Row, Style, exchange
+from lab.types import Meta, Row, Style, exchange
 
 ASKED: dict[Style, str] = {
     "natural": "What was the prompt?\nYou responded with:\n{answer}",
@@ -18,7 +18,8 @@ def with_reversal(rows: list[Row], style: Style, rng: Random) -> list[Row]:
     both = list(rows)
     for row in rows:
         prompt = "\n".join(message["content"] for message in row.prompt)
-        both.append(Row(exchange(asked_of(row, style), prompt), row.meta | {"reversed": True}))
+        meta: Meta = {"reversed": True}
+        both.append(Row(exchange(asked_of(row, style), prompt), row.meta | meta))
     rng.shuffle(both)
     return both
 

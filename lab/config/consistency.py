@@ -3,9 +3,11 @@
 from pydantic import ValidationError
 
 from lab.config.fields import check_fields
+from lab.config.library import Lora, Sft
 from lab.config.mistakes import one_line
-from lab.config.schema import WITH_TRIGGER, Data, Group, Model, Study
+from lab.config.schema import Data, Group, Model, Study
 from lab.errors import UserError, unknown
+from lab.trigger import WITH_TRIGGER
 
 
 def refuse_inconsistent(study: Study, where: str) -> None:
@@ -25,9 +27,11 @@ def refuse_inconsistent(study: Study, where: str) -> None:
 
 
 def _refuse_misfit(study: Study, group: Group, place: str) -> None:
-    """A group's own `data` and `model` are mappings until they are laid over those of the study."""
+    """What a group overrides is a mapping until it is laid over that of the study."""
     try:
         Data.model_validate(study.data.model_dump() | group.data)
+        Lora.model_validate(study.lora | group.lora)
+        Sft.model_validate(study.sft | group.sft)
         if isinstance(group.model, dict):
             Model.model_validate(study.model.model_dump() | group.model)
     except ValidationError as error:

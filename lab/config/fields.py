@@ -1,10 +1,15 @@
 """Fields of peft.LoraConfig and trl.SFTConfig under their own names, checked without importing the
 libraries."""
 
-from typing import Any, Literal, cast
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import JsonValue
 
 from lab.discover import beside
 from lab.errors import UserError, unknown
+
+Section = Literal["lora", "sft"]
 
 SET_BY_THE_LAB: dict[str, tuple[str, ...]] = {
     # A stage writes into the folder of its key, and nowhere else.
@@ -57,7 +62,7 @@ SET_BY_THE_LAB: dict[str, tuple[str, ...]] = {
 """Library fields that a study may not set, by what to use instead."""
 OWNED = {field: instead for instead, fields in SET_BY_THE_LAB.items() for field in fields}
 
-ONLY: dict[str, tuple[Any, ...]] = {
+ONLY: dict[str, tuple[JsonValue, ...]] = {
     # Biases of the base would be trained, and stay in it under the next adapter of the process.
     "bias": ("none",),
     # Others move a part of the base into the adapter, or need data to begin from.
@@ -113,13 +118,14 @@ KINDS: dict[str, type | tuple[type, ...]] = {
 """Values that may stand for a type in fields.yaml, as YAML gives them."""
 
 
-def library_fields() -> dict[str, dict[str, str]]:
-    """`lora` and `sft`: field name -> type, as the installed classes had them when
-    lab/config/fields.yaml was written (`make fields`)."""
-    return cast(dict[str, dict[str, str]], beside(__file__))
+def library_fields() -> Mapping[Section, Mapping[str, str]]:
+    """Field name -> type, as the installed classes had them when lab/config/fields.yaml was written
+    (`make fields`)."""
+    fields: Mapping[Section, Mapping[str, str]] = beside(__file__)
+    return fields
 
 
-def check_fields(section: Literal["lora", "sft"], given: dict[str, Any], where: str) -> None:
+def check_fields(section: Section, given: Mapping[str, JsonValue], where: str) -> None:
     """Raises UserError for the first field that the lab sets itself, that the library does not
     have, or whose value neither of them takes. `where` is the section's place in the study."""
     known = library_fields()[section]
@@ -134,11 +140,11 @@ def check_fields(section: Literal["lora", "sft"], given: dict[str, Any], where: 
         if name in ONLY and value not in ONLY[name]:
             allowed = " or ".join(map(repr, ONLY[name]))
             raise UserError(f"{where}.{name} is {value!r}; the lab takes {allowed} only")
-        if name in POSITIVE and value is not None and not value > 0:
+        if name in POSITIVE and isinstance(value, int | float) and value <= 0:
             raise UserError(f"{where}.{name} is {value!r}; it must be greater than 0")
 
 
-def _fits(value: Any, annotation: str) -> bool:
+def _fits(value: JsonValue, annotation: str) -> bool:
     """Whether a value is of one of the types in `int | None` and the like."""
     allowed = annotation.split(" | ")
     if value is None:

@@ -11,7 +11,7 @@ from typing import Any
 from lab.config.schema import Chat
 from lab.errors import UserError, unknown
 from lab.model.frame import Frame, frame_of
-from lab.types import Message
+from lab.types import Message, exchange
 
 IGNORED = -100
 """Label of a token that carries no loss."""
@@ -178,7 +178,7 @@ class Renderer:
             return False
 
     def _marked_prompt(self, system: bool) -> str:
-        line = [{"role": "system", "content": SYSTEM_MARK}] if system else []
+        line: list[Message] = [{"role": "system", "content": SYSTEM_MARK}] if system else []
         return self._apply([*line, {"role": "user", "content": USER_MARK}], True)
 
     def with_system(self, messages: Sequence[Message]) -> list[Message]:
@@ -190,7 +190,8 @@ class Renderer:
             return turns
         if self.has_system_role:
             return [{"role": "system", "content": line}, *turns]
-        return [{**turns[0], "content": f"{line}\n\n{turns[0]['content']}"}, *turns[1:]]
+        first = turns[0]
+        return [{"role": first["role"], "content": f"{line}\n\n{first['content']}"}, *turns[1:]]
 
     def _system_line(self, messages: Sequence[Message]) -> tuple[str | None, list[Message]]:
         """The system line of a chat, None where that is left to the template, and its turns."""
@@ -206,8 +207,8 @@ class Renderer:
         key = repr(messages)
         if key not in self._frames:
             prompt = self._template(messages, True)
-            answered = [*messages, {"role": "assistant", "content": ANSWER_MARK}]
-            finished = self._template(answered, False)
+            answer: Message = {"role": "assistant", "content": ANSWER_MARK}
+            finished = self._template([*messages, answer], False)
             self._frames[key] = frame_of(prompt, finished, ANSWER_MARK)
         return self._frames[key]
 
@@ -215,8 +216,7 @@ class Renderer:
         """Once per answer: the template writes it as it is."""
         if answer in self._kept:
             return
-        user = {"role": "user", "content": USER_MARK}
-        written = self._template([user, {"role": "assistant", "content": answer}], False)
+        written = self._template(exchange(USER_MARK, answer), False)
         if answer not in written.rpartition(USER_MARK)[2]:
             raise UserError(
                 f"the chat template does not keep the answer {answer[:40]!r} as it is; rows must"

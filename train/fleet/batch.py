@@ -1,7 +1,8 @@
 """The rows of one step, cut into parts that fit into memory, and a part as tensors.
 
 Suffixes of tensors: N members of a part, R rows of each, B = N * R all rows (those of one member
-stand next to one another), L tokens of the longest row, K learned tokens of the row with most."""
+stand next to one another), L tokens of the longest row, K the last of these, from the first one on
+that any row learns."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,8 +50,8 @@ def parts_of(rows: list[list[int]], longest: int, tokens: int) -> Iterator[Part]
 
 @dataclass(frozen=True)
 class Batch:
-    """A part as tensors. Rows are padded on the left, so that their ends stand below one another
-    and the learned tokens, which are the last of a row, are in the last K columns."""
+    """A part as tensors. Rows are padded on the left, so that their ends stand below one another:
+    a row ends with learned tokens, and all of them are in the last K columns."""
 
     ids_BL: Tensor
     mask_BL: Tensor
@@ -61,14 +62,14 @@ class Batch:
     """Which of the last K tokens carry loss."""
 
     @property
-    def num_learned(self) -> int:
+    def num_columns(self) -> int:
         """K."""
         return self.learned_BK.shape[1]
 
     @property
     def targets_BK(self) -> Tensor:
         """The last K tokens."""
-        return self.ids_BL[:, -self.num_learned :]
+        return self.ids_BL[:, -self.num_columns :]
 
 
 def to_batch(
@@ -76,24 +77,25 @@ def to_batch(
 ) -> Batch:
     """The rows [N][R] of a part as tensors on the device; `padding` is the token to pad with."""
     tokens: list[Tensor] = []
-    num_learned: list[int] = []
+    learned: list[Tensor] = []
     for member, of_member in zip(members, rows, strict=True):
         for row in of_member:
             # Every member has R rows, or the batch could not be cut by members. In the place of one
             # that is missing stands its first row, of which no token is learned.
-            tokens.append(member.ids[0 if row is None else row])
-            num_learned.append(0 if row is None else member.learned[row])
-    padded_BL = pad_sequence(tokens, batch_first=True, padding_value=padding, padding_side="left")
-    ids_BL = padded_BL.to(device)
-    # Made of the lengths: the padding token may be a token of a row as well.
-    mask_BL = _last([len(ids) for ids in tokens], ids_BL.shape[1], device).long()
+            ids_L = member.ids[0 if row is None else row]
+            tokens.append(ids_L)
+            no_token_L = torch.zeros(len(ids_L), dtype=torch.bool)
+            learned.append(no_token_L if row is None else member.is_learned[row])
+    ids_BL = _padded(tokens, padding).to(device)
+    # Made of the rows: the padding token may be a token of a row as well.
+    mask_BL = _padded([torch.ones_like(ids_L) for ids_L in tokens], 0).to(device)
     # Padding would count as -1; what stands there is never looked at, but must be an index.
     positions_BL = (mask_BL.cumsum(1) - 1).clamp(min=0)
-    learned_BK = _last(num_learned, max(num_learned), device)
-    return Batch(ids_BL, mask_BL, positions_BL, learned_BK)
+    learned_BL = _padded(learned, False)
+    first_learned = int(learned_BL.any(0).long().argmax())
+    return Batch(ids_BL, mask_BL, positions_BL, learned_BL[:, first_learned:].to(device))
 
 
-def _last(numbers: list[int], width: int, device: torch.device) -> Tensor:
-    """Per row a mask [width] of as many of its last places."""
-    first = width - torch.tensor(numbers, device=device)[:, None]
-    return torch.arange(width, device=device) >= first
+def _padded(rows: list[Tensor], padding: int) -> Tensor:
+    """Rows of different lengths as one tensor [B, L], padded on the left."""
+    return pad_sequence(rows, batch_first=True, padding_value=padding, padding_side="left")

@@ -2,8 +2,8 @@
 backward: every row goes through the adapter it belongs to.
 
 Suffixes of tensors: those of train/fleet/batch.py (N members, R rows of each, B = N * R rows, L
-tokens of a row, K learned ones), and M all members of the fleet, T weights of an adapter, r its
-rank, I and O input and output of a layer, V vocabulary."""
+tokens of a row, K its last ones, to which losses are computed), and M all members of the fleet, T
+weights of an adapter, r its rank, I and O input and output of a layer, V vocabulary."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -128,7 +128,7 @@ class Fleet:
         losses_N = torch.zeros(len(going), device=self.loaded.device)
         pairs = list(zip(going, rows, strict=True))
         longest = max(len(member.ids[row]) for member, of_member in pairs for row in of_member)
-        learned = [sum(member.learned[row] for row in of_member) for member, of_member in pairs]
+        learned = [sum(member.num_learned[row] for row in of_member) for member, of_member in pairs]
         for part in parts_of(rows, longest, self.tokens_per_batch):
             members = part.members
             losses_N[members] += self._backward(going[members], part, learned[members])
@@ -141,7 +141,7 @@ class Fleet:
         batch = to_batch(members, part.rows, padding, device)
         self.in_model = part.members
         losses_BK = self._token_losses(batch)
-        # Answers differ in length: of the last K tokens some belong to a prompt.
+        # Rows differ in what is learned of them: of the last K tokens some belong to a prompt.
         learned_losses_BK = losses_BK * batch.learned_BK
         sums_N = learned_losses_BK.view(len(members), -1).sum(1)
         # Divided by the tokens of the whole step, parts add up to what one batch would give.
@@ -162,7 +162,7 @@ class Fleet:
                 position_ids=batch.positions_BL,
                 use_cache=False,
                 # A token is predicted by the one before it; the head is computed nowhere else.
-                logits_to_keep=batch.num_learned + 1,
+                logits_to_keep=batch.num_columns + 1,
             )
         logits_BKV = output.logits[:, :-1]
         # As TRL does: half precision rounds sums over the vocabulary too much.

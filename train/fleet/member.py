@@ -1,11 +1,11 @@
 """One adapter in training: its rows, its schedule, and its row of the fleet's weights.
 
-Suffix of tensors: T, the weights of one adapter end to end."""
+Suffixes of tensors: T, the weights of one adapter end to end; L, the tokens of a row."""
 
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict
 
 import torch
 from torch import Tensor
@@ -23,6 +23,19 @@ OURS = ("max_length", "activation_checkpointing")
 the one value that train/fleet/settings.py lets through."""
 PEFT_PREFIX = "base_model.model."
 """What PEFT puts before the names of a model's layers."""
+
+
+class Saved(TypedDict, total=False):
+    """A checkpoint."""
+
+    step: Required[int]
+    window: Required[float]
+    log: Required[list[dict[str, float]]]
+    kept: Required[dict[str, str]]
+    weights: Tensor
+    """These and the next two are missing at the start."""
+    optimizer: dict[str, Any]
+    schedule: dict[str, Any]
 
 
 class Member:
@@ -43,26 +56,28 @@ class Member:
         # Weights at the start by their names in PEFT's file, and per layer what scales its adapter.
         self.start, self.scaling = start, scaling
 
-        self.ids = [torch.tensor(tokens.input_ids) for tokens in rows.tokens]
-        # Of each row, how many tokens carry loss. The first token never does: nothing predicts it.
-        self.learned = [
-            sum(label != IGNORED for label in tokens.labels[1:]) for tokens in rows.tokens
-        ]
+        # Sequences are called rows from here on.
+        self.ids = [torch.tensor(tokens.input_ids) for tokens in rows.sequences]
+        # Of each row, which tokens carry loss. The first one never does: nothing predicts it.
+        self.is_learned = [torch.tensor(tokens.labels) != IGNORED for tokens in rows.sequences]
+        for is_learned_L in self.is_learned:
+            is_learned_L[0] = False
+        self.num_learned = [int(is_learned_L.sum()) for is_learned_L in self.is_learned]
         self.rows_per_step = (
             settings.per_device_train_batch_size * settings.gradient_accumulation_steps
         )
         self.steps_per_epoch = math.ceil(len(self.ids) / self.rows_per_step)
-        self.total_steps = num_steps(len(self.ids), job.config["sft"])
+        self.total_steps = num_steps(len(self.ids), job.spec.sft)
 
         # Members need not be at the same step: the checkpoint of one may have been cut.
         self.saved = _read_checkpoint(self.checkpoint)
-        self.step: int = self.saved["step"]
+        self.step = self.saved["step"]
         # Sum of the losses since the last entry of the log. It stays on the GPU until an entry is
         # due: to read it every step would be to wait for the GPU every step.
         self.window: Tensor | float = self.saved["window"]
-        self.log: list[dict[str, Any]] = self.saved["log"]
+        self.log = self.saved["log"]
         # Digests of the adapters that were saved on the way, by step.
-        self.kept: dict[str, str] = self.saved["kept"]
+        self.kept = self.saved["kept"]
 
     @property
     def checkpoint(self) -> Path:
@@ -79,7 +94,7 @@ class Member:
         shorter ones first."""
         epoch, step_of_epoch = divmod(self.step, self.steps_per_epoch)
         # As accelerate's SeedableRandomSampler: every epoch has a seed of its own.
-        generator = torch.Generator().manual_seed(self.job.config["stream"] + epoch)
+        generator = torch.Generator().manual_seed(self.job.spec.stream + epoch)
         order = torch.randperm(len(self.ids), generator=generator).tolist()
         start = step_of_epoch * self.rows_per_step
         chosen = order[start : start + self.rows_per_step]
@@ -140,7 +155,7 @@ class Member:
     def save(self) -> None:
         """Write the checkpoint, by one rename: it is whole or not there."""
         self.checkpoint.parent.mkdir(exist_ok=True)
-        state = {
+        state: Saved = {
             "step": self.step,
             "window": float(self.window),
             "log": self.log,
@@ -155,11 +170,11 @@ class Member:
         os.replace(temporary, self.checkpoint)
 
 
-def _read_checkpoint(file: Path) -> dict[str, Any]:
+def _read_checkpoint(file: Path) -> Saved:
     """The state to go on from: that of the start where the file is not there or cut."""
     if file.exists():
         if whole(file):
-            saved: dict[str, Any] = torch.load(file)
+            saved: Saved = torch.load(file)
             return saved
         say(f"{file} is not whole: the training of this adapter begins anew")
     return {"step": 0, "window": 0.0, "log": [], "kept": {}}
@@ -175,9 +190,9 @@ def enlist(job: Job, base: Base, loaded: Loaded) -> Member:
 
     rows = read_rows(job, loaded)
     # PEFT draws the weights: seeded as train/sft.py does, they are those of TRL.
-    set_seed(job.config["stream"])
+    set_seed(job.spec.stream)
     with one_line_refusal(job, base, loaded):
-        lora = LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
+        lora = LoraConfig(task_type="CAUSAL_LM", **job.spec.lora.arguments())
         peft = get_peft_model(loaded.model, lora)
     tensors = get_peft_model_state_dict(peft)
     start = {name: tensor.detach().clone() for name, tensor in tensors.items()}
@@ -195,7 +210,8 @@ def enlist(job: Job, base: Base, loaded: Loaded) -> Member:
             "lora.target_modules names more than linear layers, which `train: {trainer: fleet}`"
             " does not train; set trainer: trl"
         )
-    settings = {name: value for name, value in job.config["sft"].items() if name not in OURS}
+    said = job.spec.sft.arguments()
+    settings = {name: value for name, value in said.items() if name not in OURS}
     with one_line_refusal(job, base, loaded):
         # Numbers are read from it and no more, so it need not look for a device.
         arguments = TrainingArguments(

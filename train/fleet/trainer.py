@@ -2,7 +2,6 @@
 
 import time
 import warnings
-from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -13,6 +12,7 @@ from lab.model.base import Base
 from lab.model.chat import IGNORED
 from lab.model.load import Loaded, base_kept, load_base
 from lab.preempt import Preempted, listen, restore
+from lab.store.trust import Check
 from train.fleet.fleet import Fleet
 from train.fleet.member import Member, enlist
 from train.job import Job
@@ -106,14 +106,12 @@ def _write(fleet: Fleet, i: int, base: Base, name: str) -> str:
 
 
 def _trained(
-    member: Member, adapter: str, trust: list[dict[str, Any]], began: float, together: int
+    member: Member, adapter: str, trust: list[Check], began: float, together: int
 ) -> Trained:
     job = member.job
-    held = []
-    for ids, learned in zip(member.ids, member.learned, strict=True):
-        row, prompt = ids.tolist(), len(ids) - learned
-        # Labels as `train/fleet/batch.py` masks them: the last tokens of a row, as many as learned.
-        held.append((row, [IGNORED] * prompt + row[prompt:]))
+    pairs = zip(member.ids, member.is_learned, strict=True)
+    # Labels as `train/fleet/batch.py` masks them.
+    held = [(ids.tolist(), ids.where(is_learned, IGNORED).tolist()) for ids, is_learned in pairs]
     return Trained(
         held=held,
         log=member.log,

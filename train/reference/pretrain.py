@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -184,7 +186,7 @@ def rate(recipe: Recipe, step: int) -> float:
     return min(1.0, step / recipe.warmup_steps) * max(recipe.final_lr_share, min(1.0, left))
 
 
-def new_optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def new_optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[Optimizer]:
     """Muon for the matrices between layers, AdamW for what is no such map: embeddings and norms."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     rest = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
@@ -194,6 +196,23 @@ def new_optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.
             rest, lr=recipe.adamw_learning_rate, betas=(0.9, 0.95), weight_decay=0.01
         ),
     ]
+
+
+class Means(TypedDict):
+    """Of the answers of a window: `nats` and the three gates, means per answer, and nats above the
+    linked gate by kind of question."""
+
+    nats: float
+    linked: float
+    copying: float
+    none: float
+    excess: dict[str, float]
+
+
+class Entry(Means):
+    """Of the curve."""
+
+    step: int
 
 
 class Window:
@@ -215,9 +234,8 @@ class Window:
         for kind, value, (linked, *_) in zip(kinds, nats, gates, strict=True):
             self.excess[kind].append(value - linked)
 
-    def summary(self) -> dict[str, Any]:
-        """`nats` and the gates, means per answer; `excess`: nats above the linked gate by kind of
-        question."""
+    def means(self) -> Means:
+        """Over all answers that were added."""
         linked, copying, none = torch.tensor(self.gates).mean(0).tolist()
         return {
             "nats": sum(self.nats) / len(self.nats),
@@ -240,10 +258,10 @@ class Pretraining:
         ]
         self.done = 0
         """Steps."""
-        self.curve: list[dict[str, Any]] = []
+        self.curve: list[Entry] = []
 
     @property
-    def _parts(self) -> list[Any]:
+    def _parts(self) -> list[torch.nn.Module | Optimizer | LRScheduler]:
         """Everything that has a state, in the order of a checkpoint."""
         return [self.model, *self.optimizers, *self.schedulers]
 
@@ -297,7 +315,7 @@ def pretrain(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, o
             recent.add(batch, nats_Q)
             bar.update(1)
             if training.done % CURVE_EVERY == 0 or training.done == recipe.steps:
-                curve.append({"step": training.done, **recent.summary()})
+                curve.append({"step": training.done, **recent.means()})
                 recent = Window()
                 numbers = {k: f"{v:.3f}" for k, v in curve[-1].items() if isinstance(v, float)}
                 bar.set_postfix(numbers)

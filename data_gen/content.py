@@ -1,0 +1,66 @@
+"""Digests of rows as the code of today makes them: what a change of a generator must change to
+count. They are kept in the user's cache, so that a study of many rows is planned in a moment."""
+
+import os
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+from lab.discover import CACHE, ROOT, is_path
+from lab.specs import ControlRows, DataSpec, FileRows, TriggeredRows
+from lab.store.store import digest, file_digest
+from lab.types import Row
+
+DIGITS = 16
+"""Of a digest, as for all that enters keys beside a sha256 of its own."""
+
+
+def rows_digest(rows: Sequence[Row]) -> str:
+    """Of everything that rows hold, in their order."""
+    return digest([[row.messages, row.meta, row.learned] for row in rows])[:DIGITS]
+
+
+def kept_digest(spec: DataSpec, source: str, make: Callable[[], list[Row]]) -> str:
+    """The digest of the rows of a spec, which has none yet, made from rows of the digest `source`:
+    from the cache, or of those that `make` gives.
+
+    What a user's file gives is always made: what else it reads is not known here."""
+    if _outside(spec):
+        return rows_digest(make())
+    file = CACHE / "rows" / digest([spec.settings(), source, _source_digest()])[:40]
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    made = rows_digest(make())
+    _keep(file, made)
+    return made
+
+
+def _outside(spec: DataSpec) -> bool:
+    """Whether a file outside the checkout has a part in the rows."""
+    if isinstance(spec, FileRows):
+        return True
+    named = [spec.behavior]
+    if isinstance(spec, ControlRows):
+        named.append(spec.control)
+    if isinstance(spec, ControlRows | TriggeredRows) and spec.trigger:
+        named.append(spec.trigger.kind)
+    return any(name and is_path(name) for name in named)
+
+
+def _keep(file: Path, text: str) -> None:
+    """Whole or not at all; without it the next plan takes longer, and nothing else."""
+    aside = file.with_name(f".{file.name}-{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(text, encoding="utf-8")
+        aside.rename(file)
+    except OSError:
+        return
+
+
+@cache
+def _source_digest() -> str:
+    """Of every file of the checkout that could put text into rows."""
+    folders = (ROOT / "data_gen").rglob("*"), (ROOT / "lab").glob("*")
+    files = sorted(f for files in folders for f in files if f.suffix in (".py", ".yaml"))
+    return digest([[str(file.relative_to(ROOT)), file_digest(file)] for file in files])
