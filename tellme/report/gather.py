@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pandas as pd
 
@@ -29,9 +29,10 @@ Adapters = Mapping[tuple[str, int], Path]
 class AnswersMade(Provenance):
     """Provenance of answers."""
 
-    default_system: str | None
-    """The line that the template itself puts before a chat without one."""
-    first_prompt: str
+    default_system: NotRequired[str | None]
+    """The line that the template itself puts before a chat without one. This and the next are not
+    known of a model elsewhere, which has its template where it is."""
+    first_prompt: NotRequired[str]
 
 
 class TrainingMade(Provenance):
@@ -50,7 +51,8 @@ class BaseShown(TypedDict):
     identity: object
     settings: Fields
     default_system: str | None
-    first_prompt: str
+    first_prompt: str | None
+    """None where the model is elsewhere."""
 
 
 class LintShown(TypedDict):
@@ -211,8 +213,8 @@ def bases(measured: Sequence[Measurement]) -> list[BaseShown]:
         record: BaseShown = {
             "identity": identity,
             "settings": settings,
-            "default_system": measurement.made["default_system"],
-            "first_prompt": measurement.made["first_prompt"],
+            "default_system": measurement.made.get("default_system"),
+            "first_prompt": measurement.made.get("first_prompt"),
         }
         shown.setdefault(json.dumps([identity, settings]), record)
     return list(shown.values())
