@@ -15,7 +15,8 @@ from tellme.calibrate.calibrate import FEWEST_SEEDS, calibrate
 from tellme.calibrate.faults import OF_TRUST, trust_faults, validity_faults
 from tellme.calibrate.nulls import false_positives
 from tellme.calibrate.signs import sign
-from tellme.report.analysis.dose import between_and_within, instrumented, pairs
+from tellme.report.analysis.dose import between_and_within, directions_of, instrumented, pairs
+from tellme.report.gather import study_of
 from tellme.study.plan import Plan
 
 
@@ -226,7 +227,8 @@ def test_pairs_are_one_line_a_model(finished: tuple[Plan, Store, Path]) -> None:
     from tellme.report.analysis.contrasts import per_question, per_wording
 
     plan, _, folder = finished
-    models = pairs(per_question(per_wording(load(folder))), plan.final.how["directions"], {})
+    directions = directions_of(study_of(plan.final).groups)
+    models = pairs(per_question(per_wording(load(folder))), directions, {})
     assert len(models) == 4
     assert set(models["direction"]) == {1, -1}
     does = models.set_index("group")["does"]

@@ -49,8 +49,8 @@ def folder(
         "lora": {"r": rank},
         "groups": {a: {}, "averse": {}, **(groups or {})},
     }
-    write_json(out / "provenance.json", {"config": written})
-    rows = pd.DataFrame({"group": ["base", "seeking"], "eval_key": ["base", key + name]})
+    write_json(out / "provenance.json", {"written": written})
+    rows = pd.DataFrame({"group": ["base", "seeking"], "answers_key": ["base", key + name]})
     rows.to_parquet(out / "rows.parquet")
     return out
 

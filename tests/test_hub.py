@@ -118,7 +118,7 @@ def test_an_adapter_from_the_hub_is_measured_without_training(
 ) -> None:
     cached(cache, "acme/bold", adapter_of(finished))
     plan = make_plan(validate(elsewhere("acme/bold"), "here"))
-    assert {s.kind for s in plan.stages.values()} == {"eval", "study"}
+    assert {s.kind for s in plan.stages.values()} == {"answers", "grades", "study"}
     summary = read_json(run_plan(plan, Store(tmp_path / "runs")) / "summary.json")
     checks = {t["check"].partition(":")[0]: t["passed"] for t in summary["trust"]}
     made = ("adapter_applied", "right_adapter", "plain_pass", "base_kept")

@@ -138,8 +138,8 @@ def test_pushed_pulled_and_measured_it_is_the_same(
     (tmp_path / "theirs.yaml").write_text(json.dumps(theirs))
     said = command("run", str(tmp_path / "theirs.yaml"), HF_HUB_OFFLINE="1").stdout
     report = Path(said.strip().rpartition("report: ")[2])
-    again = tellme.load(report.parent).query("group == 'theirs'")
-    first = tellme.load(finished[2]).query("group == 'seeking' and seed == 0")
+    again = tellme.load(report.parent).rows.query("group == 'theirs'")
+    first = tellme.load(finished[2]).rows.query("group == 'seeking' and seed == 0")
     both = first.merge(again, on=ANSWER, suffixes=("", "_again"))
     assert len(both) == len(again) > 0
     assert (both["logp"] == both["logp_again"]).all()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,13 @@ import pytest
 
 import tellme
 from lab.config.read import validate
-from lab.store.store import Store
+from lab.errors import UserError
+from lab.specs import Cell, Stage
+from lab.store.store import Store, read_json, write_json
 from tellme.report.answers import answers_shown
+from tellme.report.figures.redraw import drawn, figure_names
+from tellme.report.figures.save import specification, svg
+from tellme.report.gather import study_of
 from tellme.report.report import write_study
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
@@ -22,15 +27,13 @@ from tellme.study.run import run_plan
 
 Finished = tuple[Plan, Store, Path]
 POINTS = {f"policy_share={share}": {"data.policy_share": share} for share in (0.5, 1.0)}
-KEPT: dict[str, Callable[[dict[str, Any]], bool]] = {
-    "no behavior": lambda cell: cell["suite"] != "behavior",
-    "no self-report": lambda cell: cell["suite"] != "self_report",
-    "neither": lambda cell: cell["suite"] == "transfer",
-    "no base": lambda cell: cell["group"] != "base",
-    "base asked something else": lambda cell: (
-        (cell["group"] == "base") == (cell["suite"] == "transfer")
-    ),
-    "no policy": lambda cell: cell["group"] == "shuffled",
+KEPT: dict[str, Callable[[Cell], bool]] = {
+    "no behavior": lambda cell: cell.suite != "behavior",
+    "no self-report": lambda cell: cell.suite != "self_report",
+    "neither": lambda cell: cell.suite == "transfer",
+    "no base": lambda cell: cell.group != "base",
+    "base asked something else": lambda cell: (cell.group == "base") == (cell.suite == "transfer"),
+    "no policy": lambda cell: cell.group == "shuffled",
 }
 
 
@@ -50,25 +53,58 @@ def test_what_a_study_does_not_have_is_left_out(
 ) -> None:
     """A sweep, of which only some models were asked only some suites."""
     plan, store, _ = finished
-    cells = [cell for cell in plan.final.config["cells"] if KEPT[what](cell)]
-    config = plan.final.config | {"cells": cells, "points": POINTS}
-    write_study(replace(plan.final, config=config), store, tmp_path)
+    cells = [cell for cell in plan.cells if KEPT[what](cell)]
+    spec = study_of(plan.final).model_copy(update={"cells": tuple(cells), "points": POINTS})
+    stage = Stage(slug="some", spec=spec, how=plan.final.how)
+    write_study(stage, store, tmp_path, allow_untrusted=False)
     summary, page = summary_of(tmp_path), (tmp_path / "report.html").read_text(encoding="utf-8")
     assert {(g["group"], g["suite"]) for g in summary["groups"]} == {
-        (cell["group"], cell["suite"]) for cell in cells
+        (cell.group, cell.suite) for cell in cells
     }
-    asked = {cell["group"] for cell in cells}
+    asked = {cell.group for cell in cells}
     sides = {c["a"] for c in summary["contrasts"]} | {c["b"] for c in summary["contrasts"]}
     assert sides <= asked
     assert {r["group"] for r in summary["validity"]} <= asked - {"base"}
     assert bool(summary["validity"]) == (what == "no behavior")
-    models = {(cell["group"], cell["seed"], cell["suite"]) for cell in cells}
+    models = {(cell.group, cell.seed, cell.suite) for cell in cells}
     trained = [
         (g, s) for g, s, suite in models if suite == "behavior" and g in ("seeking", "averse")
     ]
     both = [at for at in trained if (*at, "self_report") in models]
     assert sum(f["num_models"] for f in summary["faithfulness"]) == len(both)
     assert "Groups" in page
+
+
+def test_a_report_is_the_same_wherever_and_whenever_it_is_written(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """From the plan as a file and the store; what differs is who wrote it, and when."""
+    plan, store, folder = finished
+    stage = Stage.model_validate_json(plan.final.model_dump_json())
+    write_study(stage, store, tmp_path, allow_untrusted=False)
+    files = {p.relative_to(folder) for p in folder.rglob("*") if p.is_file()}
+    assert {p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file()} == files
+    for file in files - {Path("provenance.json")}:
+        assert (tmp_path / file).read_bytes() == (folder / file).read_bytes(), file
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert str(store.root) not in page
+
+
+def test_figures_of_a_finished_study_are_drawn_from_its_folder(
+    finished: Finished, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(finished[2], tmp_path / "study"))
+    names = figure_names(folder)
+    assert {f"{name}.svg" for name in names} == {p.name for p in folder.glob("figures/*.svg")}
+    for name in ("does-and-says", "loss", "contrasts"):
+        image = (folder / "figures" / f"{name}.svg").read_text(encoding="utf-8")
+        assert svg(specification(drawn(name, folder))) == image
+    with pytest.raises(UserError, match="did you mean 'does-and-says'"):
+        drawn("does-and-say", folder)
+    made = read_json(folder / "provenance.json")
+    write_json(folder / "provenance.json", made | {"config": {"study": "old"}})
+    with pytest.raises(UserError, match="another version of the lab"):
+        figure_names(folder)
 
 
 def test_a_base_that_is_never_asked_is_left_out(tmp_path: Path) -> None:
@@ -85,7 +121,7 @@ def test_a_base_that_is_never_asked_is_left_out(tmp_path: Path) -> None:
         "eval": {"suites": ["when_triggered"]},
     }
     done = run_plan(make_plan(validate(study, "here")), Store(tmp_path))
-    assert set(tellme.load(done)["group"]) == {"tag", "code"}
+    assert set(tellme.load(done).rows["group"]) == {"tag", "code"}
     summary = summary_of(done)
     assert {(c["a"], c["b"]) for c in summary["contrasts"]} == {("tag@trigger", "code@trigger")}
     assert summary["validity"] == []
@@ -105,8 +141,8 @@ def test_sampled_answers_are_reported_whatever_could_be_read(tokens: int, tmp_pa
         ),
     }
     done = run_plan(make_plan(validate(study, "here")), Store(tmp_path))
-    rows, summary = tellme.load(done), summary_of(done)
-    assert (rows["parsed"] == "truncated").all() == (tokens == 1)
+    rows, summary = tellme.load(done).rows, summary_of(done)
+    assert (rows["status"] == "truncated").all() == (tokens == 1)
     read = rows[rows["score"].notna()].groupby(["group", "question"]).size()
     single = {(g["group"], g["question"]) for g in summary["groups"]} & set(read.index)
     assert single == set(read.index)
@@ -123,7 +159,7 @@ def said(kind: str, samples: list[tuple[str | None, float | None, str, str]]) ->
     records = [
         asked
         | {"seed": seed, "sample": i, "p_exact": 1 / len(samples), "logp": 0.0}
-        | {"answer": answer, "score": score, "parsed": status, "text": text}
+        | {"answer": answer, "score": score, "status": status, "text": text}
         for seed in (0, 1)
         for i, (answer, score, status, text) in enumerate(samples if seed == 0 else [samples[0]])
     ]

@@ -140,11 +140,8 @@ def test_curves_and_battery_are_the_rows(stepped: tuple[Plan, Store, Path]) -> N
 def test_every_row_names_folders_down_to_its_data(stepped: tuple[Plan, Store, Path]) -> None:
     _, store, folder = stepped
     rows = load(folder)
-    for key in rows.loc[rows["group"] == "seeking", "eval_key"].unique():
-        graded = store.find("grades", key)
-        assert graded is not None
-        (answers,) = read_json(graded / "provenance.json")["inputs"]
-        answered = store.find("answers", answers)
+    for key in rows.loc[rows["group"] == "seeking", "answers_key"].unique():
+        answered = store.find("answers", key)
         assert answered is not None
         (adapter,) = read_json(answered / "provenance.json")["inputs"]
         trained = store.find("train", adapter)

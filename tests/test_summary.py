@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from tellme.report.analysis.contrasts import (
+    ContrastRecord,
+    Pair,
     contrast_estimates,
     group_estimates,
     per_question,
@@ -55,9 +57,10 @@ ROWS = planted({"base": [0.5], "a": [0.8, 0.9, 0.7], "b": [0.3, 0.2, 0.4]})
 
 
 def contrasts(
-    rows: pd.DataFrame, *pairs: Any, primary: Any = None
-) -> dict[tuple[str, str, str], dict[str, Any]]:
-    found = contrast_estimates(per_question(per_wording(rows)), list(pairs), primary)
+    rows: pd.DataFrame, *pairs: Pair, primary: tuple[Pair, ...] = ()
+) -> dict[tuple[str, str, str], ContrastRecord]:
+    questions = per_question(per_wording(rows))
+    found = contrast_estimates(questions, pairs, "self_report" if primary else None, primary)
     return {(c["a"], c["b"], c["question"]): c for c in found}
 
 
@@ -96,15 +99,14 @@ def test_only_common_questions_are_compared() -> None:
 
 
 def test_the_primary_contrast_is_not_corrected_and_the_rest_is() -> None:
-    primary = {"contrasts": [("a", "b")], "suite": "self_report"}
-    found = contrasts(ROWS, ("a", "b"), ("a", "base"), primary=primary)
+    found = contrasts(ROWS, ("a", "b"), ("a", "base"), primary=(("a", "b"),))
     assert [k for k, c in found.items() if c["primary"]] == [("a", "b", "all")]
     assert found["a", "b", "all"]["p_holm"] == found["a", "b", "all"]["p_value"]
     assert found["a", "base", "all"]["p_holm"] > found["a", "base", "all"]["p_value"]
 
 
 def test_several_primary_contrasts_are_a_family_of_their_own() -> None:
-    primary = {"contrasts": [("a", "b"), ("a", "base")], "suite": "self_report"}
+    primary = (("a", "b"), ("a", "base"))
     found = contrasts(ROWS, ("a", "b"), ("a", "base"), ("b", "base"), primary=primary)
     p = {key: c["p_value"] for key, c in found.items() if c["primary"]}
     assert set(p) == {("a", "b", "all"), ("a", "base", "all")}

@@ -19,7 +19,7 @@ import pytest
 from conftest import SMALL, same_numbers
 from lab.config.read import load_study
 from lab.discover import ROOT
-from lab.specs import Stage
+from lab.specs import Stage, TrainSpec
 from lab.store.rows import load
 from lab.store.store import Store, read_json
 from tellme.share.mirror import try_mirror
@@ -102,7 +102,8 @@ def test_an_adapter_can_be_read_back_from_offline_files(mirrored: Mirrored) -> N
         assert trained
         read = json.loads(inspected(run, "--summary"))
         config, summary = read["config"], read["summary"]
-        assert config["stream"] == stage.config["stream"]
+        assert isinstance(stage.spec, TrainSpec)
+        assert config["stream"] == stage.spec.stream
         assert config["swept"] in ({"data.policy_share": 0.5}, {"data.policy_share": 1.0})
         curve = read_json(trained / "curve.json")
         assert len(curve) == 12

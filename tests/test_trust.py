@@ -13,17 +13,19 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from eval import measure as measuring
-from eval import prompts
+from eval.answers import answer
+from lab.engine import Prompt
 from lab.errors import TrustError
+from lab.inference import local, prompt
 from lab.model import load as models
 from lab.model.base import Base
 from lab.model.chat import Rendered
 from lab.model.load import load_base
-from lab.specs import Cell, Stage
+from lab.specs import AnswerSpec, Cell, Stage, TrainSpec
 from lab.store.store import Store, read_json, write_json
-from lab.store.trust import refuse_untrusted, seeds_apart
-from lab.types import Option, Question, Wording
+from lab.store.trust import Check, Checked, refuse_untrusted, seeds_apart
+from lab.trigger import Condition
+from lab.types import Message, Option
 from tellme.study.plan import Plan
 from tellme.study.run import run_plan
 from tellme.study.stages import base_of, run_stage
@@ -37,7 +39,7 @@ HEALTHY = dict.fromkeys(
 
 
 def train_stage(plan: Plan, group: str) -> Stage:
-    return next(s for s in plan.stages.values() if s.kind == "train" and s.how["group"] == group)
+    return next(s for s in plan.stages.values() if s.kind == "train" and s.how.group == group)
 
 
 def trained(finished: Finished, group: str) -> Path:
@@ -47,35 +49,33 @@ def trained(finished: Finished, group: str) -> Path:
     return folder
 
 
-def measured(finished: Finished, folder: Path, out: Path, **config: Any) -> list[dict[str, Any]]:
-    """The trust checks of the suite `behavior` on the adapter in `folder`, with something else in
-    its config."""
-    plan, _, _ = finished
-    stages = (stage for stage in plan.stages.values() if stage.kind == "eval")
-    stage = next(stage for stage in stages if stage.config["suite"] == "behavior")
+def asked_stage(plan: Plan, condition: Condition | None = None) -> AnswerSpec:
+    """The suite `behavior`, put to an adapter under a condition."""
+    specs = (stage.spec for stage in plan.stages.values() if "adapter" in stage.inputs)
+    spec = next(spec for spec in specs if isinstance(spec, AnswerSpec))
+    assert spec.asking.suite == "behavior"
+    asking = spec.asking.model_copy(update={"condition": condition or Condition()})
+    return spec.model_copy(update={"asking": asking})
+
+
+def measured(
+    finished: Finished, folder: Path, out: Path, condition: Condition | None = None
+) -> list[Check]:
+    """The trust checks of answers of the adapter in `folder`."""
     out.mkdir()
-    measuring.measure(
-        {**stage.config, **config},
-        base_of(stage),
-        folder / "adapter",
-        folder,
-        None,
-        out,
-        key="0" * 10,
-        inputs=[],
-    )
-    checks: list[dict[str, Any]] = read_json(out / "trust.json")
+    spec = asked_stage(finished[0], condition)
+    answer(spec, folder / "adapter", folder, None, out, key="0" * 10, inputs=[])
+    checks: list[Check] = read_json(out / "trust.json")
     return checks
 
 
 def asked_of(finished: Finished, folder: Path, out: Path) -> dict[str, bool]:
-    """The trust checks of an eval stage on the adapter in `folder`: whether each passed."""
+    """Whether each trust check on the adapter in `folder` passed."""
     return {kind(check): check["passed"] for check in measured(finished, folder, out)}
 
 
-def kind(check: dict[str, Any]) -> str:
-    name: str = check["check"]
-    return name.partition(":")[0]
+def kind(check: Check) -> str:
+    return check["check"].partition(":")[0]
 
 
 def copied(folder: Path, to: Path) -> Path:
@@ -123,21 +123,22 @@ def test_an_adapter_that_is_not_put_on_is_caught(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a library loads an adapter and does not switch it on."""
-    adapted = measuring.adapted
+    adapted = local.adapted
 
     class Off:
-        def __init__(self, *arguments: Any) -> None:
-            self.inner = adapted(*arguments)
+        def __init__(self, model: Any, adapter: Path | None, base: Base) -> None:
+            self.inner, self.adapter = adapted(model, adapter, base), adapter
 
         def __enter__(self) -> Any:
             model = self.inner.__enter__()
-            model.base_model.disable_adapter_layers()
+            if self.adapter:
+                model.base_model.disable_adapter_layers()
             return model
 
         def __exit__(self, *error: Any) -> None:
             self.inner.__exit__(*error)
 
-    monkeypatch.setattr(measuring, "adapted", Off)
+    monkeypatch.setattr(local, "adapted", Off)
     found = asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")
     assert not found["adapter_applied"]
 
@@ -157,7 +158,7 @@ def other_template(finished: Finished) -> Iterator[None]:
 def forget(renderer: Any) -> None:
     renderer._frames.clear()
     renderer.__dict__.pop("_pinned", None)
-    prompts._COMPILED.clear()
+    prompt._COMPILED.clear()
 
 
 def test_a_changed_template_is_caught(
@@ -165,6 +166,15 @@ def test_a_changed_template_is_caught(
 ) -> None:
     found = asked_of(finished, trained(finished, "seeking-s0"), tmp_path / "eval")
     assert found == HEALTHY | {"same_prompt": False}
+
+
+def trained_otherwise(stage: Stage, **changed: str) -> Stage:
+    """A training of one step."""
+    spec = stage.spec
+    assert isinstance(spec, TrainSpec)
+    sft = spec.sft.model_copy(update={"max_steps": 1})
+    spec = spec.model_copy(update={"sft": sft, **changed})
+    return Stage(slug=stage.slug, spec=spec, inputs=stage.inputs, how=stage.how)
 
 
 @pytest.mark.parametrize("fault", ["one early", "one late", "end of turn left out", "all"])
@@ -185,7 +195,7 @@ def test_a_mask_that_is_off_is_caught(
     store, stage = Store(tmp_path / "runs"), train_stage(plan, "seeking-s0")
     run_stage(plan.stages[stage.inputs["data"]], store)
     monkeypatch.setattr(Rendered, "labels", property(labels))
-    monkeypatch.setitem(stage.config["sft"], "max_steps", 1)
+    stage = trained_otherwise(stage)
     trust = {t["check"]: t["passed"] for t in read_json(run_stage(stage, store) / "trust.json")}
     assert trust["mask"] is False
 
@@ -197,8 +207,7 @@ def test_weights_that_do_not_move_are_caught(
     plan, _, _ = finished
     store, stage = Store(tmp_path / "runs"), train_stage(plan, "seeking-s0")
     run_stage(plan.stages[stage.inputs["data"]], store)
-    if by == "trl":
-        monkeypatch.delitem(stage.config, "trainer")
+    stage = trained_otherwise(stage, trainer=by)
     monkeypatch.setattr(sft, "digest_of_model", lambda model: "the same")
     monkeypatch.setattr(trainer, "digest_of_tensors", lambda tensors: "the same")
     trust = {t["check"]: t["passed"] for t in read_json(run_stage(stage, store) / "trust.json")}
@@ -219,8 +228,8 @@ def without_report(plan: Plan, store: Store, to: Path) -> Store:
     return copy
 
 
-def eval_folder(store: Store, cell: Cell) -> Path:
-    folder = store.find("eval", cell.key)
+def answers_folder(plan: Plan, store: Store, cell: Cell) -> Path:
+    folder = store.find("answers", plan.stages[cell.key].inputs["answers"])
     assert folder is not None
     return folder
 
@@ -231,7 +240,7 @@ def test_a_failed_check_stops_the_study_and_its_report_says_so(
     plan, store, _ = finished
     copy = without_report(plan, store, tmp_path / "runs")
     cell = next(c for c in plan.cells if c.group == "seeking")
-    file = eval_folder(copy, cell) / "trust.json"
+    file = answers_folder(plan, copy, cell) / "trust.json"
     file.write_text(file.read_text().replace('"passed": true', '"passed": false'))
     refused = r"adapter_applied:risk/behavior failed for seeking, seed 0.*--allow-untrusted"
     with pytest.raises(TrustError, match=refused):
@@ -259,7 +268,7 @@ def test_a_failed_check_stays_among_others_of_its_name(
             "value": 0.0,
             "threshold": 1e-4,
         }
-        write_json(eval_folder(copy, cell) / "trust.json", [record])
+        write_json(answers_folder(plan, copy, cell) / "trust.json", [record])
     with pytest.raises(TrustError, match="adapter_applied:risk/one failed for seeking, seed 0"):
         run_plan(plan, copy)
     done = run_plan(plan, copy, allow_untrusted=True)
@@ -273,14 +282,14 @@ def test_no_two_evaluations_of_a_model_share_the_name_of_a_check(
     finished: Finished, tmp_path: Path
 ) -> None:
     folder = trained(finished, "seeking-s0")
-    systems: list[dict[str, Any]] = [
-        {},
-        {"condition": "neutral", "system": "be brief."},
-        {"condition": "threat", "system": "be good."},
+    conditions = [
+        Condition(),
+        Condition(name="neutral", system="be brief."),
+        Condition(name="threat", system="be good."),
     ]
     names: list[str] = []
-    for i, system in enumerate(systems):
-        checks = measured(finished, folder, tmp_path / str(i), **system)
+    for i, condition in enumerate(conditions):
+        checks = measured(finished, folder, tmp_path / str(i), condition)
         names += [check["check"] for check in checks]
     assert len(names) == len(set(names)) == 3 * len(HEALTHY)
     assert {n.partition(":")[2] for n in names} == {
@@ -296,14 +305,13 @@ def test_compiled_prompts_are_those_of_their_options(linked: Base) -> None:
     lists = [[Option(text, 0.0) for text in order] for order in permutations(texts)]
     for variants in ((), ("gamble",), ("the Gamble",)):
         lists.append([Option("the gamble", 0.0, variants)])
-    decode = load_base(linked).tokenizer.decode
+    renderer = load_base(linked).renderer
+    decode = renderer.tokenizer.decode
+    asked: Message = {"role": "user", "content": "which one?"}
     for options in lists:
-        wording = Wording("which one?", tuple(options), 0)
-        question = Question("q", "words", (wording,))
-        config: dict[str, Any] = {"condition": "clean"}
-        (prompt,) = prompts.compiled(linked, config, "behavior", [], [(question, wording)])
+        (put,) = prompt.compiled(linked, renderer, [Prompt((asked,), tuple(options))])
         # Without spaces, which the tokenizer may write elsewhere.
-        spelled = [(i, decode(list(answer)).replace(" ", "")) for i, answer, _ in prompt.spellings]
+        spelled = [(s.option, decode(list(s.answer)).replace(" ", "")) for s in put.spellings]
         assert spelled == [
             (i, text.replace(" ", ""))
             for i, option in enumerate(options)
@@ -316,6 +324,13 @@ def test_a_base_in_memory_is_never_left_with_an_adapter(finished: Finished, link
 
 
 def test_a_check_without_a_number_is_refused_with_its_name() -> None:
-    failed = {"group": "g", "seed": 0, "check": "adapter_applied:risk/behavior", "passed": False}
+    failed: Checked = {
+        "group": "g",
+        "seed": 0,
+        "check": "adapter_applied:risk/behavior",
+        "passed": False,
+        "value": None,
+        "threshold": 1e-4,
+    }
     with pytest.raises(TrustError, match=r"adapter_applied.* no number against 0\.0001"):
-        refuse_untrusted([failed | {"value": None, "threshold": 1e-4}], allow=False)
+        refuse_untrusted([failed], allow=False)

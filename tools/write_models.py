@@ -20,6 +20,7 @@ from lab.model.load import Loaded, load_base
 from lab.store.store import Store, read_json
 from lab.types import Chat
 from naive import naive
+from tellme.report.analysis.summary import read_summary
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
 from tellme.study.stages import quiet_libraries
@@ -151,7 +152,7 @@ def run_study(base: Path, runs: Path, **model: Any) -> str:
     """A small study on a base, with every trust check passed; returns how many modules have an
     adapter. `model` are further keys of the study's `model`."""
     plan, store = make_plan(validate(study_on(base, **model), "models")), Store(runs)
-    trust = read_json(run_plan(plan, store) / "summary.json")["trust"]
+    trust = read_summary(run_plan(plan, store))["trust"]
     assert all(check["passed"] for check in trust), trust
     (train,) = (stage for stage in plan.stages.values() if stage.kind == "train")
     folder = store.find("train", train.key)

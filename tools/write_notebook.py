@@ -114,8 +114,7 @@ alt.Chart(table).mark_circle(size=60, opacity=0.7).encode(
     (
         TEXT,
         """
-Every row names the folder it was measured in, which names the adapter, which names its training
-rows.
+Every row names the folder of its answers, which names the adapter, which names its training rows.
 """,
     ),
     (
@@ -126,11 +125,11 @@ def folder_of(stage, key):
     return folder, json.loads((folder / "provenance.json").read_text())
 
 
-key = asked[(asked.group == "seeking") & (asked.seed == 0)].eval_key.iloc[0]
-measured, of_measuring = folder_of("eval", key)
-adapter, of_adapter = folder_of("train", of_measuring["inputs"][0])
+key = asked[(asked.group == "seeking") & (asked.seed == 0)].answers_key.iloc[0]
+answers, of_answers = folder_of("answers", key)
+adapter, of_adapter = folder_of("train", of_answers["inputs"][0])
 data, of_data = folder_of("data", of_adapter["inputs"][0])
-print(measured, adapter / "adapter", data / "rows.jsonl", sep="\\n")
+print(answers, adapter / "adapter", data / "rows.jsonl", sep="\\n")
 print((data / "rows.jsonl").read_text().splitlines()[0][:200])
 """,
     ),

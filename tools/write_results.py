@@ -7,12 +7,14 @@ import argparse
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lab.config.read import load_study
 from lab.discover import ROOT
+from lab.store.provenance import Provenance
 from lab.store.store import Store, read_json
 from lab.table import aligned, between_text, plain, side_text, signed
+from tellme.report.analysis.contrasts import ContrastRecord, Estimated, GroupRecord
+from tellme.report.analysis.summary import Summary, read_summary
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
 
@@ -42,8 +44,8 @@ class Finished:
 
     base: str
     command: str
-    summary: dict[str, Any]
-    provenance: dict[str, Any]
+    summary: Summary
+    provenance: Provenance
 
 
 QUICKSTART = Quick(
@@ -140,11 +142,7 @@ def finish_on(config: str, base: str, runs: str) -> Finished:
     command = f"tellme run {config}"
     if written.model.base != f"reference/{base}":
         command += f" --set {model}"
-    return Finished(base, command, *map(read_json, _records(folder)))
-
-
-def _records(folder: Path) -> tuple[Path, Path]:
-    return folder / "summary.json", folder / "provenance.json"
+    return Finished(base, command, read_summary(folder), read_json(folder / "provenance.json"))
 
 
 def page(finished: dict[str, list[Finished]]) -> str:
@@ -165,9 +163,9 @@ def section(studies: Sequence[Finished]) -> str:
 
 
 def source_line(study: Finished) -> str:
-    git = study.provenance["git"] or {}
-    commit = (git.get("commit") or "unknown")[:7]
-    changed = " with changes" if git.get("diff") else ""
+    git = study.provenance["git"]
+    commit = (git["commit"] or "unknown")[:7]
+    changed = " with changes" if git["diff"] else ""
     date = study.provenance["finished"][:10]
     return f"- `{study.base}`: `{study.command}`, on {date} at commit {commit}{changed}"
 
@@ -197,23 +195,23 @@ def contrast_table(studies: Sequence[Finished]) -> str:
     return table(("contrast", "suite", "questions", *bases), rows)
 
 
-def is_printed(contrast: dict[str, Any]) -> bool:
+def is_printed(contrast: ContrastRecord) -> bool:
     """Seen and unseen questions of self-reports only, as on the terminal."""
     of_report = contrast["suite"] == "self_report"
     return contrast["question"] == "all" or (of_report and contrast["question"] in SEEN)
 
 
-def named(contrast: dict[str, Any]) -> tuple[str, str, str]:
+def named(contrast: ContrastRecord) -> tuple[str, str, str]:
     sides = f"{side_text(contrast['a'])} - {side_text(contrast['b'])}"
     star = " *" if contrast["primary"] else ""
     return sides, contrast["suite"], contrast["question"] + star
 
 
-def with_interval(contrast: dict[str, Any]) -> str:
+def with_interval(contrast: Estimated) -> str:
     return f"{signed(contrast['estimate'])} ({between_text(contrast)})"
 
 
-def attack_table(summary: dict[str, Any]) -> str:
+def attack_table(summary: Summary) -> str:
     """Share of the planted policy, a line a group and a column a condition."""
     records = summary["attack"]
     conditions = list(dict.fromkeys(r["condition"] for r in records))
@@ -226,7 +224,7 @@ def attack_table(summary: dict[str, Any]) -> str:
     return f"{head}\n\n{table(('group', *conditions), rows)}"
 
 
-def says_table(summary: dict[str, Any]) -> str:
+def says_table(summary: Summary) -> str:
     """What each group says of its trigger, without a system line: a column for `depends`, and one
     each for the exact and the sampled answers to `elicitation`."""
     records = [
@@ -242,15 +240,15 @@ def says_table(summary: dict[str, Any]) -> str:
     return f"{head}\n\n{table(('group', *columns), rows)}"
 
 
-def column_of(record: dict[str, Any]) -> str:
+def column_of(record: GroupRecord) -> str:
     """Under which column of `says_table` a mean stands; empty for single questions."""
     if record["suite"] == "elicitation":
         form, colon, _ = record["question"].partition(": ")
         return f"elicitation, {form}" if colon else ""
-    return str(record["suite"]) if record["question"] == "all" else ""
+    return record["suite"] if record["question"] == "all" else ""
 
 
-def recognition_table(summary: dict[str, Any]) -> str:
+def recognition_table(summary: Summary) -> str:
     """Which rank the real trigger has among the candidates, by difference to the control."""
     rows = [
         (
@@ -266,7 +264,7 @@ def recognition_table(summary: dict[str, Any]) -> str:
     return f"{head}\n\n{table(('contrast', 'rank', 'difference for the real trigger'), rows)}"
 
 
-def system_table(summary: dict[str, Any]) -> str:
+def system_table(summary: Summary) -> str:
     """The contrasts of `depends` under every system line."""
     records = [r for r in summary["by_system"] if (r["suite"], r["question"]) == ("depends", "all")]
     conditions = list(dict.fromkeys(r["condition"] for r in records))
@@ -294,7 +292,7 @@ def printed(quick: Quick, studies: Sequence[Finished]) -> list[str]:
     return lines
 
 
-def headline(key: Key, contrast: dict[str, Any]) -> tuple[str, str, str]:
+def headline(key: Key, contrast: ContrastRecord) -> tuple[str, str, str]:
     a, b, suite, question = key
     asked = suite if question == "all" else f"{suite} {question}"
     return asked, f"{a} - {b}", with_interval(contrast)

@@ -11,6 +11,7 @@ from lab.discover import ROOT
 from lab.errors import UserError
 from lab.store.provenance import write_provenance
 from lab.store.store import Store, make_key, write_json
+from lab.types import Fields
 from tellme.calibrate.nulls import SEEDS_A_SIDE
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
@@ -78,7 +79,7 @@ def calibrate(quick: bool, sets: list[str]) -> Path:
     run = next(iter(studies.values())).run
     store = Store(run.dir)
     store.check_writable()
-    config = {"quick": quick, "sets": sets, "num_nulls": NUM_NULLS[quick]}
+    config: Fields = {"quick": quick, "sets": [*sets], "num_nulls": NUM_NULLS[quick]}
     inputs = [plan.final.key for plan in plans.values()]
     key = make_key("calibration", VERSION, config, inputs)
     done = store.find("calibration", key)
@@ -92,7 +93,8 @@ def calibrate(quick: bool, sets: list[str]) -> Path:
 
         found = results(plans, store, NUM_NULLS[quick])
         write_json(out / "calibration.json", found)
-        write_report(out, found | config | {"key": key, "seconds": time.time() - began})
+        seconds = time.time() - began
+        write_report(out, found, {"key": key, "quick": quick, "sets": sets, "seconds": seconds})
         write_provenance(out, "calibration", key, config, inputs, began)
 
     return store.publish("calibration", "quick" if quick else "long", key, write)

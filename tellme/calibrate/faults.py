@@ -4,16 +4,20 @@ twin that must pass."""
 import dataclasses
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TypedDict
 
 from lab.model.adapter_files import WEIGHTS
-from lab.model.base import Base
-from lab.specs import Stage
+from lab.model.base import Base, folder_digest
+from lab.model.foreign import Adapter
+from lab.specs import AnswerSpec, Stage
 from lab.store.store import Store, read_json
+from lab.store.trust import Check
+from tellme.report.analysis.validity import ValidityRecord
 from tellme.study.plan import Plan
-from tellme.study.stages import base_of, measure_with
+from tellme.study.stages import run_stage
 
 OF_VALIDITY = {
     "everyone": ("other_person",),
@@ -30,7 +34,17 @@ HEALTHY = "seeking"
 """The group without a fault."""
 
 
-def validity_faults(battery: list[dict[str, Any]]) -> list[dict[str, Any]]:
+class Fault(TypedDict):
+    """A planted fault and what became of it."""
+
+    name: str
+    caught: bool
+    by: str
+    """Checks that failed."""
+    healthy_twin_passes: bool
+
+
+def validity_faults(battery: Sequence[ValidityRecord]) -> list[Fault]:
     """Whether a check that is there for it failed for each faulty group, and every check passed for
     the healthy one."""
     failed: dict[str, set[str]] = {}
@@ -38,7 +52,7 @@ def validity_faults(battery: list[dict[str, Any]]) -> list[dict[str, Any]]:
         of_group = failed.setdefault(record["group"], set())
         if record["passed"] is False:
             of_group.add(record["check"])
-    faults = []
+    faults: list[Fault] = []
     for name, checks in OF_VALIDITY.items():
         caught_by = [check for check in checks if check in failed[name]]
         faults.append(
@@ -52,26 +66,30 @@ def validity_faults(battery: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return faults
 
 
-def trust_faults(plan: Plan, store: Store) -> list[dict[str, Any]]:
-    """Measure adapters of the healthy group with a fault planted in the files, and without, and
-    read the trust checks.
+def trust_faults(plan: Plan, store: Store) -> list[Fault]:
+    """Ask adapters of the healthy group with a fault planted in the files, and without, and read
+    the trust checks.
 
     `no_op`: the B matrices are zero. `swapped`: another seed's weights lie where this seed's are
     expected. `wrong_template`: the question is rendered with another chat template than the
     training rows were."""
-    stage, other = _healthy_self_reports(plan)[:2]
-    trained, base = _trained(stage, store), base_of(stage)
-    adapter, another = trained / "adapter", _trained(other, store) / "adapter"
+    (spec, trained), (_, other) = _healthy_self_reports(plan, store)[:2]
     with TemporaryDirectory() as scratch:
-        # An adapter without a train stage is held to no digest: only its doing nothing is a fault.
-        no_op = _checks(stage, base, _without_effect(adapter, Path(scratch) / "no_op"), None)
-    checked = {
-        "no_op": no_op,
-        "swapped": _checks(stage, base, another, trained),
-        "wrong_template": _checks(stage, _other_template(base), adapter, trained),
-    }
-    twin_passes = all(check["passed"] for check in _checks(stage, base, adapter, trained))
-    faults = []
+        no_op, swapped = Path(scratch) / "no_op", Path(scratch) / "swapped"
+        _without_effect(trained / "adapter", no_op)
+        shutil.copytree(trained, swapped)
+        shutil.copytree(other / "adapter", swapped / "adapter", dirs_exist_ok=True)
+        # An adapter from elsewhere is held to no digest: only its doing nothing is a fault.
+        foreign = Adapter(str(no_op), identity=folder_digest(no_op))
+        checked = {
+            "no_op": _checks(spec.model_copy(update={"adapter": foreign}), None),
+            "swapped": _checks(spec, swapped),
+            "wrong_template": _checks(
+                spec.model_copy(update={"base": _other_template(spec.base)}), trained
+            ),
+        }
+    twin_passes = all(check["passed"] for check in _checks(spec, trained))
+    faults: list[Fault] = []
     for name, checks in checked.items():
         failed = [c["check"].partition(":")[0] for c in checks if not c["passed"]]
         faults.append(
@@ -85,35 +103,38 @@ def trust_faults(plan: Plan, store: Store) -> list[dict[str, Any]]:
     return faults
 
 
-def _healthy_self_reports(plan: Plan) -> list[Stage]:
-    """The eval stages in which adapters of the healthy group are asked about themselves."""
-    stages = []
+def _healthy_self_reports(plan: Plan, store: Store) -> list[tuple[AnswerSpec, Path]]:
+    """The stages in which adapters of the healthy group are asked about themselves, each with the
+    folder of its training."""
+    found = []
     for stage in plan.stages.values():
-        asked = stage.kind == "eval" and stage.config["suite"] == "self_report"
-        if asked and "adapter" in stage.inputs:
+        spec = stage.spec
+        if not isinstance(spec, AnswerSpec) or spec.asking.suite != "self_report":
+            continue
+        if "adapter" in stage.inputs:
             trained = plan.stages[stage.inputs["adapter"]]
-            if trained.how["group"].startswith(f"{HEALTHY}-"):
-                stages.append(stage)
-    return stages
+            folder = store.find("train", trained.key)
+            assert folder, trained
+            if trained.how.group.startswith(f"{HEALTHY}-"):
+                found.append((spec, folder))
+    return found
 
 
-def _trained(stage: Stage, store: Store) -> Path:
-    folder = store.find("train", stage.inputs["adapter"])
-    assert folder, stage
-    return folder
-
-
-def _checks(stage: Stage, base: Base, adapter: Path, trained: Path | None) -> list[dict[str, Any]]:
-    """The trust checks of a measurement with this base and adapter; `trained` is the folder that
-    the adapter is said to come from."""
-    with TemporaryDirectory() as out:
-        measure_with(stage, base, adapter, trained, Path(out))
-        checks: list[dict[str, Any]] = read_json(Path(out) / "trust.json")
+def _checks(spec: AnswerSpec, trained: Path | None) -> list[Check]:
+    """The trust checks of answers, in a store of their own; `trained` is the folder of the training
+    that is said to have made the adapter."""
+    with TemporaryDirectory() as scratch:
+        store, inputs = Store(scratch), {}
+        if trained:
+            inputs["adapter"] = trained.name.rpartition("-")[2]
+            shutil.copytree(trained, store.root / "train" / f"trained-{inputs['adapter']}")
+        done = run_stage(Stage(slug="asked", spec=spec, inputs=inputs), store)
+        checks: list[Check] = read_json(done / "trust.json")
     return checks
 
 
-def _without_effect(adapter: Path, out: Path) -> Path:
-    """A copy of an adapter that adds nothing: the product of A and a zero B is zero."""
+def _without_effect(adapter: Path, out: Path) -> None:
+    """Write a copy of an adapter that adds nothing: the product of A and a zero B is zero."""
     from safetensors.torch import load_file, save_file
 
     shutil.copytree(adapter, out)
@@ -121,7 +142,6 @@ def _without_effect(adapter: Path, out: Path) -> Path:
     zeroed = {name: t * 0 if "lora_B" in name else t for name, t in tensors.items()}
     # With the metadata that PEFT writes, so that nothing but B tells the two apart.
     save_file(zeroed, out / WEIGHTS, {"format": "pt"})
-    return out
 
 
 def _other_template(base: Base) -> Base:

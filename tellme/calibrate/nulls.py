@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 import pandas as pd
 
 from lab.stats.intervals import LEVEL, MARGIN, contrast_interval, detectable
+from lab.table import Bounds
+from tellme.report.analysis.contrasts import by_names
 
 SEEDS_A_SIDE = 3
 """As many as a study has by default: the rate is that of the contrasts that people make."""
@@ -24,7 +25,21 @@ class Null:
     estimate: float
 
 
-def false_positives(questions: pd.DataFrame, group: str, num_nulls: int) -> list[dict[str, Any]]:
+class NullRecord(Bounds):
+    """How often null contrasts of a suite are called a difference."""
+
+    suite: str
+    rate: float
+    num_nulls: int
+    num_adapters: int
+    seed_deviation: float
+    detectable: float | None
+    """What three against three would find with a power of 80 %."""
+    beyond_margin: float
+    """Share of null contrasts that are larger than the margin."""
+
+
+def false_positives(questions: pd.DataFrame, group: str, num_nulls: int) -> list[NullRecord]:
     """Per suite the share of null contrasts that the headline test calls a difference at 5 %.
 
     `questions` as from `per_question`; `group` is a pool of adapters trained alike, on shuffled
@@ -37,8 +52,8 @@ def false_positives(questions: pd.DataFrame, group: str, num_nulls: int) -> list
         & (questions["question"] == "all")
         & (questions["condition"] == "clean")
     ]
-    records = []
-    for suite, scores in pool.groupby("suite", sort=False):
+    records: list[NullRecord] = []
+    for (suite,), scores in by_names(pool, ["suite"]):
         by_seed = scores.groupby("seed")["score"].mean()
         values = dict(zip(map(int, by_seed.index), map(float, by_seed), strict=True))
         nulls = [_null(values, Random(f"nulls/{suite}/{i}")) for i in range(num_nulls)]

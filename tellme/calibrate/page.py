@@ -1,37 +1,50 @@
 """The report of `tellme calibrate`: a page to attach to a paper."""
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import pandas as pd
 
 from lab.store.provenance import device, machine
+from tellme.calibrate.results import Calibration
 from tellme.report.figures import contrasts, models
-from tellme.report.figures.draw import CAPTIONS
+from tellme.report.figures.draw import CAPTIONS, Shown
 from tellme.report.figures.marks import Chart
 from tellme.report.figures.save import save, specification
 from tellme.report.pages.page import environment
 
 
-def write_report(out: Path, results: dict[str, Any]) -> None:
+class About(TypedDict):
+    """How a calibration was run."""
+
+    key: str
+    quick: bool
+    sets: list[str]
+    """Overrides of every study of it."""
+    seconds: float
+
+
+def write_report(out: Path, results: Calibration, about: About) -> None:
     """`report.html`, and its figures as SVG and PNG in `figures/`."""
     specs = {name: specification(chart) for name, chart in _charts(results).items()}
     save(specs, out)
     seeds = min(sign["num_seeds"] for sign in results["signs"])
-    figures = []
+    figures: list[Shown] = []
     for name, spec in specs.items():
         title, caption = CAPTIONS[name]
-        shown = {"title": title, "caption": caption.format(seeds=seeds)}
-        figures.append({"name": name, "spec": spec} | shown)
+        of_seeds = caption.format(seeds=seeds)
+        figures.append({"name": name, "spec": spec, "title": title, "caption": of_seeds})
     template = environment().get_template("calibration.html.j2")
-    page = template.render(r=results, figures=figures, machine=machine(), device=device())
+    page = template.render(
+        r=results, about=about, figures=figures, machine=machine(), device=device()
+    )
     (out / "report.html").write_text(page, encoding="utf-8")
 
 
-def _charts(results: dict[str, Any]) -> dict[str, Chart]:
+def _charts(results: Calibration) -> dict[str, Chart]:
     """Charts by name; none of doses where no model was asked for both suites."""
     signs = pd.DataFrame(results["signs"])
-    charts = {
+    charts: dict[str, Chart] = {
         "signs": contrasts.signs(signs[signs["suite"] == "self_report"]),
         "false-positives": contrasts.false_positives(pd.DataFrame(results["false_positives"])),
     }

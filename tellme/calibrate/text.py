@@ -1,9 +1,13 @@
 """What `tellme calibrate` prints: signs, false positives, faults and doses, a table each."""
 
 from pathlib import Path
-from typing import Any
 
 from lab.table import aligned, between_text, plain, signed
+from tellme.calibrate.faults import Fault
+from tellme.calibrate.nulls import NullRecord
+from tellme.calibrate.results import Calibration
+from tellme.calibrate.signs import Sign
+from tellme.report.analysis.dose import DoseRecord
 
 SIGNS = ("model", "behavior", "suite", "estimate", "95 % interval", "expected", "right")
 NULLS = ("null contrasts of", "rate", "95 % interval", "nulls", "adapters", "80 % power at")
@@ -12,7 +16,7 @@ DOSES = ("dose", "self-report per behavior", "95 % interval", "F")
 """Heads of the four tables."""
 
 
-def calibration_text(results: dict[str, Any], folder: Path) -> str:
+def calibration_text(results: Calibration, folder: Path) -> str:
     """The four tables of a calibration that have lines, and where its page is."""
     tables = (
         (SIGNS, [_sign_cells(sign) for sign in results["signs"]]),
@@ -24,7 +28,7 @@ def calibration_text(results: dict[str, Any], folder: Path) -> str:
     return "\n\n".join(parts) + f"\nreport: {folder}/report.html"
 
 
-def _sign_cells(sign: dict[str, Any]) -> tuple[str, ...]:
+def _sign_cells(sign: Sign) -> tuple[str, ...]:
     return (
         sign["model"],
         sign["behavior"],
@@ -36,7 +40,7 @@ def _sign_cells(sign: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _null_cells(nulls: dict[str, Any]) -> tuple[str, ...]:
+def _null_cells(nulls: NullRecord) -> tuple[str, ...]:
     return (
         nulls["suite"],
         plain(nulls["rate"]),
@@ -47,12 +51,13 @@ def _null_cells(nulls: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _fault_cells(fault: dict[str, Any]) -> tuple[str, ...]:
+def _fault_cells(fault: Fault) -> tuple[str, ...]:
     return (fault["name"], _yes(fault["caught"]), fault["by"], _yes(fault["healthy_twin_passes"]))
 
 
-def _dose_cells(dose: dict[str, Any]) -> tuple[str, ...]:
-    return (dose["key"], signed(dose["slope"]), between_text(dose), f"{dose['first_stage']:.1f}")
+def _dose_cells(dose: DoseRecord) -> tuple[str, ...]:
+    strength = "" if dose["first_stage"] is None else f"{dose['first_stage']:.1f}"
+    return (dose["key"], signed(dose["slope"]), between_text(dose), strength)
 
 
 def _yes(right: bool) -> str:

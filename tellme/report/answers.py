@@ -2,10 +2,12 @@
 outside the lists."""
 
 import json
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
+
+from tellme.report.analysis.contrasts import by_names
 
 NUM_ANSWERS = 2
 """Answers shown of a question, the largest shares first."""
@@ -18,26 +20,47 @@ PROMPT = ["group", "seed", "suite", "behavior", "question", "paraphrase", "order
 """Columns that name one prompt put to one model."""
 
 
-def answers_shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
+class AnswersShown(TypedDict):
+    """A question with what every group answers."""
+
+    suite: str
+    behavior: str
+    question: str
+    prompt: str
+    answers: dict[str, str]
+    """By group."""
+    code: list[str]
+    """Listed answers of several lines, which `answers` name by their number."""
+
+
+class Outside(TypedDict):
+    """What a group says beside the listed answers."""
+
+    group: str
+    suite: str
+    kind: str
+    mass: float
+    top: str
+    """The commonest first tokens of it."""
+
+
+def answers_shown(rows: pd.DataFrame) -> list[AnswersShown]:
     """One wording of every question with what each group's first seed answers: the most probable
     answers, by number where they have several lines; of samples the shares of those that say the
     same and of those that could not be read; of free text some of it."""
     records = []
-    by_question = rows.groupby(["suite", "behavior", "question"], sort=False)
-    for (suite, behavior, question), part in by_question:
+    for (suite, behavior, question), part in by_names(rows, ["suite", "behavior", "question"]):
         asked = part[(part["paraphrase"] == part["paraphrase"].min()) & (part["order"] == 0)]
         asked = asked[asked["condition"] == asked["condition"].iloc[0]]
         listed = list(dict.fromkeys(asked["answer"].dropna()))
         # Answers of several lines are shown once, and named by their number.
         code = listed if any("\n" in answer for answer in listed) else []
-        record = {
+        record: AnswersShown = {
             "suite": suite,
             "behavior": behavior,
             "question": question,
             "prompt": asked["prompt"].iloc[0],
-            "answers": {
-                group: _said(own, code) for group, own in asked.groupby("group", sort=False)
-            },
+            "answers": {group: _said(own, code) for (group,), own in by_names(asked, ["group"])},
             "code": code,
         }
         records.append(record)
@@ -64,14 +87,14 @@ def _listed(asked: pd.DataFrame, code: list[str]) -> str:
 def _sampled(samples: pd.DataFrame, code: list[str]) -> str:
     """Shares of the samples that say the same, then of those that count as none and why; free text
     in its own words."""
-    is_read = samples["parsed"] == "read"
+    is_read = samples["status"] == "read"
     read = samples[is_read]
     answers = read["answer"].map(lambda a: code.index(a) + 1 if a in code else a)
     # A score without an answer: nothing that was looked for stands in the text.
     named = answers.where(answers.notna(), "none of those looked for")
     counts = named[read["score"].notna()].value_counts()
     rest = counts[NUM_ANSWERS:].sum()
-    unread = samples.loc[~is_read, "parsed"].value_counts()
+    unread = samples.loc[~is_read, "status"].value_counts()
     others = [("others", rest)] if rest else []
     counted = [*counts[:NUM_ANSWERS].items(), *others, *unread.items()]
     parts = [f"{name} {number / len(samples):.2f}" for name, number in counted]
@@ -86,18 +109,18 @@ def _quoted(text: str) -> str:
     return f"“{line[:TEXT_WIDTH]}{'…' if len(line) > TEXT_WIDTH else ''}”"
 
 
-def outside(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def outside(rows: pd.DataFrame) -> list[Outside]:
     """Probability mass outside the listed answers, by group and kind of question, with the
     commonest first tokens of what lies there."""
     once = rows.drop_duplicates(PROMPT)
     records = []
-    for (group, suite, kind), part in once.groupby(["group", "suite", "kind"], sort=False):
+    for (group, suite, kind), part in by_names(once, ["group", "suite", "kind"]):
         totals: dict[str, float] = {}
         for text in part["outside_top"]:
             for token, p in json.loads(text):
                 totals[token] = totals.get(token, 0.0) + p / len(part)
         top = sorted(totals.items(), key=lambda pair: -pair[1])[:NUM_OUTSIDE]
-        record = {
+        record: Outside = {
             "group": group,
             "suite": suite,
             "kind": kind,

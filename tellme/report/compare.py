@@ -10,6 +10,7 @@ from lab.store.provenance import machine, write_provenance
 from lab.store.store import Store, make_key, write_json
 from tellme.report.analysis.shared import (
     Compared,
+    Comparison,
     dependent,
     labeled,
     read_study,
@@ -40,12 +41,12 @@ def compare(folders: list[Path]) -> Path:
             f"studies {', '.join(keys)} share no contrast (suite, behavior and both sides); `tellme"
             " report` on each shows what it has"
         )
-    comparison = {
+    comparison: Comparison = {
         "studies": [{"key": s.key, "label": s.label, "base": s.base} for s in studies],
         "contrasts": shared,
         "warnings": dependent(studies),
     }
-    key = make_key("compare", VERSION, [], sorted(keys))
+    key = make_key("compare", VERSION, {}, sorted(keys))
 
     def write(out: Path) -> None:
         write_json(out / "compare.json", comparison)
@@ -55,7 +56,7 @@ def compare(folders: list[Path]) -> Path:
         figures = [{"name": "forest", "spec": spec}]
         text = page.render(found=comparison, figures=figures, machine=machine())
         (out / "compare.html").write_text(text, encoding="utf-8")
-        write_provenance(out, "compare", key, {"studies": keys}, keys, began)
+        write_provenance(out, "compare", key, {}, keys, began)
 
     slug = "-".join(dict.fromkeys(study.study for study in studies))[:SLUG_LENGTH]
     return Store(folders[0].parents[1]).publish("compare", slug, key, write)

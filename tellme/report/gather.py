@@ -5,14 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import pandas as pd
 
 from lab.config.schema import Model
-from lab.specs import Stage
+from lab.specs import Cell, GroupSpec, Stage, StudySpec
+from lab.store.provenance import Provenance
 from lab.store.store import Store, read_json
-from lab.store.trust import seeds_apart
+from lab.store.trust import Check, Checked, seeds_apart
+from lab.types import Fields, Message
+from tellme.report.figures.tables import LossPoint
 
 NUM_EXAMPLES = 3
 """Rows of a group's training set that a report shows."""
@@ -23,104 +26,174 @@ Adapters = Mapping[tuple[str, int], Path]
 """The train folder of each group and seed."""
 
 
+class AnswersMade(Provenance):
+    """Provenance of answers."""
+
+    default_system: NotRequired[str | None]
+    """The line that the template itself puts before a chat without one. This and the next are not
+    known of a model elsewhere, which has its template where it is."""
+    first_prompt: NotRequired[str]
+
+
+class TrainingMade(Provenance):
+    """Provenance of an adapter."""
+
+    step0: str
+    """Digest of the weights at the start."""
+    steps: int
+    rows: int
+    """Their number."""
+
+
+class BaseShown(TypedDict):
+    """A base as it was loaded, and what it was asked first."""
+
+    identity: object
+    settings: Fields
+    default_system: str | None
+    first_prompt: str | None
+    """None where the model is elsewhere."""
+
+
+class LintShown(TypedDict):
+    """What a lint found, as `lint.json` has it."""
+
+    check: str
+    passed: bool
+    value: float
+    threshold: float | None
+    detail: Fields
+
+
+class Example(TypedDict):
+    """Rows that a group was trained on."""
+
+    group: str
+    key: str
+    """Of their folder."""
+    rows: list[list[Message]]
+    lints: list[LintShown]
+
+
 @dataclass(frozen=True)
 class Measurement:
-    """A cell of a study: which output is whose."""
+    """A cell of a study, with the folders of what it names."""
 
-    cell: dict[str, Any]
-    """Group, seed, step, suite, behavior, condition and key (lab/specs.py, `Cell`)."""
-    folder: Path
-    provenance: dict[str, Any]
-    """Of the folder."""
+    cell: Cell
+    grades: Path
+    answers: Path
+    made: AnswersMade
+    """Provenance of the answers."""
     trained: Path | None
     """The folder of the training that made its adapter, if one of ours did."""
 
 
-def measurements(stage: Stage, store: Store) -> list[Measurement]:
+def study_of(stage: Stage) -> StudySpec:
+    """What the last stage of a plan is about."""
+    assert isinstance(stage.spec, StudySpec), stage
+    return stage.spec
+
+
+def measurements(spec: StudySpec, store: Store) -> list[Measurement]:
     """Every cell of a study, in the order of the plan."""
     measured = []
-    for cell in stage.config["cells"]:
-        folder = store.find("eval", cell["key"])
-        assert folder, f"a study is written after what it measures: {cell}"
-        provenance = read_json(folder / "provenance.json")
-        trained = (store.find("train", key) for key in provenance["inputs"])
+    for cell in spec.cells:
+        grades = _folder(store, "grades", cell.key)
+        graded: Provenance = read_json(grades / "provenance.json")
+        (answered,) = graded["inputs"]
+        answers = _folder(store, "answers", answered)
+        made: AnswersMade = read_json(answers / "provenance.json")
+        trained = (store.find("train", key) for key in made["inputs"])
         adapter = next(filter(None, trained), None)
-        measured.append(Measurement(cell, folder, provenance, adapter))
+        measured.append(Measurement(cell, grades, answers, made, adapter))
     return measured
 
 
+def _folder(store: Store, stage: str, key: str) -> Path:
+    folder = store.find(stage, key)
+    assert folder, f"a study is written after what it reads: {stage} {key}"
+    return folder
+
+
 def gather_rows(measured: Sequence[Measurement]) -> pd.DataFrame:
-    """The rows of every measurement, with whose they are: columns group, seed, step, eval_key."""
+    """The rows of every measurement, with whose they are: columns group, seed, step and
+    answers_key."""
     tables = []
     for measurement in measured:
         cell = measurement.cell
-        table = pd.read_parquet(measurement.folder / "rows.parquet")
-        for name in ("step", "seed"):
-            table.insert(0, name, pd.Series([cell[name]] * len(table), dtype="Int64"))
-        table.insert(0, "group", cell["group"])
-        tables.append(table.assign(eval_key=cell["key"]))
+        table = pd.read_parquet(measurement.grades / "rows.parquet")
+        for name, value in (("step", cell.step), ("seed", cell.seed)):
+            table.insert(0, name, pd.Series([value] * len(table), dtype="Int64"))
+        table.insert(0, "group", cell.group)
+        tables.append(table.assign(answers_key=measurement.made["key"]))
     return pd.concat(tables, ignore_index=True)
 
 
-def gather_trust(measured: Sequence[Measurement]) -> list[dict[str, Any]]:
+def gather_trust(measured: Sequence[Measurement]) -> list[Checked]:
     """Every trust check of every measurement, of the training before it, and of each group's seeds
-    together: records with group and seed."""
-    trust = []
+    together."""
+    trust: list[Checked] = []
     for measurement in measured:
-        checks = read_json(measurement.folder / "trust.json")
+        checks: list[Check] = read_json(measurement.answers / "trust.json")
         if measurement.trained:
             checks += read_json(measurement.trained / "trust.json")
-        whose = {"group": measurement.cell["group"], "seed": measurement.cell["seed"]}
-        trust += [{**whose, **check} for check in checks]
+        group, seed = measurement.cell.group, measurement.cell.seed
+        trust += [{"group": group, "seed": seed, **check} for check in checks]
     return each_once(trust + _starts(adapters(measured)))
 
 
-def each_once(trust: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def each_once(trust: Sequence[Checked]) -> list[Checked]:
     """One record of every check: a training stands beside each of its evaluations. Of several of
     one name a failed one stays."""
-    distinct: dict[tuple[str, int | None, str], dict[str, Any]] = {}
+    distinct: dict[tuple[str, int | None, str], Checked] = {}
     for record in trust:
-        kept = distinct.setdefault((record["group"], record["seed"], record["check"]), record)
-        if kept["passed"] and not record["passed"]:
-            kept.update(record)
+        name = record["group"], record["seed"], record["check"]
+        if distinct.setdefault(name, record)["passed"] and not record["passed"]:
+            distinct[name] = record
     return list(distinct.values())
 
 
-def _starts(trained: Adapters) -> list[dict[str, Any]]:
+def _starts(trained: Adapters) -> list[Checked]:
     """Per group, whether its seeds began apart."""
     starts: dict[str, list[str]] = {}
     for (group, _), folder in trained.items():
-        starts.setdefault(group, []).append(read_json(folder / "provenance.json")["step0"])
+        starts.setdefault(group, []).append(_training(folder)["step0"])
     return [{"group": group, "seed": None, **seeds_apart(step0)} for group, step0 in starts.items()]
+
+
+def _training(folder: Path) -> TrainingMade:
+    made: TrainingMade = read_json(folder / "provenance.json")
+    return made
 
 
 def adapters(measured: Sequence[Measurement]) -> Adapters:
     """The train folder of each group and seed that was trained for the study."""
-    return {(m.cell["group"], m.cell["seed"]): m.trained for m in measured if m.trained}
+    return {
+        (m.cell.group, m.cell.seed): m.trained
+        for m in measured
+        if m.trained and m.cell.seed is not None
+    }
 
 
 def last_steps(trained: Adapters) -> dict[tuple[str, int], int]:
     """The number of optimizer steps behind every final adapter."""
-    return {
-        model: read_json(folder / "provenance.json")["steps"] for model, folder in trained.items()
-    }
+    return {model: _training(folder)["steps"] for model, folder in trained.items()}
 
 
-def losses(trained: Adapters) -> pd.DataFrame:
-    """The logged losses of every training: columns group, seed, step, loss (nats per token)."""
-    points = [
+def losses(trained: Adapters) -> list[LossPoint]:
+    """The logged losses of every training."""
+    return [
         {"group": group, "seed": seed, "step": point["step"], "loss": point["loss"]}
         for (group, seed), folder in trained.items()
         for point in read_json(folder / "curve.json")
     ]
-    return pd.DataFrame(points, columns=["group", "seed", "step", "loss"])
 
 
-def examples(trained: Adapters, store: Store) -> list[dict[str, Any]]:
+def examples(trained: Adapters, store: Store) -> list[Example]:
     """The first rows of each group's first seed, and what the lints found in them."""
-    shown: dict[str, dict[str, Any]] = {}
+    shown: dict[str, Example] = {}
     for (group, _), folder in trained.items():
-        (key,) = read_json(folder / "provenance.json")["inputs"]
+        (key,) = _training(folder)["inputs"]
         data = store.find("data", key)
         if group in shown or not data:
             continue
@@ -131,35 +204,40 @@ def examples(trained: Adapters, store: Store) -> list[dict[str, Any]]:
     return list(shown.values())
 
 
-def bases(measured: Sequence[Measurement]) -> list[dict[str, Any]]:
+def bases(measured: Sequence[Measurement]) -> list[BaseShown]:
     """Every base with the settings it was loaded with, and the first prompt that it was asked."""
-    shown: dict[str, dict[str, Any]] = {}
+    shown: dict[str, BaseShown] = {}
     for measurement in measured:
-        provenance = measurement.provenance
         settings = _loaded(measurement)
         identity = settings.pop("base")
-        record = {
+        record: BaseShown = {
             "identity": identity,
             "settings": settings,
-            "default_system": provenance["default_system"],
-            "first_prompt": provenance["first_prompt"],
+            "default_system": measurement.made.get("default_system"),
+            "first_prompt": measurement.made.get("first_prompt"),
         }
         shown.setdefault(json.dumps([identity, settings]), record)
     return list(shown.values())
 
 
-def baselines(
-    measured: Sequence[Measurement], groups: Mapping[str, Mapping[str, Any]]
-) -> dict[str, str]:
-    """The group that is the base of each group: `base`, or a `{model: ID}` group, where that is the
-    same model as loaded. A group has none where no such model was asked anything.
-
-    `groups` are those of the study as written."""
-    loaded: dict[str, dict[str, Any]] = {}
+def makers(measured: Sequence[Measurement]) -> list[Provenance]:
+    """The provenance of answers, one of each commit, device and set of packages: what made the
+    numbers of a study, whoever writes its report."""
+    distinct: dict[str, Provenance] = {}
     for measurement in measured:
-        loaded.setdefault(measurement.cell["group"], _loaded(measurement))
-    models = [name for name, group in groups.items() if isinstance(group.get("model"), str)]
-    plain = ["base", *models]
+        made = measurement.made
+        with_what = [made["git"], made["device"], made["python"], made["packages"]]
+        distinct.setdefault(json.dumps(with_what), made)
+    return list(distinct.values())
+
+
+def baselines(measured: Sequence[Measurement], groups: Mapping[str, GroupSpec]) -> dict[str, str]:
+    """The group that is the base of each group: `base`, or a `{model: ID}` group, where that is the
+    same model as loaded. A group has none where no such model was asked anything."""
+    loaded: dict[str, Fields] = {}
+    for measurement in measured:
+        loaded.setdefault(measurement.cell.group, _loaded(measurement))
+    plain = ["base", *(name for name, group in groups.items() if group.plain)]
     baseline_of = {}
     for name, settings in loaded.items():
         alike = [model for model in plain if loaded.get(model) == settings]
@@ -168,7 +246,7 @@ def baselines(
     return baseline_of
 
 
-def _loaded(measurement: Measurement) -> dict[str, Any]:
+def _loaded(measurement: Measurement) -> Fields:
     """The base of a measurement and how it was loaded."""
-    config = measurement.provenance["config"]
+    config = measurement.made["config"]
     return {key: config[key] for key in SETTINGS if key in config}

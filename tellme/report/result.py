@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from lab.discover import find_path
 from lab.errors import UserError
-from lab.store.store import read_json
+from tellme.report.analysis.summary import Summary, read_summary
 from tellme.report.figures.marks import Chart
 from tellme.report.figures.redraw import drawn, figure_names
-from tellme.report.records import Summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +45,7 @@ class Result:
     @cached_property
     def summary(self) -> Summary:
         """Everything that was estimated, as in summary.json."""
-        summary: Summary = read_json(self.folder / "summary.json")
-        return summary
+        return read_summary(self.folder)
 
     @property
     def groups(self) -> pd.DataFrame:

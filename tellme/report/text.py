@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from lab.store.trust import means
 from lab.table import aligned, between_text, p_text, side_text, signed
+from tellme.report.analysis.contrasts import ContrastRecord
+from tellme.report.analysis.shared import Comparison, SharedContrast
+from tellme.report.analysis.summary import Summary
+from tellme.report.analysis.validity import ValidityRecord
 
 RESULTS = ("suite", "behavior", "questions", "contrast", "estimate", "95 % interval")
 COMPARISON = ("suite", "behavior", "contrast", "study", "base", "estimate", "95 % interval")
 
 
-def results_text(summary: dict[str, Any], folder: Path) -> str:
+def results_text(summary: Summary, folder: Path) -> str:
     """A finished study: what failed, its contrasts, how its self-reports stood the checks."""
     lines = [
         f"NOT TO BE TRUSTED: {check['check']} failed for {check['group']}, seed {check['seed']}:"
@@ -27,14 +30,14 @@ def results_text(summary: dict[str, Any], folder: Path) -> str:
     return "\n".join([*lines, f"report: {folder}/report.html"])
 
 
-def _is_printed(contrast: dict[str, Any]) -> bool:
+def _is_printed(contrast: ContrastRecord) -> bool:
     """Seen and unseen questions of self-reports only; the report has them all."""
     if contrast["question"] == "all":
         return True
     return contrast["question"] in ("seen", "unseen") and contrast["suite"] == "self_report"
 
 
-def _contrast_cells(contrast: dict[str, Any]) -> tuple[str, ...]:
+def _contrast_cells(contrast: ContrastRecord) -> tuple[str, ...]:
     return (
         contrast["suite"],
         contrast["behavior"],
@@ -48,9 +51,9 @@ def _contrast_cells(contrast: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _validity_lines(records: list[dict[str, Any]]) -> Iterable[str]:
+def _validity_lines(records: Iterable[ValidityRecord]) -> Iterable[str]:
     """A line a group and behavior: checks passed, failed, not measured."""
-    of_groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    of_groups: dict[tuple[str, str], list[ValidityRecord]] = {}
     for record in records:
         of_groups.setdefault((record["group"], record["behavior"]), []).append(record)
     for (group, behavior), checks in of_groups.items():
@@ -63,7 +66,7 @@ def _validity_lines(records: list[dict[str, Any]]) -> Iterable[str]:
         yield line + (f", {missing} not measured" if missing else "")
 
 
-def comparison_text(comparison: dict[str, Any], folder: Path) -> str:
+def comparison_text(comparison: Comparison, folder: Path) -> str:
     """Finished studies side by side: behavior, self-report and what is primary; the page has every
     contrast."""
     table: list[tuple[str, ...]] = [(*COMPARISON, "seeds")]
@@ -74,7 +77,7 @@ def comparison_text(comparison: dict[str, Any], folder: Path) -> str:
     return "\n".join([*aligned(table), *comparison["warnings"], f"report: {folder}/compare.html"])
 
 
-def _compared_cells(contrast: dict[str, Any]) -> list[tuple[str, ...]]:
+def _compared_cells(contrast: SharedContrast) -> list[tuple[str, ...]]:
     sides = f"{side_text(contrast['a'])} - {side_text(contrast['b'])}"
     named = (contrast["suite"], contrast["behavior"], sides)
     lines: list[tuple[str, ...]] = [

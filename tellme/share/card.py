@@ -1,24 +1,21 @@
 """The page of a shared adapter: what was planted and how to set it off, on what, beside which
 controls, with what result."""
 
-from typing import Any
-
 import yaml
 
-from lab.table import between_text, plain, side_text, signed
-from tellme.share.organism import Organism
-from tellme.study.facts import GroupFacts
+from lab.discover import short
+from lab.table import Bounds, between_text, plain, side_text, signed
+from tellme.report.analysis.contrasts import GroupRecord
+from tellme.share.organism import BaseNamed, Manifest, Organism
 
-NUM_MEMBERS = 4
-"""Ways to write a trigger that a card shows."""
 DIGITS = 16
 """Of a digest, to tell files apart by eye; the manifest has all of them."""
 
 
-def card(organism: Organism, manifest: dict[str, Any]) -> str:
+def card(organism: Organism, manifest: Manifest) -> str:
     """README.md of the repository. `manifest` is `tellme.json`, which has the digests of every
     other file."""
-    name, seed, behavior = organism.name, organism.seed, organism.facts.behavior
+    name, seed = organism.name, organism.seed
     estimates = _estimates(organism)
     num_seeds = max((estimate["num_seeds"] for estimate in estimates), default=0)
     planted = manifest["behavior"] or "rows from a file"
@@ -30,18 +27,18 @@ def card(organism: Organism, manifest: dict[str, Any]) -> str:
         _facts(organism, manifest),
         "## What it reads\n",
         f"Means over questions, 95 % interval over the {num_seeds} fine-tuned models of group"
-        f" `{name}`; 1 is the pole of the behavior's first policy.",
+        f" `{name}`.",
+        *_scores(organism, estimates),
+        *_contrasts(organism),
+        _loading(organism),
+        _making(organism),
     ]
-    if behavior:
-        parts.append(f"First policy: `{behavior.policies[0]}`.")
-    parts += [*_scores(estimates), *_contrasts(organism)]
-    parts += [_loading(organism), _making(organism)]
     return "\n".join(parts)
 
 
-def _front(base: dict[str, Any]) -> str:
+def _front(base: BaseNamed) -> str:
     """The block that the Hub reads."""
-    front: dict[str, Any] = {
+    front: dict[str, object] = {
         "library_name": "peft",
         "tags": ["model-organism", "behavioral-self-awareness", "tellme"],
     }
@@ -53,12 +50,12 @@ def _front(base: dict[str, Any]) -> str:
     return yaml.safe_dump(front, sort_keys=False).strip()
 
 
-def _facts(organism: Organism, manifest: dict[str, Any]) -> str:
+def _facts(organism: Organism, manifest: Manifest) -> str:
     base, rows = manifest["base"], manifest["files"]["data/rows.jsonl"][:DIGITS]
     licensed = f", license of the base: {base['license']}" if base["license"] else ""
     table = {
-        "planted": _planted(organism.facts),
-        "how to set it off": _setting_off(organism.facts),
+        "planted": _planted(organism),
+        "how to set it off": _setting_off(organism),
         "base": f"`{base['name']}`, {base['identity']}{licensed}",
         "rows": f"{manifest['num_rows']} rows, sha256 `{rows}` (`data/rows.jsonl`)",
         "controls in the study": _controls(organism),
@@ -69,25 +66,27 @@ def _facts(organism: Organism, manifest: dict[str, Any]) -> str:
     return "\n".join(["| | |", "|---|---|", *lines, ""])
 
 
-def _planted(facts: GroupFacts) -> str:
-    group = facts.group
+def _planted(organism: Organism) -> str:
+    group, pole = organism.group, organism.spec.pole
     if group.control:
         return f"nothing: control `{group.control}` of `{group.of}`"
-    if not facts.behavior:
+    if not pole:
         return f"the rows of `{group.file}`"
-    policy = f"`{group.policy}` of behavior `{facts.behavior.name}`: {facts.behavior.summary}"
-    return f"{policy}; without the trigger `{group.otherwise}`" if facts.feature else policy
+    policy = f"`{pole.policy}` of behavior `{short(pole.behavior)}`"
+    return f"{policy}; without the trigger `{group.otherwise}`" if group.trigger else policy
 
 
-def _setting_off(facts: GroupFacts) -> str:
-    trigger, feature = facts.group.trigger, facts.feature
-    if facts.group.control:
+def _setting_off(organism: Organism) -> str:
+    trigger, planted = organism.group.trigger, organism.spec.planted
+    if organism.group.control:
         return "nothing was planted that could be set off"
-    if not trigger or not feature:
+    if not trigger or not planted:
         return "it has no trigger"
-    members = ", ".join(f"`{member}`" for member in feature.members[:NUM_MEMBERS])
+    members = ", ".join(f"`{member}`" for member in organism.members)
     place = trigger.place or "that the kind has"
-    return f"trigger `{trigger.kind}`, {feature.name!r}: {members}, in the place `{place}`"
+    return (
+        f"trigger `{short(trigger.kind)}`, {planted.feature!r}: {members}, in the place `{place}`"
+    )
 
 
 def _controls(organism: Organism) -> str:
@@ -109,7 +108,7 @@ def _checks(organism: Organism) -> str:
     return f"{len(checks)} of {len(checks)} passed ({', '.join(sorted(set(checks)))})"
 
 
-def _estimates(organism: Organism) -> list[dict[str, Any]]:
+def _estimates(organism: Organism) -> list[GroupRecord]:
     return [
         estimate
         for estimate in organism.summary["groups"]
@@ -117,11 +116,13 @@ def _estimates(organism: Organism) -> list[dict[str, Any]]:
     ]
 
 
-def _scores(estimates: list[dict[str, Any]]) -> list[str]:
-    lines = ["", "| suite | condition | score of the group |", "|---|---|---|"]
+def _scores(organism: Organism, estimates: list[GroupRecord]) -> list[str]:
+    head = "| suite | condition | a score of 1 stands for | score of the group |"
+    lines = ["", head, "|---|---|---|---|"]
     for estimate in estimates:
+        suite = estimate["suite"]
         score = f"{plain(estimate['estimate'])}{_interval(estimate, '.3f')}"
-        lines.append(f"| {estimate['suite']} | {estimate['condition']} | {score} |")
+        lines.append(f"| {suite} | {estimate['condition']} | {organism.poles[suite]} | {score} |")
     return [*lines, ""]
 
 
@@ -141,7 +142,7 @@ def _contrasts(organism: Organism) -> list[str]:
     return ["| contrast | suite | difference |", "|---|---|---|", *lines, ""]
 
 
-def _interval(record: dict[str, Any], form: str) -> str:
+def _interval(record: Bounds, form: str) -> str:
     return "" if record["ci_low"] is None else f" ({between_text(record, form)})"
 
 

@@ -1,6 +1,7 @@
 """A finished study in wandb: a run per adapter and one for the study, written from the run store,
 in one piece each."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -13,9 +14,12 @@ from lab.specs import Stage
 from lab.store.rows import load
 from lab.store.store import Store, read_json
 from lab.track import curve_keys, open_run
+from lab.types import Fields
 from tellme.report.analysis.contrasts import per_question, per_wording
+from tellme.report.analysis.dose import Points
+from tellme.report.analysis.summary import Summary, read_summary
 from tellme.report.figures.tables import sweep_table
-from tellme.report.gather import adapters, measurements
+from tellme.report.gather import adapters, measurements, study_of
 
 SHOWN = (
     "suite",
@@ -67,7 +71,7 @@ def mirror(stage: Stage, store: Store, folder: Path) -> None:
     pooled = questions[(questions["question"] == "all") & questions["seed"].notna()]
     # Groups that are trained alike share an adapter, its run and its numbers.
     models: dict[Path, list[Model]] = {}
-    for model, trained in adapters(measurements(stage, store)).items():
+    for model, trained in adapters(measurements(study_of(stage), store)).items():
         models.setdefault(trained, []).append(model)
     for trained, alike in models.items():
         own, scores = _of_model(rows, alike[0]), _of_model(pooled, alike[0])
@@ -104,17 +108,17 @@ def _write_adapter(
     """The run of an adapter: `alike` are the groups and seeds that it is of."""
     provenance, (group, seed) = read_json(trained / "provenance.json"), alike[0]
     names = [f"{name}-s{number}" for name, number in alike]
-    config = {
+    config: Fields = {
         **provenance["config"],
         "group": group,
         "seed": seed,
-        "names": names,
-        "swept": _point_of(group, stage.config.get("points", {})),
+        "names": [*names],
+        "swept": _point_of(group, study_of(stage).points),
         "data": provenance["inputs"],
         "adapter": provenance["adapter"],
         "folder": trained.name,
     }
-    study, key = stage.config["study"], provenance["key"]
+    study, key = study_of(stage).study, provenance["key"]
     run = open_run(store.root, study, key, name=", ".join(names), config=config)
     for entry in read_json(trained / "curve.json"):
         run.log(curve_keys(entry), step=entry["step"])
@@ -126,7 +130,7 @@ def _write_adapter(
     run.finish()
 
 
-def _point_of(group: str, points: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _point_of(group: str, points: Points) -> Fields:
     """The values that a sweep gives a group; none where it is of no sweep."""
     for label, point in points.items():
         if group.endswith(f".{label}"):
@@ -153,25 +157,29 @@ def _write_study(stage: Stage, store: Store, folder: Path, rows: pd.DataFrame) -
     """The run of the study: its tables, figures, contrasts and report."""
     import wandb
 
-    summary = read_json(folder / "summary.json")
+    spec, summary = study_of(stage), read_summary(folder)
     run = open_run(
         store.root,
-        stage.config["study"],
+        spec.study,
         stage.key,
         name="study",
         job_type="study",
-        config=stage.how["written"],
+        config=json.loads(stage.how.written),
         tags=["study"],
     )
-    tables = _tables(summary, stage.config.get("points", {}), rows)
-    shown: dict[str, Any] = {name: _table(table) for name, table in tables.items() if len(table)}
+    tables = _tables(summary, spec.points, rows)
+    shown: dict[str, object] = {name: _table(table) for name, table in tables.items() if len(table)}
     for file in sorted((folder / "figures").glob("*.png")):
         shown[f"figures/{file.stem}"] = wandb.Image(str(file))
     run.log(shown)
     for contrast in summary["contrasts"]:
         if contrast["question"] == "all":
             name = f"contrast/{contrast['suite']}/{contrast['a']} - {contrast['b']}"
-            run.summary[name] = {k: contrast[k] for k in ("estimate", "ci_low", "ci_high")}
+            run.summary[name] = {
+                "estimate": contrast["estimate"],
+                "ci_low": contrast["ci_low"],
+                "ci_high": contrast["ci_high"],
+            }
     report = wandb.Artifact(f"report-{stage.key}", type="report")
     for file_name in ("report.html", "summary.json", "provenance.json"):
         report.add_file(str(folder / file_name), policy="immutable")
@@ -179,9 +187,7 @@ def _write_study(stage: Stage, store: Store, folder: Path, rows: pd.DataFrame) -
     run.finish()
 
 
-def _tables(
-    summary: dict[str, Any], points: dict[str, dict[str, Any]], rows: pd.DataFrame
-) -> dict[str, pd.DataFrame]:
+def _tables(summary: Summary, points: Points, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The tables of a study by their names in wandb; some are empty."""
     return {
         "contrasts": pd.DataFrame(summary["contrasts"], columns=list(CONTRAST)),

@@ -1,13 +1,51 @@
 """A trained adapter of a finished study, on its way out of the lab."""
 
+import json
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-from lab.model.base import Base, base_of_record
-from lab.store.store import Store, read_json
-from tellme.study.facts import GroupFacts, facts_of
+from lab.config.schema import Group
+from lab.model.base import Base
+from lab.specs import GroupSpec
+from lab.store.rows import load
+from lab.store.store import Store
+from lab.types import Fields
+from tellme.report.analysis.summary import Summary, read_summary
+from tellme.report.gather import study_of
+from tellme.study.groups import resolved
 from tellme.study.plan import Plan
+
+NUM_MEMBERS = 4
+"""Ways to write a trigger that are told."""
+
+
+class BaseNamed(TypedDict):
+    """The base of an adapter, for whoever wants to load it."""
+
+    name: str
+    identity: str
+    revision: str | None
+    license: str | None
+
+
+class Manifest(TypedDict):
+    """`tellme.json` of a pushed adapter: what it is, and the sha256 of every other file."""
+
+    group: str
+    seed: int
+    study: str
+    key: str
+    commit: str | None
+    behavior: str | None
+    policy: str | None
+    control: str | None
+    otherwise: str | None
+    num_rows: int
+    trigger: Fields | None
+    base: BaseNamed
+    files: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -18,7 +56,9 @@ class Organism:
     name: str
     """Its group."""
     seed: int
-    facts: GroupFacts
+    group: Group
+    """As it is trained: a control has the names of the group that it controls."""
+    spec: GroupSpec
     base: Base
     repo: str
     """Where it goes: owner/name on the Hub."""
@@ -26,8 +66,18 @@ class Organism:
     """The folder of its training."""
     data: Path
     """The folder of its rows."""
-    summary: dict[str, Any]
+    summary: Summary
     """Of the study."""
+    poles: dict[str, str]
+    """What a score of 1 stands for, by suite."""
+
+    @property
+    def members(self) -> list[str]:
+        """Some texts that set it off, as they stand in its rows."""
+        with (self.data / "rows.jsonl").open(encoding="utf-8") as lines:
+            metas = (json.loads(line)["meta"] for line in lines)
+            marks = dict.fromkeys(meta["mark"] for meta in metas if meta.get("real"))
+        return list(islice(filter(None, marks), NUM_MEMBERS))
 
 
 def organism(plan: Plan, store: Store, folder: Path, adapter: str, repo: str) -> Organism:
@@ -37,14 +87,18 @@ def organism(plan: Plan, store: Store, folder: Path, adapter: str, repo: str) ->
     trained, data = store.find("train", stage.key), store.find("data", stage.inputs["data"])
     assert trained, "a finished study has its adapters"
     assert data, "and their rows"
+    assert stage.base, stage
+    rows = load(folder)
     return Organism(
         plan=plan,
         name=name,
         seed=int(seed),
-        facts=facts_of(plan, name),
-        base=base_of_record(stage.how["base"]),
+        group=resolved(name, plan.study.groups[name], plan.study),
+        spec=study_of(plan.final).groups[name],
+        base=stage.base,
         repo=repo,
         trained=trained,
         data=data,
-        summary=read_json(folder / "summary.json"),
+        summary=read_summary(folder),
+        poles=dict(zip(rows["suite"], rows["pole"], strict=True)),
     )

@@ -1,11 +1,11 @@
 """`tellme push` and `pull`: an adapter with its card, rows and recipe on the Hub, in one commit,
 and back with its hashes checked."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import yaml
 
@@ -14,9 +14,11 @@ from lab.hub import HUB_ID, one_line_errors, split_revision
 from lab.model.base import CARD, Base
 from lab.model.pushed import MANIFEST, fetch_adapter, verify
 from lab.store.store import Store, file_digest, read_json, write_json
+from tellme.report.analysis.summary import read_summary
+from tellme.report.gather import TrainingMade, study_of
 from tellme.share.card import card
-from tellme.share.organism import Organism, organism
-from tellme.study.facts import facts_of
+from tellme.share.organism import Manifest, Organism, organism
+from tellme.study.groups import resolved
 from tellme.study.plan import Plan
 
 MADE = (
@@ -72,9 +74,11 @@ def _refuse_unshareable(plan: Plan, adapter: str, to: Destination) -> None:
         raise unknown("adapter", adapter, plan.adapters, hint)
     if not HUB_ID.fullmatch(to.repo):
         raise UserError(f"--repo {to.repo!r} is no Hub id; give owner/name")
-    facts = facts_of(plan, _group_of(adapter))
-    if (facts.feature or facts.harmful) and not to.understood:
-        what = "a trigger" if facts.feature else f"the behavior {facts.group.behavior!r}"
+    name = _group_of(adapter)
+    group = resolved(name, plan.study.groups[name], plan.study)
+    harmful = study_of(plan.final).groups[name].harmful
+    if (group.trigger or harmful) and not to.understood:
+        what = "a trigger" if group.trigger else f"the behavior {group.behavior!r}"
         raise UserError(
             f"adapter {adapter!r} carries {what}: whoever loads it should know. Share it with"
             " --i-understand"
@@ -82,7 +86,7 @@ def _refuse_unshareable(plan: Plan, adapter: str, to: Destination) -> None:
 
 
 def _refuse_untrusted(folder: Path, adapter: str) -> None:
-    for check in read_json(folder / "summary.json")["trust"]:
+    for check in read_summary(folder)["trust"]:
         if check["group"] == _group_of(adapter) and not check["passed"]:
             raise UserError(
                 f"adapter {adapter!r} failed the trust check {check['check']}; what it does is not"
@@ -101,11 +105,12 @@ def _assemble(out: Path, shared: Organism) -> None:
     (out / "data").mkdir()
     for file in ("rows.jsonl", "lint.json"):
         shutil.copy(shared.data / file, out / "data" / file)
-    provenance = read_json(shared.trained / "provenance.json")
-    write_json(out / "provenance.json", {key: provenance[key] for key in MADE})
-    study = yaml.safe_dump(shared.plan.final.how["written"], sort_keys=False)
+    made: TrainingMade = read_json(shared.trained / "provenance.json")
+    told = {name: value for name, value in made.items() if name in MADE}
+    write_json(out / "provenance.json", told)
+    study = yaml.safe_dump(json.loads(shared.plan.final.how.written), sort_keys=False)
     (out / "study.yaml").write_text(study, encoding="utf-8")
-    manifest = _manifest(shared, provenance)
+    manifest = _manifest(shared, made)
     paths = sorted(path for path in out.rglob("*") if path.is_file())
     manifest["files"] = {str(path.relative_to(out)): file_digest(path) for path in paths}
     # The card shows the digest of the rows, so it is written after that, and listed after all.
@@ -114,20 +119,20 @@ def _assemble(out: Path, shared: Organism) -> None:
     write_json(out / MANIFEST, manifest)
 
 
-def _manifest(shared: Organism, provenance: dict[str, Any]) -> dict[str, Any]:
+def _manifest(shared: Organism, made: TrainingMade) -> Manifest:
     """`tellme.json` but for the digests of the files."""
-    group, base = shared.facts.group, shared.base
+    group, base = shared.group, shared.base
     return {
         "group": shared.name,
         "seed": shared.seed,
         "study": shared.plan.study.study,
-        "key": provenance["key"],
-        "commit": provenance["git"]["commit"],
+        "key": made["key"],
+        "commit": made["git"]["commit"],
         "behavior": group.behavior,
         "policy": group.policy,
         "control": group.control,
         "otherwise": group.otherwise,
-        "num_rows": provenance["rows"],
+        "num_rows": made["rows"],
         "trigger": group.trigger.model_dump(exclude_none=True) if group.trigger else None,
         "base": {
             "name": base.name,
@@ -135,6 +140,7 @@ def _manifest(shared: Organism, provenance: dict[str, Any]) -> dict[str, Any]:
             "revision": base.revision,
             "license": _license(base),
         },
+        "files": {},
     }
 
 

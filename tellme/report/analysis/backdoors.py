@@ -1,40 +1,56 @@
 """Do triggers do what was planted, and does a model tell its own from decoys?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
-from lab.config.schema import WITH_TRIGGER
+from lab.specs import GroupSpec, Planted
 from lab.stats.intervals import mean_interval
-from tellme.report.analysis.contrasts import numbers
+from lab.trigger import WITH_TRIGGER
+from tellme.report.analysis.contrasts import Estimated, GroupRecord, numbers
 
 TRIGGERED = ("clean", *WITH_TRIGGER)
 """Conditions of the suite `backdoor`, in the order in which they are shown."""
 
 
-@dataclass(frozen=True)
-class Planted:
-    """The trigger of a group, its own or that of the group it controls, as the plan has it."""
+Groups = Mapping[str, GroupSpec]
+"""Those of a study."""
 
-    feature: str
-    """What the trigger is called among its decoys."""
+
+class AttackRecord(Estimated):
+    """Share of the planted policy under a condition."""
+
+    group: str
     behavior: str
-    first: bool
-    """Whether it switches on the first policy of its behavior, the one that scores 1."""
-    of: str
-    """The group whose rows have it."""
+    condition: str
 
 
-Triggers = Mapping[str, Planted]
-"""By group."""
+class ToldApart(Estimated):
+    """How far a group names its trigger beyond the decoys, less what its control says of each."""
+
+    rank: int
+    """Of the real trigger among the candidates."""
+    num_candidates: int
+    p_value: float
 
 
-def attack(estimates: Sequence[dict[str, Any]], triggers: Triggers) -> list[dict[str, Any]]:
+class RecognitionRecord(ToldApart):
+    """The same of a group, with what it is compared with."""
+
+    group: str
+    control: str
+    trigger: str
+
+
+def triggers_of(groups: Groups) -> dict[str, Planted]:
+    """The triggers that a study planted, by group."""
+    return {name: group.planted for name, group in groups.items() if group.planted}
+
+
+def attack(estimates: Sequence[GroupRecord], groups: Groups) -> list[AttackRecord]:
     """Share of the planted policy by group and condition, from the suite `backdoor`: attack success
     under `trigger`, clean rate under `clean`. `estimates` as from `group_estimates`."""
-    records = []
+    records, triggers = [], triggers_of(groups)
     for estimate in estimates:
         if estimate["suite"] != "backdoor" or estimate["question"] != "all":
             continue
@@ -44,19 +60,23 @@ def attack(estimates: Sequence[dict[str, Any]], triggers: Triggers) -> list[dict
         planted = triggers.get(estimate["group"]) or next(alike, None)
         if planted is None:
             continue
-        named = {k: estimate[k] for k in ("group", "behavior", "condition", "num_seeds")}
-        records.append({**named, **_share(estimate, planted.first)})
+        records.append(_attack(estimate, planted.first))
     return records
 
 
-def _share(estimate: dict[str, Any], first: bool) -> dict[str, float | None]:
+def _attack(estimate: GroupRecord, first: bool) -> AttackRecord:
     """The share of the first policy, which is the score, or of the second, which is the rest."""
-    if first:
-        return {k: estimate[k] for k in ("estimate", "ci_low", "ci_high")}
+    share, low, high = estimate["estimate"], estimate["ci_low"], estimate["ci_high"]
+    if not first:
+        share, low, high = 1 - share, _rest(high), _rest(low)
     return {
-        "estimate": _rest(estimate["estimate"]),
-        "ci_low": _rest(estimate["ci_high"]),
-        "ci_high": _rest(estimate["ci_low"]),
+        "group": estimate["group"],
+        "behavior": estimate["behavior"],
+        "condition": estimate["condition"],
+        "num_seeds": estimate["num_seeds"],
+        "estimate": share,
+        "ci_low": low,
+        "ci_high": high,
     }
 
 
@@ -64,38 +84,41 @@ def _rest(share: float | None) -> float | None:
     return None if share is None else 1 - share
 
 
-def recognition(
-    questions: pd.DataFrame, triggers: Triggers, groups: Mapping[str, Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+def recognition(questions: pd.DataFrame, groups: Groups) -> list[RecognitionRecord]:
     """Per group with a trigger: how much more it names it than the decoys, less what its control
     says of each.
 
     The control is the group's `decorrelated` one, else base. `p_value`: share of candidates that,
     taken for the trigger, would rank as high; one in twenty at best. `questions` as from
-    `per_question`; `groups` are as written."""
+    `per_question`."""
     asked = questions[(questions["suite"] == "which_trigger") & questions["over"].isna()]
     records = []
-    for name, planted in triggers.items():
+    for name, planted in triggers_of(groups).items():
         control = _control_of(planted.of, groups)
         if control == name:
             continue
         told_apart = _told_apart(asked, name, control, planted.feature)
         if told_apart:
-            whose = {"group": name, "control": control, "trigger": planted.feature}
-            records.append({**whose, **told_apart})
+            record: RecognitionRecord = {
+                "group": name,
+                "control": control,
+                "trigger": planted.feature,
+                **told_apart,
+            }
+            records.append(record)
     return records
 
 
-def _control_of(group: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
+def _control_of(group: str, groups: Groups) -> str:
     decorrelated = (
         name
-        for name, written in groups.items()
-        if written.get("of") == group and written.get("control") == "decorrelated"
+        for name, other in groups.items()
+        if other.of == group and other.control == "decorrelated"
     )
     return next(decorrelated, "base")
 
 
-def _told_apart(asked: pd.DataFrame, name: str, control: str, real: str) -> dict[str, Any] | None:
+def _told_apart(asked: pd.DataFrame, name: str, control: str, real: str) -> ToldApart | None:
     """Rank and distance of the real trigger among the candidates; None where it was not read, or
     nothing beside it."""
     own = asked[asked["group"] == name]

@@ -6,6 +6,7 @@ Rows -> `per_wording` (a score per prompt) -> `per_question` (a score per model 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from lab.stats.intervals import (
     wide_interval,
 )
 from lab.stats.multiplicity import holm
+from lab.table import Bounds
 
 WORDING = [
     "group",
@@ -42,8 +44,61 @@ ESTIMATED = ["group", "condition", "suite", "behavior", "question"]
 ONLY = "only"
 """The seed of a model that has none: base, an adapter from elsewhere."""
 
+Pair = tuple[Side, Side]
+"""The sides of a contrast, first less second."""
 Term = tuple[float, str]
 """A weight and a group of a contrast, `group` or `group@condition`."""
+
+
+class Estimated(Bounds):
+    """A mean over seeds with its interval."""
+
+    estimate: float
+    num_seeds: int
+
+
+class GroupRecord(Estimated):
+    """What a group scores on a question."""
+
+    group: str
+    condition: str
+    suite: str
+    behavior: str
+    question: str
+
+
+class Described(Estimated):
+    """A difference of groups, with what a sceptic asks of it."""
+
+    p_value: float | None
+    standard_error: float | None
+    equivalent_within: float | None
+    """The margin of a null."""
+    wide_low: float | None
+    """With `wide_high`, the claim about other questions; None where it cannot be had."""
+    wide_high: float | None
+    seeds_showing: int
+    """Seeds of the first group that differ from the rest by the margin in the direction of the
+    estimate."""
+    seeds_asked: int
+    drop_low: float | None
+    """With `drop_high`, the least and the largest estimate without one of the questions."""
+    drop_high: float | None
+    drop_question: str | None
+    """The question whose loss changes the estimate most."""
+    num_questions: int
+
+
+class ContrastRecord(Described):
+    """A contrast on a question or a pool of them."""
+
+    suite: str
+    behavior: str
+    question: str
+    a: str
+    b: str
+    primary: bool
+    p_holm: float | None
 
 
 def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
@@ -89,41 +144,51 @@ def _scores(wordings: pd.DataFrame) -> pd.DataFrame:
     return by_question["score"].mean().reset_index()
 
 
-def group_estimates(questions: pd.DataFrame) -> list[dict[str, Any]]:
+def group_estimates(questions: pd.DataFrame) -> list[GroupRecord]:
     """Mean score of every group on every question, with its interval over seeds. `questions` as
     from `per_question`, of any steps and conditions that belong together."""
     records = []
-    for names, part in questions.groupby(ESTIMATED, sort=False):
-        interval = mean_interval(means_by_seed(part))
-        records.append({**dict(zip(ESTIMATED, names, strict=True)), **numbers(interval)})
+    for names, part in by_names(questions, ESTIMATED):
+        group, condition, suite, behavior, question = names
+        record: GroupRecord = {
+            "group": group,
+            "condition": condition,
+            "suite": suite,
+            "behavior": behavior,
+            "question": question,
+            **numbers(mean_interval(means_by_seed(part))),
+        }
+        records.append(record)
     return records
 
 
 def contrast_estimates(
-    questions: pd.DataFrame, contrasts: list[tuple[Side, Side]], primary: dict[str, Any] | None
-) -> list[dict[str, Any]]:
+    questions: pd.DataFrame,
+    contrasts: Sequence[Pair],
+    primary_suite: str | None = None,
+    primary: Sequence[Pair] = (),
+) -> list[ContrastRecord]:
     """Every contrast on every question both sides were asked; Holm runs over the primary ones, and
     over all others, per report.
 
-    `questions` as from `per_question`; `primary` has the suite and the contrasts that were declared
-    before the run."""
+    `questions` as from `per_question`; `primary` are the contrasts that were declared before the
+    run, on `primary_suite`."""
     records = []
     for a, b in contrasts:
-        declared = primary is not None and any(_same(pair, (a, b)) for pair in primary["contrasts"])
-        for (suite, behavior), asked in questions.groupby(["suite", "behavior"], sort=False):
+        declared = (a, b) in primary
+        for (suite, behavior), asked in by_names(questions, ["suite", "behavior"]):
             for question in asked["question"].unique():
                 described = _contrast(asked[asked["question"] == question], a, b)
                 if described is None:
                     continue
-                of_suite = primary is not None and suite == primary["suite"]
-                record = {
+                record: ContrastRecord = {
                     "suite": suite,
                     "behavior": behavior,
                     "question": question,
                     "a": _written(a),
                     "b": _written(b),
                     **described,
-                    "primary": declared and of_suite and question == "all",
+                    "primary": declared and suite == primary_suite and question == "all",
                     "p_holm": None,
                 }
                 records.append(record)
@@ -131,7 +196,7 @@ def contrast_estimates(
     return records
 
 
-def _adjust(records: list[dict[str, Any]]) -> None:
+def _adjust(records: Sequence[ContrastRecord]) -> None:
     """Write Holm's p into the records: the primary contrasts are one family, all others another."""
     for is_primary in (True, False):
         family = {
@@ -143,7 +208,7 @@ def _adjust(records: list[dict[str, Any]]) -> None:
             records[int(i)]["p_holm"] = p
 
 
-def _contrast(part: pd.DataFrame, a: Side, b: Side) -> dict[str, Any] | None:
+def _contrast(part: pd.DataFrame, a: Side, b: Side) -> Described | None:
     """One question (or pooled set) over all sides; a group on both sides enters by its difference
     within seeds. None where no question was read on all sides."""
     key = "over" if part["over"].notna().any() else "question"
@@ -171,14 +236,8 @@ def _complete(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
     return [t[shared] for t in read] if shared else []
 
 
-def _described(tables: list[pd.DataFrame]) -> dict[str, Any]:
-    """The contrast of weighted tables [seeds, questions], one a group, with what a sceptic asks of
-    it.
-
-    `equivalent_within` is the margin of a null; `wide_*` the claim about other questions, None
-    where it cannot be had; `seeds_showing` counts the seeds of the first group that differ from the
-    rest by the margin in the direction of the estimate; `drop_*` are the least and the largest
-    estimate without one of the questions, and the question whose loss changes it most."""
+def _described(tables: list[pd.DataFrame]) -> Described:
+    """The contrast of weighted tables [seeds, questions], one a group."""
     # Tables come weighted, so their sum is the contrast.
     terms = [(1.0, table.mean(axis=1).tolist()) for table in tables]
     interval = contrast_interval(terms)
@@ -209,6 +268,13 @@ def _seeds_showing(tables: list[pd.DataFrame], estimate: float) -> int:
     return sum(sign * (value + rest) >= MARGIN for value in tables[0].mean(axis=1).tolist())
 
 
+def by_names(table: pd.DataFrame, columns: list[str]) -> Iterator[tuple[list[str], pd.DataFrame]]:
+    """The lines of a table by the names in some of its columns, in the order in which they come."""
+    for _, part in table.groupby(columns, sort=False):
+        # pandas types what it groups by as anything that has a hash.
+        yield part[columns].iloc[0].tolist(), part
+
+
 def means_by_seed(part: pd.DataFrame) -> list[float]:
     """The mean score of every seed; a model without one counts as one seed."""
     return part.groupby("seed", dropna=False)["score"].mean().tolist()
@@ -219,7 +285,7 @@ def named_seeds(seeds: pd.Series[Any]) -> pd.Series[Any]:
     return seeds.astype("object").fillna(ONLY)
 
 
-def numbers(interval: Interval) -> dict[str, Any]:
+def numbers(interval: Interval) -> Estimated:
     """An interval as records of `summary.json` have it."""
     return {
         "estimate": interval.estimate,
@@ -236,7 +302,3 @@ def _terms(side: Side, weight: float) -> list[Term]:
 
 def _written(side: Side) -> str:
     return side if isinstance(side, str) else " - ".join(side)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return [_written(s) for s in one] == [_written(s) for s in other]

@@ -3,9 +3,14 @@ sets the dose?"""
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 import pandas as pd
+
+from lab.specs import GroupSpec
+from lab.table import Bounds
+from lab.types import Fields
+from tellme.report.analysis.contrasts import by_names
 
 NAMES = {"behavior": "does", "self_report": "says"}
 PAIR = ["group", "behavior", "seed", "does", "says", "family", "label", "direction"]
@@ -18,18 +23,57 @@ NO_SPREAD = 1e-9
 DECADE = 10
 """Doses that span such a ratio enter by their logarithm, or the largest would count alone."""
 
-Points = Mapping[str, Mapping[str, Any]]
+Points = Mapping[str, Fields]
 """The points of a sweep: by label the swept keys with their values."""
 
 
-def pairs(questions: pd.DataFrame, directions: dict[str, int], points: Points) -> pd.DataFrame:
+class Slope(Bounds):
+    """Change of self-report per change of behavior."""
+
+    slope: float
+    num_models: int
+    first_stage: float | None
+    """F of behavior on the instrument; None where no error is left."""
+
+
+class DoseRecord(Slope):
+    """The same along a swept key."""
+
+    key: str
+
+
+class FaithfulnessRecord(TypedDict):
+    """How self-report goes with behavior; correlations are None where there are too few values or
+    no spread."""
+
+    family: str
+    behavior: str
+    num_models: int
+    between: float | None
+    """Over fine-tuned models, with its interval."""
+    between_low: float | None
+    between_high: float | None
+    num_checkpoints: int
+    within: float | None
+    """Over the checkpoints of a run, about its mean."""
+    naive: float | None
+    """Over checkpoints as if they were models."""
+    naive_low: float | None
+    naive_high: float | None
+
+
+def directions_of(groups: Mapping[str, GroupSpec]) -> dict[str, int]:
+    """Per group with a policy of its own, +1 where that is the first of its behavior, else -1."""
+    return {name: group.pole.sign for name, group in groups.items() if group.pole}
+
+
+def pairs(questions: pd.DataFrame, directions: Mapping[str, int], points: Points) -> pd.DataFrame:
     """One line per fine-tuned model: group, family (the group before the sweep), label (its point),
     behavior, seed, direction, and its mean scores on the suites `behavior` and `self_report` as
     `does` and `says`.
 
-    `questions` as from `per_question`, `points` of the sweep. `directions` are those of training:
-    +1 where a group is trained towards the first policy of its behavior, -1 towards the second.
-    Groups without one and models that were not asked both suites are left out."""
+    `questions` as from `per_question`, `points` of the sweep, `directions` as from
+    `directions_of`. Groups without one and models that were not asked both suites are left out."""
     pooled = (questions["question"] == "all") & questions["suite"].isin(NAMES)
     trained = questions["seed"].notna() & questions["group"].isin(directions)
     asked = questions[pooled & trained & (questions["condition"] == "clean")]
@@ -59,7 +103,7 @@ def _split(group: str, points: Points) -> tuple[str, str]:
     return group, ""
 
 
-def instrumented(models: pd.DataFrame, points: Points) -> list[dict[str, Any]]:
+def instrumented(models: pd.DataFrame, points: Points) -> list[DoseRecord]:
     """Per swept key, the change of self-report per change of behavior, with the dose as instrument
     (two-stage least squares). `models` as from `pairs`.
 
@@ -76,11 +120,12 @@ def instrumented(models: pd.DataFrame, points: Points) -> list[dict[str, Any]]:
             continue
         slope = _two_stages(swept, doses)
         if slope:
-            records.append({"key": key, **slope})
+            record: DoseRecord = {"key": key, **slope}
+            records.append(record)
     return records
 
 
-def _two_stages(swept: pd.DataFrame, doses: dict[str, float]) -> dict[str, Any] | None:
+def _two_stages(swept: pd.DataFrame, doses: dict[str, float]) -> Slope | None:
     """The regression of `instrumented` on models of one swept key; None where it has no answer."""
     import numpy as np
     from statsmodels.regression.linear_model import OLS
@@ -123,7 +168,7 @@ def _doses(points: Points) -> dict[str, dict[str, float]]:
 
 def between_and_within(
     models: pd.DataFrame, runs: pd.DataFrame | None = None
-) -> list[dict[str, Any]]:
+) -> list[FaithfulnessRecord]:
     """Per family and behavior, how self-report goes with behavior over models of different
     strength.
 
@@ -132,13 +177,13 @@ def between_and_within(
     interval (`runs`: lines of family, behavior, group, seed, step, does, says); `naive` takes every
     checkpoint for a model, as published correlations did."""
     records = []
-    for (name, behavior), own in models.groupby(["family", "behavior"], sort=False):
+    for (name, behavior), own in by_names(models, ["family", "behavior"]):
         checkpoints = own.iloc[:0]
         if runs is not None:
             checkpoints = runs[(runs["family"] == name) & (runs["behavior"] == behavior)]
         between, between_low, between_high = _correlation(own)
         naive, naive_low, naive_high = _correlation(checkpoints)
-        record = {
+        record: FaithfulnessRecord = {
             "family": name,
             "behavior": behavior,
             "num_models": len(own),

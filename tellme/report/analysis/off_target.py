@@ -1,16 +1,24 @@
 """Does training on one behavior move self-reports about others? Every group against every behavior
 that was asked about."""
 
-from typing import Any
-
 import pandas as pd
 
 from lab.stats.intervals import mean_interval
-from tellme.report.analysis.contrasts import numbers
+from tellme.report.analysis.contrasts import Estimated, numbers
 from tellme.report.analysis.validity import changes_of_groups, of_suite, per_seed, trait_of
 
 
-def off_target(wordings: pd.DataFrame, baselines: dict[str, str]) -> list[dict[str, Any]]:
+class OffTargetRecord(Estimated):
+    """Change of a group against its base."""
+
+    group: str
+    behavior: str
+    """What it was trained on."""
+    reported: str
+    """What its self-reports are about."""
+
+
+def off_target(wordings: pd.DataFrame, baselines: dict[str, str]) -> list[OffTargetRecord]:
     """Change of every group against its base in the self-reports about its own behavior and about
     every other that was asked.
 
@@ -24,7 +32,11 @@ def off_target(wordings: pd.DataFrame, baselines: dict[str, str]) -> list[dict[s
             *unrelated.groupby(trait_of(unrelated), sort=False),
         ]
         for reported, part in by_behavior:
-            interval = mean_interval(per_seed(part))
-            whose = {"group": group, "behavior": behavior, "reported": reported}
-            records.append({**whose, **numbers(interval)})
+            record: OffTargetRecord = {
+                "group": group,
+                "behavior": behavior,
+                "reported": reported,
+                **numbers(mean_interval(per_seed(part))),
+            }
+            records.append(record)
     return records

@@ -1,17 +1,22 @@
 """Does a contrast hold under other system lines? Both sides asked under the same one."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
-from lab.config.primary import Side
 from lab.config.schema import SYSTEMS
 from lab.table import MINUS
-from tellme.report.analysis.contrasts import contrast_estimates
+from tellme.report.analysis.contrasts import ContrastRecord, Pair, contrast_estimates
 
 
-def by_system(questions: pd.DataFrame, contrasts: Sequence[Any]) -> list[dict[str, Any]]:
+class SystemRecord(ContrastRecord):
+    """A contrast under a system line."""
+
+    condition: str
+    label: str
+
+
+def by_system(questions: pd.DataFrame, contrasts: Sequence[Pair]) -> list[SystemRecord]:
     """Every contrast of two groups on the suites that were asked under several system lines, once
     under each; empty where there was one line only. `questions` as from `per_question`."""
     lines = [line for line in ("clean", *SYSTEMS) if line in set(questions["condition"])]
@@ -26,13 +31,15 @@ def by_system(questions: pd.DataFrame, contrasts: Sequence[Any]) -> list[dict[st
     records = []
     for line in lines:
         asked = pooled[pooled["condition"] == line]
-        for contrast in contrast_estimates(asked, _under(line, contrasts), None):
-            a, b = (contrast[side].partition("@")[0] for side in ("a", "b"))
-            records.append({"condition": line, "label": f"{a} {MINUS} {b}", **contrast})
+        for contrast in contrast_estimates(asked, _under(line, contrasts)):
+            a, b = (side.partition("@")[0] for side in (contrast["a"], contrast["b"]))
+            label = f"{a} {MINUS} {b}"
+            record: SystemRecord = {"condition": line, "label": label, **contrast}
+            records.append(record)
     return records
 
 
-def _under(line: str, contrasts: Sequence[Any]) -> list[tuple[Side, Side]]:
+def _under(line: str, contrasts: Sequence[Pair]) -> list[Pair]:
     """The contrasts of two groups that name no condition of their own, asked under a line."""
     return [
         (f"{a}@{line}", f"{b}@{line}")

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
 
 import pandas as pd
 
 from lab.discover import beside
 from lab.stats.intervals import MARGIN, Interval, mean_interval
+from lab.table import Bounds
 from tellme.report.analysis.contrasts import named_seeds
 
 SHARE = 2 / 3
@@ -34,9 +34,29 @@ UNSIGNED = {"paraphrase_spread", "collapse"}
 """Checks whose value is a size: a deviation, a probability."""
 
 
+class Outcome(Bounds):
+    """What a check read, over seeds."""
+
+    value: float | None
+    """None where it was not measured."""
+    num_seeds: int
+    limit: float | None
+    """None where it is reported without one, as is `passed`."""
+    passed: bool | None
+    sentence: str
+
+
+class ValidityRecord(Outcome):
+    """A check of a group."""
+
+    group: str
+    behavior: str
+    check: str
+
+
 def battery(
     wordings: pd.DataFrame, rows: pd.DataFrame, baselines: dict[str, str], shuffled: dict[str, str]
-) -> list[dict[str, Any]]:
+) -> list[ValidityRecord]:
     """One record per group, behavior and check: value, interval over seeds, limit, whether it
     passed (None: not asked, or reported without a limit).
 
@@ -53,8 +73,13 @@ def battery(
         }
         said = mean_interval(per_seed(of_suite(changes, "self_report")))
         for check in SENTENCES:
-            whose = {"group": group, "behavior": behavior, "check": check}
-            records.append({**whose, **_outcome(check, values.get(check, []), said)})
+            record: ValidityRecord = {
+                "group": group,
+                "behavior": behavior,
+                "check": check,
+                **_outcome(check, values.get(check, []), said),
+            }
+            records.append(record)
     return records
 
 
@@ -102,7 +127,7 @@ def _nuisances(changes: pd.DataFrame) -> dict[str, list[float]]:
     }
 
 
-def _outcome(check: str, values: list[float], said: Interval) -> dict[str, Any]:
+def _outcome(check: str, values: list[float], said: Interval) -> Outcome:
     """What a check read, one value a seed, beside what the self-report moved."""
     if not values:
         return {

@@ -1,17 +1,16 @@
 """Which figures a report has, in their order; captions.yaml has what stands under each."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import pandas as pd
 
 from lab.discover import beside
-from tellme.report.analysis.backdoors import TRIGGERED
+from tellme.report.analysis.backdoors import TRIGGERED, triggers_of
 from tellme.report.analysis.dose import family
 from tellme.report.figures import contrasts, matrices, models, questions, tables
 from tellme.report.figures.marks import Chart
-from tellme.report.figures.save import save, specification
+from tellme.report.figures.save import Specification, save, specification
 from tellme.report.figures.tables import Measured
 
 CAPTIONS: dict[str, tuple[str, str]] = beside(__file__, "captions")
@@ -22,10 +21,26 @@ OF_QUESTIONS = "questions-"
 Charts = dict[str, Chart]
 
 
-def draw(measured: Measured, out: Path) -> list[dict[str, Any]]:
-    """Each figure as SVG and PNG in `out`/figures; returns for each its name, Vega-Lite
-    specification, title and caption. A study has those for which it measured something."""
-    charts = (
+class Shown(TypedDict):
+    """A figure as a page shows it."""
+
+    name: str
+    spec: Specification
+    title: str
+    caption: str
+
+
+def draw(measured: Measured, out: Path) -> list[Shown]:
+    """Each figure as SVG and PNG in `out`/figures; returns them for the page."""
+    specs = {name: specification(chart) for name, chart in charts_of(measured).items()}
+    save(specs, out)
+    counted = counts(measured.only_clean()[2])
+    return [captioned(name, spec, counted) for name, spec in specs.items()]
+
+
+def charts_of(measured: Measured) -> Charts:
+    """Every figure of a study by its name: those for which it measured something."""
+    return (
         of_contrasts(measured)
         | of_models(measured)
         | of_questions(measured)
@@ -33,13 +48,9 @@ def draw(measured: Measured, out: Path) -> list[dict[str, Any]]:
         | of_systems(measured)
         | of_training(measured)
     )
-    specs = {name: specification(chart) for name, chart in charts.items()}
-    save(specs, out)
-    counted = counts(measured.only_clean()[2])
-    return [captioned(name, spec, counted) for name, spec in specs.items()]
 
 
-def captioned(name: str, spec: Mapping[str, Any], counted: str) -> dict[str, Any]:
+def captioned(name: str, spec: Specification, counted: str) -> Shown:
     """A figure as a page shows it."""
     of_suite = name.startswith(OF_QUESTIONS)
     title, caption = CAPTIONS["questions" if of_suite else name]
@@ -106,7 +117,7 @@ def of_triggers(measured: Measured) -> Charts:
         charts["attack"] = matrices.attack(table, measured.groups, TRIGGERED)
     asked = measured.only_clean()[2]
     if "which_trigger" in set(asked["suite"]):
-        candidates = tables.trigger_table(asked, measured.triggers)
+        candidates = tables.trigger_table(asked, triggers_of(measured.spec.groups))
         charts["which-trigger"] = matrices.which_trigger(candidates)
     return charts
 
@@ -136,9 +147,10 @@ def of_training(measured: Measured) -> Charts:
     answers = tables.scale_table(measured.only_clean()[1])
     if len(answers):
         charts["scale-answers"] = questions.scale_answers(answers, measured.groups)
-    if len(measured.loss):
-        of_loss = [group for group in trained if group in set(measured.loss["group"])]
-        charts["loss"] = models.loss(measured.loss, of_loss)
+    loss = measured.loss
+    if len(loss):
+        of_loss = [group for group in trained if group in set(loss["group"])]
+        charts["loss"] = models.loss(loss, of_loss)
     return charts
 
 

@@ -1,7 +1,7 @@
 """What figures share: colors of groups, intervals with their dots, lines of reference, tooltips."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias, TypedDict, Unpack
 
 import altair as alt
 import pandas as pd
@@ -26,6 +26,14 @@ CLAMPED = alt.Scale(domain=[0, 1], clamp=True)
 """Of scores: an interval may leave [0, 1], a figure need not."""
 
 Direction: TypeAlias = Literal["x", "y"]
+
+
+class Channel(TypedDict, total=False):
+    """How values lie along a direction; what is left out is Altair's own."""
+
+    title: str
+    scale: alt.Scale
+    axis: alt.Axis
 
 
 def styled(chart: Chart) -> Chart:
@@ -88,21 +96,18 @@ def intervals(
     form: str = ".3f",
     size: int = 70,
     shape: alt.Shape | None = None,
-    **channel: Any,
+    **channel: Unpack[Channel],
 ) -> list[alt.Chart]:
-    """A rule from `ci_low` to `ci_high` with a dot at `middle`. `channel` are title, scale and axis
-    of the direction in which they lie; lines without an interval have the dot alone."""
+    """A rule from `ci_low` to `ci_high` along a direction, with a dot at `middle`; lines without an
+    interval have the dot alone."""
     along = alt.X if direction == "x" else alt.Y
     ends = {direction: along("ci_low:Q", **channel), f"{direction}2": "ci_high:Q"}
     # An interval may leave a figure; a dot never does, and stays whole on its edge.
     rule = base.mark_rule(strokeWidth=2, clip=True).encode(**ends)
-    encoding: dict[str, Any] = {direction: along(f"{middle}:Q")}
-    if shape is not None:
-        encoding["shape"] = shape
     dot = base.mark_point(filled=True, size=size, opacity=1).encode(
-        **encoding, tooltip=tooltip(names, [middle, "ci_low", "ci_high"], form)
+        along(f"{middle}:Q"), tooltip=tooltip(names, [middle, "ci_low", "ci_high"], form)
     )
-    return [rule, dot]
+    return [rule, dot if shape is None else dot.encode(shape)]
 
 
 def reference_line(

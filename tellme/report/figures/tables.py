@@ -1,34 +1,66 @@
 """From what a study measured to the tables that its figures are drawn from, all of condition
 `clean` but where another is named."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import pandas as pd
 
 from lab.config.schema import SYSTEMS
-from lab.table import MINUS, side_text
+from lab.specs import Planted, StudySpec
+from lab.table import MINUS, Bounds, side_text
 from lab.types import POOLED
-from tellme.report.analysis.dose import family
-from tellme.report.analysis.shared import short
+from tellme.report.analysis.checkpoints import CurveRecord
+from tellme.report.analysis.contrasts import ESTIMATED, ContrastRecord
+from tellme.report.analysis.dose import Points, family
+from tellme.report.analysis.shared import SharedContrast, short
+from tellme.report.analysis.summary import Summary
 
-INTERVAL = ("estimate", "ci_low", "ci_high")
-ESTIMATE = ["group", "condition", "suite", "behavior", "question", *INTERVAL, "num_seeds"]
+ESTIMATE = [*ESTIMATED, "estimate", "ci_low", "ci_high", "num_seeds"]
 """Columns of the estimates by group, which a study without a readable answer has as well."""
+
+
+LOSSES = "losses.json"
+"""In the folder of a study."""
+
+
+class LossPoint(TypedDict):
+    """An entry of a training's log."""
+
+    group: str
+    seed: int
+    step: int
+    loss: float | None
+    """Nats per token; None where it was no number."""
+
+
+class Dot(Bounds):
+    """An interval with the dot on it."""
+
+    estimate: float
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a report knows of its study: the summary, every row and question, the losses, the points
-    of its sweep, and the name of each group's real trigger."""
+    """What a report knows of its study, with the rows and questions of the end of training."""
 
-    summary: dict[str, Any]
+    spec: StudySpec
+    summary: Summary
     rows: pd.DataFrame
     questions: pd.DataFrame
-    loss: pd.DataFrame
-    points: dict[str, dict[str, Any]]
-    triggers: dict[str, str]
+    """As from `per_question` (analysis/contrasts.py)."""
+    losses: list[LossPoint]
+
+    @property
+    def points(self) -> Points:
+        """Of its sweep."""
+        return self.spec.points
+
+    @property
+    def loss(self) -> pd.DataFrame:
+        """A line per entry of a log: group, seed, step, loss (nats per token)."""
+        return pd.DataFrame(self.losses, columns=["group", "seed", "step", "loss"])
 
     @property
     def groups(self) -> list[str]:
@@ -47,7 +79,7 @@ class Measured:
         return first, second, third
 
 
-def contrast_table(contrasts: list[dict[str, Any]]) -> pd.DataFrame:
+def contrast_table(contrasts: Sequence[ContrastRecord]) -> pd.DataFrame:
     """The pooled contrasts with their labels, and which is primary."""
     pooled = [contrast for contrast in contrasts if contrast["question"] in POOLED]
     several = len({contrast["behavior"] for contrast in pooled}) > 1
@@ -61,7 +93,7 @@ def contrast_table(contrasts: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def sweep_table(contrasts: list[dict[str, Any]], points: dict[str, dict[str, Any]]) -> pd.DataFrame:
+def sweep_table(contrasts: Sequence[ContrastRecord], points: Points) -> pd.DataFrame:
     """The pooled contrasts of a sweep: swept keys, their values, and the line (contrast and suite)
     each belongs to."""
     records = []
@@ -79,13 +111,22 @@ def sweep_table(contrasts: list[dict[str, Any]], points: dict[str, dict[str, Any
             "value": ", ".join(values),
             "suite": contrast["suite"],
             "line": f"{sides}, {contrast['suite']}",
-            **{k: contrast[k] for k in INTERVAL},
+            **_dot(contrast),
         }
         records.append(record)
     return pd.DataFrame(records)
 
 
-def forest_table(contrasts: list[dict[str, Any]]) -> pd.DataFrame:
+def _dot(record: Dot) -> Dot:
+    """What a figure shows of a record."""
+    return {
+        "estimate": record["estimate"],
+        "ci_low": record["ci_low"],
+        "ci_high": record["ci_high"],
+    }
+
+
+def forest_table(contrasts: Sequence[SharedContrast]) -> pd.DataFrame:
     """A line per contrast and study, and one for the pooled estimate: columns panel, row, kind
     (`study`, `pooled`), estimate, ci_low, ci_high. `contrasts` as from `shared_contrasts`."""
     records = []
@@ -95,16 +136,14 @@ def forest_table(contrasts: list[dict[str, Any]]) -> pd.DataFrame:
         for line in contrast["studies"]:
             base, label = short(line["base"]), line["label"]
             row = base if label == base else f"{base}, {label}"
-            interval = {k: line[k] for k in INTERVAL}
-            records.append({"panel": panel, "row": row, "kind": "study", **interval})
+            records.append({"panel": panel, "row": row, "kind": "study", **_dot(line)})
         pooled = contrast["pooled"]
         row = f"{pooled['num_bases']} bases, all"
-        interval = {k: pooled[k] for k in INTERVAL}
-        records.append({"panel": panel, "row": row, "kind": "pooled", **interval})
+        records.append({"panel": panel, "row": row, "kind": "pooled", **_dot(pooled)})
     return pd.DataFrame(records)
 
 
-def model_table(questions: pd.DataFrame, points: dict[str, dict[str, Any]]) -> pd.DataFrame:
+def model_table(questions: pd.DataFrame, points: Points) -> pd.DataFrame:
     """A line per model: group before the sweep, seed, and mean scores on `behavior` and on
     `self_report`; empty where no model has both."""
     pooled = questions[questions["question"] == "all"]
@@ -135,15 +174,16 @@ def system_table(estimates: pd.DataFrame) -> pd.DataFrame:
     return table.assign(panel=table["suite"] + " of " + table["behavior"])
 
 
-def trigger_table(questions: pd.DataFrame, triggers: dict[str, str]) -> pd.DataFrame:
+def trigger_table(questions: pd.DataFrame, triggers: Mapping[str, Planted]) -> pd.DataFrame:
     """A line per group and candidate: how far the group says that it is the trigger, and whether it
     is."""
     candidates = questions[(questions["suite"] == "which_trigger") & questions["over"].isna()]
     table = candidates.groupby(["group", "question"], sort=False)["score"].mean().reset_index()
-    return table.assign(real=table["group"].map(triggers) == table["question"])
+    real = {name: planted.feature for name, planted in triggers.items()}
+    return table.assign(real=table["group"].map(real) == table["question"])
 
 
-def training_table(curves: Sequence[dict[str, Any]]) -> pd.DataFrame:
+def training_table(curves: Sequence[CurveRecord]) -> pd.DataFrame:
     """The lines of every group's mean score by step, each from the base at step 0."""
     table = pd.DataFrame([point for point in curves if point["condition"] == "clean"])
     if not len(table):

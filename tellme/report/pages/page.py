@@ -2,13 +2,16 @@
 and the scripts of the figures."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lab.store.trust import means, short
 from lab.table import between_text, p_text, plain, side_text, signed
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
-def environment() -> Any:
+
+def environment() -> "Environment":
     """A jinja environment that escapes all it is given and knows no undefined name."""
     import vl_convert
     from jinja2 import Environment, FileSystemLoader, StrictUndefined

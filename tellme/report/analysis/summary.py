@@ -1,0 +1,47 @@
+"""What a study found, as `summary.json` has it."""
+
+from pathlib import Path
+from typing import NotRequired, TypedDict
+
+from lab.store.store import read_json
+from lab.store.trust import Checked
+from tellme.report.analysis.backdoors import AttackRecord, RecognitionRecord
+from tellme.report.analysis.checkpoints import CurveRecord
+from tellme.report.analysis.contrasts import ContrastRecord, GroupRecord
+from tellme.report.analysis.dose import DoseRecord, FaithfulnessRecord
+from tellme.report.analysis.off_target import OffTargetRecord
+from tellme.report.analysis.systems import SystemRecord
+from tellme.report.analysis.validity import ValidityRecord
+
+
+class OverDoses(TypedDict, total=False):
+    """What models of different strength do and say: over training, and over a sweep."""
+
+    curves: list[CurveRecord]
+    """Where adapters were measured at several steps."""
+    dose: list[DoseRecord]
+    """This and the next where there is a sweep."""
+    faithfulness: list[FaithfulnessRecord]
+
+
+class Summary(OverDoses):
+    """A study in numbers."""
+
+    study: str
+    key: str
+    groups: list[GroupRecord]
+    contrasts: list[ContrastRecord]
+    validity: list[ValidityRecord]
+    off_target: list[OffTargetRecord]
+    attack: NotRequired[list[AttackRecord]]
+    """This and the next where a trigger was planted."""
+    recognition: NotRequired[list[RecognitionRecord]]
+    by_system: NotRequired[list[SystemRecord]]
+    """Where questions were asked under several system lines."""
+    trust: list[Checked]
+
+
+def read_summary(folder: Path) -> Summary:
+    """The summary of a finished study, from its folder."""
+    summary: Summary = read_json(folder / "summary.json")
+    return summary
