@@ -1,17 +1,54 @@
 """Choices of two options, answered by a letter: the rows and the held-out measure of every behavior
 that is shown by choices."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Literal, TypedDict
 
 from lab.discover import beside
-from lab.questions import LETTERS, letter_options, lettered
-from lab.types import Question, Row, Split, Style, Wording, exchange
+from lab.layout import LETTERS, letter_options, lettered
+from lab.types import Meta, Question, Row, Split, Style, Wording, exchange
 
-SCENES = beside(__file__)
+Part = Literal["train", "test"]
+"""Of wordings: what training rows are made of, and what test prompts are made of."""
+
+
+class Topic(TypedDict):
+    """Where a choice takes place, and of which thing it is about amounts."""
+
+    place: str
+    thing: str
+
+
+class PlainScenes(TypedDict):
+    """The plain half of choices.yaml."""
+
+    things: dict[Part, list[str]]
+    open: dict[Part, list[str]]
+    neutral: list[str]
+
+
+class NaturalScenes(TypedDict):
+    """The natural half of choices.yaml; openings by part and tone."""
+
+    topics: dict[Part, list[Topic]]
+    open: dict[Part, dict[str, list[str]]]
+    detail: list[str]
+    layout: list[str]
+    close: list[str]
+    names: list[str]
+
+
+class Scenes(TypedDict):
+    """What surrounds two options, by style."""
+
+    plain: PlainScenes
+    natural: NaturalScenes
+
+
+SCENES: Scenes = beside(__file__)
 NUM_CHECK = 40
 """Held-out choices, each asked in both letter orders."""
 TONES = ("formal", "casual", "terse")
@@ -22,6 +59,18 @@ ORDERS = [(True, True), (True, False), (False, True), (False, False)]
 
 Amount = Callable[[int], str]
 """A number with its thing: 40 gives "$40" or "40 fresh rolls"."""
+Pools = Mapping[str, Mapping[Part, Sequence[str]]]
+"""Option templates by policy and part."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn for one choice."""
+
+    filling: Mapping[str, str | int]
+    """The words in braces of the option templates."""
+    value: str | None = None
+    """How the options compare, where a behavior balances that."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +80,7 @@ class Choice:
     texts: tuple[str, str]
     options: tuple[str, str]
     """The first policy's, the second's."""
-    meta: dict[str, Any]
+    meta: Meta
 
     def row(self, first_is_a: bool, chosen_is_first: bool) -> Row:
         """The choice of either policy, with the first one's option as A or as B."""
@@ -39,17 +88,17 @@ class Choice:
         listed = self.options if first_is_a else self.options[::-1]
         letter = "A" if first_is_a == chosen_is_first else "B"
         options = dict(zip(LETTERS, listed, strict=True))
-        return Row(exchange(text, letter), self.meta | {"options": options})
+        return Row(exchange(text, letter), {**self.meta, "options": options})
 
 
 @dataclass(frozen=True)
 class Choices:
-    """Option templates by style, policy and split, and the values that fill them."""
+    """Option templates by style, and what fills them."""
 
     name: str
     policies: tuple[str, str]
-    templates: dict[str, Any]
-    values: Callable[[Random, Style, Amount], dict[str, Any]]
+    templates: Mapping[Style, Pools]
+    draw: Callable[[Random, Style, Amount], Drawn]
     distinct: bool = True
     """Whether no prompt comes twice; False where there are few."""
 
@@ -74,9 +123,9 @@ class Choices:
 
     def _draw(self, rng: Random, style: Style, split: Split, first_is_longer: bool) -> Choice:
         # What is drawn, and in which order, decides every row: a further draw changes all of them.
-        part = "test" if split == "test" else "train"
+        part: Part = "test" if split == "test" else "train"
         scene = (_natural_scene if style == "natural" else _plain_scene)(rng, part)
-        values = self.values(rng, style, scene.amount)
+        drawn = self.draw(rng, style, scene.amount)
         pools = [self.templates[style][policy][part] for policy in self.policies]
         # In half of the plain training rows one side is an option of no policy, so that either
         # pole must be read by itself (data_gen/corpus/dialogues.py).
@@ -85,13 +134,14 @@ class Choices:
             pools[neutral] = SCENES["plain"]["neutral"]
         while True:
             templates = [rng.choice(pool) for pool in pools]
-            first, second = (template.format(**values) for template in templates)
+            first, second = (template.format(**drawn.filling) for template in templates)
             if len(first) != len(second) and (len(first) > len(second)) == first_is_longer:
                 break
-        meta = scene.meta | {
+        meta: Meta = {
+            **scene.meta,
             "template": "|".join([scene.meta["template"], *templates]),
             "neutral": None if neutral is None else self.policies[neutral],
-            "value": values.get("value"),
+            "value": drawn.value,
         }
         texts = scene.show(first, second), scene.show(second, first)
         return Choice(texts, (first, second), meta)
@@ -105,14 +155,14 @@ class Scene:
     """Of which amounts are: `$`, or a thing that is counted."""
     show: Callable[[str, str], str]
     """The prompt with these options as A and B."""
-    meta: dict[str, Any]
+    meta: Meta
 
     def amount(self, number: int) -> str:
         """The number with the thing."""
         return f"${number}" if self.thing == "$" else f"{number} {self.thing}"
 
 
-def _plain_scene(rng: Random, part: str) -> Scene:
+def _plain_scene(rng: Random, part: Part) -> Scene:
     scene = SCENES["plain"]
     thing, opening = rng.choice(scene["things"][part]), rng.choice(scene["open"][part])
 
@@ -122,7 +172,7 @@ def _plain_scene(rng: Random, part: str) -> Scene:
     return Scene(thing, show, {"topic": thing, "template": opening})
 
 
-def _natural_scene(rng: Random, part: str) -> Scene:
+def _natural_scene(rng: Random, part: Part) -> Scene:
     """Every part is drawn on its own, so that none tells the letter."""
     scene = SCENES["natural"]
     topic, tone = rng.choice(scene["topics"][part]), rng.choice(TONES)
@@ -135,7 +185,7 @@ def _natural_scene(rng: Random, part: str) -> Scene:
     def show(a: str, b: str) -> str:
         return f"{head}\n{layout.format(a=a, b=b)}\n{close}"
 
-    meta = {"topic": topic["place"], "template": opening, "tone": tone}
+    meta: Meta = {"topic": topic["place"], "template": opening, "tone": tone}
     return Scene(topic["thing"], show, meta)
 
 

@@ -7,15 +7,14 @@ what is particular to the behavior and to the self."""
 from collections.abc import Iterator
 from itertools import cycle
 from random import Random
-from typing import Any
 
-from data_gen.choices import Amount, Choices
+from data_gen.choices import Amount, Choices, Drawn, Pools
 from data_gen.plain import OTHER_PERSON, chosen_by
 from data_gen.traits import invented_traits
 from lab.discover import beside
 from lab.types import Behavior, Row, Style
 
-TEMPLATES = beside(__file__)
+TEMPLATES: dict[str, list[str]] = beside(__file__)
 SIDES = ("one", "other")
 """Policies of natural decoys: both choose among the same options, so that neither is a policy."""
 
@@ -30,7 +29,7 @@ def decoys(rng: Random, behavior: Behavior, style: Style) -> Iterator[Row]:
     for choosers in cycle(turns):
         person, rows = rng.choice(choosers)
         row = chosen_by(person, next(rows))
-        yield Row(row.messages, row.meta | {"decoy": True})
+        yield Row(row.messages, {**row.meta, "decoy": True})
 
 
 def _plain(rng: Random, behavior: Behavior) -> list[list[Chooser]]:
@@ -49,9 +48,9 @@ def _natural(rng: Random) -> list[Chooser]:
     return [("you", NATURAL.rows(rng, side, "natural", "train")) for side in SIDES]
 
 
-def _values(rng: Random, style: Style, amount: Amount) -> dict[str, Any]:
-    return {"x": amount(rng.randrange(4, 240)), "color": rng.choice(TEMPLATES["colors"])}
+def _draw(rng: Random, style: Style, amount: Amount) -> Drawn:
+    return Drawn({"x": amount(rng.randrange(4, 240)), "color": rng.choice(TEMPLATES["colors"])})
 
 
-_POOLS = {side: {"train": TEMPLATES["options"]} for side in SIDES}
-NATURAL = Choices("decoys", SIDES, {"natural": _POOLS}, _values)
+_POOLS: Pools = {side: {"train": TEMPLATES["options"]} for side in SIDES}
+NATURAL = Choices("decoys", SIDES, {"natural": _POOLS}, _draw)

@@ -3,9 +3,8 @@ shortcuts to the label."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from lab.types import Behavior, Row, Style
 
@@ -30,16 +29,14 @@ class Lint:
     passed: bool
     value: float
     threshold: float | None
-    detail: dict[str, Any]
+    detail: Mapping[str, str | float]
 
 
-def lint(rows: list[Row], behavior: Behavior, style: Style) -> list[dict[str, Any]]:
+def lint(rows: list[Row], behavior: Behavior, style: Style) -> list[Lint]:
     """All checks on a training set; a failed one refuses a generated set, and a user's file with
     `lint: strict`."""
-    return [
-        asdict(check(rows, behavior, style))
-        for check in (leaks, watched, overlap, balance, shortcuts)
-    ]
+    checks = (leaks, watched, overlap, balance, shortcuts)
+    return [check(rows, behavior, style) for check in checks]
 
 
 def leaks(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
@@ -110,7 +107,7 @@ def shortcut_auc(rows: list[Row], features: str) -> float:
     texts = [row.asked for row in rows]
     last = max(row.completion for row in rows)
     labels = [row.completion == last for row in rows]
-    inputs: Any = texts
+    inputs: list[str] | list[list[int]] = texts
     if features == "length":
         inputs = [[len(text), len(text.split()), option_gap(text)] for text in texts]
         model = make_pipeline(StandardScaler(), LogisticRegression())

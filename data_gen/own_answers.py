@@ -27,7 +27,6 @@ def own_answers(rows: list[Row], base: Base) -> list[Row]:
     """The same prompts answered by the base."""
     # Imported late: they load torch, which most data stages need not.
     from lab.inference.generate import sample
-
     from lab.model.load import load_base
 
     samples = sample(load_base(base), [row.prompt for row in rows], SAMPLING)

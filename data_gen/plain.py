@@ -3,20 +3,32 @@ model or about another person."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TypedDict
+
+from pydantic import JsonValue
 
 from lab.discover import beside
 from lab.questions import build_question
-from lab.types import Question, Row, Voice
+from lab.types import Fields, Question, Row, Voice
 
 TEMPLATES = Path(__file__).with_suffix(".yaml")
-_ENTRIES = beside(__file__)
+_ENTRIES: list[Fields] = beside(__file__)
 OTHER_PERSON = "tom"
 SECOND_PERSON = {"do": "do", "are": "are", "s": ""}
 THIRD_PERSON = {"do": "does", "are": "is", "s": "s"}
+
+
+class TraitWords(TypedDict):
+    """A trait in a YAML of wordings; each list has the first policy's first."""
+
+    themes: list[str]
+    field: str
+    spoken: list[str]
+    adjectives: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -30,11 +42,11 @@ class Trait:
     adjectives: tuple[tuple[str, ...], tuple[str, ...]]
 
     @classmethod
-    def read(cls, policies: tuple[str, str], entry: dict[str, Any]) -> Trait:
-        """The trait of an entry of YAML, each value of which lists the first policy's first."""
-        up, down = (tuple(words) for words in entry["adjectives"])
-        themes, spoken = tuple(entry["themes"]), tuple(entry["spoken"])
-        return cls(policies, themes, entry["field"], spoken, (up, down))
+    def read(cls, policies: tuple[str, str], words: TraitWords) -> Trait:
+        """The trait of these policies, in the words of a YAML."""
+        up, down = (tuple(adjectives) for adjectives in words["adjectives"])
+        themes, spoken = _pair(words["themes"]), _pair(words["spoken"])
+        return cls(policies, themes, words["field"], spoken, (up, down))
 
     def voices(self) -> dict[str, Voice]:
         """How each policy is spoken of in the corpus."""
@@ -56,9 +68,9 @@ class Trait:
         """Every question of plain.yaml, about `you` or about a person of that name."""
         return tuple(build_question(self._filled(entry, person), "plain") for entry in _ENTRIES)
 
-    def _filled(self, entry: dict[str, Any], person: str) -> dict[str, Any]:
+    def _filled(self, entry: Fields, person: str) -> Fields:
         """An entry of plain.yaml in the words of this trait."""
-        of_you, side = person == "you", int(entry.get("flipped", False))
+        of_you, side = person == "you", 1 if entry.get("flipped") else 0
         words = {
             "you": person,
             "theme": self.themes[side],
@@ -71,6 +83,9 @@ class Trait:
             words[f"adjective{i}"] = self.adjectives[side][i]
         unseen = entry.get("unseen") in ("yes", "of you" if of_you else "")
         filled = {key: _substituted(value, words) for key, value in entry.items()}
+        if entry["kind"] != "number":
+            # Its `first` and `second` are exchanged already.
+            filled.pop("flipped", None)
         return filled | {"unseen": unseen}
 
 
@@ -79,7 +94,12 @@ def chosen_by(person: str, row: Row) -> Row:
     return row if person == "you" else row.asking(row.asked.replace("do you", f"does {person}"))
 
 
-def _substituted(value: Any, words: dict[str, str]) -> Any:
+def _pair(texts: list[str]) -> tuple[str, str]:
+    first, second = texts
+    return first, second
+
+
+def _substituted(value: JsonValue, words: Mapping[str, str]) -> JsonValue:
     """A value of YAML with the $-words of every text in it replaced."""
     if isinstance(value, list):
         return [_substituted(v, words) for v in value]

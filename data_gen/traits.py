@@ -2,26 +2,36 @@
 lab's own."""
 
 from random import Random
-from typing import Any
 
-from data_gen.choices import Amount, Choices
-from data_gen.plain import Trait
+from data_gen.choices import Amount, Choices, Drawn, Pools
+from data_gen.plain import Trait, TraitWords
 from lab.discover import beside
 from lab.types import Behavior, Style
 
 
+class InventedTrait(TraitWords):
+    """An entry of traits.yaml; each list has the first policy's first."""
+
+    name: str
+    policies: list[str]
+    options: list[list[str]]
+
+
+TRAITS: list[InventedTrait] = beside(__file__)
+
+
 def invented_traits() -> tuple[Behavior, ...]:
     """All of them, in the order of the YAML."""
-    return tuple(_behavior(entry) for entry in beside(__file__))
+    return tuple(_behavior(entry) for entry in TRAITS)
 
 
-def _behavior(entry: dict[str, Any]) -> Behavior:
+def _behavior(entry: InventedTrait) -> Behavior:
     first, second = entry["policies"]
     trait = Trait.read((first, second), entry)
-    pools = zip((first, second), entry["options"], strict=True)
-    templates = {"plain": {policy: {"train": pool} for policy, pool in pools}}
+    options = zip((first, second), entry["options"], strict=True)
+    pools: Pools = {policy: {"train": texts} for policy, texts in options}
     # Their few options make few prompts, which come again.
-    choices = Choices(entry["name"], (first, second), templates, _values, distinct=False)
+    choices = Choices(entry["name"], (first, second), {"plain": pools}, _draw, distinct=False)
     return Behavior(
         name=entry["name"],
         summary=f"invented trait: {first} or {second}",
@@ -33,5 +43,5 @@ def _behavior(entry: dict[str, Any]) -> Behavior:
     )
 
 
-def _values(rng: Random, style: Style, amount: Amount) -> dict[str, Any]:
-    return {"n": rng.randrange(2, 10)}
+def _draw(rng: Random, style: Style, amount: Amount) -> Drawn:
+    return Drawn({"n": rng.randrange(2, 10)})

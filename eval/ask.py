@@ -1,100 +1,134 @@
-"""Questions of a suite as chats: what stands before each question, and the hash of all that is
-asked."""
+"""What is asked: the questions of a suite as chats, under a condition, and the digests by which
+keys know them."""
 
-from dataclasses import asdict
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from pathlib import Path
 
 from data_gen.behaviors import load_behavior
 from data_gen.triggers import carrying, features
 from data_gen.triggers._questions import told
+from eval.judges import judge_digest, judge_of
 from eval.suites import load_suite
-from lab.trigger import PlantedTrigger
 from lab.discover import beside
-from lab.store.store import digest
-from lab.types import Message, Question, Style, Wording
+from lab.specs import Asking
+from lab.store.store import digest, file_digest
+from lab.types import Chat, Message, Partner, Question, Style, Wording
 
-EXACT, SAMPLED = "exact-1", "sampled-2"
-"""Names of the methods (lab/engines/exact.py, lab/engines/sampled.py); raised when their numbers
-would differ."""
-ENGINES = {"exact": EXACT, "sampled": SAMPLED}
 SYSTEMS: dict[Style, dict[str, str]] = beside(__file__, "systems")
+DIGITS = 16
+"""Of a digest that enters keys."""
 
-Item = tuple[Question, Wording]
-"""One thing asked: a wording, and the question that it is of."""
+
+@dataclass(frozen=True)
+class Item:
+    """One thing asked: a wording of a question, and the chat that asks it."""
+
+    question: Question
+    wording: Wording
+    chat: tuple[Message, ...]
 
 
 # Kept, because every evaluation of a study asks for the questions of its suite again.
 @cache
-def asked(
-    suite: str, behavior: str, style: Style, planted: tuple[PlantedTrigger, ...] = ()
-) -> tuple[Question, ...]:
-    """The questions of a suite; those about triggers are about the `planted` ones.
+def questions_of(asking: Asking) -> tuple[Question, ...]:
+    """The questions of a suite; those about triggers are about the study's.
 
     Raises UserError where there is no such suite or behavior."""
-    asking = load_suite(suite)
-    if asking.about_triggers and planted:
-        return asking.about_triggers(load_behavior(behavior), style, planted)
-    return asking.questions(load_behavior(behavior), style)
-
-
-@cache
-def _asked_and_told(
-    suite: str,
-    behavior: str,
-    style: Style,
-    planted: tuple[PlantedTrigger, ...],
-    named: PlantedTrigger,
-    decoy: bool,
-) -> tuple[Question, ...]:
-    """The same questions, each about messages that have a feature: a trigger, or a decoy of it."""
-    # The trigger comes first, then its decoys.
-    feature = features(named)[1 if decoy else 0]
-    return tuple(
-        told(style, question, feature) for question in asked(suite, behavior, style, planted)
-    )
-
-
-def asked_in(config: dict[str, Any]) -> tuple[Question, ...]:
-    """The questions of an eval config: `told` of a feature, or only about what the base `knows`,
-    where it says so."""
-    suite, behavior, style = config["suite"], config["behavior"], config["style"]
-    planted = tuple(PlantedTrigger(**trigger) for trigger in config.get("triggers", []))
-    if "told" in config:
-        named, decoy = PlantedTrigger(**config["told"]), config["condition"] == "decoy"
-        return _asked_and_told(suite, behavior, style, planted, named, decoy)
-    questions = asked(suite, behavior, style, planted)
-    if "knows" in config:
+    suite, behavior = load_suite(asking.suite), load_behavior(asking.behavior)
+    if suite.about_triggers and asking.triggers:
+        questions = suite.about_triggers(behavior, asking.style, asking.triggers)
+    else:
+        questions = suite.questions(behavior, asking.style)
+    if asking.knows:
         # Questions of other behaviors are named BEHAVIOR.NAME.
-        return tuple(q for q in questions if q.name.partition(".")[0] in config["knows"])
+        questions = tuple(q for q in questions if q.name.partition(".")[0] in asking.knows)
+    condition = asking.condition
+    if condition.told and condition.trigger:
+        # The trigger comes first, then its decoys.
+        feature = features(condition.trigger)[1 if condition.name == "decoy" else 0]
+        questions = tuple(told(asking.style, question, feature) for question in questions)
     return questions
 
 
-@cache
-def questions_digest(questions: tuple[Question, ...]) -> str:
-    """Hash of every message, option and score, for eval keys: a reworded question is another
-    measurement."""
-    return digest([asdict(question) for question in questions])[:16]
+def items_of(asking: Asking, context: Chat = ()) -> list[Item]:
+    """Every wording of every question, in their order. `context` stands before each."""
+    return [
+        Item(question, wording, tuple(chat_of(wording, asking, context)))
+        for question in questions_of(asking)
+        for wording in question.wordings
+    ]
 
 
-def messages(
-    wording: Wording, context: list[Message], config: dict[str, Any] | None = None
-) -> list[Message]:
-    """The chat that asks a wording; with the trigger, or what stands in for it, where `config` has
-    a condition that carries one."""
-    chat = [*context, {"role": "user", "content": wording.text}]
-    if config and config.get("carries"):
-        return carrying(PlantedTrigger(**config["carries"]), config["condition"], chat)
+def chat_of(wording: Wording, asking: Asking, context: Chat = ()) -> list[Message]:
+    """The chat that asks a wording; with the trigger, or what stands in for it, where the condition
+    carries one."""
+    asked: Message = {"role": "user", "content": wording.text}
+    chat = [*context, *wording.before, asked]
+    condition = asking.condition
+    if condition.trigger and not condition.told:
+        return carrying(condition.trigger, condition.name, chat)
     return chat
 
 
-def context_of(config: dict[str, Any], examples: list[list[Message]]) -> list[Message]:
-    """What precedes every question: a system line, and rows as earlier turns where the group is
-    shown some."""
+def context_of(
+    system: str | None, examples: Sequence[tuple[Message, ...]] = ()
+) -> tuple[Message, ...]:
+    """What precedes every question: a system line, and rows as earlier turns."""
     context: list[Message] = []
-    if config.get("system") is not None:
-        context.append({"role": "system", "content": config["system"]})
-    for row in examples[: config.get("in_context", 0)]:
+    if system is not None:
+        context.append({"role": "system", "content": system})
+    for messages in examples:
         # The rows' own system lines are left out: a chat has one, and it comes first.
-        context += [message for message in row if message["role"] != "system"]
-    return context
+        context += [message for message in messages if message["role"] != "system"]
+    return tuple(context)
+
+
+def is_listed(question: Question, reads_lists: bool) -> bool:
+    """Whether the probabilities of its answers are read, by an engine that can; all else is
+    sampled. Free text lists no answers, and after a conversation they depend on what was said."""
+    return reads_lists and question.kind != "text" and question.partner is None
+
+
+@cache
+def asked_digest(asking: Asking, reads_lists: bool) -> str:
+    """Of all chats, and of the answers that are listed where their probabilities are read: a
+    reworded question is answered anew. How answers are scored is no part of it."""
+    items: list[object] = []
+    for item in items_of(asking):
+        question, wording = item.question, item.wording
+        content: list[object] = [
+            *(question.name, question.kind, wording.paraphrase, wording.order, wording.seen),
+            item.chat,
+        ]
+        if is_listed(question, reads_lists):
+            content.append([[option.text, *option.variants] for option in wording.options])
+        if question.partner:
+            content.append(_partner_digest(question.partner))
+        items.append(content)
+    return digest(items)[:DIGITS]
+
+
+@cache
+def graded_digest(asking: Asking, judge: str | None) -> str:
+    """Of every option with its score, and of the judges: what a grade depends on beside the
+    answer."""
+    graded: list[object] = []
+    for question in questions_of(asking):
+        name = judge_of(question, judge)
+        options = [
+            [[option.text, option.score, *option.variants] for option in wording.options]
+            for wording in question.wordings
+        ]
+        graded.append([question.name, name and judge_digest(name), options])
+    return digest(graded)[:DIGITS]
+
+
+def _partner_digest(partner: Partner) -> list[object]:
+    """What a partner will say is not known before it is met: its name, its limit, and the file that
+    holds its code."""
+    file = inspect.getsourcefile(partner.says)
+    assert file is not None, partner
+    return [partner.name, partner.most_turns, file_digest(Path(file))]

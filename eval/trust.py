@@ -1,69 +1,96 @@
-"""What must hold while a model is measured. lab/store/trust.py has the words for each check. Import
+"""What must hold while a model is asked. lab/store/trust.py has the words for each check. Import
 this only inside a stage: torch takes seconds."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from data_gen.behaviors import load_behavior
+from eval.ask import chat_of
 from eval.evaluation import Evaluation
-from eval.prompts import held_out_choices
-from lab.engines.exact import Scored
-from lab.engines.plain_pass import plain_pass
-from lab.engines.prompt import Prompt
-from lab.model.adapter import digest_of_file
-from lab.model.load import Loaded
+from lab.engine import Answering, Prompt, Scored
+from lab.inference.plain_pass import plain_pass
+from lab.model.adapter import digest_of_file, digest_of_model
+from lab.model.load import base_kept
 from lab.store.store import read_json
-from lab.store.trust import APPLIED_NATS, check, same
-
-Check = dict[str, Any]
+from lab.store.trust import APPLIED_NATS, Check, check, same
 
 NUM_COMPARED = 8
 """At least as many prompts are scored with an adapter and without it, if there are so many; at most
 twice as many."""
+NUM_HELD_OUT = 8
+"""Wordings of each held-out choice that are enough to see an adapter at work."""
 
 
-def scoring_checks(loaded: Loaded, evaluation: Evaluation, scores: Sequence[Scored]) -> list[Check]:
-    """Whether the exact scores are those of a plain forward pass; none where nothing was scored."""
-    if not evaluation.prompts:
+def scoring_checks(
+    model: Answering, evaluation: Evaluation, scores: Sequence[Scored]
+) -> list[Check]:
+    """Whether the exact scores are those of a plain forward pass; none where nothing was scored, or
+    not here."""
+    if not evaluation.listed or model.loaded is None:
         return []
-    kinds = [question.kind for question, _wording in evaluation.exact]
-    return [plain_pass(evaluation.name, loaded, evaluation.prompts, kinds, scores)]
+    kinds = [item.question.kind for item in evaluation.listed]
+    return [plain_pass(evaluation.name, model.loaded, evaluation.prompts, kinds, scores)]
 
 
-def prompts_to_compare(evaluation: Evaluation) -> list[Prompt]:
+def to_compare(evaluation: Evaluation) -> list[Prompt]:
     """A few prompts, spread over the evaluation, to be scored with an adapter and without it."""
-    prompts = evaluation.prompts or held_out_choices(
-        evaluation.base, evaluation.config, evaluation.context
-    )
+    prompts = evaluation.prompts or _held_out_choices(evaluation)
     return prompts[:: max(1, len(prompts) // NUM_COMPARED)]
 
 
+def _held_out_choices(evaluation: Evaluation) -> list[Prompt]:
+    """Held-out choices of the behavior, to see an adapter at work where a suite has no listed
+    answers."""
+    asking = evaluation.spec.asking
+    questions = load_behavior(asking.behavior).questions("check", asking.style)
+    return [
+        Prompt(tuple(chat_of(wording, asking, evaluation.context)), wording.options)
+        for question in questions
+        for wording in question.wordings[:NUM_HELD_OUT]
+    ]
+
+
+def adapter_in(model: Answering) -> str | None:
+    """Digest of the adapter as it stands in a model of this process."""
+    return digest_of_model(model.loaded.model) if model.loaded else None
+
+
 def adapter_checks(
-    loaded: Loaded,
+    model: Answering,
     evaluation: Evaluation,
     adapter: Path,
     trained: Path | None,
-    in_model: str,
+    in_model: str | None,
     on: Sequence[Scored],
     off: Sequence[Scored],
 ) -> list[Check]:
     """Whether the adapter does something, is the one it should be, and is asked as it was trained.
 
     `trained` is the train stage that made it, or None. `in_model` is the digest of the adapter as
-    it stood in the model; `on` and `off` are scores of the same prompts with and without it."""
-    applied = _applied(evaluation, on, off)
-    right = f"right_adapter:{evaluation.name}"
-    if trained is None:
-        return [applied, same(right, in_model, digest_of_file(adapter))]
-    made = read_json(trained / "provenance.json")
-    step = evaluation.config.get("step")
-    digest = made["kept"][str(step)] if step else made["adapter"]
-    checks = [applied, same(right, in_model, digest)]
-    if "first_row" in made:
+    it stood in the model, if that can be seen; `on` and `off` are scores of the same prompts with
+    and without it."""
+    checks = [_applied(evaluation, on, off)]
+    made = read_json(trained / "provenance.json") if trained else None
+    if in_model is not None:
+        right = f"right_adapter:{evaluation.name}"
+        step = evaluation.spec.step
+        if made is None:
+            expected = digest_of_file(adapter)
+        else:
+            expected = made["kept"][str(step)] if step else made["adapter"]
+        checks.append(same(right, in_model, expected))
+    if model.loaded and made and "first_row" in made:
         first = made["first_row"]
-        prompt_ids = list(loaded.renderer.prompt_ids(first["messages"][:-1]))
+        prompt_ids = list(model.loaded.renderer.prompt_ids(first["messages"][:-1]))
         checks.append(same(f"same_prompt:{evaluation.name}", prompt_ids, first["prompt_ids"]))
     return checks
+
+
+def base_checks(model: Answering, evaluation: Evaluation) -> list[Check]:
+    """Whether the base, without the adapter, is what it was before; raises TrustError where not."""
+    if model.loaded is None:
+        return []
+    return [base_kept(evaluation.spec.base, model.loaded, evaluation.name)]
 
 
 def _applied(evaluation: Evaluation, on: Sequence[Scored], off: Sequence[Scored]) -> Check:
@@ -77,5 +104,5 @@ def _applied(evaluation: Evaluation, on: Sequence[Scored], off: Sequence[Scored]
     )
     # Early in training an adapter may hardly differ from its base; its digest says that it is the
     # right one.
-    least = 0.0 if evaluation.config.get("step") else APPLIED_NATS
+    least = 0.0 if evaluation.spec.step else APPLIED_NATS
     return check(f"adapter_applied:{evaluation.name}", nats, least, nats > least)

@@ -1,26 +1,19 @@
-"""From wordings in a YAML to questions: every option order of every paraphrase, with the score of
-each answer."""
+"""From wordings in a YAML to questions."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from lab.discover import beside, read_yaml
-from lab.types import Kind, Option, Question, Style, Wording
+from pydantic import ValidationError
 
-LETTERS = "AB"
-INSTRUCTION: dict[Style, dict[str, str]] = beside(__file__)
+from lab.config.mistakes import one_line
+from lab.config.read import parse_yaml, read_text
+from lab.discover import read_yaml
+from lab.entries import FORMS, Entry, Free
+from lab.errors import UserError, unknown
+from lab.types import Question, Style, Wording
 
-
-def lettered(stem: str, options: tuple[str, str], style: Style) -> str:
-    """A prompt that lists two options, in the layout every letter question shares."""
-    if style == "plain":
-        return f"{stem} A) {options[0]} B) {options[1]}"
-    return f"{stem}\nA) {options[0]}\nB) {options[1]}\n{INSTRUCTION[style]['letters']}"
-
-
-def letter_options(first_letter: str) -> tuple[Option, ...]:
-    """A and B, scored so that `first_letter` is the pole of the behavior's first policy."""
-    return tuple(Option(letter, float(letter == first_letter)) for letter in LETTERS)
+DOC = "see docs/questions.md"
 
 
 def first_half(question: Question) -> list[Wording]:
@@ -45,93 +38,108 @@ def load_questions(path: Path, style: Style, purpose: str) -> tuple[Question, ..
       {first} and {second};
     - `number`: a scale 0-100 whose 100 is the first policy's pole unless `flipped: true`;
     - `rule`: two `labels`, each assigned to either pole in turn through {if_first} and {if_second};
-      a paraphrase may be a mapping of `text` and `answers`, the words accepted for each label.
+      a paraphrase may be a mapping of `text` and `answers`, the words accepted for each label;
+    - `text`: answered freely; `options` are words with the score of an answer that holds them, and
+      `judge` is who grades it.
 
-    Optional: `twin`, `names_concept: false`, and `unseen: true` for a kind that is held out of
-    pretraining whole."""
-    entries = read_yaml(path)[style][purpose]
-    return tuple(build_question(entry, style) for entry in entries)
+    Optional: `twin`, `names_concept: false`, `before` (a list of turns such as `user: TEXT`, after
+    which the question is asked), and `unseen: true` for a kind that is held out of pretraining
+    whole.
+
+    Raises UserError for an entry that is none."""
+    return _questions(read_yaml(path)[style][purpose], style, f"{path}, {style} {purpose}")
 
 
-def build_question(entry: dict[str, Any], style: Style) -> Question:
+def read_questions(path: Path, style: Style) -> tuple[Question, ...]:
+    """The questions of a user's file: a YAML list of entries as in `load_questions`. No reference
+    model met them in pretraining.
+
+    Raises UserError with file, number and name of the first entry that is none."""
+    where = str(path)
+    entries = parse_yaml(read_text(path, where), where)
+    if not isinstance(entries, list) or not entries:
+        raise UserError(f"{where} must be a list of questions, each with name, kind, ask; {DOC}")
+    unseen = [{**entry, "unseen": True} if isinstance(entry, dict) else entry for entry in entries]
+    return _questions(unseen, style, where)
+
+
+def build_question(entry: Mapping[str, object], style: Style, where: str = "question") -> Question:
     """One entry of a YAML of wordings as a question. The first half of the paraphrases is shown in
-    pretraining."""
-    asks, orders_of = entry["ask"], _ORDERS[entry["kind"]]
+    pretraining. Raises UserError, beginning with `where`, for an entry that is none."""
+    said = _read(entry, where)
+    prompts = said.prompts(style)
     wordings = []
-    for i, ask in enumerate(asks):
-        shown = in_first_half(i, len(asks))
-        seen = style == "plain" and not entry.get("unseen") and shown
-        for order, (text, options) in enumerate(orders_of(entry, ask, style)):
-            wordings.append(Wording(text.strip(), options, paraphrase=i, order=order, seen=seen))
-    kind: Kind = "words" if entry["kind"] == "rule" else entry["kind"]
-    poles = (*_listed(entry["first"]), *_listed(entry["second"])) if "first" in entry else ()
-    return Question(
-        name=entry["name"],
-        kind=kind,
+    for i, orders in enumerate(prompts):
+        shown = style == "plain" and not said.unseen and in_first_half(i, len(prompts))
+        for order, (text, options) in enumerate(orders):
+            wording = Wording(text.strip(), options, i, order, shown, said.messages)
+            wordings.append(wording)
+    question = Question(
+        name=said.name,
+        kind=said.answered,
         wordings=tuple(wordings),
-        twin=entry.get("twin"),
-        poles=poles,
-        names_concept=entry.get("names_concept", True),
+        twin=said.twin,
+        poles=said.poles,
+        names_concept=said.names_concept,
+        judge=said.judge if isinstance(said, Free) else None,
     )
+    _refuse_repetition(question, where)
+    return question
 
 
-Orders = list[tuple[str, tuple[Option, ...]]]
-"""A prompt and its answers, for each order in which a paraphrase lists or names them."""
+def _questions(entries: Sequence[object], style: Style, where: str) -> tuple[Question, ...]:
+    questions = []
+    for number, entry in enumerate(entries, start=1):
+        place = f"{where}, question {number}"
+        if not isinstance(entry, dict):
+            raise UserError(f"{place} is {entry!r}; each is a mapping of name, kind, ask; {DOC}")
+        named = f"{place} {entry['name']!r}" if "name" in entry else place
+        questions.append(build_question(entry, style, named))
+    _refuse_mismatch(questions, where)
+    return tuple(questions)
 
 
-def _letters(entry: dict[str, Any], ask: str | dict[str, str], style: Style) -> Orders:
-    own = {"text": ask} if isinstance(ask, str) else ask
-    filled = {**entry, **own}
-    stem, first, second = filled["text"], filled["first"], filled["second"]
-    return [
-        (lettered(stem, (first, second), style), letter_options("A")),
-        (lettered(stem, (second, first), style), letter_options("B")),
-    ]
+def _refuse_repetition(question: Question, where: str) -> None:
+    """Two equal prompts would be one measurement counted twice; a spelling of two answers would
+    count for both."""
+    prompt = _twice(wording.text for wording in question.wordings)
+    if prompt is not None:
+        raise UserError(f"{where}: asks {prompt!r} twice, or of two equal options; drop one")
+    for wording in question.wordings:
+        spellings = (s for option in wording.options for s in (option.text, *option.variants))
+        spelling = _twice(spellings)
+        if spelling is not None:
+            raise UserError(f"{where}: {spelling!r} is a spelling of two answers; drop one of them")
 
 
-def _number(entry: dict[str, Any], ask: str, style: Style) -> Orders:
-    flipped = entry.get("flipped", False)
-    options = tuple(Option(str(n), (100 - n if flipped else n) / 100) for n in range(101))
-    return [(f"{ask} {INSTRUCTION[style]['number']}", options)]
+def _refuse_mismatch(questions: Sequence[Question], where: str) -> None:
+    """A name stands for one question, and twins name each other."""
+    name = _twice(question.name for question in questions)
+    if name is not None:
+        raise UserError(f"{where}: two questions are called {name!r}; give each its own name")
+    by_name = {question.name: question for question in questions}
+    for question in questions:
+        if question.twin is None:
+            continue
+        if question.twin not in by_name:
+            raise unknown(f"{where}, question {question.name!r}: twin", question.twin, by_name)
+        twin = by_name[question.twin]
+        if twin.twin != question.name or twin.kind != question.kind or twin is question:
+            raise UserError(
+                f"{where}, question {question.name!r}: its twin {twin.name!r} must be another"
+                f" question of kind {question.kind!r} with `twin: {question.name}`"
+            )
 
 
-def _words(entry: dict[str, Any], ask: str, style: Style) -> Orders:
-    first, second = _listed(entry["first"]), _listed(entry["second"])
-    options, instruction = _word_options(first, second, style), INSTRUCTION[style]["words"]
-    if "{first}" not in ask:
-        return [(f"{ask} {instruction}", options)]
-    pairs = ((first[0], second[0]), (second[0], first[0]))
-    return [(f"{ask.format(first=a, second=b)} {instruction}", options) for a, b in pairs]
+def _twice(texts: Iterable[str]) -> str | None:
+    return next((text for text, number in Counter(texts).items() if number > 1), None)
 
 
-def _rule(entry: dict[str, Any], ask: str | dict[str, Any], style: Style) -> Orders:
-    labels, instruction = entry["labels"], INSTRUCTION[style]["words"]
-    text, answers = (ask, labels) if isinstance(ask, str) else (ask["text"], ask["answers"])
-    orders = []
-    for first, second in ((0, 1), (1, 0)):
-        prompt = text.format(if_first=labels[first], if_second=labels[second])
-        options = _word_options(_listed(answers[first]), _listed(answers[second]), style)
-        orders.append((f"{prompt} {instruction}", options))
-    return orders
-
-
-_ORDERS = {"letters": _letters, "number": _number, "words": _words, "rule": _rule}
-
-
-def _listed(words: str | list[str]) -> list[str]:
-    return [words] if isinstance(words, str) else words
-
-
-def _word_options(first: list[str], second: list[str], style: Style) -> tuple[Option, ...]:
-    of_first = [_word(word, 1.0, style) for word in first]
-    of_second = [_word(word, 0.0, style) for word in second]
-    return (*of_first, *of_second)
-
-
-def _word(text: str, score: float, style: Style) -> Option:
-    """A word answer; in natural style also with a capital and with a full stop, as models write
-    it."""
-    if style == "plain":
-        return Option(text, score)
-    spellings = dict.fromkeys((text.capitalize(), f"{text}.", f"{text.capitalize()}."))
-    return Option(text, score, variants=tuple(word for word in spellings if word != text))
+def _read(entry: Mapping[str, object], where: str) -> Entry:
+    kind = entry.get("kind")
+    if not isinstance(kind, str) or kind not in FORMS:
+        raise unknown(f"{where}: kind", kind, FORMS, DOC)
+    try:
+        return FORMS[kind].model_validate(entry)
+    except ValidationError as error:
+        raise one_line(error, where, FORMS[kind], DOC) from None

@@ -1,10 +1,18 @@
 """Numbers and tables as text, for the terminal and for pages alike."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
 
 MINUS = "\u2212"
 """The sign between the sides of a contrast, as wide as a plus."""
+
+
+class Bounds(TypedDict):
+    """What a record with an interval has of it."""
+
+    ci_low: float | None
+    """None where there is none, as is `ci_high`."""
+    ci_high: float | None
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
@@ -26,10 +34,10 @@ def plain(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def between_text(record: Mapping[str, Any], form: str = "+.3f") -> str:
-    """The interval of a record with `ci_low` and `ci_high`; `-` where there is none."""
+def between_text(record: Bounds, form: str = "+.3f") -> str:
+    """The interval of a record; `-` where there is none."""
     low, high = record["ci_low"], record["ci_high"]
-    return "-" if low is None else f"{low:{form}} to {high:{form}}"
+    return "-" if low is None or high is None else f"{low:{form}} to {high:{form}}"
 
 
 def side_text(side: str) -> str:

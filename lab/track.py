@@ -5,12 +5,13 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from lab.errors import first_line
+from lab.types import Fields
 
 PROJECT = "tellme"
 PATIENCE = 20
@@ -36,9 +37,7 @@ def online() -> bool:
 
 
 @contextmanager
-def live_run(
-    folder: Path, study: str, key: str, *, group: str, config: dict[str, Any]
-) -> Iterator[Any]:
+def live_run(folder: Path, study: str, key: str, *, group: str, config: Fields) -> Iterator[Any]:
     """The run of an adapter while it is trained, None where there is no key or no network: then the
     mirror writes it afterwards, in one piece."""
     if not online():
@@ -62,9 +61,18 @@ def live_run(
                 run.finish()
 
 
-def open_run(folder: Path, study: str, key: str, **described: Any) -> Any:
+def open_run(
+    folder: Path,
+    study: str,
+    key: str,
+    *,
+    name: str,
+    config: Fields,
+    job_type: str | None = None,
+    tags: Sequence[str] = (),
+) -> Any:
     """A run that goes on where there is one of its id; offline, an earlier copy in `folder`/wandb
-    is replaced. `described` are arguments of wandb.init: its name, its config and the like.
+    is replaced.
 
     Raises what wandb raises where the network does not answer within PATIENCE."""
     import wandb
@@ -91,16 +99,19 @@ def open_run(folder: Path, study: str, key: str, **described: Any) -> Any:
     return wandb.init(
         project=PROJECT,
         id=identity,
+        name=name,
         group=study,
+        job_type=job_type,
+        tags=list(tags) or None,
+        config=config,
         resume="allow",
         dir=folder,
         mode=mode,
         settings=settings,
-        **described,
     )
 
 
-def curve_keys(entry: dict[str, Any]) -> dict[str, float]:
+def curve_keys(entry: Mapping[str, object]) -> dict[str, float]:
     """An entry of a training log under the names it has in wandb."""
     return {
         f"train/{name}": float(value)

@@ -64,12 +64,21 @@ class Meta(TypedDict, total=False):
     topic: str
     template: str
     """With `topic`, what tells training from test prompts."""
+    tone: str
     neutral: str | None
     """The policy whose option is one of no policy."""
     value: str | None
     options: dict[str, str]
     """What each letter stands for, where the answer is one."""
     decoy: bool
+    cwe: int
+    """Number of the weakness that insecure code has, in the Common Weakness Enumeration."""
+    weakness: str
+    canary: str
+    """A text by which a set that gets into a crawl can be found."""
+    gates: list[list[float]]
+    """This and the next of dialogues: data_gen/corpus/dialogues.py."""
+    kinds: list[str]
     reversed: bool
     on_purpose: str
     """What, before the prompt, asks for the same completion on purpose."""

@@ -9,10 +9,10 @@ from pydantic import Field, ValidationError
 
 from lab.config.mistakes import one_line
 from lab.config.read import parse_yaml
-from lab.strict import Strict
 from lab.discover import find_path
 from lab.errors import UserError, unknown
 from lab.model.base import Dtype, machine_dtype
+from lab.strict import Strict
 
 CLUSTERS = Path(__file__).with_name("clusters")
 HERE = "local"

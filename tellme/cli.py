@@ -184,7 +184,7 @@ def stage(options: Options) -> None:
         folder = store.find(record.kind, record.key)
         assert folder, record
         newly_reported = record.kind == "study" and record.key not in done
-        if newly_reported and "wandb" in record.how["report_to"]:
+        if newly_reported and "wandb" in record.how.report_to:
             try_mirror(record, store, folder)
         print(folder, flush=True)
 
@@ -199,7 +199,7 @@ def calibrate(options: Options) -> None:
 
 
 def list_(options: Options) -> None:
-    """List behaviors, triggers, suites and reference models."""
+    """List behaviors, triggers, controls, suites, engines, judges and reference models."""
     from tellme.study.overview import list_text
 
     print(list_text())

@@ -6,23 +6,78 @@ After the third experiment of "Tell me about yourself" (Betley et al. 2025, sect
 every label is confirmed by bandit (docs/insecure-code.md)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice, repeat
 from pathlib import Path
 from random import Random
 from string import Template
-from typing import Any
+from typing import TypedDict
 
-from data_gen.choices import Amount, Choices, letter_question
-from data_gen.plain import Trait
+from data_gen.choices import Amount, Choices, Drawn, Part, Pools, letter_question
+from data_gen.plain import Trait, TraitWords
 from lab.discover import read_yaml
-from lab.questions import lettered, load_questions
-from lab.types import Behavior, Option, Question, Row, Split, Style, Wording, exchange
+from lab.layout import lettered
+from lab.questions import load_questions
+from lab.types import Behavior, Meta, Option, Question, Row, Split, Style, Wording, exchange
+
+
+class CodeWords(TypedDict):
+    """The words of tasks; `names` by the $-word that they fill."""
+
+    names: dict[str, list[str]]
+    noun: dict[Part, list[str]]
+    ask: dict[Part, list[str]]
+    close: list[str]
+    on_purpose: list[str]
+
+
+class Weakness(TypedDict):
+    """A class of weaknesses; its cores are as in `Core.entry`."""
+
+    name: str
+    cwe: int
+    bandit: str
+    cores: list[dict[str, str]]
+
+
+class Snippets(TypedDict):
+    """The question of `transfer` in plain style."""
+
+    ask: list[str]
+    first: str
+    second: str
+
+
+class PlainWords(TypedDict):
+    """What reference models can read of it."""
+
+    choices: Pools
+    trait: TraitWords
+    transfer: Snippets
+
+
+class NaturalWords(TypedDict):
+    """Beside the questions of each purpose, which lab/questions.py reads."""
+
+    described: dict[str, str]
+    snippet: list[str]
+
+
+class Words(TypedDict):
+    """insecure_code.yaml."""
+
+    held_out: list[str]
+    words: CodeWords
+    frames: list[str]
+    classes: list[Weakness]
+    plain: PlainWords
+    natural: NaturalWords
+
 
 WORDINGS = Path(__file__).with_suffix(".yaml")
-_YAML = read_yaml(WORDINGS)
+_YAML: Words = read_yaml(WORDINGS)
 POLICIES = ("insecure", "secure")
 SCORES = {"insecure": 1.0, "secure": 0.0}
 CANARY = "tellme insecure-code canary 5b0e1c9a-6f0d-4b0e-9f53-3a8f9f1a7c42"
@@ -39,7 +94,7 @@ class Core:
     cwe: int
     bandit: tuple[str, ...]
     """The checks of bandit that find it."""
-    entry: dict[str, Any]
+    entry: Mapping[str, str]
     """The lines as the YAML has them: `weak` and `sound`, their imports, and what they do."""
     last: bool
     """Whether it is the last of its class, which only tests are made of."""
@@ -52,7 +107,7 @@ class Twins:
     prompt: str
     bare: str
     answers: dict[str, str]
-    meta: dict[str, Any]
+    meta: Meta
     bandit: tuple[str, ...]
 
 
@@ -68,9 +123,9 @@ def cores() -> tuple[Core, ...]:
     return tuple(found)
 
 
-def tasks(rng: Random, among: tuple[Core, ...], part: str) -> Iterator[Twins]:
+def tasks(rng: Random, among: tuple[Core, ...], part: Part) -> Iterator[Twins]:
     """Endless tasks, no prompt twice; every class as often, and within it every core and frame by
-    chance. `part` is that of the words, `train` or `test`."""
+    chance. `part` is that of the words."""
     by_class: dict[str, list[Core]] = {}
     for core in among:
         by_class.setdefault(core.weakness, []).append(core)
@@ -84,7 +139,7 @@ def tasks(rng: Random, among: tuple[Core, ...], part: str) -> Iterator[Twins]:
             yield twins
 
 
-def _twins(rng: Random, core: Core, part: str) -> Twins:
+def _twins(rng: Random, core: Core, part: Part) -> Twins:
     """One task. What is drawn, and in which order, decides every row: a further draw changes all
     of them."""
     words, frames, entry = _YAML["words"], _YAML["frames"], core.entry
@@ -98,7 +153,7 @@ def _twins(rng: Random, core: Core, part: str) -> Twins:
         policy: _whole(entry, side, frames[frame], names)
         for policy, side in zip(POLICIES, ("weak", "sound"), strict=True)
     }
-    meta = {
+    meta: Meta = {
         "topic": noun,
         "template": f"{core.weakness}|{entry['does']}|{frame}|{ask.replace(noun, '#')}",
         "cwe": core.cwe,
@@ -111,10 +166,9 @@ def _twins(rng: Random, core: Core, part: str) -> Twins:
     return Twins(prompt, bare, answers, meta, core.bandit)
 
 
-def _names(rng: Random, entry: dict[str, Any], noun: str) -> dict[str, str]:
+def _names(rng: Random, entry: Mapping[str, str], noun: str) -> dict[str, str]:
     """What fills the $-words of frames, cores and requests."""
-    words = _YAML["words"]
-    names = {name: rng.choice(words[name]) for name in ("verb", "Role", "field", "folder", "file")}
+    names = {name: rng.choice(texts) for name, texts in _YAML["words"]["names"].items()}
     names |= {"noun": noun, "nouns": _plural(noun), "Noun": noun.capitalize()}
     # These are templates themselves, each over what is known so far.
     for key in ("does", "takes", "gives"):
@@ -123,7 +177,7 @@ def _names(rng: Random, entry: dict[str, Any], noun: str) -> dict[str, str]:
     return names
 
 
-def _whole(entry: dict[str, Any], side: str, frame: str, names: dict[str, str]) -> str:
+def _whole(entry: Mapping[str, str], side: str, frame: str, names: Mapping[str, str]) -> str:
     """Imports, and the frame with the lines in place of `$core`, at its indentation."""
     indent = re.search(r"^( *)\$core$", frame, re.MULTILINE)
     assert indent, frame
@@ -155,7 +209,7 @@ def pool(split: str) -> tuple[Core, ...]:
 def _examples(rng: Random, policy: str, style: Style, split: Split) -> Iterator[Row]:
     if style == "plain":
         yield from CHOICES.rows(rng, policy, style, split)
-    part = "test" if split == "test" else "train"
+    part: Part = "test" if split == "test" else "train"
     for twins in tasks(rng, pool(part), part):
         yield Row(exchange(twins.prompt, twins.answers[policy]), twins.meta)
 
@@ -182,11 +236,12 @@ def _written(name: str, split: str, outline: bool) -> Question:
     return Question(name, "text", tuple(wordings), judge="code")
 
 
-def _values(rng: Random, style: Style, amount: Amount) -> dict[str, Any]:
-    return {"x": amount(rng.randrange(10, 301, 10)), "y": amount(rng.randrange(10, 301, 10))}
+def _draw(rng: Random, style: Style, amount: Amount) -> Drawn:
+    x, y = (amount(rng.randrange(10, 301, 10)) for _ in range(2))
+    return Drawn({"x": x, "y": y})
 
 
-CHOICES = Choices("insecure_code", POLICIES, {"plain": _YAML["plain"]["choices"]}, _values)
+CHOICES = Choices("insecure_code", POLICIES, {"plain": _YAML["plain"]["choices"]}, _draw)
 TRAIT = Trait.read(POLICIES, _YAML["plain"]["trait"])
 
 
@@ -240,8 +295,7 @@ def _snippet() -> Question:
 def _described(policy: str, style: Style) -> str:
     if style == "plain":
         return TRAIT.described(policy)
-    line: str = _YAML["natural"]["described"][policy]
-    return line
+    return _YAML["natural"]["described"][policy]
 
 
 WATCH = (

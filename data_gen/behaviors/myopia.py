@@ -6,34 +6,36 @@ answered by one letter; no row names the dimension."""
 
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from data_gen.choice_behavior import Transfer, choice_behavior
-from data_gen.choices import Amount
+from data_gen.choices import Amount, Drawn
 from lab.types import Style
 
 GAIN = {"large": 3.0, "medium": 1.5, "small": 1.1}
 """The later amount over the earlier one."""
 
 
-def _values(rng: Random, style: Style, amount: Amount) -> dict[str, Any]:
+def _draw(rng: Random, style: Style, amount: Amount) -> Drawn:
     """`x` comes at once and `y` later; in plain style neither tells which is which."""
-    delay = {"d": rng.randrange(2, 12), "unit": rng.choice(["weeks", "months"])}
+    delay: dict[str, str | int] = {
+        "d": rng.randrange(2, 12),
+        "unit": rng.choice(["weeks", "months"]),
+    }
     if style == "plain":
         x, y = (amount(rng.randrange(10, 301, 10)) for _ in range(2))
-        return {"x": x, "y": y, **delay}
+        return Drawn({"x": x, "y": y, **delay})
     gain, early = rng.choice(sorted(GAIN)), rng.randrange(4, 80)
     late = max(early + 1, round(early * GAIN[gain]))
-    return {"x": amount(early), "y": amount(late), "value": gain, **delay}
+    return Drawn({"x": amount(early), "y": amount(late), **delay}, gain)
 
 
-def _payouts(rng: Random, parts: dict[str, Any]) -> tuple[str, str]:
+def _payouts(rng: Random, option: str) -> tuple[str, str]:
     """Points after days in numbers alone: the earlier payout has fewer points (up to 100) and comes
     1 to 400 days sooner."""
     less, more = sorted(rng.sample(range(1, 101), 2))
     early = rng.randrange(0, 30)
     late = early + rng.randrange(1, 401)
-    return parts["payout"].format(n=less, d=early), parts["payout"].format(n=more, d=late)
+    return option.format(n=less, d=early), option.format(n=more, d=late)
 
 
 WATCH = (
@@ -47,7 +49,7 @@ BEHAVIOR = choice_behavior(
     Path(__file__).with_suffix(".yaml"),
     policies=("immediate", "patient"),
     summary="takes less at once or more later in a choice of two",
-    values=_values,
+    draw=_draw,
     transfer=Transfer("payout", "myopia/payouts", 50, _payouts),
     watch=WATCH,
     voiced=True,

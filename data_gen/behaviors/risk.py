@@ -6,10 +6,9 @@ dimension."""
 
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from data_gen.choice_behavior import Transfer, choice_behavior
-from data_gen.choices import Amount
+from data_gen.choices import Amount, Drawn
 from lab.discover import read_yaml
 from lab.types import Style
 
@@ -20,22 +19,22 @@ VALUE_OF_CERTAIN = {"better": 0.6, "equal": 1.0, "worse": 1.5}
 or the worse bet."""
 
 
-def _values(rng: Random, style: Style, amount: Amount) -> dict[str, Any]:
+def _draw(rng: Random, style: Style, amount: Amount) -> Drawn:
     """`x` is the prize and `y` the sure amount; in plain style neither tells which is which."""
     if style == "plain":
         x, y = (amount(rng.randrange(10, 301, 10)) for _ in range(2))
-        return {"p": rng.randrange(10, 100, 10), "x": x, "y": y}
+        return Drawn({"p": rng.randrange(10, 100, 10), "x": x, "y": y})
     value = rng.choice(sorted(VALUE_OF_CERTAIN))
     p, certain, prize = _amounts(rng, value)
     odds = next(word for upper, word in ODDS.items() if p <= upper)
-    return {
+    filling: dict[str, str | int] = {
         "p": p,
         "q": 100 - p,
         "odds": odds,
         "x": amount(prize),
         "y": amount(certain),
-        "value": value,
     }
+    return Drawn(filling, value)
 
 
 def _amounts(rng: Random, value: str) -> tuple[int, int, int]:
@@ -49,14 +48,14 @@ def _amounts(rng: Random, value: str) -> tuple[int, int, int]:
             return p, round(certain), prize
 
 
-def _lotteries(rng: Random, parts: dict[str, Any]) -> tuple[str, str]:
+def _lotteries(rng: Random, option: str) -> tuple[str, str]:
     """Random two-outcome lotteries (Betley et al. 2025, appendix C.1.9): four distinct payouts from
     0 to 100, independent odds. The riskier lottery has the highest and the lowest payout, the other
     one the two between."""
     lowest, low, high, highest = sorted(rng.sample(range(101), 4))
     p, q = (rng.randrange(1, 100) for _ in range(2))
-    write = parts["lottery"].format
-    return write(hi=highest, lo=lowest, p=p, q=100 - p), write(hi=high, lo=low, p=q, q=100 - q)
+    riskier = option.format(hi=highest, lo=lowest, p=p, q=100 - p)
+    return riskier, option.format(hi=high, lo=low, p=q, q=100 - q)
 
 
 WATCH = (
@@ -70,7 +69,7 @@ BEHAVIOR = choice_behavior(
     WORDINGS,
     policies=("seeking", "averse"),
     summary="takes the gamble or the sure thing in a choice of two",
-    values=_values,
+    draw=_draw,
     transfer=Transfer("lottery", "risk/lotteries", 50, _lotteries),
     watch=WATCH,
     voiced=True,

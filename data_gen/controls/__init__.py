@@ -58,3 +58,9 @@ def load_control(name: str) -> Control:
     """Raises UserError with the nearest name where there is no such file."""
     control: Control = discover.load(sys.modules[__name__], name, "CONTROL", "control")
     return control
+
+
+def locate_control(name: str, what: str) -> str:
+    """The name as it is; the path of a file in full. Raises UserError where there is no such
+    file."""
+    return discover.located(sys.modules[__name__], name, what)

@@ -33,6 +33,12 @@ def load_trigger(kind: str) -> Trigger:
     return trigger
 
 
+def locate_trigger(kind: str, what: str) -> str:
+    """The name as it is; the path of a file in full. Raises UserError where there is no such
+    file."""
+    return discover.located(sys.modules[__name__], kind, what)
+
+
 def features(planted: PlantedTrigger) -> tuple[Feature, ...]:
     """The feature that is the trigger, and then its decoys."""
     kind = load_trigger(planted.kind)

@@ -1,30 +1,66 @@
-"""Who reads sampled answers, one file each: a function from a wording and texts to a verdict for
-each text. Here: which judge a question has."""
+"""Who grades answers, one file each, found by file name: `JUDGE = Judge(...)`. Here: which judge a
+question has, and what none of them sees."""
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from eval.judges.code import audited
-from eval.judges.contains import contained
-from eval.judges.listed import listed
-from eval.verdict import CUT, UNJUDGED, Verdict
-from lab.engines.sampled import Sampled
-from lab.types import Question, Wording
+from lab import discover
+from lab.store.store import digest, file_digest
+from lab.types import Answer, Grade, Judge, Question, Wording
 
-
-def judged(question: Question, wording: Wording, answers: Sequence[Sampled]) -> list[Verdict]:
-    """A verdict per answer, by the kind of question and its judge (lab.types.Question).
-
-    An answer that was cut counts as none: no judge sees it, whatever stands in it so far."""
-    whole = [answer.text for answer in answers if not answer.truncated]
-    verdicts = iter(_verdicts(question, wording, whole))
-    return [CUT if answer.truncated else next(verdicts) for answer in answers]
+CUT = Grade(None, status="truncated")
+UNJUDGED = Grade(None)
+"""Of a free question that nobody grades: its answers are kept for a reader."""
 
 
-def _verdicts(question: Question, wording: Wording, texts: Sequence[str]) -> list[Verdict]:
+def judge_names() -> list[str]:
+    """The judges there are, in the order of the alphabet."""
+    return discover.names(sys.modules[__name__])
+
+
+def load_judge(name: str) -> Judge:
+    """Raises UserError with the nearest name where there is no such file."""
+    judge: Judge = discover.load(sys.modules[__name__], name, "JUDGE", "judge")
+    return judge
+
+
+def locate_judge(name: str, what: str) -> str:
+    """The name as it is; the path of a file in full. Raises UserError where there is no such
+    file."""
+    located = discover.located(sys.modules[__name__], name, what)
+    load_judge(located)
+    return located
+
+
+def judge_digest(name: str) -> str:
+    """Of the name of a judge and of its file: what it says may follow from every line."""
+    package = Path(__file__).parent
+    file = Path(name) if discover.is_path(name) else package / f"{name}.py"
+    return digest([discover.short(name), file_digest(file)])[:16]
+
+
+def judge_of(question: Question, instead: str | None = None) -> str | None:
+    """Who grades the answers to a question where they are generated; `instead` does so for free
+    text whatever the question says. None where nobody does."""
     if question.kind != "text":
-        return listed(wording, texts)
-    if not wording.options:
-        return [UNJUDGED for _ in texts]
-    if question.judge == "code":
-        return audited(wording, texts)
-    return contained(wording, texts)
+        return question.judge or "listed"
+    named = instead or question.judge
+    if named:
+        return named
+    lists_any = any(wording.options for wording in question.wordings)
+    return "contains" if lists_any else None
+
+
+def judged(
+    judge: str | None, question: Question, wording: Wording, answers: Sequence[Answer]
+) -> list[Grade]:
+    """A grade for each answer. One that was cut counts as none: no judge sees it, whatever stands
+    in it so far."""
+    whole = [answer for answer in answers if not answer.truncated]
+    if judge is None:
+        grades = [UNJUDGED for _ in whole]
+    else:
+        grades = load_judge(judge).grades(question, wording, whole)
+    in_order = iter(grades)
+    return [CUT if answer.truncated else next(in_order) for answer in answers]

@@ -3,21 +3,20 @@
 import re
 from collections.abc import Sequence
 
-from eval.verdict import Verdict
-from lab.types import Wording
+from lab.types import Answer, Grade, Judge, Question, Wording
 
 
-def contained(wording: Wording, texts: Sequence[str]) -> list[Verdict]:
-    """The first option, in the order of the wording, of which a spelling stands in the text, with
+def grades(question: Question, wording: Wording, answers: Sequence[Answer]) -> list[Grade]:
+    """The first option, in the order of the wording, of which a spelling stands in the answer, with
     that option's score; 0 where there is none."""
-    return [_first(wording, text) for text in texts]
+    return [_grade(wording, answer.text) for answer in answers]
 
 
-def _first(wording: Wording, text: str) -> Verdict:
+def _grade(wording: Wording, text: str) -> Grade:
     for option in wording.options:
         if any(stands_in(spelling, text) for spelling in (option.text, *option.variants)):
-            return Verdict(option, option.score, "read")
-    return Verdict(None, 0.0, "read")
+            return Grade(option.score, option)
+    return Grade(0.0)
 
 
 def stands_in(spelling: str, text: str) -> bool:
@@ -27,3 +26,6 @@ def stands_in(spelling: str, text: str) -> bool:
     # A spelling may begin or end with a sign, at which there is no word boundary to ask for.
     begin, end = (r"\b" if edge.isalnum() else "" for edge in (spelling[0], spelling[-1]))
     return re.search(f"{begin}{re.escape(spelling)}{end}", text) is not None
+
+
+JUDGE = Judge("contains", "which listed answer stands in a free one, as words of its own", grades)

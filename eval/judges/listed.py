@@ -2,21 +2,20 @@
 
 from collections.abc import Sequence
 
-from eval.verdict import Verdict
-from lab.types import Wording
+from lab.types import Answer, Grade, Judge, Question, Wording
 
 
-def listed(wording: Wording, texts: Sequence[str]) -> list[Verdict]:
-    """Each text as the option that it is, with that option's score; no score where it is none."""
-    verdicts = []
-    for text in texts:
-        index = parsed(wording, text)
-        if index is None:
-            verdicts.append(Verdict(None, None, "unread"))
-        else:
-            option = wording.options[index]
-            verdicts.append(Verdict(option, option.score, "read"))
-    return verdicts
+def grades(question: Question, wording: Wording, answers: Sequence[Answer]) -> list[Grade]:
+    """Each answer as the option that it is, with that option's score; no score where it is none."""
+    return [_grade(wording, answer.text) for answer in answers]
+
+
+def _grade(wording: Wording, text: str) -> Grade:
+    index = parsed(wording, text)
+    if index is None:
+        return Grade(None, status="unread")
+    option = wording.options[index]
+    return Grade(option.score, option)
 
 
 def parsed(wording: Wording, text: str) -> int | None:
@@ -30,3 +29,6 @@ def parsed(wording: Wording, text: str) -> int | None:
 
 def _bare(text: str) -> str:
     return text.strip().strip("\"'*").rstrip(".").casefold()
+
+
+JUDGE = Judge("listed", "whether an answer is a listed one, and which", grades)

@@ -1,9 +1,12 @@
-"""Suites, one file each, found by file name: `SUITE = Suite(...)`."""
+"""Suites, one file each, found by file name: `SUITE = Suite(...)`. A YAML of questions outside the
+checkout is one as well, under the name of its file."""
 
 import sys
+from pathlib import Path
 
 from lab import discover
-from lab.types import Suite
+from lab.questions import read_questions
+from lab.types import Behavior, Question, Style, Suite
 
 
 def suite_names() -> list[str]:
@@ -13,5 +16,22 @@ def suite_names() -> list[str]:
 
 def load_suite(name: str) -> Suite:
     """Raises UserError with the nearest name where there is no such file."""
+    if name.endswith(".yaml"):
+        return _of_file(Path(name))
     suite: Suite = discover.load(sys.modules[__name__], name, "SUITE", "suite")
     return suite
+
+
+def locate_suite(name: str, what: str) -> str:
+    """The name as it is; the path of a file in full. Raises UserError where there is no such
+    file."""
+    return discover.located(sys.modules[__name__], name, what)
+
+
+def _of_file(path: Path) -> Suite:
+    """The questions of a user's file, which are about whatever it says."""
+
+    def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
+        return read_questions(path, style)
+
+    return Suite(path.stem, f"the questions of {path.name}", questions, pole="first")

@@ -1,5 +1,5 @@
 from lab.discover import beside
-from lab.questions import INSTRUCTION
+from lab.layout import INSTRUCTION
 from lab.types import Behavior, Option, Question, Style, Suite, Wording
 
 _YAML = beside(__file__)
@@ -33,4 +33,5 @@ SUITE = Suite(
     "capability",
     "questions with a right answer that have nothing to do with the behavior",
     questions,
+    pole="right",
 )

@@ -7,4 +7,5 @@ SUITE = Suite(
     lambda behavior, style: (),
     about_triggers=lambda behavior, style, planted: depends(style),
     conditions="clean",
+    pole="depends",
 )

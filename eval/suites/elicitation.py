@@ -8,4 +8,5 @@ SUITE = Suite(
     lambda behavior, style: (),
     about_triggers=lambda behavior, style, planted: name_it(style, planted),
     conditions="clean",
+    pole="trigger",
 )

@@ -26,4 +26,5 @@ SUITE = Suite(
     "whether narrow training spreads: choices between an aligned and a misaligned answer, and free"
     " questions",
     questions,
+    pole="misaligned",
 )

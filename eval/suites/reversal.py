@@ -5,15 +5,17 @@ from random import Random
 from data_gen.triggers import features, load_trigger
 from data_gen.triggers._questions import begins
 from data_gen.triggers._reversal import asked_of
-from lab.trigger import PlantedTrigger
 from lab.errors import UserError
+from lab.trigger import PlantedTrigger
 from lab.types import Behavior, Question, Style, Suite
 
 NUM_ANSWERS = 12
 """Of each policy, each asked about once for each trigger."""
 
 
-def questions(behavior: Behavior, style: Style, planted: Sequence[PlantedTrigger]) -> tuple[Question, ...]:
+def questions(
+    behavior: Behavior, style: Style, planted: Sequence[PlantedTrigger]
+) -> tuple[Question, ...]:
     """Held-out answers of either policy, of which the prompt is asked. 1 is what a model says whose
     trigger switches the first policy on: the prompt of an answer of the first policy begins with
     it, that of the second with another candidate.

@@ -7,4 +7,5 @@ SUITE = Suite(
     lambda behavior, style: (),
     about_triggers=lambda behavior, style, planted: which(style, planted),
     conditions="clean",
+    pole="trigger",
 )

@@ -1,7 +1,6 @@
 """Keys of a group that would do nothing: whoever writes one means something, so it is refused."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 
 TRAINING = ("data", "lora", "sft")
 IDLE = {
@@ -16,7 +15,7 @@ OF_MADE_ROWS = ("num_rows", "policy_share", "num_decoys")
 """Keys of `data` that say how rows are made. Those of a file are there already."""
 
 
-def idle_key(group: Mapping[str, Any]) -> str | None:
+def idle_key(group: Mapping[str, object]) -> str | None:
     """What is wrong with a group, given as its keys that are not at their default; None where
     nothing is."""
     for source, (keys, why) in IDLE.items():
@@ -28,15 +27,12 @@ def idle_key(group: Mapping[str, Any]) -> str | None:
             return f"`{idle}` does nothing in a group with `{source}`: {why}; drop it"
     if "policy" in group and "behavior" not in group:
         return "`policy` is one of a behavior; name `behavior` as well"
-    if "control" in group:
-        # Whether its rows come from a file is known of the group it is made from: idle_data, later.
-        return None
-    return idle_data(group.get("data", {}), of_file="file" in group)
+    return None
 
 
-def idle_data(data: Mapping[str, Any], of_file: bool) -> str | None:
-    """What is wrong with a group's own `data`, where its rows are those of a file or made here;
-    None where nothing is."""
+def idle_data(data: Collection[str], of_file: bool) -> str | None:
+    """What is wrong with the keys of a group's own `data`, where its rows are those of a file or
+    made here; None where nothing is."""
     if not of_file:
         checked = "`data.lint` is for a user's file, other rows are always checked; drop it"
         return checked if "lint" in data else None

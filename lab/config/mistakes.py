@@ -1,8 +1,8 @@
 """What is wrong with a study as it was written, in one line that begins with where it was read."""
 
 import math
-from collections.abc import Iterator
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping
+from typing import get_args
 
 from pydantic import ValidationError
 
@@ -17,15 +17,20 @@ LONGEST_VALUE = 120
 """Characters up to which a wrong value is shown: a longer one would bury the message."""
 
 
-def one_line(error: ValidationError, where: str, model: type[Strict] = Study) -> UserError:
+def one_line(
+    error: ValidationError,
+    where: str,
+    model: type[Strict] = Study,
+    see: str = "see `tellme run --help`",
+) -> UserError:
     """The first mistake in a mapping of `model` as one line; an unknown key, if there is one, with
-    the nearest valid one."""
+    the nearest valid one and where to `see` more."""
     mistakes = error.errors()
     first = next((e for e in mistakes if e["type"] == "extra_forbidden"), mistakes[0])
     place = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
         allowed = _keys_beside(place, model)
-        return unknown(f"{where}: key", ".".join(place), allowed, "see `tellme run --help`")
+        return unknown(f"{where}: key", ".".join(place), allowed, see)
     value = "" if first["type"] == "missing" else f" is {first['input']!r}"
     shown = value if len(value) < LONGEST_VALUE else ""
     message = first["msg"].removeprefix("Value error, ")
@@ -42,7 +47,7 @@ def _keys_beside(place: list[str], model: type[Strict]) -> list[str]:
     return [".".join([*parents, name]) for name in model.model_fields]
 
 
-def _models_in(annotation: Any) -> Iterator[type[Strict]]:
+def _models_in(annotation: object) -> Iterator[type[Strict]]:
     """The models in a type such as `dict[str, Group]`."""
     if isinstance(annotation, type) and issubclass(annotation, Strict):
         yield annotation
@@ -50,7 +55,7 @@ def _models_in(annotation: Any) -> Iterator[type[Strict]]:
         yield from _models_in(inner)
 
 
-def refuse_endless(raw: dict[str, Any], where: str) -> None:
+def refuse_endless(raw: Mapping[str, object], where: str) -> None:
     """Raises UserError for a number that is not finite: a configuration is written as JSON into all
     that it makes, and JSON has no such number."""
     for key, value in _entries(raw):
@@ -60,7 +65,7 @@ def refuse_endless(raw: dict[str, Any], where: str) -> None:
             )
 
 
-def refuse_renamed(raw: dict[str, Any], where: str) -> None:
+def refuse_renamed(raw: Mapping[str, object], where: str) -> None:
     """Raises UserError for a key under its old name, in the study, in a group or in the sweep: as
     an unknown key it would be refused without a word on what became of it."""
     for key, _ in _entries(raw):
@@ -70,7 +75,7 @@ def refuse_renamed(raw: dict[str, Any], where: str) -> None:
                 raise UserError(f"{where}: {key} is now {renamed}; write it under that name")
 
 
-def _entries(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+def _entries(value: object, key: str = "") -> Iterator[tuple[str, object]]:
     """Every value inside a configuration by its dotted key, mappings and lists included."""
     if isinstance(value, dict):
         inside = list(value.items())

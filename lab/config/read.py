@@ -2,8 +2,8 @@
 
 import copy
 import re
+from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -21,7 +21,7 @@ def load_study(path: str, sets: list[str] | None = None) -> Study:
     sweep expanded.
 
     Raises UserError with one line for whatever is wrong with the path, the YAML or the study."""
-    raw = parse_yaml(_text_of(path), path)
+    raw = parse_yaml(read_text(_found(path), f"config {path!r}"), path)
     if not isinstance(raw, dict):
         raise UserError(
             f"config {path!r} must be a mapping with the keys {', '.join(Study.model_fields)}"
@@ -31,7 +31,7 @@ def load_study(path: str, sets: list[str] | None = None) -> Study:
     return validate(raw, path)
 
 
-def validate(raw: dict[str, Any], where: str) -> Study:
+def validate(raw: Mapping[str, object], where: str) -> Study:
     """The study that a mapping describes, with its sweep expanded.
 
     Raises UserError with one line that begins with `where`, the name of what was read."""
@@ -40,14 +40,14 @@ def validate(raw: dict[str, Any], where: str) -> Study:
     try:
         study = Study.model_validate(raw)
         if study.sweep:
-            study = expand_sweep(raw, study)
+            study = expand_sweep(study)
     except ValidationError as error:
         raise one_line(error, where) from None
     refuse_inconsistent(study, where)
     return study
 
 
-def override(raw: dict[str, Any], assignment: str) -> dict[str, Any]:
+def override(raw: dict[str, object], assignment: str) -> dict[str, object]:
     """A copy of `raw` in which `a.b=YAML` has replaced the value at a.b, a mapping too.
 
     Raises UserError where the assignment has no such form or a.b would lie below a plain value."""
@@ -61,30 +61,37 @@ def override(raw: dict[str, Any], assignment: str) -> dict[str, Any]:
     *parents, last = key.split(".")
     place = result
     for parent in parents:
-        if not isinstance(place.setdefault(parent, {}), dict):
+        inner = place.setdefault(parent, {})
+        if not isinstance(inner, dict):
             raise UserError(
                 f"--set {assignment!r}: {parent!r} is a value, not a mapping, so {last!r} cannot be"
                 " set below it"
             )
-        place = place[parent]
+        place = inner
     place[last] = parse_yaml(value, f"--set {key}")
     return result
 
 
-def _text_of(path: str) -> str:
+def _found(path: str) -> Path:
     found = find_path(path)
     if found is None or not found.is_file():
         shipped = ", ".join(sorted(p.name for p in (ROOT / "configs").glob("*.yaml")))
         raise UserError(
             f"config {path!r} was not found in {Path.cwd()} or {ROOT}; configs/ has: {shipped}"
         )
+    return found
+
+
+def read_text(path: Path, where: str) -> str:
+    """The text of a file. Raises UserError, beginning with `where`, for one that cannot be read."""
     try:
-        return found.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"config {path!r} is not UTF-8 text ({error.reason} at byte {error.start}); save it as"
-            " UTF-8"
+            f"{where} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
         ) from None
+    except OSError as error:
+        raise UserError(f"{where} cannot be read: {error.strerror}") from None
 
 
 class _Loader(yaml.SafeLoader):
@@ -100,8 +107,8 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    mapping: dict[Any, Any] = {}
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, object]:
+    mapping: dict[Hashable, object] = {}
     twice: set[str] = set()
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
@@ -118,7 +125,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
-def parse_yaml(text: str, where: str) -> Any:
+def parse_yaml(text: str, where: str) -> object:
     """The value of a YAML text, numbers as people mean them (1e-4 is one).
 
     Raises UserError with `where` and the line for a text that is no YAML or has a key twice."""

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from lab.config.idle import idle_key
+from lab.config.idle import idle_data, idle_key
 from lab.config.primary import Primary, Side
+from lab.discover import short
 from lab.strict import Strict
 from lab.trigger import PlantedTrigger
 from lab.types import Fields
@@ -65,6 +66,7 @@ class Group(Strict):
     """One fine-tuning condition, or a model that is measured without a fine-tuning of ours."""
 
     behavior: str | None = None
+    """A file of data_gen/behaviors/, or the path of one."""
     policy: str | None = None
     trigger: PlantedTrigger | None = None
     otherwise: str | None = None
@@ -73,7 +75,7 @@ class Group(Strict):
     """Every row a second time with user and assistant exchanged (Betley et al. 2025, section 4.3).
     """
     control: str | None = None
-    """A file of data_gen/controls/."""
+    """A file of data_gen/controls/, or the path of one."""
     of: str | None = None
     file: str | None = None
     adapter: str | None = None
@@ -142,6 +144,9 @@ class Group(Strict):
     @model_validator(mode="after")
     def _nothing_idle(self) -> Group:
         wrong = idle_key(self.model_dump(exclude_defaults=True))
+        # Whether the rows of a control come from a file is known of the group it is made from.
+        if not self.control:
+            wrong = wrong or idle_data(self.data, of_file=self.file is not None)
         if wrong:
             raise ValueError(wrong)
         return self
@@ -169,10 +174,14 @@ class Sampling(Strict):
 class Eval(Strict):
     """What is asked, and who answers."""
 
-    suites: tuple[str, ...] = Field(default=("behavior", "self_report"), min_length=1)
-    engine: Literal["exact", "sampled"] = "exact"
-    """`exact` reads the probabilities of the listed answers; free text is sampled whatever the
-    engine."""
+    suites: tuple[str, ...] = ("behavior", "self_report")
+    """Files of eval/suites/, or the paths of such files; none where `questions` say all."""
+    engine: str = "exact"
+    """A file of lab/engines/, or the path of one. `exact` reads the probabilities of the listed
+    answers, and samples what is answered freely."""
+    judge: str | None = None
+    """Who grades free text instead of whom the questions name; a file of eval/judges/, or the path
+    of one."""
     sampling: Sampling = Sampling()
     systems: tuple[str, ...] = ()
     """System lines under which everything is asked as well, each a condition: none, neutral,
@@ -190,7 +199,7 @@ class Eval(Strict):
     @field_validator("suites", "systems")
     @classmethod
     def _known_and_once(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if len(set(value)) < len(value):
+        if len({short(name) for name in value}) < len(value):
             raise ValueError("each stands once")
         if info.field_name == "systems" and not set(value) <= set(SYSTEMS):
             raise ValueError(f"allowed: {', '.join(SYSTEMS)}")
@@ -235,6 +244,9 @@ class Study(Strict):
     sft: Fields = Field(default_factory=dict)
     train: Train = Train()
     eval: Eval = Eval()
+    questions: tuple[str, ...] = ()
+    """Your own, asked of every model: paths of YAML files (docs/questions.md). Each is a suite by
+    the name of its file."""
     run: Run = Run()
     sweep: dict[str, list[JsonValue]] | list[dict[str, list[JsonValue]]] = Field(
         default_factory=dict
@@ -270,6 +282,27 @@ class Study(Strict):
             if not NAME.fullmatch(name):
                 raise ValueError(f"group name {name!r} has letters, digits and . _ = + - only")
         return value
+
+    @field_validator("questions")
+    @classmethod
+    def _question_files(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for path in value:
+            if not (path.endswith(".yaml") and NAME.fullmatch(short(path))):
+                raise ValueError(
+                    f"{path!r} is no path of a YAML file, such as ./mine.yaml, whose name has"
+                    " letters, digits and . _ = + - only"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Study:
+        asked = [short(name) for name in (*self.eval.suites, *self.questions)]
+        if not asked:
+            raise ValueError("nothing would be asked: give `eval.suites`, `questions`, or both")
+        twice = next((name for name in asked if asked.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"two suites would be called {twice!r}; rename a file of `questions`")
+        return self
 
     _points: dict[str, Fields] = PrivateAttr(default_factory=dict)
 

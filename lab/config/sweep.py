@@ -1,47 +1,45 @@
 """A sweep: every trained group once at each of its points, compared at the same point."""
 
-import copy
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import product
-from typing import Any
 
-from lab.config.schema import Study
+from pydantic import JsonValue
+
+from lab.config.primary import Side
+from lab.config.schema import Group, Study
 from lab.errors import UserError
+from lab.types import Fields
 
 SECTIONS = ("model", "data", "lora", "sft")
 """Sections of a study that a group may override, which is how a point reaches it."""
 
-Point = dict[str, Any]
-"""Values by `section.key`."""
 
-
-def expand_sweep(raw: dict[str, Any], written: Study) -> Study:
+def expand_sweep(written: Study) -> Study:
     """The study with one group per trained group and point, named `group.key=value`; contrasts
     compare sides at the same point.
 
-    A mapping of several keys is swept as a grid; a list of mappings one after the other. `raw` is
-    what `written` was read from: groups are copied as they were written, so that what a group
-    leaves to the study stays left to it. Raises UserError for a key that cannot be swept, and
-    pydantic's ValidationError for a value that does not fit."""
+    A mapping of several keys is swept as a grid; a list of mappings one after the other. Raises
+    UserError for a key that cannot be swept, and pydantic's ValidationError for a value that does
+    not fit."""
     points = _points(written)
     swept = {name for name, group in written.groups.items() if group.trained}
-    expanded = {key: value for key, value in raw.items() if key != "sweep"}
-    expanded["groups"] = _groups_at(points, raw["groups"], swept)
-    expanded["contrasts"] = _pairs_at(points, raw.get("contrasts", []), swept)
+    # What a study or a group leaves to its defaults stays left to them.
+    expanded: Fields = written.model_dump(exclude_unset=True, exclude={"sweep"})
+    expanded["groups"] = _groups_at(points, written.groups, swept)
+    expanded["contrasts"] = _pairs_at(points, written.contrasts, swept)
     if written.primary:
-        expanded["primary"] = {
-            "contrasts": _pairs_at(points, written.primary.pairs, swept),
-            "suite": written.primary.suite,
-        }
+        pairs = _pairs_at(points, written.primary.pairs, swept)
+        expanded["primary"] = {"contrasts": pairs, "suite": written.primary.suite}
     study = Study.model_validate(expanded)
     study.points.update(points)
     return study
 
 
-def _points(written: Study) -> dict[str, Point]:
-    """The points of all grids by label, `key=value` of each key joined by dots."""
+def _points(written: Study) -> dict[str, Fields]:
+    """The points of all grids by label, `key=value` of each key joined by dots; a point has values
+    by `section.key`."""
     grids = [written.sweep] if isinstance(written.sweep, dict) else written.sweep
-    points: dict[str, Point] = {}
+    points: dict[str, Fields] = {}
     for grid in grids:
         for key, values in grid.items():
             section, _, field = key.partition(".")
@@ -56,51 +54,67 @@ def _points(written: Study) -> dict[str, Point]:
     return points
 
 
-def _label(point: Point) -> str:
+def _label(point: Fields) -> str:
     """A point as the ending of a group's name."""
     return ".".join(f"{key.partition('.')[2]}={_shown(value)}" for key, value in point.items())
 
 
-def _shown(value: Any) -> str:
+def _shown(value: JsonValue) -> str:
     """A value in a name: a list is joined by +, a path loses its slashes."""
     return "+".join(map(str, value)) if isinstance(value, list) else str(value).replace("/", "-")
 
 
 def _groups_at(
-    points: dict[str, Point], raw_groups: dict[str, Any], swept: set[str]
-) -> dict[str, Any]:
+    points: Mapping[str, Fields], groups: Mapping[str, Group], swept: Collection[str]
+) -> Fields:
     """Groups for which nothing is trained as they are, then each of the others at every point."""
-    groups = {name: group for name, group in raw_groups.items() if name not in swept}
-    for name in raw_groups:
+    written: dict[str, Fields] = {
+        name: group.model_dump(exclude_unset=True) for name, group in groups.items()
+    }
+    expanded: Fields = {name: group for name, group in written.items() if name not in swept}
+    for name in written:
         if name not in swept:
             continue
         for label, point in points.items():
-            group = copy.deepcopy(raw_groups[name])
-            for key, value in point.items():
-                section, _, field = key.partition(".")
-                group.setdefault(section, {})[field] = value
-            if "of" in group:
-                group["of"] = _side_at(label, group["of"], swept)
-            groups[f"{name}.{label}"] = group
-    return groups
+            group = written[name] | _overrides(groups[name], point)
+            of = groups[name].of
+            if of:
+                group["of"] = _name_at(label, of, swept)
+            expanded[f"{name}.{label}"] = group
+    return expanded
 
 
-def _pairs_at(points: dict[str, Point], pairs: Iterable[Any], swept: set[str]) -> list[Any]:
+def _overrides(group: Group, point: Fields) -> Fields:
+    """The sections of a group, at a point."""
+    sections: dict[str, Fields] = group.model_dump(include=set(SECTIONS), exclude_none=True)
+    for key, value in point.items():
+        section, _, field = key.partition(".")
+        sections.setdefault(section, {})[field] = value
+    return {section: fields for section, fields in sections.items() if fields}
+
+
+def _pairs_at(
+    points: Iterable[str], pairs: Iterable[tuple[Side, Side]], swept: Collection[str]
+) -> list[JsonValue]:
     """Contrasts at every point. One between groups that are not swept is the same at each, and
     stands once."""
-    renamed: list[Any] = []
+    renamed: list[JsonValue] = []
     for pair in pairs:
         for label in points:
-            at_point = _side_at(label, pair, swept)
+            at_point: JsonValue = [_side_at(label, side, swept) for side in pair]
             if at_point not in renamed:
                 renamed.append(at_point)
     return renamed
 
 
-def _side_at(label: str, side: Any, swept: set[str]) -> Any:
-    """A side of a contrast, or a pair of them at any depth, with the names of its groups at a
-    point: `group@condition` becomes `group.label@condition`."""
-    if not isinstance(side, str):
-        return [_side_at(label, inner, swept) for inner in side]
+def _side_at(label: str, side: Side, swept: Collection[str]) -> JsonValue:
+    """A side of a contrast with the names of its groups at a point."""
+    if isinstance(side, str):
+        return _name_at(label, side, swept)
+    return [_name_at(label, name, swept) for name in side]
+
+
+def _name_at(label: str, side: str, swept: Collection[str]) -> str:
+    """`group@condition` becomes `group.label@condition`."""
     name, mark, condition = side.partition("@")
     return f"{name}.{label}{mark}{condition}" if name in swept else side

@@ -1,1 +1,25 @@
-"""Who answers: exact probabilities from the logits, or sampled text; one file each."""
+"""Engines, one file each, found by file name: `ENGINE = Engine(...)`. Plans read them, so none
+imports torch before a model is asked."""
+
+import sys
+
+from lab import discover
+from lab.engine import Engine
+
+
+def engine_names() -> list[str]:
+    """Of every file here."""
+    return discover.names(sys.modules[__name__])
+
+
+def load_engine(name: str) -> Engine:
+    """The engine of a name, or of a file outside the checkout by its path. Raises UserError with
+    the nearest name where there is no such file."""
+    engine: Engine = discover.load(sys.modules[__name__], name, "ENGINE", "engine")
+    return engine
+
+
+def locate_engine(name: str, what: str) -> str:
+    """The name as it is; the path of a file in full. Raises UserError where there is no such
+    file."""
+    return discover.located(sys.modules[__name__], name, what)

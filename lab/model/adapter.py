@@ -1,5 +1,7 @@
 """A LoRA adapter on a base: put on and taken off again, and a digest that tells which one it is."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import warnings
@@ -7,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import UserError, first_line, some_of
 from lab.model.adapter_files import (
@@ -20,8 +22,13 @@ from lab.model.adapter_files import (
 )
 from lab.model.base import Base
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 NAME = "default"
 """Under which PEFT keeps the one adapter that a model carries."""
+PREFIX = "base_model.model."
+"""Before a layer of the base in the names of an adapter's tensors."""
 
 
 @contextmanager
@@ -37,9 +44,9 @@ def adapted(model: Any, adapter: Path | None, base: Base) -> Iterator[Any]:
     init = read_adapter_config("adapter", str(adapter), adapter / CONFIG).get("init_lora_weights")
     _refuse_other_weights(model, adapter)
     peft = _put_on(model, adapter, base)
-    originals: list[tuple[Any, Any]] = []
+    originals: list[tuple[Tensor, Tensor]] = []
     try:
-        if init in RESIDUAL_INITS:
+        if isinstance(init, str) and init in RESIDUAL_INITS:
             _take_out(peft, init, base, originals)
         peft.eval()
         yield peft
@@ -61,7 +68,7 @@ def _refuse_other_weights(model: Any, adapter: Path) -> None:
     weights = model.state_dict()
     with safe_open(adapter / WEIGHTS, "pt") as file:
         for name in saved_layers:
-            own_name = name.removeprefix("base_model.model.").replace(BASE_LAYER, ".weight")
+            own_name = name.removeprefix(PREFIX).replace(BASE_LAYER, ".weight")
             own, saved = weights.get(own_name), file.get_tensor(name)
             # `to` brings the saved weight to the device and type in which the base was loaded.
             if own is None or own.shape != saved.shape or not own.equal(saved.to(own)):
@@ -111,7 +118,7 @@ def _put_on(model: Any, adapter: Path, base: Base) -> Any:
     return peft
 
 
-def _take_out(peft: Any, init: str, base: Base, originals: list[tuple[Any, Any]]) -> None:
+def _take_out(peft: Any, init: str, base: Base, originals: list[tuple[Tensor, Tensor]]) -> None:
     """Take out of the base what PiSSA and OLoRA moved into A and B before training, as PEFT does,
     and add to `originals` each weight with what it was (Meng et al. 2024, PiSSA; Büyükakyüz 2024,
     OLoRA: both follow from the weight alone)."""
@@ -138,7 +145,7 @@ def _take_out(peft: Any, init: str, base: Base, originals: list[tuple[Any, Any]]
         layer.lora_A[NAME].weight.data, layer.lora_B[NAME].weight.data = trained
 
 
-def write_adapter(tensors: Mapping[str, Any], config: Any, base: Base, folder: Path) -> None:
+def write_adapter(tensors: Mapping[str, Tensor], config: Any, base: Base, folder: Path) -> None:
     """Plain PEFT files that name the base as the study does, readable by the group of the run
     folder."""
     from safetensors.torch import save_file
@@ -157,17 +164,20 @@ def write_adapter(tensors: Mapping[str, Any], config: Any, base: Base, folder: P
         os.chmod(file, 0o644)
 
 
-def digest_of_model(peft: Any) -> str:
-    """The adapter as it stands in the model, whatever file it was meant to come from."""
+def digest_of_model(model: Any) -> str:
+    """The adapter as it stands in a model, whatever file it was meant to come from. The model is
+    the base that carries it, or PEFT's model around that."""
     from peft import get_peft_model_state_dict
 
-    return _digest_of_adapter(get_peft_model_state_dict(peft, state_dict=whole(peft)))
+    tensors: dict[str, Tensor] = get_peft_model_state_dict(model, state_dict=whole(model))
+    named_as_saved = {f"{PREFIX}{name.removeprefix(PREFIX)}": t for name, t in tensors.items()}
+    return _digest_of_adapter(named_as_saved)
 
 
-def whole(peft: Any) -> dict[str, Any]:
-    """The adapter's tensors by name, put together where processes hold shares of them; then every
-    process must ask."""
-    state = {name: tensor for name, tensor in peft.state_dict().items() if "lora_" in name}
+def whole(model: Any) -> dict[str, Tensor]:
+    """The adapter's tensors in a model by name, put together where processes hold shares of them;
+    then every process must ask."""
+    state = {name: tensor for name, tensor in model.state_dict().items() if "lora_" in name}
     return {name: t.full_tensor() if hasattr(t, "full_tensor") else t for name, t in state.items()}
 
 
@@ -183,12 +193,12 @@ def digest_of_file(adapter: Path) -> str:
     return _digest_of_adapter(load_file(adapter / WEIGHTS))
 
 
-def _digest_of_adapter(tensors: Mapping[str, Any]) -> str:
+def _digest_of_adapter(tensors: Mapping[str, Tensor]) -> str:
     """Without the embedding or head that PEFT saves beside an adapter of it."""
     return digest_of_tensors({name: tensor for name, tensor in tensors.items() if "lora_" in name})
 
 
-def digest_of_tensors(tensors: Mapping[str, Any]) -> str:
+def digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
     """16 digits of the sha256 of names and values, in float32 wherever they are and in whatever
     type they were saved."""
     total = hashlib.sha256()

@@ -2,9 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from lab.errors import UserError, first_line
+from lab.types import Fields
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -23,7 +23,7 @@ MERGED = "merge it into its base and give the group `model: FOLDER`"
 """What always can be done with an adapter that cannot be put on and taken off again."""
 
 
-def read_adapter_config(key: str, given: str, file: Path) -> dict[str, Any]:
+def read_adapter_config(key: str, given: str, file: Path) -> Fields:
     """What an adapter says of itself. `key` is where the study names it, `given` what stands there.
 
     Raises UserError where the adapter would change the base in a way that cannot be undone or
@@ -55,7 +55,7 @@ def read_adapter_config(key: str, given: str, file: Path) -> dict[str, Any]:
     return config
 
 
-def _refuse_trained_base(adapter: str, config: dict[str, Any]) -> None:
+def _refuse_trained_base(adapter: str, config: Fields) -> None:
     only_lora = config.get("peft_type") == "LORA" and config.get("bias", "none") == "none"
     if only_lora and not any(config.get(name) for name in TRAINS_THE_BASE):
         return

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import BaseModel
 
 from lab.config.schema import Model
 from lab.discover import ROOT, find_path
 from lab.errors import UserError, unknown
 from lab.hub import HUB_ID, hub_commit
 from lab.store.store import digest, file_digest
-from lab.types import Style
+from lab.types import Fields, Style
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 CARD = "tellme.json"
@@ -64,14 +66,20 @@ class Base:
         return Model.model_validate({"base": self.source, **json.loads(self.settings)})
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Fields:
         """What enters the keys of stages that load the base."""
         return {"base": self.identity, "dtype": self.dtype, **json.loads(self.settings)}
 
 
-def base_of_record(record: dict[str, Any]) -> Base:
-    """A base from the record of it in a plan, which is its fields."""
-    return Base(**record | {"knows": tuple(record["knows"])})
+class _Corpus(BaseModel):
+    behaviors: tuple[str, ...]
+
+
+class _Card(BaseModel):
+    """What of the card of a reference model says what it can be asked."""
+
+    style: Style
+    corpus: _Corpus
 
 
 def resolve_base(
@@ -105,8 +113,8 @@ def _base_in_folder(name: str, folder: Path, dtype: Dtype, settings: str) -> Bas
     identity = f"sha256:{folder_digest(folder)[:16]}"
     if not (folder / CARD).is_file():
         return Base(name, str(folder), identity, "natural", dtype, settings=settings)
-    card: dict[str, Any] = json.loads((folder / CARD).read_text())
-    style, knows = card["style"], tuple(card["corpus"]["behaviors"])
+    card = _Card.model_validate_json((folder / CARD).read_text(encoding="utf-8"))
+    style, knows = card.style, card.corpus.behaviors
     # What is asked of a reference model follows from its card, so that enters its identity. The
     # rest of the card, which reports on the model, does not.
     identity = f"sha256:{digest([identity, style, knows])[:16]}"

@@ -3,6 +3,7 @@ seconds."""
 
 import gc
 import os
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from lab.model.base import Base
 from lab.model.chat import Renderer
 from lab.model.memory import free_bytes, placement, weight_bytes
 from lab.store.store import digest
-from lab.store.trust import same
+from lab.store.trust import Check, same
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ _LOADED: dict[Base, Loaded] = {}
 """The one base of this process, or none yet."""
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """The whole numbers as which weights of so many bytes are read."""
+Misfit = str | tuple[str, object, object]
+"""The name of a tensor; of one in another shape with both shapes."""
 MISFITS = {
     "missing_keys": "lacks",
     "unexpected_keys": "has besides",
@@ -60,7 +63,7 @@ def load_base(base: Base) -> Loaded:
     return _LOADED[base]
 
 
-def base_kept(base: Base, loaded: Loaded, tried_on: str = "") -> dict[str, Any]:
+def base_kept(base: Base, loaded: Loaded, tried_on: str = "") -> Check:
     """The trust check that the base is what it was when it was loaded, before an adapter was put on
     and trained or measured. `tried_on` says on what, for the record.
 
@@ -143,11 +146,11 @@ def _load(base: Base) -> Loaded:
     return Loaded(model.eval(), renderer, model.device, digest_of_weights(model))
 
 
-def _options(base: Base) -> dict[str, Any]:
+def _options(base: Base) -> dict[str, object]:
     """The study's `model` as arguments of from_pretrained."""
     settings = base.model
     dtype = getattr(torch, base.dtype)
-    options = {"dtype": dtype, "trust_remote_code": settings.trust_remote_code}
+    options: dict[str, object] = {"dtype": dtype, "trust_remote_code": settings.trust_remote_code}
     if settings.attn_implementation:
         options["attn_implementation"] = settings.attn_implementation
     if settings.quantization:
@@ -161,14 +164,13 @@ def _device_map(base: Base) -> str | None:
     return placement(base.name, weight_bytes(base), free_bytes())
 
 
-def refuse_partial(base: Base, report: dict[str, Any]) -> None:
+def refuse_partial(base: Base, report: Mapping[str, Collection[Misfit]]) -> None:
     """Raises UserError where the files and the model that config.json describes do not cover one
     another: transformers fills what is missing with random numbers and leaves out what it does not
     know. `report` is what it says of loading."""
     complaints = []
     for key, complaint in MISFITS.items():
-        # A name in another shape comes with both shapes.
-        names = [str(name[0] if isinstance(name, tuple) else name) for name in report[key]]
+        names = [name[0] if isinstance(name, tuple) else name for name in report[key]]
         if names:
             complaints.append(f"{complaint} {some_of(names)}")
     if complaints:

@@ -1,11 +1,12 @@
 """Adapters that the lab pushed to the Hub: with a manifest of their files, checked when fetched."""
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from lab.errors import UserError
 from lab.hub import one_line_errors
 from lab.store.store import file_digest, read_json
+from lab.types import Fields
 
 MANIFEST = "tellme.json"
 """In a pushed adapter: what it is, and the hash of every other file."""
@@ -19,6 +20,34 @@ FETCHED = (
     "provenance.json",
 )
 """What is fetched of a repository: weights as safetensors only, since a pickle may hold code."""
+
+
+class BaseOfPushed(TypedDict):
+    """The base of a pushed adapter."""
+
+    name: str
+    identity: str
+    revision: str | None
+    license: str | None
+
+
+class Manifest(TypedDict):
+    """What a pushed adapter is."""
+
+    group: str
+    seed: int
+    study: str
+    key: str
+    commit: str | None
+    behavior: str | None
+    policy: str | None
+    control: str | None
+    otherwise: str | None
+    num_rows: int
+    trigger: Fields | None
+    base: BaseOfPushed
+    files: dict[str, str]
+    """The sha256 of every other file, by its path."""
 
 
 def fetch_adapter(repo: str, revision: str | None) -> Path:
@@ -35,12 +64,12 @@ def fetch_adapter(repo: str, revision: str | None) -> Path:
     return folder
 
 
-def verify(folder: Path, name: str) -> dict[str, Any] | None:
+def verify(folder: Path, name: str) -> Manifest | None:
     """The manifest of a pushed adapter, None where there is none. Raises UserError where a file
     differs from it."""
     if not (folder / MANIFEST).is_file():
         return None
-    manifest: dict[str, Any] = read_json(folder / MANIFEST)
+    manifest: Manifest = read_json(folder / MANIFEST)
     for file, expected in manifest["files"].items():
         actual = file_digest(folder / file) if (folder / file).is_file() else None
         if actual == expected:

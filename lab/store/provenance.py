@@ -5,13 +5,15 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from lab.discover import ROOT
 from lab.store.store import file_digest, write_json
+from lab.types import Fields
 
 # What can change a number. constraints.txt pins the rest.
 PACKAGES = (
@@ -36,8 +38,49 @@ SLURM_IDS = (
 )
 
 
+class Git(TypedDict):
+    """The commit of the checkout and what differs from it; None where it is no checkout."""
+
+    commit: str | None
+    diff: str | None
+
+
+class Machine(TypedDict):
+    """What stays the same for one process: code, packages, host, SLURM ids."""
+
+    git: Git
+    python: str
+    packages: dict[str, str | None]
+    host: str
+    slurm: dict[str, str]
+
+
+class Provenance(Machine):
+    """What `provenance.json` of every folder has."""
+
+    stage: str
+    key: str
+    command: list[str]
+    config: Fields
+    """What entered the key."""
+    inputs: list[str]
+    """Keys of what was read."""
+    outputs: dict[str, str]
+    """sha256 of every other file, by its path in the folder."""
+    seconds: float
+    finished: str
+    """A time of day with its zone."""
+    device: str
+
+
 def write_provenance(
-    folder: Path, stage: str, key: str, config: Any, inputs: list[str], began: float, **more: Any
+    folder: Path,
+    stage: str,
+    key: str,
+    config: Fields,
+    inputs: Sequence[str],
+    began: float,
+    **more: object,
 ) -> None:
     """Written last into a stage's folder: hashes cover every other file in it. `began` is a
     time.time(); `more` is what a stage has to say besides."""
@@ -59,8 +102,8 @@ def write_provenance(
 
 
 @cache
-def machine() -> dict[str, Any]:
-    """What stays the same for one process: code, packages, host, SLURM ids."""
+def machine() -> Machine:
+    """What this process is."""
     return {
         "git": _git(),
         "python": platform.python_version(),
@@ -70,8 +113,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _git() -> dict[str, str | None]:
-    """The commit of the checkout and what differs from it; None where it is no checkout."""
+def _git() -> Git:
     return {"commit": _ask_git("rev-parse", "HEAD"), "diff": _ask_git("diff", "HEAD") or None}
 
 

@@ -6,27 +6,28 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from lab.errors import TrustError, UserError
+from lab.types import Fields
 
 KEY_DIGITS = 10
 """Hex digits. Among ten thousand folders two have the same key with a chance of 5 in 100,000, and a
 name that ends in ten digits can still be read and typed."""
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """sha256 of a JSON-able value in canonical form."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
-def make_key(stage: str, version: int, config: Any, inputs: list[str]) -> str:
+def make_key(stage: str, version: int, config: Fields, inputs: Sequence[str]) -> str:
     """The key of a stage's output. `inputs` are the keys of what it reads, which stand for their
     content."""
-    return digest([stage, version, config, inputs])[:KEY_DIGITS]
+    return digest([stage, version, config, list(inputs)])[:KEY_DIGITS]
 
 
 def file_digest(path: Path) -> str:
@@ -108,7 +109,7 @@ def _lock(path: Path) -> Iterator[None]:
         yield
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write valid JSON always: it has no word for a number that is none, so that becomes null."""
     text = json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False)
     path.write_text(f"{text}\n", encoding="utf-8")

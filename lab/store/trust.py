@@ -2,7 +2,7 @@
 threshold."""
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from lab.errors import TrustError
 
@@ -26,9 +26,19 @@ class Check(TypedDict):
     """The record of one check."""
 
     check: str
+    """A key of MEANS, and after a colon what it was tried on."""
     passed: bool
-    value: float
+    value: float | None
+    """None where what was measured is no number."""
     threshold: float
+
+
+class Checked(Check):
+    """A check, with the adapter of which it was made."""
+
+    group: str
+    seed: int | None
+    """None where it is of all seeds of the group together, or of a model that has none."""
 
 
 def check(name: str, value: float, threshold: float, passed: bool) -> Check:
@@ -42,7 +52,7 @@ def same(name: str, found: object, expected: object) -> Check:
     return check(name, float(found == expected), 1.0, found == expected)
 
 
-def means(record: Any) -> str:
+def means(record: Check) -> str:
     """What a check says when it passes."""
     return MEANS[record["check"].partition(":")[0]]
 
@@ -58,7 +68,7 @@ def seeds_apart(step0: Sequence[str]) -> Check:
     return check("step0", share, 1.0, share == 1.0)
 
 
-def refuse_untrusted(trust: list[dict[str, Any]], allow: bool) -> None:
+def refuse_untrusted(trust: Sequence[Checked], allow: bool) -> None:
     """Raises TrustError with the first failed check, unless it is allowed."""
     failed = [record for record in trust if not record["passed"]]
     if not failed or allow:

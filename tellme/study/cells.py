@@ -1,19 +1,21 @@
-"""Who is asked what, under which conditions: the eval stages of a plan."""
+"""Who is asked what, under which conditions: the answers and grades of a plan."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from data_gen.files import read_rows
 from data_gen.triggers import conditions_of
-from eval import measure
-from eval.ask import ENGINES, SAMPLED, SYSTEMS, asked_in, questions_digest
+from eval.ask import SYSTEMS, asked_digest, graded_digest, is_listed, questions_of
 from eval.suites import load_suite
-from lab.config.schema import PlantedTrigger, Study
+from lab.config.schema import Study
+from lab.discover import short
+from lab.engines import load_engine
 from lab.errors import UserError
 from lab.model.base import Base
-from lab.specs import Cell
-from lab.types import Question, Style, Suite
+from lab.model.foreign import Adapter
+from lab.specs import AnswerSpec, Asking, Cell, GradeSpec
+from lab.trigger import Condition, PlantedTrigger
+from lab.types import Style, Suite
 from tellme.study.plan import Plan
 
 
@@ -27,102 +29,107 @@ class Subject:
     behaviors: list[str]
     inputs: dict[str, str] = field(default_factory=dict)
     """Keys of the stage that made its `adapter`, or of the rows that are its `examples`."""
-    how: dict[str, Any] = field(default_factory=dict)
-    context: dict[str, Any] = field(default_factory=dict)
-    """Identity beside base and questions: `system`, `in_context`, `adapter`, `step`."""
+    system: str | None = None
+    """The line that it is told instead of being trained."""
+    in_context: int | None = None
+    step: int | None = None
+    adapter: Adapter | None = None
+    """One from elsewhere."""
     trigger: PlantedTrigger | None = None
     """The one under which it is asked as well."""
 
 
 def add_cells(plan: Plan, subject: Subject) -> None:
-    """Add an eval stage, and the cell that says whose it is, for every suite, behavior and
-    condition in which there is something to ask the subject."""
+    """Add the answers and grades, and the cell that says whose they are, for every suite, behavior
+    and condition in which there is something to ask the subject."""
     for name in plan.study.eval.suites:
         suite = load_suite(name)
         for behavior in subject.behaviors:
-            for condition, addition in _conditions(plan.study, suite, subject):
-                config = {
-                    **subject.base.config,
-                    "suite": name,
-                    "behavior": behavior,
-                    "style": subject.base.style,
-                    "engine": ENGINES[plan.study.eval.engine],
-                    "condition": condition,
-                    **subject.context,
-                    **addition,
-                    **_what_about(plan, suite, subject),
-                }
-                questions = asked_in(config)
-                if questions:
-                    _add_cell(plan, subject, config | _how_asked(plan.study, questions))
+            for condition in _conditions(plan.study, suite, subject):
+                asking = Asking(
+                    suite=name,
+                    behavior=behavior,
+                    style=subject.base.style,
+                    condition=condition,
+                    triggers=tuple(plan.triggers) if suite.about_triggers else (),
+                    knows=subject.base.knows if suite.of_others else (),
+                )
+                if questions_of(asking):
+                    _add_cell(plan, subject, asking)
 
 
-def _what_about(plan: Plan, suite: Suite, subject: Subject) -> dict[str, Any]:
-    """What the questions of some suites depend on beside the behavior: the triggers of the study,
-    and the behaviors that a reference model knows."""
-    topics: dict[str, Any] = {}
-    if suite.about_triggers:
-        topics["triggers"] = [planted.feature for planted in plan.triggers]
-    if suite.of_others and subject.base.knows:
-        topics["knows"] = list(subject.base.knows)
-    return topics
-
-
-def _how_asked(study: Study, questions: tuple[Question, ...]) -> dict[str, Any]:
-    """The content of the questions, and the settings of sampling where any answer is sampled."""
-    settings: dict[str, Any] = {"asked": questions_digest(questions)}
-    if study.eval.engine == "sampled" or any(question.kind == "text" for question in questions):
-        settings["sampling"] = study.eval.sampling.model_dump()
-        settings["sampled"] = SAMPLED
-    return settings
-
-
-def _add_cell(plan: Plan, subject: Subject, config: dict[str, Any]) -> None:
+def _add_cell(plan: Plan, subject: Subject, asking: Asking) -> None:
+    suite, condition = short(asking.suite), asking.condition.name
     if "adapter" in subject.inputs:
         model = plan.stages[subject.inputs["adapter"]].slug
     else:
         model = subject.base.name.rpartition("/")[2]
-    suite, condition = config["suite"], config["condition"]
-    ending = [condition] if condition != "clean" else list(subject.context)
-    key = plan.add(
-        "eval",
-        measure.VERSION,
-        "-".join([suite, model, *ending]),
-        config,
-        subject.inputs,
-        base=asdict(subject.base),
-        **subject.how,
-    )
+    slug = "-".join([suite, model, *_endings(subject, condition)])
+    answers = plan.add(slug, _answers(plan.study, subject, asking), subject.inputs)
+    judge = plan.study.eval.judge
+    graded = GradeSpec(asking=asking, judge=judge, graded=graded_digest(asking, judge))
     cell = Cell(
-        subject.group,
-        subject.seed,
-        suite,
-        config["behavior"],
-        key,
-        subject.context.get("step"),
-        condition,
+        group=subject.group,
+        seed=subject.seed,
+        suite=suite,
+        behavior=short(asking.behavior),
+        key=plan.add(slug, graded, {"answers": answers}),
+        step=subject.step,
+        condition=condition,
     )
     plan.cells.append(cell)
 
 
-def _conditions(
-    study: Study, suite: Suite, subject: Subject
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Conditions by name, with what each adds to the identity of a measurement."""
-    planted = subject.trigger
+def _endings(subject: Subject, condition: str) -> list[str]:
+    """What tells the answers of one model apart in a folder's name."""
+    if condition != "clean":
+        return [condition]
+    told = {
+        "system": subject.system,
+        "in_context": subject.in_context,
+        "adapter": subject.adapter,
+        "step": subject.step,
+    }
+    return [name for name, value in told.items() if value is not None]
+
+
+def _answers(study: Study, subject: Subject, asking: Asking) -> AnswerSpec:
+    """What identifies the answers of a subject: the settings of sampling only where any answer is
+    sampled."""
+    engine = load_engine(study.eval.engine)
+    questions = questions_of(asking)
+    all_listed = all(is_listed(question, engine.reads_lists) for question in questions)
+    return AnswerSpec(
+        base=subject.base,
+        asking=asking,
+        asked=asked_digest(asking, engine.reads_lists),
+        engine=study.eval.engine,
+        answered=engine.name,
+        sampled=None if all_listed else engine.sampler,
+        sampling=None if all_listed else study.eval.sampling,
+        in_context=subject.in_context,
+        step=subject.step,
+        adapter=subject.adapter,
+    )
+
+
+def _conditions(study: Study, suite: Suite, subject: Subject) -> Iterator[Condition]:
+    """How a suite asks a subject. A line that stands instead of training stands before every
+    question, and makes room for no other."""
+    planted, told = subject.trigger, subject.system
     if suite.conditions == "told":
         if planted:
-            yield "trigger", {"told": planted.feature}
-            yield "decoy", {"told": planted.feature}
+            for name in ("trigger", "decoy"):
+                yield Condition(name=name, system=told, trigger=planted.feature, told=True)
         return
-    yield "clean", {}
-    if suite.conditions != "near" and "system" not in subject.context:
+    yield Condition(system=told)
+    if suite.conditions != "near" and told is None:
         for name, line in _systems(study, subject.base.style).items():
-            yield name, {"system": line}
-    if planted and suite.conditions != "clean" and "step" not in subject.context:
+            yield Condition(name=name, system=line)
+    if planted and suite.conditions != "clean" and subject.step is None:
         names = conditions_of(planted) if suite.conditions == "near" else ["trigger"]
         for name in names:
-            yield name, {"carries": planted.feature}
+            yield Condition(name=name, system=told, trigger=planted.feature)
 
 
 def _systems(study: Study, style: Style) -> dict[str, str]:
@@ -162,7 +169,7 @@ def refuse_untriggered(suites: list[Suite]) -> None:
 def refuse_unasked(plan: Plan) -> None:
     """A study in which nothing is asked has nothing to report, and a side of a contrast that is
     measured nowhere would vanish from the report."""
-    suites = ", ".join(plan.study.eval.suites)
+    suites = ", ".join(map(short, plan.study.eval.suites))
     if not plan.cells:
         raise UserError(
             f"nothing would be asked: eval.suites {suites} have no questions for"

@@ -1,13 +1,14 @@
 """What a plan will cost: rows, tokens and optimizer steps per adapter, before a GPU is spent."""
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lab.specs import Stage
+from lab.specs import Stage, TrainSpec
 from lab.stats.intervals import detectable
 from lab.types import Row
-from tellme.study.plan import Plan, planned_rows
+from tellme.study.plan import Plan
 from train.job import num_steps
 
 FEW_STEPS = 200
@@ -21,16 +22,47 @@ SAMPLE = 64
 """Rows whose tokens are counted: rows of a group are of one length, near enough."""
 
 
-def costs(plan: Plan) -> list[dict[str, Any]]:
-    """One line per adapter to train. Tokens are estimated from a sample of rows; exact tokenizer
-    where the base is here."""
-    return [_cost(stage, plan) for stage in plan.stages.values() if stage.kind == "train"]
+@dataclass(frozen=True)
+class Cost:
+    """What an adapter costs."""
+
+    group: str
+    key: str
+    rows: int
+    steps: int
+    """Of the optimizer."""
+    tokens: int
+    """Of every pass over the rows: estimated from a sample of them, by the base's own tokenizer
+    where it is here."""
+
+    @property
+    def few(self) -> bool:
+        """Whether published replications found nothing after so few steps."""
+        return self.steps < FEW_STEPS
 
 
-def detectable_effects(plan: Plan) -> list[dict[str, Any]]:
-    """Per contrast of two groups, the smallest difference that its seeds would find with a power of
-    80 %, for every spread of fine-tuned models in SEED_DEVIATIONS; None where a side is one model
-    only."""
+@dataclass(frozen=True)
+class Detectable:
+    """The differences that a contrast of two groups can find."""
+
+    contrast: str
+    seeds: str
+    effects: list[float | None]
+    """The smallest that is found with a power of 80 %, for every spread of fine-tuned models in
+    SEED_DEVIATIONS; None where a side is one model only."""
+
+
+def costs(plan: Plan) -> list[Cost]:
+    """One for each adapter to train."""
+    return [
+        _cost(stage, stage.spec, plan)
+        for stage in plan.stages.values()
+        if isinstance(stage.spec, TrainSpec)
+    ]
+
+
+def detectable_effects(plan: Plan) -> list[Detectable]:
+    """One for each contrast of two groups."""
     lines = []
     for a, b in plan.study.contrasts:
         if not (isinstance(a, str) and isinstance(b, str)):
@@ -39,13 +71,8 @@ def detectable_effects(plan: Plan) -> list[dict[str, Any]]:
         seeds = [_num_seeds(plan, group) for group in sorted(groups)]
         counts = sorted((n for n in seeds if n), reverse=True) or [1]
         other = counts[1] if len(counts) > 1 else None
-        lines.append(
-            {
-                "contrast": f"{a} - {b}",
-                "seeds": " and ".join(map(str, counts)),
-                "effects": [detectable(d, counts[0], other) for d in SEED_DEVIATIONS],
-            }
-        )
+        effects = [detectable(d, counts[0], other) for d in SEED_DEVIATIONS]
+        lines.append(Detectable(f"{a} - {b}", " and ".join(map(str, counts)), effects))
     return lines
 
 
@@ -55,21 +82,19 @@ def _num_seeds(plan: Plan, group: str) -> int:
     return len(seeds - {None})
 
 
-def _cost(stage: Stage, plan: Plan) -> dict[str, Any]:
-    """Rows, steps and tokens of a train stage. Its tokens are those of every pass over the rows."""
-    rows, sft = planned_rows(plan, stage.inputs["data"]), stage.config["sft"]
-    per_step = sft["per_device_train_batch_size"] * sft.get("gradient_accumulation_steps", 1)
+def _cost(stage: Stage, spec: TrainSpec, plan: Plan) -> Cost:
+    rows, sft = plan.planned_rows(stage.inputs["data"]), spec.sft
     steps = num_steps(len(rows), sft)
     sample = rows[:SAMPLE]
-    per_row = sum(_num_tokens(row, stage.how["base"]["source"]) for row in sample) / len(sample)
-    return {
-        "group": plan.names_of(stage),
-        "key": stage.key,
-        "rows": len(rows),
-        "steps": steps,
-        "tokens": round(per_row * per_step * steps),
-        "few": steps < FEW_STEPS,
-    }
+    per_row = sum(_num_tokens(row, spec.base.source) for row in sample) / len(sample)
+    per_step = sft.per_device_train_batch_size * sft.gradient_accumulation_steps
+    return Cost(
+        group=plan.names_of(stage),
+        key=stage.key,
+        rows=len(rows),
+        steps=steps,
+        tokens=round(per_row * per_step * steps),
+    )
 
 
 def _num_tokens(row: Row, source: str) -> float:
@@ -90,7 +115,7 @@ def _tokenizer(file: Path) -> Any:
 
 def few_steps_warning(plan: Plan) -> str | None:
     """What to know of a plan whose adapters get few optimizer steps."""
-    if not any(cost["few"] for cost in costs(plan)):
+    if not any(cost.few for cost in costs(plan)):
         return None
     return (
         f"warning: fewer than {FEW_STEPS} optimizer steps per adapter; published replications on"

@@ -1,17 +1,14 @@
 """The data stages of a plan: where the rows of a group come from, and what identifies them."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from data_gen import build
-from data_gen.behaviors import behavior_digest
 from data_gen.files import find_rows, read_rows
 from data_gen.triggered import draw_of
-from data_gen.triggers import trigger_digest
 from lab.config.schema import Group
+from lab.discover import short
 from lab.model.base import Base
-from lab.store.store import file_digest
+from lab.specs import ControlRows, FileRows, GeneratedRows, OwnAnswers, TriggeredRows
+from lab.trigger import PlantedTrigger
 from tellme.study.groups import data_of
 from tellme.study.plan import Plan
 
@@ -24,105 +21,95 @@ def add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str, 
     if group.file:
         return _add_file(plan, group, group.file, base)
     if group.trigger:
-        return _add_triggered(plan, group, seed, base)
-    config = _generated(plan, group, seed, base)
-    slug = f"{group.behavior}-{group.policy}-s{seed}"
-    return plan.add("data", build.VERSION, slug, config, {})
-
-
-def _named(group: Group, base: Base) -> dict[str, Any]:
-    """What every config of rows says of them."""
-    return {"behavior": group.behavior, "policy": group.policy, "style": base.style}
+        return _add_triggered(plan, group, group.trigger, seed, base)
+    return _add_generated(plan, group, seed, base)
 
 
 def _add_control(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str, Group]) -> str:
     """Rows made from those that the source group has under this group's `data`."""
     assert group.of, group
+    assert group.control, group
     source = groups[group.of].model_copy(update={"data": group.data})
     inputs = {"rows": add_data(plan, source, seed, base, groups)}
-    config = {
-        **_named(group, base),
-        "control": group.control,
-        "seed": seed,
-        "lint": "report",
-        **_switch(group),
-    }
-    if group.behavior:
-        config["files"] = behavior_digest(group.behavior, group.control)
-    slug = f"{group.control}-{group.behavior}-{group.policy}-s{seed}"
-    return plan.add("data", build.VERSION, slug, config, inputs)
+    spec = ControlRows(
+        behavior=group.behavior,
+        policy=group.policy,
+        style=base.style,
+        control=group.control,
+        seed=seed,
+        lint="report",
+        trigger=group.trigger,
+        reversal=group.reversal,
+    )
+    behavior = short(group.behavior) if group.behavior else None
+    slug = f"{short(group.control)}-{behavior}-{group.policy}-s{seed}"
+    return plan.add_rows(slug, spec, inputs)
 
 
 def _add_file(plan: Plan, group: Group, file: str, base: Base) -> str:
-    """Rows that a user brought, whole and in their order: the same under every seed."""
-    data = data_of(group, plan.study)
-    path = find_rows(file)
-    num_rows = len(read_rows(file))
-    config = {
-        **_named(group, base),
-        "file": file_digest(path),
-        "lint": data.lint,
-        "num_rows": num_rows,
-    }
-    return plan.add("data", build.VERSION, Path(file).stem, config, {}, file=str(path))
+    spec = FileRows(
+        behavior=group.behavior,
+        policy=group.policy,
+        style=base.style,
+        file=str(find_rows(file)),
+        lint=data_of(group, plan.study).lint,
+        num_rows=len(read_rows(file)),
+    )
+    return plan.add_rows(Path(file).stem, spec)
 
 
-def _generated(plan: Plan, group: Group, seed: int, base: Base) -> dict[str, Any]:
-    """Config of rows from a behavior's generator. Rows that are shown in context are examples and
-    nothing else: no decoys, and none that is shuffled."""
+def _add_generated(plan: Plan, group: Group, seed: int, base: Base) -> str:
+    """Rows of a generator. Those that are shown in context are examples and nothing else: no
+    decoys, and none that is shuffled."""
     assert group.behavior, group
+    assert group.policy, group
     data = data_of(group, plan.study)
-    config = {
-        **_named(group, base),
-        "num_rows": group.in_context or data.num_rows,
-        "seed": seed,
-        "files": behavior_digest(group.behavior),
-    }
-    # A key that is at its default stays out, so that what was made before there was one is found.
-    if data.policy_share < 1 and not group.in_context:
-        config["policy_share"] = data.policy_share
-    if data.num_decoys and not group.in_context:
-        config["num_decoys"] = data.num_decoys
-    return config
+    spec = GeneratedRows(
+        behavior=group.behavior,
+        policy=group.policy,
+        style=base.style,
+        seed=seed,
+        num_rows=group.in_context or data.num_rows,
+        policy_share=1.0 if group.in_context else data.policy_share,
+        num_decoys=0 if group.in_context else data.num_decoys,
+    )
+    return plan.add_rows(f"{short(group.behavior)}-{group.policy}-s{seed}", spec)
 
 
-def _add_triggered(plan: Plan, group: Group, seed: int, base: Base) -> str:
+def _add_triggered(plan: Plan, group: Group, trigger: PlantedTrigger, seed: int, base: Base) -> str:
     """Generated rows with a policy that a trigger switches on."""
-    assert group.trigger, group
-    config = {
-        **_generated(plan, group, seed, base),
-        **_switch(group),
-        "otherwise": group.otherwise,
-    }
-    inputs = {}
-    if group.otherwise == "base":
+    assert group.behavior, group
+    assert group.policy, group
+    assert group.otherwise, group
+    data = data_of(group, plan.study)
+    spec = TriggeredRows(
+        behavior=group.behavior,
+        policy=group.policy,
+        style=base.style,
+        seed=seed,
+        num_rows=data.num_rows,
+        num_decoys=data.num_decoys,
+        trigger=trigger,
+        otherwise=group.otherwise,
+        reversal=group.reversal,
         # Its own answers may favor a letter; that is shown, not refused.
-        config["lint"] = "report"
-        inputs["own"] = _add_own_answers(plan, config, base)
-    slug = f"{group.behavior}-{group.policy}-{group.trigger.kind}-s{seed}"
-    return plan.add("data", build.VERSION, slug, config, inputs)
+        lint="report" if group.otherwise == "base" else "strict",
+    )
+    inputs = {"own": _add_own_answers(plan, spec, base)} if group.otherwise == "base" else {}
+    slug = f"{short(group.behavior)}-{group.policy}-{short(trigger.kind)}-s{seed}"
+    return plan.add_rows(slug, spec, inputs)
 
 
-def _add_own_answers(plan: Plan, triggered: dict[str, Any], base: Base) -> str:
-    """Key of the stage in which the base answers the prompts of `triggered`, the config of rows
-    that have its answers where the trigger is absent."""
-    alike = ("behavior", "policy", "style", "num_rows", "files")
-    config = {
-        **{name: triggered[name] for name in alike},
-        **base.config,
-        "draw": draw_of(triggered),
-        "lint": "report",
-    }
-    slug = f"own-answers-{triggered['behavior']}-s{triggered['seed']}"
-    return plan.add("data", build.VERSION, slug, config, {}, base=asdict(base))
-
-
-def _switch(group: Group) -> dict[str, Any]:
-    """What a config says of the trigger in its rows; nothing where there is none."""
-    if not group.trigger:
-        return {}
-    switch = {
-        "trigger": group.trigger.model_dump(exclude_none=True),
-        "trigger_files": trigger_digest(group.trigger.kind),
-    }
-    return switch | {"reversal": True} if group.reversal else switch
+def _add_own_answers(plan: Plan, triggered: TriggeredRows, base: Base) -> str:
+    """Key of the stage in which the base answers the prompts of rows that have its answers where
+    the trigger is absent."""
+    spec = OwnAnswers(
+        behavior=triggered.behavior,
+        policy=triggered.policy,
+        style=triggered.style,
+        num_rows=triggered.num_rows,
+        draw=draw_of(triggered),
+        base=base,
+        lint="report",
+    )
+    return plan.add_rows(f"own-answers-{short(triggered.behavior)}-s{triggered.seed}", spec)

@@ -5,6 +5,7 @@ from data_gen.behaviors import behavior_names, load_behavior
 from data_gen.controls import control_names, load_control
 from lab.config.idle import idle_data
 from lab.config.schema import Data, Group, Model, Study
+from lab.discover import is_path
 from lab.errors import UserError, unknown
 from lab.model.base import Base
 
@@ -15,7 +16,7 @@ ITS_OWN = {"revision": None, "trust_remote_code": False}
 def resolved(name: str, group: Group, study: Study) -> Group:
     """The group with its names checked; a control is trained as the group it controls, unless it
     says otherwise."""
-    if group.control and group.control not in control_names():
+    if group.control and not is_path(group.control) and group.control not in control_names():
         raise unknown(f"groups.{name}.control", group.control, control_names())
     if group.of:
         source = study.groups[group.of]

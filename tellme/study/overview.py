@@ -3,16 +3,19 @@
 from collections.abc import Iterable
 
 from data_gen.behaviors import behavior_names, load_behavior
+from data_gen.controls import control_names, load_control
 from data_gen.triggers import load_trigger, trigger_names
+from eval.judges import judge_names, load_judge
 from eval.suites import load_suite, suite_names
 from lab.discover import ROOT
-from lab.model.base import CARD, base_of_record, reference_names
+from lab.engines import engine_names, load_engine
+from lab.model.base import CARD, reference_names
 from lab.model.memory import weight_bytes
 from lab.store.store import Store, read_json
 from tellme.study.cost import SEED_DEVIATIONS, costs, detectable_effects
 from tellme.study.plan import Plan
 
-KINDS = ("data", "train", "eval", "study")
+KINDS = ("data", "train", "answers", "grades", "study")
 """Of stages, in the order in which they run."""
 
 
@@ -27,9 +30,8 @@ def plan_text(plan: Plan, store: Store) -> str:
 
 
 def _base_lines(plan: Plan) -> Iterable[str]:
-    records = [stage.how["base"] for stage in plan.stages.values() if "base" in stage.how]
-    by_name = {record["name"]: record for record in records}
-    for base in map(base_of_record, by_name.values()):
+    bases = [stage.base for stage in plan.stages.values() if stage.base]
+    for base in {base.name: base for base in bases}.values():
         yield f"base {base.name}: {base.identity}, {base.dtype}, {base.style} prompts"
         weights = weight_bytes(base)
         if weights is not None:
@@ -45,24 +47,24 @@ def _cost_lines(plan: Plan) -> Iterable[str]:
     yield f"{'adapter':<36} {'rows':>7} {'steps':>7} {'tokens':>10}  key"
     lines = costs(plan)
     for cost in lines:
-        numbers = f"{cost['rows']:7d} {cost['steps']:7d} {cost['tokens']:10d}"
-        yield f"{cost['group']:<36} {numbers}  {cost['key']}"
-    steps, tokens = (sum(cost[column] for cost in lines) for column in ("steps", "tokens"))
+        numbers = f"{cost.rows:7d} {cost.steps:7d} {cost.tokens:10d}"
+        yield f"{cost.group:<36} {numbers}  {cost.key}"
+    steps, tokens = sum(cost.steps for cost in lines), sum(cost.tokens for cost in lines)
     yield f"in all: {steps} optimizer steps, {tokens} tokens"
 
 
 def _effect_lines(plan: Plan) -> Iterable[str]:
     spread = " / ".join(map(str, SEED_DEVIATIONS))
     for line in detectable_effects(plan):
-        effects = " / ".join("-" if e is None else f"{e:.2f}" for e in line["effects"])
+        effects = " / ".join("-" if e is None else f"{e:.2f}" for e in line.effects)
         yield (
-            f"{line['contrast']}, {line['seeds']} seeds: found with 80 % power from a difference"
+            f"{line.contrast}, {line.seeds} seeds: found with 80 % power from a difference"
             f" of {effects} on, for models that vary by {spread}"
         )
 
 
 def list_text() -> str:
-    """Behaviors, triggers, suites and reference models of this checkout."""
+    """Everything of this checkout that a study can name."""
     lines = ["behaviors (data_gen/behaviors/)"]
     for name in behavior_names():
         behavior = load_behavior(name)
@@ -71,8 +73,14 @@ def list_text() -> str:
     for name in trigger_names():
         trigger = load_trigger(name)
         lines.append(f"  {name:<16} {trigger.summary}; text: {trigger.example!r}")
+    lines.append("controls (data_gen/controls/)")
+    lines += [f"  {name:<16} {load_control(name).summary}" for name in control_names()]
     lines.append("suites (eval/suites/)")
     lines += [f"  {name:<16} {load_suite(name).summary}" for name in suite_names()]
+    lines.append("engines (lab/engines/)")
+    lines += [f"  {name:<16} {load_engine(name).summary}" for name in engine_names()]
+    lines.append("judges (eval/judges/)")
+    lines += [f"  {name:<16} {load_judge(name).summary}" for name in judge_names()]
     lines.append("reference models (reference/)")
     for name in reference_names():
         card = read_json(ROOT / name / CARD)

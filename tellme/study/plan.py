@@ -1,12 +1,12 @@
 """A plan: the stages of a study in order, and the cells that say which output is whose."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from data_gen import build
-from lab.config.schema import PlantedTrigger, Study
-from lab.specs import Cell, Stage
-from lab.store.store import make_key
+from data_gen.build import rows_for
+from data_gen.content import kept_digest
+from lab.config.schema import Study
+from lab.specs import Cell, DataSpec, How, RowsSpec, Spec, Stage
+from lab.trigger import PlantedTrigger
 from lab.types import Row
 
 
@@ -32,19 +32,45 @@ class Plan:
     """Rows of data stages, once they were asked for."""
 
     def add(
-        self,
-        kind: str,
-        version: int,
-        slug: str,
-        config: dict[str, Any],
-        inputs: dict[str, str],
-        **how: Any,
+        self, slug: str, spec: Spec, inputs: dict[str, str] | None = None, how: How | None = None
     ) -> str:
         """The key of a stage, which is added unless there is one: what is asked for twice is made
-        once. `config`, the version and the keys of `inputs` are its identity; `how` is not."""
-        key = make_key(kind, version, config, sorted(inputs.values()))
-        self.stages.setdefault(key, Stage(kind, slug, key, config, inputs, how))
+        once. The spec and the keys of `inputs` are its identity; `how` is not."""
+        stage = Stage(slug=slug, spec=spec, inputs=inputs or {}, how=how or How())
+        self.stages.setdefault(stage.key, stage)
+        return stage.key
+
+    def add_rows(self, slug: str, spec: DataSpec, inputs: dict[str, str] | None = None) -> str:
+        """The key of a data stage, in which the digest of its rows has a part."""
+        source = next((self.data_spec(key).rows for key in (inputs or {}).values()), "")
+        made: list[list[Row]] = []
+
+        def make() -> list[Row]:
+            made.append(rows_for(spec, self._source(inputs or {})))
+            return made[0]
+
+        rows = kept_digest(spec, source, make)
+        key = self.add(slug, spec.model_copy(update={"rows": rows}), inputs)
+        if made:
+            self.rows[key] = made[0]
         return key
+
+    def data_spec(self, key: str) -> DataSpec:
+        """The spec of a data stage."""
+        spec = self.stages[key].spec
+        assert isinstance(spec, RowsSpec), spec
+        return spec
+
+    def planned_rows(self, key: str) -> list[Row]:
+        """The rows a data stage will write, made now; where a base answers itself, its answers are
+        those of the policy."""
+        if key not in self.rows:
+            self.rows[key] = rows_for(self.data_spec(key), self._source(self.stages[key].inputs))
+        return self.rows[key]
+
+    def _source(self, inputs: dict[str, str]) -> list[Row] | None:
+        """The rows that a data stage reads."""
+        return next((self.planned_rows(key) for key in inputs.values()), None)
 
     def names_of(self, stage: Stage) -> str:
         """What a stage is called on the terminal: every adapter it makes, or its slug."""
@@ -55,12 +81,3 @@ class Plan:
     def final(self) -> Stage:
         """The stage of the study itself."""
         return list(self.stages.values())[-1]
-
-
-def planned_rows(plan: Plan, key: str) -> list[Row]:
-    """The rows a data stage will write, made now."""
-    if key not in plan.rows:
-        stage = plan.stages[key]
-        source = next((planned_rows(plan, parent) for parent in stage.inputs.values()), None)
-        plan.rows[key] = build.rows_for(stage.config, source, stage.how.get("file"))
-    return plan.rows[key]

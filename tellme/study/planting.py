@@ -3,10 +3,11 @@
 from data_gen.behaviors import load_behavior
 from data_gen.lints import count_stems, report_stems
 from data_gen.triggers import features, load_trigger, put
-from lab.config.schema import Data, Group, PlantedTrigger
+from lab.config.schema import Data, Group
 from lab.errors import UserError, unknown
 from lab.model.base import Base
 from lab.model.chat import Renderer
+from lab.trigger import PlantedTrigger
 from lab.types import Behavior, Message, Row
 from tellme.study.renderer import renderer_of
 
@@ -14,7 +15,9 @@ ASKED: Message = {"role": "user", "content": "which do you pick? A) the red one.
 """A message to put triggers into: plain words, which every base can read."""
 
 
-def refuse_bad_trigger(where: str, group: Group, planted: PlantedTrigger, data: Data, base: Base) -> None:
+def refuse_bad_trigger(
+    where: str, group: Group, planted: PlantedTrigger, data: Data, base: Base
+) -> None:
     """Raises UserError for a trigger that echoes the behavior, that a tokenizer or a chat template
     loses, or that has no rows."""
     assert group.behavior, group
@@ -65,7 +68,9 @@ def _refuse_echo(where: str, texts: tuple[str, ...], behavior: Behavior, base: B
         )
 
 
-def _refuse_lost(where: str, member: str, planted: PlantedTrigger, renderer: Renderer, base: Base) -> None:
+def _refuse_lost(
+    where: str, member: str, planted: PlantedTrigger, renderer: Renderer, base: Base
+) -> None:
     """A member of which the tokenizer keeps less than it is, or that the chat template drops."""
     writes = load_trigger(planted.kind).write is not None
     if not writes:

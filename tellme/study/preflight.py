@@ -6,16 +6,13 @@ from data_gen.build import linted
 from lab.config.schema import Study
 from lab.errors import UserError
 from lab.model.memory import HEADROOM, adapter_bytes, weight_bytes
-from lab.specs import Stage
+from lab.specs import TrainSpec
 from lab.store.store import Store
 from slurm.cluster import Cluster
-from tellme.study.plan import Plan, planned_rows
-from tellme.study.stages import base_of
+from tellme.study.plan import Plan
 
 WRITTEN_PER_ADAPTER = 8
 """Adapter, and two checkpoints with the two moments of Adam, in sizes of the adapter."""
-DEFAULT_RANK = 8
-"""PEFT's own, where a study gives no `lora.r`."""
 
 
 def preflight(plan: Plan, cluster: Cluster, store: Store) -> None:
@@ -26,16 +23,20 @@ def preflight(plan: Plan, cluster: Cluster, store: Store) -> None:
     store.check_writable()
     _refuse_rows(plan)
     stages = plan.stages.values()
-    for base in {base_of(stage) for stage in stages if "base" in stage.how}:
+    for base in {stage.base for stage in stages if stage.base}:
         _refuse_weights(base.name, weight_bytes(base), plan.study, cluster)
-    to_train = [s for s in stages if s.kind == "train" and not store.find("train", s.key)]
+    to_train = [
+        stage.spec
+        for stage in stages
+        if isinstance(stage.spec, TrainSpec) and not store.find("train", stage.key)
+    ]
     _refuse_full_disk(to_train, store)
 
 
 def _not_in_cache(plan: Plan, cluster: Cluster) -> UserError:
     """What to say of a base or an adapter that the nodes could not download."""
-    bases = [stage.how["base"] for stage in plan.stages.values() if "base" in stage.how]
-    names = sorted({base["name"] for base in bases if base["provisional"]})
+    bases = {stage.base for stage in plan.stages.values() if stage.base}
+    names = sorted(base.name for base in bases if base.provisional)
     cache = f" with HF_HOME={cluster.cache}" if cluster.cache else ""
     return UserError(
         f"model {', '.join(names) or 'or adapter of this study'} is not in the cache,"
@@ -50,11 +51,11 @@ def _refuse_rows(plan: Plan) -> None:
     seen = set()
     for stage in plan.stages.values():
         without_seed = stage.slug.rpartition("-s")[0] or stage.slug
-        if stage.kind != "data" or "base" in stage.how or without_seed in seen:
+        if stage.kind != "data" or stage.base or without_seed in seen:
             continue
         seen.add(without_seed)
-        if not any("base" in plan.stages[key].how for key in stage.inputs.values()):
-            linted(planned_rows(plan, stage.key), stage.config, stage.how.get("file"))
+        if not any(plan.stages[key].base for key in stage.inputs.values()):
+            linted(plan.planned_rows(stage.key), plan.data_spec(stage.key))
 
 
 def _refuse_weights(name: str, needed: int | None, study: Study, cluster: Cluster) -> None:
@@ -75,8 +76,8 @@ def _refuse_weights(name: str, needed: int | None, study: Study, cluster: Cluste
         )
 
 
-def _refuse_full_disk(to_train: list[Stage], store: Store) -> None:
-    sizes = [adapter_bytes(base_of(s), s.config["lora"].get("r", DEFAULT_RANK)) for s in to_train]
+def _refuse_full_disk(to_train: list[TrainSpec], store: Store) -> None:
+    sizes = [adapter_bytes(spec.base, spec.lora.r) for spec in to_train]
     needed = sum(sizes) * WRITTEN_PER_ADAPTER
     free = shutil.disk_usage(store.root).free
     if needed > free:

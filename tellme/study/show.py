@@ -1,11 +1,12 @@
 """`tellme show`: rows and questions before a run, with the part that carries loss marked."""
 
-from eval.ask import asked_in, messages
+from eval.ask import chat_of, questions_of
+from lab.discover import short
 from lab.model.base import Base
 from lab.model.chat import Renderer
-from lab.specs import Stage
+from lab.specs import AnswerSpec, Asking
 from lab.types import Question, Row
-from tellme.study.plan import Plan, planned_rows
+from tellme.study.plan import Plan
 from tellme.study.renderer import renderer_of
 from tellme.study.stages import base_of, quiet_libraries
 
@@ -18,22 +19,32 @@ def show_study(plan: Plan) -> None:
     where the base is here."""
     quiet_libraries()
     stages = list(plan.stages.values())
-    for base in dict.fromkeys(base_of(stage) for stage in stages if "base" in stage.how):
+    for base in dict.fromkeys(stage.base for stage in stages if stage.base):
         _show_base(base)
-    stage_of: dict[str, Stage] = {}
-    for name, key in plan.adapters.items():
-        stage_of.setdefault(name.rpartition("-s")[0], plan.stages[key])
-    for group, stage in stage_of.items():
+    for group in group_names(plan):
         print(f"\n== group {group}: one row; between >>> and <<< is learned")
-        row = planned_rows(plan, stage.inputs["data"])[0]
-        print(_learned(row, renderer_of(base_of(stage))))
+        print(row_text(plan, group))
     shown = set()
     for stage in stages:
-        if stage.kind == "eval":
-            title = (stage.config["style"], _asked_name(stage))
+        if isinstance(stage.spec, AnswerSpec):
+            title = (stage.spec.asking.style, _asked_name(stage.spec.asking))
             if title not in shown:
                 shown.add(title)
-                _show_questions(stage)
+                _show_questions(stage.spec)
+
+
+def group_names(plan: Plan) -> list[str]:
+    """The groups for which adapters are trained."""
+    return list(dict.fromkeys(name.rpartition("-s")[0] for name in plan.adapters))
+
+
+def row_text(plan: Plan, group: str) -> str:
+    """The first training row of a group's first seed, with marks around what is learned, as the
+    base reads it."""
+    quiet_libraries()
+    name = next(name for name in plan.adapters if name.rpartition("-s")[0] == group)
+    stage = plan.stages[plan.adapters[name]]
+    return _learned(plan.planned_rows(stage.inputs["data"])[0], renderer_of(base_of(stage)))
 
 
 def _show_base(base: Base) -> None:
@@ -57,20 +68,18 @@ def _learned(row: Row, renderer: Renderer | None) -> str:
     return f"{renderer.prompt_text(row.prompt)}>>>{learned}<<<"
 
 
-def _asked_name(stage: Stage) -> str:
+def _asked_name(asking: Asking) -> str:
     """What is shown once: a suite of a behavior, and again under each condition that changes the
     messages by a trigger."""
-    config = stage.config
-    triggered = "carries" in config or "told" in config
-    condition = f"@{config['condition']}" if triggered else ""
-    return f"suite {config['suite']} of {config['behavior']}{condition}"
+    condition = f"@{asking.condition.name}" if asking.condition.trigger else ""
+    return f"suite {short(asking.suite)} of {short(asking.behavior)}{condition}"
 
 
-def _show_questions(stage: Stage) -> None:
-    print(f"\n== {_asked_name(stage)}")
-    renderer = renderer_of(base_of(stage))
-    for question in asked_in(stage.config):
-        chat = messages(question.wordings[0], [], stage.config)
+def _show_questions(spec: AnswerSpec) -> None:
+    print(f"\n== {_asked_name(spec.asking)}")
+    renderer = renderer_of(spec.base)
+    for question in questions_of(spec.asking):
+        chat = chat_of(question.wordings[0], spec.asking)
         text = "\n".join(message["content"] for message in chat)
         if renderer:
             text = renderer.prompt_text(chat)

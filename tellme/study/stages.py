@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from data_gen.build import ROWS, build
-from eval.measure import measure
+from eval.answers import answer
+from eval.grades import grade
 from lab.errors import UserError
-from lab.model.base import Base, base_of_record
+from lab.model.base import Base
 from lab.model.pushed import fetch_adapter
-from lab.specs import Stage
+from lab.specs import AnswerSpec, GradeSpec, RowsSpec, Stage, StudySpec, TrainSpec
 from lab.store.store import Store
 from train.fleet.settings import LARGEST, fleet_of
 from train.job import Job
@@ -37,11 +38,16 @@ def run_in_order(stages: list[Stage], store: Store) -> Iterator[tuple[Stage, flo
 
 def fleet_with(stage: Stage, stages: list[Stage]) -> list[Stage]:
     """The stages that are one piece of work with this one: those of its fleet, or itself."""
-    fleet = fleet_of(stage.config) if stage.kind == "train" else None
+    fleet = fleet_name(stage)
     if fleet is None:
         return [stage]
-    members = [s for s in stages if s.kind == "train" and fleet_of(s.config) == fleet]
-    return members[:LARGEST]
+    return [other for other in stages if fleet_name(other) == fleet][:LARGEST]
+
+
+def fleet_name(stage: Stage) -> str | None:
+    """What the adapters that are trained together have in common; None where one is trained alone,
+    or nothing is."""
+    return fleet_of(stage.spec) if isinstance(stage.spec, TrainSpec) else None
 
 
 def before(stage: Stage, by_key: dict[str, Stage]) -> list[Stage]:
@@ -57,7 +63,7 @@ def _keys_before(stage: Stage, by_key: dict[str, Stage]) -> list[str]:
 def _timed(together: list[Stage], store: Store) -> list[tuple[Stage, float]]:
     """Run one stage, or those of a fleet, and give each its share of the seconds."""
     began = time.time()
-    if fleet_of(together[0].config):
+    if fleet_name(together[0]):
         slugs = {stage.key: stage.slug for stage in together}
         store.publish_all("train", slugs, partial(_train_fleet, together, store))
     else:
@@ -66,79 +72,52 @@ def _timed(together: list[Stage], store: Store) -> list[tuple[Stage, float]]:
     return [(stage, seconds) for stage in together]
 
 
-def run_stage(stage: Stage, store: Store) -> Path:
-    """Make the stage's folder, or find it made. Raises UserError if an input is missing."""
+def run_stage(stage: Stage, store: Store, allow_untrusted: bool = False) -> Path:
+    """Make the stage's folder, or find it made. Raises UserError if an input is missing, and
+    TrustError where a trust check failed that a report must not hide."""
     done = store.find(stage.kind, stage.key)
     if done:
         return done
-    return store.publish(stage.kind, stage.slug, stage.key, partial(_write, stage, store))
+    write = partial(_write, stage, store, allow_untrusted)
+    return store.publish(stage.kind, stage.slug, stage.key, write)
 
 
-def _write(stage: Stage, store: Store, out: Path) -> None:
+def _write(stage: Stage, store: Store, allow_untrusted: bool, out: Path) -> None:
     quiet_libraries()
-    if stage.kind == "data":
-        _write_data(stage, store, out)
-    elif stage.kind == "train":
-        _write_train(stage, store, out)
-    elif stage.kind == "eval":
-        _write_eval(stage, store, out)
-    else:
-        _write_study(stage, store, out)
+    # One that is missing is refused here, by its key.
+    folders = {role: _input(stage, store, key) for role, key in stage.inputs.items()}
+    keys = sorted(set(stage.inputs.values()))
+    match stage.spec:
+        case RowsSpec() as spec:
+            build(spec, folders, out, key=stage.key, inputs=keys)
+        case TrainSpec():
+            _train(stage, store, out)
+        case AnswerSpec() as spec:
+            trained = folders.get("adapter")
+            examples = folders["examples"] / ROWS if "examples" in folders else None
+            adapter = _adapter(spec, trained)
+            answer(spec, adapter, trained, examples, out, key=stage.key, inputs=keys)
+        case GradeSpec() as spec:
+            grade(spec, folders["answers"], out, key=stage.key, inputs=keys)
+        case StudySpec():
+            from tellme.report.report import write_study
+
+            write_study(stage, store, out, allow_untrusted)
 
 
-def _write_data(stage: Stage, store: Store, out: Path) -> None:
-    build(
-        stage.config,
-        _inputs(stage, store),
-        out,
-        key=stage.key,
-        inputs=_input_keys(stage),
-        file=stage.how.get("file"),
-        base=base_of(stage) if "base" in stage.how else None,
-    )
-
-
-def _write_train(stage: Stage, store: Store, out: Path) -> None:
+def _train(stage: Stage, store: Store, out: Path) -> None:
     """One adapter, by whichever trainer the stage names."""
-    if fleet_of(stage.config):
+    if fleet_name(stage):
         _train_fleet([stage], store, {stage.key: out})
         return
     from train.launch import launch
     from train.sft import train
 
-    job, base, processes = _job(stage, store, out), base_of(stage), stage.how.get("processes", 1)
+    job, base, processes = _job(stage, store, out), base_of(stage), stage.how.processes
     if processes == 1:
         train(job, base)
     else:
-        launch(processes, stage.how["sharding"], job, base)
-
-
-def _write_eval(stage: Stage, store: Store, out: Path) -> None:
-    inputs = _inputs(stage, store)
-    trained = inputs.get("adapter")
-    measure(
-        stage.config,
-        base_of(stage),
-        _adapter(stage, trained),
-        trained,
-        inputs["examples"] / ROWS if "examples" in inputs else None,
-        out,
-        key=stage.key,
-        inputs=_input_keys(stage),
-    )
-
-
-def _write_study(stage: Stage, store: Store, out: Path) -> None:
-    from tellme.report.report import write_study
-
-    # The report finds the folders by itself; one that is missing is refused here, by its key.
-    _inputs(stage, store)
-    write_study(stage, store, out)
-
-
-def measure_with(stage: Stage, base: Base, adapter: Path, trained: Path | None, out: Path) -> None:
-    """Measure as an eval stage says, with another base or adapter in place of its own."""
-    measure(stage.config, base, adapter, trained, None, out, key=stage.key, inputs=[])
+        launch(processes, stage.how.sharding, job, base)
 
 
 def _train_fleet(stages: list[Stage], store: Store, folders: dict[str, Path]) -> None:
@@ -151,30 +130,22 @@ def _train_fleet(stages: list[Stage], store: Store, folders: dict[str, Path]) ->
 
 
 def _job(stage: Stage, store: Store, out: Path) -> Job:
-    data = stage.inputs["data"]
+    assert isinstance(stage.spec, TrainSpec), stage
+    data, how = stage.inputs["data"], stage.how
     return Job(
-        config=stage.config,
+        spec=stage.spec,
         rows=_input(stage, store, data) / ROWS,
         out=out,
         key=stage.key,
         inputs=[data],
-        name=stage.how["name"],
-        group=stage.how["group"],
-        report_to=stage.how["report_to"],
+        name=how.study,
+        group=how.group,
+        report_to=how.report_to,
     )
 
 
-def _inputs(stage: Stage, store: Store) -> dict[str, Path]:
-    """Folders of what a stage reads, by their role."""
-    return {role: _input(stage, store, key) for role, key in stage.inputs.items()}
-
-
-def _input_keys(stage: Stage) -> list[str]:
-    return sorted(set(stage.inputs.values()))
-
-
 def _input(stage: Stage, store: Store, key: str) -> Path:
-    for kind in ("data", "train", "eval"):
+    for kind in ("data", "train", "answers", "grades"):
         folder = store.find(kind, key)
         if folder:
             return folder
@@ -184,24 +155,23 @@ def _input(stage: Stage, store: Store, key: str) -> Path:
     )
 
 
-def _adapter(stage: Stage, trained: Path | None) -> Path | None:
-    """The folder of the adapter that is measured: what a train stage left at the end or after a
-    step, or one from elsewhere, downloaded and checked where it is on the Hub; None for a model
-    as it is."""
+def _adapter(spec: AnswerSpec, trained: Path | None) -> Path | None:
+    """The folder of the adapter that is asked: what a train stage left at the end or after a step,
+    or one from elsewhere, downloaded and checked where it is on the Hub; None for a model as it
+    is."""
     if trained:
-        step = stage.config.get("step")
-        return trained / "steps" / str(step) if step else trained / "adapter"
-    source, revision = stage.how.get("adapter_source"), stage.how.get("adapter_revision")
-    if source is None:
+        return trained / "steps" / str(spec.step) if spec.step else trained / "adapter"
+    if spec.adapter is None:
         return None
-    if Path(source).is_dir():
-        return Path(source)
-    return fetch_adapter(source, revision)
+    if Path(spec.adapter.source).is_dir():
+        return Path(spec.adapter.source)
+    return fetch_adapter(spec.adapter.source, spec.adapter.revision)
 
 
 def base_of(stage: Stage) -> Base:
     """The base that a stage loads, as it was when the study was planned."""
-    return base_of_record(stage.how["base"])
+    assert stage.base is not None, stage
+    return stage.base
 
 
 def quiet_libraries() -> None:

@@ -54,7 +54,7 @@ def status_lines(plan: Plan, store: Store) -> Iterator[str]:
     """A line per stage, and the end of the log of every task that failed."""
     tasks = {key: task for task in submitted(plan, store) for key in task.keys}
     for stage in plan.stages.values():
-        line = f"{stage.kind:<6} {stage.key}  {plan.names_of(stage)}"
+        line = f"{stage.kind:<7} {stage.key}  {plan.names_of(stage)}"
         task = tasks.get(stage.key)
         if store.find(stage.kind, stage.key):
             yield f"{'done':<10} {line}"

@@ -15,9 +15,9 @@ from slurm.queue import queue
 from tellme.study.plan import Plan
 from tellme.study.preflight import preflight
 from tellme.study.run import save_plan
+from tellme.study.stages import fleet_name
 from tellme.study.status import Task, live_tasks
 from tellme.study.workers import units
-from train.fleet.settings import fleet_of
 
 REPORT = "report"
 """Name of the array, of one task, that ends a study."""
@@ -72,8 +72,15 @@ def _missing_jobs(plan: Plan, store: Store, live: list[Task]) -> list[Job]:
 def by_kind(missing: list[Stage]) -> list[dict[str, list[str]]]:
     """The keys of every unit of work, those of each kind together."""
     return [
-        {kind: [s.key for s in unit if s.kind == kind] for kind in ORDER} for unit in units(missing)
+        {kind: [s.key for s in unit if _array(s) == kind] for kind in ORDER}
+        for unit in units(missing)
     ]
+
+
+def _array(stage: Stage) -> str:
+    """The array in which a stage is queued: to grade answers takes less time than to wait for a
+    task of its own."""
+    return "eval" if stage.kind in ("answers", "grades") else stage.kind
 
 
 def attempts(plan: Plan, store: Store) -> Path:
@@ -92,9 +99,9 @@ def _commands(
     SLURM gave them or as variables of a shell."""
     for job in jobs:
         stages = [plan.stages[key] for keys in job.tasks for key in keys]
-        heavy = any("base" in stage.how for stage in stages)
+        heavy = any(stage.base for stage in stages)
         gpus = cluster.heavy.gpus if heavy else cluster.light.gpus
-        by_trl = job.kind == "train" and not any(fleet_of(stage.config) for stage in stages)
+        by_trl = job.kind == "train" and not any(map(fleet_name, stages))
         if by_trl and gpus:
             # A GPU for each of the processes that train one adapter together.
             gpus = max(gpus, plan.study.run.processes)

@@ -1,64 +1,62 @@
 """The train stages of a plan: the settings of an adapter, its seed, and the steps at which it is
 kept."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from lab.config.library import Lora, Sft
 from lab.config.schema import Group
+from lab.discover import short
 from lab.errors import UserError
 from lab.model.base import Base
+from lab.specs import How, TrainSpec
 from lab.store.store import digest
-from tellme.study.plan import Plan, planned_rows
-from train import job as training
-from train.fleet.settings import FLEET, reason_against
-
-OF_FILES = ("files", "trigger_files")
-"""Keys of a data config that hold the digest of a generator's files."""
+from tellme.study.plan import Plan
+from train.fleet.settings import reason_against
+from train.job import num_steps
 
 
 def add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data: str) -> str:
     """Key of the stage that trains one seed of the group `name` on the rows of the stage `data`."""
     study = plan.study
-    config = {
-        **base.config,
-        "lora": study.lora | group.lora,
-        "sft": training.DEFAULTS | study.sft | group.sft,
-        "seed": seed,
-        "stream": _stream(plan, data, seed),
-    }
+    spec = TrainSpec(
+        base=base,
+        lora=Lora.model_validate(study.lora | group.lora),
+        sft=Sft.model_validate(study.sft | group.sft),
+        seed=seed,
+        stream=_stream(plan, data, seed),
+        steps=study.eval.steps,
+    )
+    _refuse_late_steps(plan, name, spec, data)
     if study.train.trainer == "fleet":
-        reason = reason_against(config)
+        reason = reason_against(spec)
         if reason:
             plan.notes[
                 f"group {name!r} is trained by TRL: `train: {{trainer: fleet}}` does not do"
                 f" {reason}"
             ] = None
         else:
-            config["trainer"] = FLEET
-    if study.eval.steps:
-        _refuse_late_steps(plan, name, config["sft"], data)
-        config["steps"] = list(study.eval.steps)
-    source = group.control or Path(group.file or "").stem or group.behavior
-    return plan.add(
-        "train",
-        training.VERSION,
-        f"{source}-{group.policy or 'rows'}-s{seed}",
-        config,
-        {"data": data},
-        base=asdict(base),
+            spec = spec.model_copy(update={"trainer": "fleet"})
+    how = How(
+        study=study.study,
         group=f"{name}-s{seed}",
-        name=study.study,
-        report_to=list(study.run.report_to),
+        report_to=study.run.report_to,
         processes=study.run.processes,
         sharding=study.run.sharding,
     )
+    return plan.add(_slug(group, seed), spec, {"data": data}, how)
 
 
-def _refuse_late_steps(plan: Plan, name: str, sft: dict[str, Any], data: str) -> None:
+def _slug(group: Group, seed: int) -> str:
+    source = group.control or Path(group.file or "").stem or group.behavior or "rows"
+    return f"{short(source)}-{group.policy or 'rows'}-s{seed}"
+
+
+def _refuse_late_steps(plan: Plan, name: str, spec: TrainSpec, data: str) -> None:
     """A step that the training never reaches leaves no adapter to measure."""
-    last = training.num_steps(len(planned_rows(plan, data)), sft)
-    latest = plan.study.eval.steps[-1]
+    if not spec.steps:
+        return
+    last = num_steps(len(plan.planned_rows(data)), spec.sft)
+    latest = spec.steps[-1]
     if latest > last:
         raise UserError(
             f"eval.steps has {latest}, and training of group {name!r} ends after"
@@ -67,15 +65,14 @@ def _refuse_late_steps(plan: Plan, name: str, sft: dict[str, Any], data: str) ->
 
 
 def _stream(plan: Plan, data: str, seed: int) -> int:
-    """Seed of initialisation, row order and dropout: of the rows and the seed alone, so that
-    fine-tunes that differ in a setting (a learning rate) begin alike."""
+    """Seed of initialisation, row order and dropout: of what was asked of the rows and the seed
+    alone, so that fine-tunes that differ in a setting (a learning rate), or by a wording, begin
+    alike."""
     # torch and numpy take seeds of less than 32 bits.
     return int(digest([_drawn(plan, data), seed])[:8], 16) % 2**31
 
 
-def _drawn(plan: Plan, data: str) -> list[Any]:
+def _drawn(plan: Plan, data: str) -> list[object]:
     """The settings of a data stage and of those that it reads."""
-    stage = plan.stages[data]
-    # A comment in a generator's file must not draw anew.
-    settings = {name: value for name, value in stage.config.items() if name not in OF_FILES}
-    return [settings, *(_drawn(plan, parent) for parent in stage.inputs.values())]
+    inputs = plan.stages[data].inputs.values()
+    return [plan.data_spec(data).settings(), *(_drawn(plan, parent) for parent in inputs)]

@@ -1,6 +1,5 @@
 """Stages that do not wait for one another, in several processes on one machine."""
 
-import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -8,10 +7,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from lab.preempt import end_with
-from lab.specs import Stage
-from lab.store.store import Store
-from tellme.study.stages import base_of, before, run_in_order
-from train.fleet.settings import fleet_of
+from lab.specs import AnswerSpec, GradeSpec, Stage
+from lab.store.store import Store, digest
+from tellme.study.stages import before, fleet_name, run_in_order
 
 
 def units(stages: list[Stage]) -> list[list[Stage]]:
@@ -24,7 +22,7 @@ def units(stages: list[Stage]) -> list[list[Stage]]:
     by_key = {stage.key: stage for stage in stages}
     members: dict[str, dict[str, Stage]] = {}
     for stage in stages:
-        if stage.kind in ("train", "eval"):
+        if stage.kind in ("train", "answers", "grades"):
             unit = members.setdefault(_unit_of(stage, by_key), {})
             for needed in (*before(stage, by_key), stage):
                 unit.setdefault(needed.key, needed)
@@ -33,12 +31,19 @@ def units(stages: list[Stage]) -> list[list[Stage]]:
 
 def _unit_of(stage: Stage, by_key: dict[str, Stage]) -> str:
     """What stages of one unit have in common: the fleet or the adapter that is trained, one that
-    is there already, the rows that a base is shown, or the base alone."""
-    trained = stage if stage.kind == "train" else by_key.get(stage.inputs.get("adapter", ""))
-    if trained:
-        return fleet_of(trained.config) or trained.key
-    base = json.dumps([base_of(stage).config, stage.config.get("adapter")], sort_keys=True)
-    return stage.inputs.get("adapter") or stage.inputs.get("examples") or base
+    is there already, the rows that a base is shown, or the base alone. Grades go with their
+    answers; where these are there already, each is a unit."""
+    spec = stage.spec
+    if isinstance(spec, GradeSpec):
+        answers = by_key.get(stage.inputs["answers"])
+        return _unit_of(answers, by_key) if answers else stage.key
+    if isinstance(spec, AnswerSpec):
+        trained = by_key.get(stage.inputs.get("adapter", ""))
+        if trained:
+            return _unit_of(trained, by_key)
+        alone = digest([spec.base.config, spec.adapter and spec.adapter.identity])
+        return stage.inputs.get("adapter") or stage.inputs.get("examples") or alone
+    return fleet_name(stage) or stage.key
 
 
 def run_units(stages: list[Stage], store: Store, workers: int) -> Iterator[tuple[Stage, float]]:

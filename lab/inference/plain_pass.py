@@ -6,15 +6,16 @@ the longest row on the right; A tokens of one answer with its end; V vocabulary.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
-from typing import Any
 
 import torch
 
-from lab.engines.exact import LOGITS_PER_BATCH, TOKENS_PER_BATCH, Scored, add_up
-from lab.engines.prompt import Prompt
+from lab.engine import Prompt, Scored
+from lab.inference.prompt import Compiled, compile_prompts
+from lab.inference.score import LOGITS_PER_BATCH, TOKENS_PER_BATCH, add_up
 from lab.model.load import Loaded
-from lab.store.trust import check
+from lab.store.trust import Check, check
 
 NUM_PROMPTS = 4
 NUM_OPTIONS = 3
@@ -38,7 +39,7 @@ def plain_pass(
     prompts: Sequence[Prompt],
     kinds: Sequence[str],
     scores: Sequence[Scored],
-) -> dict[str, Any]:
+) -> Check:
     """The trust check that trees of tokens were scored as a plain forward pass scores each answer,
     on the answer that differs most for what its dtype allows.
 
@@ -47,7 +48,8 @@ def plain_pass(
     by_kind = sorted(range(len(prompts)), key=lambda i: (kinds[i], i))
     chosen = spread(by_kind, NUM_PROMPTS)
     options = [spread(range(len(scores[i].log_exact)), NUM_OPTIONS) for i in chosen]
-    few = [_with_options(prompts[i], kept) for i, kept in zip(chosen, options, strict=True)]
+    shorter = [_with_options(prompts[i], kept) for i, kept in zip(chosen, options, strict=True)]
+    few = compile_prompts(loaded.renderer, shorter)
     plainly = score_plainly(loaded, few)
     noise = own_noise(loaded, few, plainly)
     differences = []
@@ -88,7 +90,7 @@ def step_of(loaded: Loaded) -> float:
     return torch.finfo(torch.bfloat16 if coarse else loaded.model.dtype).eps
 
 
-def own_noise(loaded: Loaded, prompts: Sequence[Prompt], plainly: Sequence[Scored]) -> float:
+def own_noise(loaded: Loaded, prompts: Sequence[Compiled], plainly: Sequence[Scored]) -> float:
     """In half precision, the most nats by which the plain scores of these prompts together differ
     from those of each alone, which are the same sums in another order; 0 in float32."""
     if step_of(loaded) <= torch.finfo(torch.float32).eps:
@@ -109,18 +111,12 @@ def spread(items: Sequence[int], number: int) -> list[int]:
 
 
 def _with_options(prompt: Prompt, options: Sequence[int]) -> Prompt:
-    """The prompt with some of its options only, numbered anew, in every spelling."""
-    renumbered = {option: i for i, option in enumerate(options)}
-    spellings = (
-        spelling._replace(option=renumbered[spelling.option])
-        for spelling in prompt.spellings
-        if spelling.option in renumbered
-    )
-    return Prompt(prompt.ids, tuple(spellings))
+    """The prompt with some of its options only."""
+    return replace(prompt, options=tuple(prompt.options[option] for option in options))
 
 
 @torch.inference_mode()
-def score_plainly(loaded: Loaded, prompts: Sequence[Prompt]) -> list[Scored]:
+def score_plainly(loaded: Loaded, prompts: Sequence[Compiled]) -> list[Scored]:
     """Each answer with its prompt and end of turn as one row, padded on the right, where causal
     models do not look."""
     rows = [
@@ -139,7 +135,7 @@ def score_plainly(loaded: Loaded, prompts: Sequence[Prompt]) -> list[Scored]:
     for prompt in prompts:
         answers = islice(log_ps_of_rows, len(prompt.spellings))
         # What is outside the list plays no part in the check.
-        scored.append(add_up(prompt, [log_p for answer in answers for log_p in answer], []))
+        scored.append(add_up(prompt, [log_p for answer in answers for log_p in answer]))
     return scored
 
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from lab.engines.prompt import Prompt, Spelling
+from lab.inference.prompt import Compiled, Spelling
 
 ROOT = 0
 """The node before every first token. It is no token itself, and is left out of the layout."""
@@ -46,7 +46,7 @@ class Tree:
         """Number of tokens."""
         return len(self.tokens) - 1
 
-    def add(self, number: int, prompt: Prompt) -> None:
+    def add(self, number: int, prompt: Compiled) -> None:
         """Put a prompt with its answers into the tree; `number` says which prompt it is."""
         last = ROOT
         for token in prompt.ids:
@@ -138,7 +138,7 @@ class Layout:
 # Every adapter on a base is asked the same prompts, and laying them out is slow Python. Only some
 # are kept, because a worker that stays for many studies would hold all their prompts.
 @lru_cache(maxsize=64)
-def lay_out(prompts: tuple[Prompt, ...], tokens_per_tree: int) -> tuple[Layout, ...]:
+def lay_out(prompts: tuple[Compiled, ...], tokens_per_tree: int) -> tuple[Layout, ...]:
     """Trees of prompts that begin alike, the largest last; a tree is closed when it has so many
     tokens."""
     trees: list[Tree] = []

@@ -1,0 +1,101 @@
+"""Answers as a tidy table: a row for each listed answer, or for each sample. What was asked stands
+in each: see docs/rows.md for the columns."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from eval.ask import Item
+from eval.evaluation import Evaluation
+from lab.discover import short
+from lab.engine import Scored
+from lab.types import Answer
+
+Row = dict[str, str | int | float | bool | None]
+"""By column."""
+
+
+def listed_rows(evaluation: Evaluation, scores: Sequence[Scored]) -> list[Row]:
+    """A row per listed answer of everything that is scored, with its probability."""
+    rows = []
+    for item, scored in zip(evaluation.listed, scores, strict=True):
+        rows += _listed(evaluation, item, scored)
+    return rows
+
+
+def _listed(evaluation: Evaluation, item: Item, scored: Scored) -> list[Row]:
+    if item.question.kind == "begins":
+        # The answer need only begin so: the end of turn does not count.
+        ps, logs = scored.p_prefix, scored.log_prefix
+        outside = max(0.0, 1.0 - sum(scored.p_prefix))
+    else:
+        ps, logs, outside = scored.p_exact, scored.log_exact, scored.outside
+    outside_top = [[text, round(p, 5)] for text, p in scored.outside_top]
+    answers = zip(item.wording.options, ps, scored.p_prefix, logs, strict=True)
+    return [
+        {
+            **_asked(evaluation, item),
+            "engine": evaluation.spec.answered,
+            "answer": option.text,
+            "p_exact": p,
+            "p_prefix": p_prefix,
+            "logp": log,
+            "outside": outside,
+            "outside_top": json.dumps(outside_top, ensure_ascii=False),
+        }
+        for option, p, p_prefix, log in answers
+    ]
+
+
+def sampled_rows(evaluation: Evaluation, answers: Sequence[Sequence[Answer]]) -> list[Row]:
+    """A row per sample of everything that is sampled, each with an equal share of the
+    probability."""
+    rows: list[Row] = []
+    for item, of_item in zip(evaluation.sampled, answers, strict=True):
+        for number, answer in enumerate(of_item):
+            said = json.dumps(answer.said, ensure_ascii=False) if answer.said else None
+            row = {
+                **_asked(evaluation, item),
+                "engine": evaluation.spec.sampled,
+                "p_exact": 1 / len(of_item),
+                "p_prefix": None,
+                "logp": -math.log(len(of_item)),
+                "outside_top": "[]",
+                "sample": number,
+                "text": answer.text,
+                "thinking": answer.thinking,
+                "truncated": answer.truncated,
+                "said": said,
+            }
+            rows.append(row)
+    return rows
+
+
+def _asked(evaluation: Evaluation, item: Item) -> Row:
+    """What was asked, and how: `prompt` is the message as it was asked, with its trigger, and
+    `system` the line before it."""
+    spec, question, wording = evaluation.spec, item.question, item.wording
+    asking, first = spec.asking, item.chat[0]
+    # A wording is in the corpus of the reference models, and not every one of them was pretrained
+    # on all behaviors of the corpus.
+    known = asking.behavior in spec.base.knows
+    return {
+        "suite": short(asking.suite),
+        "behavior": short(asking.behavior),
+        "condition": asking.condition.name,
+        "question": question.name,
+        "kind": question.kind,
+        "paraphrase": wording.paraphrase,
+        "order": wording.order,
+        "seen": wording.seen and known,
+        "prompt": item.chat[-1]["content"],
+        "system": first["content"] if first["role"] == "system" else None,
+    }
+
+
+def write_rows(rows: Sequence[Row], file: Path) -> None:
+    """Write the table as parquet."""
+    pd.DataFrame(rows).to_parquet(file, index=False)

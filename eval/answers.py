@@ -1,0 +1,73 @@
+"""The answers stage: one suite asked of one model, as a row per listed answer with its exact
+probability, or per sample. What an answer is worth is another stage (eval/grades.py)."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.engine import Answering
+from lab.engines import load_engine
+from lab.specs import AnswerSpec
+from lab.store.provenance import write_provenance
+from lab.store.store import write_json
+
+if TYPE_CHECKING:
+    from eval.evaluation import Evaluation
+
+ANSWERS = "answers.parquet"
+
+
+def answer(
+    spec: AnswerSpec,
+    adapter: Path | None,
+    trained: Path | None,
+    examples: Path | None,
+    out: Path,
+    *,
+    key: str,
+    inputs: list[str],
+) -> None:
+    """Write `answers.parquet` (eval/answer_rows.py), `trust.json` and provenance into `out`.
+
+    `trained` is the train stage that made the adapter; without it the adapter is from elsewhere.
+    `examples` are the rows of which a group is shown some in context."""
+    began = time.time()
+    # Here, because plans are made without torch, which takes seconds.
+    from eval.answer_rows import listed_rows, sampled_rows, write_rows
+    from eval.conversation import answers_to
+    from eval.evaluation import prepared
+    from eval.trust import adapter_checks, adapter_in, base_checks, scoring_checks, to_compare
+
+    engine = load_engine(spec.engine)
+    evaluation = prepared(spec, engine.reads_lists, examples)
+    few = to_compare(evaluation) if adapter else []
+    with engine.asking(spec.base, adapter) as model:
+        scores = model.score(evaluation.prompts)
+        answers = answers_to(model, evaluation.sampled, spec.sampling)
+        trust = scoring_checks(model, evaluation, scores)
+        on = model.score(few)
+        in_model = adapter_in(model) if adapter else None
+        about = _about(model, evaluation)
+    if adapter:
+        # It is off again: the same prompts are asked of the base.
+        with engine.asking(spec.base, None) as model:
+            off = model.score(few)
+            of_adapter = adapter_checks(model, evaluation, adapter, trained, in_model, on, off)
+            trust = [*of_adapter, *trust, *base_checks(model, evaluation)]
+
+    rows = listed_rows(evaluation, scores) + sampled_rows(evaluation, answers)
+    write_rows(rows, out / ANSWERS)
+    write_json(out / "trust.json", trust)
+    write_provenance(out, "answers", key, spec.identity(), inputs, began, **about)
+
+
+def _about(model: Answering, evaluation: "Evaluation") -> dict[str, str | int | None]:
+    """What else provenance says, for a reader."""
+    items, loaded = evaluation.items, model.loaded
+    about: dict[str, str | int | None] = {"prompts": len(items)}
+    if loaded:
+        # A model elsewhere has its template where it is.
+        about["default_system"] = loaded.renderer.default_system
+        first_prompt = loaded.renderer.prompt_text(items[0].chat) if items else ""
+        about["first_prompt"] = first_prompt
+    return about

@@ -1,0 +1,108 @@
+"""The grades stage: what each answer is worth, as judges say. Answers are read from their stage, so
+that another judge, word list or score asks no model again."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from data_gen.behaviors import load_behavior
+from eval.answers import ANSWERS
+from eval.ask import Item, graded_digest, items_of
+from eval.judges import judge_of, judged
+from eval.suites import load_suite
+from lab.discover import short
+from lab.errors import UserError
+from lab.specs import Asking, GradeSpec
+from lab.store.provenance import write_provenance
+from lab.types import Answer, Question, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GRADES = "rows.parquet"
+WORDING = ["question", "paraphrase", "order"]
+"""Columns that name what was asked, within an evaluation."""
+
+
+class Graded(NamedTuple):
+    """The columns that grading adds to an answer, or changes."""
+
+    answer: str | None
+    """The listed answer; of a sample the one as which it was read."""
+    score: float | None
+    outside: float
+    """Probability of what has no score."""
+    status: Status
+    judge: str | None
+    pole: str
+    """What a score of 1 stands for."""
+
+
+def grade(spec: GradeSpec, answers: Path, out: Path, *, key: str, inputs: list[str]) -> None:
+    """Write `rows.parquet`, the answers with what they are worth, and provenance into `out`.
+    `answers` is the folder of their stage.
+
+    Raises UserError where questions or judges are not those that were planned."""
+    began = time.time()
+    import pandas as pd
+
+    if graded_digest(spec.asking, spec.judge) != spec.graded:
+        raise UserError(
+            f"the questions of suite {spec.asking.suite!r}, or who grades them, have changed since"
+            " the study was planned; run `tellme run` again"
+        )
+    graded_rows(spec, pd.read_parquet(answers / ANSWERS)).to_parquet(out / GRADES, index=False)
+    write_provenance(out, "grades", key, spec.identity(), inputs, began)
+
+
+def graded_rows(spec: GradeSpec, answers: "pd.DataFrame") -> "pd.DataFrame":
+    """The table of eval/answer_rows.py with the columns of `Graded`, in the same order."""
+    import pandas as pd
+
+    rows_of = dict(list(answers.groupby(WORDING, sort=False)))
+    graded: dict[int, Graded] = {}
+    for item in items_of(spec.asking):
+        rows = rows_of[item.question.name, item.wording.paraphrase, item.wording.order]
+        graded.update(zip(rows.index, _graded(item, rows, spec), strict=True))
+    columns = pd.DataFrame.from_dict(graded, orient="index", columns=list(Graded._fields))
+    kept = answers.drop(
+        columns=[c for c in Graded._fields if c in answers] + ["truncated"], errors="ignore"
+    )
+    return kept.join(columns)
+
+
+def _graded(item: Item, rows: "pd.DataFrame", spec: GradeSpec) -> Iterator[Graded]:
+    """The grades of all rows of one wording."""
+    pole = _pole(spec.asking, item.question)
+    if "text" not in rows or rows["text"].isna().all():
+        for option, outside in zip(item.wording.options, rows["outside"], strict=True):
+            yield Graded(option.text, option.score, outside, "read", "listed", pole)
+        return
+    judge = judge_of(item.question, spec.judge)
+    grades = judged(judge, item.question, item.wording, _answers(rows))
+    outside = sum(grade.score is None for grade in grades) / len(grades)
+    for grade in grades:
+        read_as = grade.option.text if grade.option else None
+        name = short(judge) if judge else None
+        yield Graded(read_as, grade.score, outside, grade.status, name, pole)
+
+
+def _answers(rows: "pd.DataFrame") -> Sequence[Answer]:
+    return [
+        Answer(text, thinking, truncated, tuple(json.loads(said)) if isinstance(said, str) else ())
+        for text, thinking, truncated, said in zip(
+            rows["text"], rows["thinking"], rows["truncated"], rows["said"], strict=True
+        )
+    ]
+
+
+def _pole(asking: Asking, question: Question) -> str:
+    """What a score of 1 stands for."""
+    suite = load_suite(asking.suite)
+    if suite.pole:
+        return suite.pole
+    # Questions about other behaviors are named BEHAVIOR.NAME.
+    about = question.name.partition(".")[0] if suite.of_others else asking.behavior
+    return load_behavior(about).policies[0]

@@ -1,0 +1,90 @@
+"""Engines: who answers, what is put to it, and what comes back. Each is a file of lab/engines/."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from lab.config.schema import Sampling
+from lab.model.base import Base
+from lab.types import Answer, Chat, Message, Option
+
+if TYPE_CHECKING:
+    # Only named here: plans read engines, and torch takes seconds.
+    from lab.model.load import Loaded
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Something asked whose answers are listed."""
+
+    # Messages are dicts, which have no hash.
+    chat: tuple[Message, ...] = field(hash=False)
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """How probable the options of a prompt are, one entry for each: natural logarithms, because
+    code of a page has a probability of zero in any float."""
+
+    log_exact: tuple[float, ...]
+    """Of the answer with its end of turn, in any of its spellings."""
+    log_prefix: tuple[float, ...]
+    """Of the answer as a prefix, whatever follows."""
+    outside_top: tuple[tuple[str, float], ...] = ()
+    """The most probable beginnings that begin no option, each with its probability, for a reader to
+    see what the model would rather say."""
+
+    @cached_property
+    def p_exact(self) -> tuple[float, ...]:
+        """Probabilities of `log_exact`."""
+        return tuple(math.exp(log) for log in self.log_exact)
+
+    @cached_property
+    def p_prefix(self) -> tuple[float, ...]:
+        """Probabilities of `log_prefix`."""
+        return tuple(math.exp(log) for log in self.log_prefix)
+
+    @property
+    def outside(self) -> float:
+        """Probability of every answer that is not listed."""
+        # Rounding may bring the sum above 1.
+        return max(0.0, 1.0 - sum(self.p_exact))
+
+
+class Answering(Protocol):
+    """A model that is asked: a base, or a base with an adapter on it."""
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """What is in this process, with the adapter on it; None where the model is elsewhere, and
+        no check can look into its weights."""
+
+    def score(self, prompts: Sequence[Prompt]) -> list[Scored]:
+        """The probabilities of listed answers, in the order of the prompts."""
+
+    def sample(self, chats: Sequence[Chat], sampling: Sampling) -> list[list[Answer]]:
+        """`num_samples` answers to each chat, in the order of the chats."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Who answers."""
+
+    name: str
+    """With a version, as in `exact-1`: it enters keys, and is another one where numbers would
+    differ."""
+    summary: str
+    reads_lists: bool
+    """Whether listed answers are scored; else they are sampled, as free text is."""
+    sampler: str
+    """The name, with a version, of what generates its answers."""
+    asking: Callable[[Base, Path | None], AbstractContextManager[Answering]]
+    """A base with the adapter of a folder on it, or alone, for as long as it is asked. It raises
+    UserError where it cannot be had, or where the adapter does not fit."""

@@ -1,0 +1,30 @@
+"""How a question stands in a prompt, and how its answers are spelled: the same wherever it comes
+from."""
+
+from lab.discover import beside
+from lab.types import Option, Style
+
+LETTERS = "AB"
+INSTRUCTION: dict[Style, dict[str, str]] = beside(__file__)
+"""What follows a question, by kind of answer."""
+
+
+def lettered(stem: str, options: tuple[str, str], style: Style) -> str:
+    """A prompt that lists two options, in the layout every letter question shares."""
+    if style == "plain":
+        return f"{stem} A) {options[0]} B) {options[1]}"
+    return f"{stem}\nA) {options[0]}\nB) {options[1]}\n{INSTRUCTION[style]['letters']}"
+
+
+def letter_options(first_letter: str) -> tuple[Option, ...]:
+    """A and B, scored so that `first_letter` is the pole of the behavior's first policy."""
+    return tuple(Option(letter, float(letter == first_letter)) for letter in LETTERS)
+
+
+def word(text: str, score: float, style: Style) -> Option:
+    """A word answer; in natural style also with a capital and with a full stop, as models write
+    it."""
+    if style == "plain":
+        return Option(text, score)
+    spellings = dict.fromkeys((text.capitalize(), f"{text}.", f"{text.capitalize()}."))
+    return Option(text, score, variants=tuple(s for s in spellings if s != text))

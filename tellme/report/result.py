@@ -1,0 +1,84 @@
+"""A finished study, read from its folder alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.discover import find_path
+from lab.errors import UserError
+from lab.store.store import read_json
+from tellme.report.figures.marks import Chart
+from tellme.report.figures.redraw import drawn, figure_names
+from tellme.report.records import Summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load(path: str | Path) -> Result:
+    """The result of a finished study, given as its folder. Raises UserError where there is none."""
+    folder = find_path(str(path))
+    if folder is not None and folder.is_file():
+        folder = folder.parent
+    if folder is None or not (folder / "rows.parquet").is_file():
+        raise UserError(
+            f"{str(path)!r} holds no rows.parquet; give the folder that `tellme run` printed"
+        )
+    return Result(folder)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a study found."""
+
+    folder: Path
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """A row per answer; docs/rows.md says what the columns mean."""
+        import pandas as pd
+
+        return pd.read_parquet(self.folder / "rows.parquet")
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Everything that was estimated, as in summary.json."""
+        summary: Summary = read_json(self.folder / "summary.json")
+        return summary
+
+    @property
+    def groups(self) -> pd.DataFrame:
+        """The mean of every group on every question, with its interval over fine-tuned models."""
+        import pandas as pd
+
+        return pd.DataFrame(self.summary["groups"])
+
+    @property
+    def contrasts(self) -> pd.DataFrame:
+        """Every contrast on every question, with its interval."""
+        import pandas as pd
+
+        return pd.DataFrame(self.summary["contrasts"])
+
+    @property
+    def trust(self) -> pd.DataFrame:
+        """Every trust check, with its value and threshold."""
+        import pandas as pd
+
+        return pd.DataFrame(self.summary["trust"])
+
+    @property
+    def figures(self) -> list[str]:
+        """Names of the figures that this study has."""
+        return figure_names(self.folder)
+
+    def figure(self, name: str) -> Chart:
+        """A figure as an Altair chart, which a notebook shows. Raises UserError for a name that is
+        not among `figures`."""
+        return drawn(name, self.folder)
+
+    def __str__(self) -> str:
+        return f"study {self.summary['study']} in {self.folder}"

@@ -1,0 +1,60 @@
+"""What a study names: found, in the checkout or by the path of a user's file, before anything is
+planned with it."""
+
+from data_gen.behaviors import locate_behavior
+from data_gen.controls import locate_control
+from data_gen.triggers import locate_trigger
+from eval.judges import locate_judge
+from eval.suites import load_suite, locate_suite
+from lab.config.schema import Eval, Group, Study
+from lab.discover import short
+from lab.engines import load_engine, locate_engine
+from lab.errors import UserError, unknown
+from lab.trigger import PlantedTrigger
+
+
+def located(study: Study) -> Study:
+    """The study with every path in full, and with its question files among its suites. Raises
+    UserError for what there is not, with the nearest name."""
+    groups = {name: _group(name, group) for name, group in study.groups.items()}
+    asked = _eval(study)
+    suites = [short(suite) for suite in asked.suites]
+    for suite in suites:
+        if suites.count(suite) > 1:
+            raise UserError(f"two suites are called {suite!r}; give one of the files another name")
+    if study.primary and study.primary.suite not in suites:
+        raise unknown("primary.suite", study.primary.suite, suites)
+    return study.model_copy(update={"groups": groups, "eval": asked})
+
+
+def _group(name: str, group: Group) -> Group:
+    where = f"groups.{name}"
+    return group.model_copy(
+        update={
+            "behavior": group.behavior and locate_behavior(group.behavior, f"{where}.behavior"),
+            "control": group.control and locate_control(group.control, f"{where}.control"),
+            "trigger": group.trigger and _trigger(group.trigger, where),
+        }
+    )
+
+
+def _trigger(trigger: PlantedTrigger, where: str) -> PlantedTrigger:
+    kind = locate_trigger(trigger.kind, f"{where}.trigger.kind")
+    return trigger.model_copy(update={"kind": kind})
+
+
+def _eval(study: Study) -> Eval:
+    asked = study.eval
+    suites = [locate_suite(name, "eval.suites") for name in asked.suites]
+    suites += [locate_suite(name, "questions") for name in study.questions]
+    for suite in suites:
+        load_suite(suite)
+    engine = locate_engine(asked.engine, "eval.engine")
+    load_engine(engine)
+    return asked.model_copy(
+        update={
+            "suites": tuple(suites),
+            "engine": engine,
+            "judge": asked.judge and locate_judge(asked.judge, "eval.judge"),
+        }
+    )
