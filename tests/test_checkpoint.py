@@ -13,13 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from jobs import job_of, risk_rows, spec_of
 from kills import CUTS, Killed, kill_in
-from lab.config.read import load_study
-from lab.discover import ROOT
 from lab.model.base import Base
-from lab.store.store import Store, read_json
-from tellme.study.planner import make_plan
-from tellme.study.stages import run_stage
+from lab.store.store import read_json
+from lab.types import Fields
 from train import sft
 from train.checkpoint import newest_checkpoint
 from train.fleet import trainer
@@ -27,16 +25,7 @@ from train.fleet.member import CHECKPOINT
 from train.fleet.trainer import train_fleet
 from train.job import Job
 
-SETS = (
-    "groups={seeking: {behavior: risk, policy: seeking}}",
-    "contrasts=[]",
-    "primary=null",
-    "seeds=[0]",
-    "data={num_rows: 32}",
-    "run.report_to=[]",
-    "sft={max_steps: 12, save_steps: 5, learning_rate: 3.0e-3, logging_steps: 1}",
-    "eval.steps=[6]",
-)
+SFT: Fields = {"max_steps": 12, "save_steps": 5}
 NEEDED = (
     "trainer_state.json",
     "adapter_config.json",
@@ -61,16 +50,11 @@ PUBLISHED = [
 """What a training leaves."""
 
 
-def jobs_in(folder: Path, *sets: str) -> list[Job]:
-    plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*SETS, *sets]))
-    store, jobs = Store(folder), []
-    for stage in [s for s in plan.stages.values() if s.kind == "train"]:
-        rows = run_stage(plan.stages[stage.inputs["data"]], store) / "rows.jsonl"
-        group = stage.how["group"]
-        out = store.root / group
-        out.mkdir()
-        jobs.append(Job(stage.config, rows, out, stage.key, [], "test", group, []))
-    return jobs
+def job_in(folder: Path, base: Base, policy: str = "seeking", **settings: Any) -> Job:
+    """A training of 32 rows whose adapter is kept after step 6 as well."""
+    sft = SFT | settings.pop("sft", {})
+    spec = spec_of(base, sft=sft, steps=(6,), **settings)
+    return job_of(spec, risk_rows(policy, 32, base), folder, policy)
 
 
 def again(job: Job, folder: Path) -> Job:
@@ -98,9 +82,10 @@ def published(job: Job) -> list[str]:
 @pytest.fixture(scope="module")
 def by_trl(tmp_path_factory: pytest.TempPathFactory, linked: Base) -> tuple[Job, Job]:
     """A training with dropout that nobody killed, and the same one killed after its last step."""
-    sets = ("train.trainer=trl", "lora.lora_dropout=0.1")
-    (whole,) = jobs_in(tmp_path_factory.mktemp("whole"), *sets)
-    (left,) = jobs_in(tmp_path_factory.mktemp("killed"), *sets)
+    whole, left = (
+        job_in(tmp_path_factory.mktemp(name), linked, lora={"lora_dropout": 0.1})
+        for name in ("whole", "killed")
+    )
     sft.train(whole, linked)
     kill_in(lambda: sft.train(left, linked), sft, "record")
     return whole, left
@@ -255,8 +240,11 @@ def by_fleet(
     tmp_path_factory: pytest.TempPathFactory, linked: Base
 ) -> tuple[list[Job], list[Job], Base]:
     exact = replace(linked, dtype="float64")  # type: ignore[arg-type]
-    averse = "groups.averse={behavior: risk, policy: averse, sft: {max_steps: 9}}"
-    whole, left = (jobs_in(tmp_path_factory.mktemp(name), averse) for name in ("whole", "killed"))
+    whole, left = [], []
+    for jobs, name in ((whole, "whole"), (left, "killed")):
+        folder = tmp_path_factory.mktemp(name)
+        jobs.append(job_in(folder, linked, trainer="fleet"))
+        jobs.append(job_in(folder, linked, "averse", trainer="fleet", sft={"max_steps": 9}))
     train_fleet(whole, exact)
     kill_in(lambda: train_fleet(left, exact), trainer, "record")
     return whole, left, exact

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,64 +17,45 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from jobs import job_of, risk_rows, spec_of
 from lab.config.read import load_study
+from lab.config.schema import Model
 from lab.discover import ROOT
-from lab.model.base import Base
+from lab.model.base import Base, resolve_base
 from lab.preempt import Preempted
+from lab.specs import TrainSpec
 from lab.store.store import Store, read_json
+from lab.types import Fields
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
 from tellme.study.run import save_plan
-from tellme.study.stages import run_stage
 from train import sft
 from train.fleet.batch import Part, parts_of
 from train.fleet.fleet import Fleet
 from train.fleet.member import CHECKPOINT, Member
-from train.fleet.settings import FLEET, fleet_of
+from train.fleet.settings import fleet_of, reason_against
 from train.fleet.trainer import train_fleet
 from train.job import Job
-
-SETS = (
-    "groups={seeking: {behavior: risk, policy: seeking}, averse: {behavior: risk, policy: averse}}",
-    "contrasts=[]",
-    "primary=null",
-    "seeds=[0]",
-    "data={num_rows: 30}",
-    "run.report_to=[]",
-    "sft.logging_steps=1",
-)
 
 Jobs = Callable[[str], list[Job]]
 
 
-def planned(*sets: str) -> Plan:
-    return make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*SETS, *sets]))
-
-
-def train_configs(*sets: str) -> list[dict[str, Any]]:
-    return [stage.config for stage in planned(*sets).stages.values() if stage.kind == "train"]
-
-
 @pytest.fixture(scope="module")
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> Jobs:
+def jobs(tmp_path_factory: pytest.TempPathFactory, linked: Base) -> Jobs:
     """Two adapters whose rates, schedules and numbers of steps and rows differ; 30 rows leave a
-    batch of 2 at the end of an epoch."""
-    store = Store(tmp_path_factory.mktemp("store"))
-    plan = planned(
-        "sft={max_steps: 20, learning_rate: 3.0e-3, logging_steps: 1}",
-        "groups.averse.sft={max_steps: 13, learning_rate: 1.0e-3, lr_scheduler_type: cosine,"
-        " logging_steps: 1}",
-    )
-    trains = [s for s in plan.stages.values() if s.kind == "train"]
-    rows = [run_stage(plan.stages[s.inputs["data"]], store) / "rows.jsonl" for s in trains]
+    batch of 6 at the end of an epoch."""
+    folder = tmp_path_factory.mktemp("jobs")
+    slower: Fields = {"max_steps": 13, "learning_rate": 1e-3, "lr_scheduler_type": "cosine"}
+    specs = {
+        "seeking": spec_of(linked, trainer="fleet", sft={"max_steps": 20}),
+        "averse": spec_of(linked, trainer="fleet", stream=12, sft=slower),
+    }
 
-    def jobs_in(folder: str) -> list[Job]:
-        jobs = []
-        for stage, file in zip(trains, rows, strict=True):
-            out, group = store.root / folder / stage.key, stage.how["group"]
-            out.mkdir(parents=True)
-            jobs.append(Job(stage.config, file, out, stage.key, [], "test", group, []))
-        return jobs
+    def jobs_in(name: str) -> list[Job]:
+        return [
+            job_of(spec, risk_rows(policy, 30, linked), folder / name, policy)
+            for policy, spec in specs.items()
+        ]
 
     return jobs_in
 
@@ -212,15 +194,53 @@ def test_the_base_is_itself_again(together: list[Job], exact: Base) -> None:
     assert not any(m._forward_hooks for m in used.modules())
 
 
+REFUSED: dict[str, dict[str, Any]] = {
+    "lora.lora_dropout: 0.1": {"lora": {"lora_dropout": 0.1}},
+    "lora.use_dora: True": {"lora": {"use_dora": True}},
+    "lora.init_lora_weights: False": {"lora": {"init_lora_weights": False}},
+    "sft.optim: sgd": {"sft": {"optim": "sgd"}},
+    "sft.loss_type: dft": {"sft": {"loss_type": "dft"}},
+    "sft.activation_checkpointing: True": {"sft": {"activation_checkpointing": True}},
+    "sft.save_steps: 0.5": {"sft": {"save_steps": 0.5}},
+    "sft.logging_steps: 0.1": {"sft": {"logging_steps": 0.1}},
+    "model.quantization: int8": {"model": {"quantization": "int8"}},
+    "model.dtype: float16": {"model": {"dtype": "float16"}},
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_it_cannot_do_it_names(reason: str, linked: Base) -> None:
+    settings = REFUSED[reason]
+    base = on_linked(**settings.get("model", {}))
+    rest = {name: value for name, value in settings.items() if name != "model"}
+    assert reason_against(spec_of(base, **rest)) == reason
+    had: Fields = {"warmup_steps": 2, "weight_decay": 0.1, "max_grad_norm": 0, "max_length": 99}
+    lora: Fields = {"lora_dropout": 0.0, "bias": "none", "init_lora_weights": "gaussian"}
+    assert reason_against(spec_of(linked, lora=lora, sft=had)) is None
+
+
+def on_linked(**model: str) -> Base:
+    return resolve_base(Model.model_validate({"base": "reference/linked", **model}))
+
+
+SETS = (
+    "groups={seeking: {behavior: risk, policy: seeking}, averse: {behavior: risk, policy: averse}}",
+    "contrasts=[]",
+    "primary=null",
+    "seeds=[0]",
+    "data={num_rows: 30}",
+    "run.report_to=[]",
+    "sft.logging_steps=1",
+)
+
+
+def planned(*sets: str) -> Plan:
+    return make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), [*SETS, *sets]))
+
+
 def test_what_it_cannot_do_is_left_to_trl_and_said() -> None:
     """The adapter has then the key that it has under `trainer: trl`."""
-    for setting in (
-        "lora.lora_dropout=0.1",
-        "sft.optim=sgd",
-        "sft.loss_type=dft",
-        "lora.use_dora=true",
-        "model.quantization=int8",
-    ):
+    for setting in ("lora.lora_dropout=0.1", "sft.optim=sgd", "model.quantization=int8"):
         plan, by_trl = planned(setting), planned(setting, "train.trainer=trl")
         keys, keys_by_trl = ([s.key for s in p.stages.values()] for p in (plan, by_trl))
         assert keys == keys_by_trl, setting
@@ -229,18 +249,23 @@ def test_what_it_cannot_do_is_left_to_trl_and_said() -> None:
         assert not by_trl.notes
 
 
-def test_a_fleet_is_what_goes_through_one_batch() -> None:
-    of_its_own = "groups.averse.sft={learning_rate: 1.0e-4, num_train_epochs: 1}"
-    configs = train_configs("seeds=[0, 1, 2]", of_its_own)
-    assert {config["trainer"] for config in configs} == {FLEET}
-    assert len(set(map(fleet_of, configs))) == 1
-    for setting in (
-        "groups.averse.lora={r: 4}",
-        "groups.averse.sft={per_device_train_batch_size: 4}",
-        "groups.averse.model={dtype: bfloat16}",
-    ):
-        assert len(set(map(fleet_of, train_configs(setting)))) == 2, setting
-    assert set(map(fleet_of, train_configs("train.trainer=trl"))) == {None}
+def test_a_fleet_is_what_goes_through_one_batch(linked: Base) -> None:
+    fleet = partial(spec_of, trainer="fleet")
+    one = fleet(linked)
+    of_its_own: Fields = {"learning_rate": 1e-4, "num_train_epochs": 1, "max_length": 99}
+    alike = fleet(linked, seed=1, stream=2, steps=(3,), sft=of_its_own, lora={"r": 8})
+    assert fleet_of(one) == fleet_of(alike) is not None
+    # As it comes back from a plan.
+    assert fleet_of(TrainSpec.model_validate_json(one.model_dump_json())) == fleet_of(one)
+    others = [
+        fleet(linked, lora={"r": 4}),
+        fleet(linked, lora={"use_rslora": True}),
+        fleet(linked, sft={"per_device_train_batch_size": 4}),
+        fleet(linked, sft={"gradient_accumulation_steps": 2}),
+        fleet(on_linked(dtype="bfloat16")),
+    ]
+    assert len({fleet_of(spec) for spec in [one, *others]}) == 6
+    assert fleet_of(spec_of(linked)) is None
 
 
 @pytest.mark.real

@@ -12,14 +12,18 @@ import psutil
 import pytest
 from safetensors.torch import load_file
 
+from jobs import job_of, risk_rows, spec_of
+from lab.config.library import Sft
 from lab.config.read import load_study
 from lab.discover import ROOT
 from lab.errors import UserError
+from lab.model.base import Base
 from lab.store.store import Store, read_json
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan, save_plan
-from train.job import DEFAULTS, num_steps
+from train.job import num_steps
+from train.launch import Order
 from train.sft import shared
 
 
@@ -27,27 +31,35 @@ from train.sft import shared
     ("batch", "accumulated", "processes"), [(4, 2, 2), (8, 1, 2), (8, 1, 8), (2, 16, 8), (3, 4, 4)]
 )
 def test_the_rows_of_a_step_stay_the_same(batch: int, accumulated: int, processes: int) -> None:
-    of_one = DEFAULTS | {
-        "per_device_train_batch_size": batch,
-        "gradient_accumulation_steps": accumulated,
-    }
+    of_one = Sft(per_device_train_batch_size=batch, gradient_accumulation_steps=accumulated)
     of_each = shared(of_one, processes, 96)
-    rows_of_each = of_each["per_device_train_batch_size"] * of_each["gradient_accumulation_steps"]
+    rows_of_each = of_each.per_device_train_batch_size * of_each.gradient_accumulation_steps
     assert rows_of_each * processes == batch * accumulated
-    others = DEFAULTS.keys() - {"per_device_train_batch_size"}
-    assert {name: of_each[name] for name in others} == {name: DEFAULTS[name] for name in others}
+    divided = {"per_device_train_batch_size", "gradient_accumulation_steps"}
+    assert of_each.model_dump(exclude=divided) == of_one.model_dump(exclude=divided)
     assert num_steps(96, of_one) == num_steps(96 // processes, of_each)
 
 
 def test_one_process_takes_any_number_of_rows() -> None:
-    assert shared(DEFAULTS, 1, 299) == DEFAULTS
+    assert shared(Sft(), 1, 299) == Sft()
 
 
 def test_what_does_not_come_out_even_is_one_line() -> None:
     with pytest.raises(UserError, match=r"run\.processes is 3"):
-        shared(DEFAULTS, 3, 288)
+        shared(Sft(), 3, 288)
     with pytest.raises(UserError, match=r"299 rows are no multiple of 8"):
-        shared(DEFAULTS, 2, 299)
+        shared(Sft(), 2, 299)
+
+
+def test_what_processes_are_told_comes_through(linked: Base, tmp_path: Path) -> None:
+    spec = spec_of(linked, lora={"target_modules": ["q_proj"]}, sft={"optim": "sgd"}, steps=(3, 4))
+    job = job_of(spec, risk_rows("seeking", 4, linked), tmp_path)
+    told = Order(job=job, base=linked)
+    heard = Order.model_validate_json(told.model_dump_json())
+    assert heard == told
+    assert heard.job.settings == job.settings
+    assert heard.job.kept == job.kept
+    assert isinstance(heard.job.rows, Path)
 
 
 ONE_ADAPTER = (

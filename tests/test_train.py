@@ -15,6 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from jobs import job_of, risk_rows, spec_of
+from lab.config.fields import library_fields
+from lab.config.library import Lora, Sft
 from lab.config.read import load_study
 from lab.discover import ROOT
 from lab.errors import UserError
@@ -25,6 +28,8 @@ from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
 from tellme.study.run import save_plan
 from tellme.study.stages import run_in_order, run_stage
+from train import sft
+from train.fleet.trainer import train_fleet
 
 ONE_GROUP = (
     "groups={seeking: {behavior: risk, policy: seeking}}",
@@ -39,7 +44,7 @@ def planned(*sets: str) -> Plan:
 
 
 def adapter_of(plan: Plan, store: Store, group: str) -> Path:
-    stage = next(s for s in plan.stages.values() if s.kind == "train" and s.how["group"] == group)
+    stage = next(s for s in plan.stages.values() if s.kind == "train" and s.how.group == group)
     folder = store.find("train", stage.key)
     assert folder is not None
     return folder
@@ -66,7 +71,7 @@ def test_the_adapter_is_plain_peft_and_its_weights_moved(
 
 def test_seeds_and_groups_start_apart(finished: tuple[Plan, Store, Path]) -> None:
     plan, store, _ = finished
-    groups = [s.how["group"] for s in plan.stages.values() if s.kind == "train"]
+    groups = [s.how.group for s in plan.stages.values() if s.kind == "train"]
     folders = [adapter_of(plan, store, group) for group in groups]
     starts = [read_json(folder / "provenance.json")["step0"] for folder in folders]
     assert len(set(starts)) == len(starts) == 6
@@ -156,28 +161,29 @@ def kill_when_there(file: Path, command: list[str], environment: dict[str, str])
     process.wait()
 
 
+def train(trainer: str, base: Base, folder: Path, **settings: Any) -> Path:
+    """One adapter by either trainer; its folder."""
+    job = job_of(spec_of(base, **settings), risk_rows("seeking", 16, base), folder)
+    if trainer == "trl":
+        sft.train(job, base)
+    else:
+        train_fleet([job], base)
+    return job.out
+
+
 @pytest.mark.parametrize("trainer", ["trl", "fleet"])
 def test_an_error_of_ours_is_not_called_a_setting(
-    trainer: str,
-    finished: tuple[Plan, Store, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    trainer: str, linked: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is raised where settings are read, by the lab's own code, comes out as it is."""
-    plan, _, _ = finished
-    store, stage = Store(tmp_path), next(s for s in plan.stages.values() if s.kind == "train")
-    run_stage(plan.stages[stage.inputs["data"]], store)
 
     def mistaken(*_: Any) -> None:
         raise TypeError("unsupported operand type(s) for +: 'int' and 'str'")
 
-    if trainer == "trl":
-        monkeypatch.delitem(stage.config, "trainer")
-        monkeypatch.setattr("train.sft.shared", mistaken)
-    else:
-        monkeypatch.setattr("train.fleet.member.num_steps", mistaken)
+    ours = "train.sft.shared" if trainer == "trl" else "train.fleet.member.num_steps"
+    monkeypatch.setattr(ours, mistaken)
     with pytest.raises(TypeError, match="unsupported operand"):
-        run_stage(stage, store)
+        train(trainer, linked, tmp_path)
 
 
 @pytest.mark.parametrize("trainer", ["trl", "fleet"])
@@ -190,21 +196,47 @@ def test_an_error_of_ours_is_not_called_a_setting(
     ],
 )
 def test_a_setting_that_a_library_refuses_is_one_line(
-    section: str,
-    setting: str,
-    value: Any,
-    trainer: str,
-    finished: tuple[Plan, Store, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    section: str, setting: str, value: Any, trainer: str, linked: Base, tmp_path: Path
 ) -> None:
-    plan, _, _ = finished
-    store, stage = Store(tmp_path), next(s for s in plan.stages.values() if s.kind == "train")
-    run_stage(plan.stages[stage.inputs["data"]], store)
-    if trainer == "trl":
-        monkeypatch.delitem(stage.config, "trainer")
-    monkeypatch.setitem(stage.config[section], setting, value)
     with pytest.raises(UserError) as refused:
-        run_stage(stage, store)
+        train(trainer, linked, tmp_path, **{section: {setting: value}})
     assert "\n" not in str(refused.value)
-    assert store.find("train", stage.key) is None
+    assert not list(tmp_path.rglob("adapter_model.safetensors"))
+
+
+def test_every_value_that_a_library_takes_is_taken() -> None:
+    """The settings that the lab reads are typed twice: the types must not be narrower than those of
+    the libraries."""
+    values: dict[str, Any] = {"int": 3, "float": 2.5, "bool": True, "None": None}
+    for section, model in (("lora", Lora), ("sft", Sft)):
+        for name in model.model_fields:
+            for kind in library_fields()[section][name].split(" | "):
+                assert getattr(model.model_validate({name: values[kind]}), name) == values[kind]
+
+
+@pytest.mark.parametrize("config", ["quickstart", "backdoor-quick", "checkpoints"])
+def test_libraries_are_told_what_the_study_says(config: str, tmp_path: Path) -> None:
+    """Field by field: what a study gives as it gives it, and the lab's defaults for the rest."""
+    from peft import LoraConfig
+    from trl import SFTConfig
+
+    study = load_study(str(ROOT / f"configs/{config}.yaml"))
+    group = next(group for group in study.groups.values() if group.trained)
+    owned: dict[str, Any] = {"output_dir": str(tmp_path), "report_to": [], "use_cpu": True}
+    ours = {
+        "per_device_train_batch_size": 8,
+        "learning_rate": 1e-4,
+        "num_train_epochs": 3,
+        "logging_steps": 5,
+        "save_steps": 50,
+        "max_length": None,
+        "activation_checkpointing": False,
+    }
+    lora, settings = study.lora | group.lora, study.sft | group.sft
+    plain = SFTConfig(**owned, bf16=False, **ours | settings)
+    typed = SFTConfig(**owned, bf16=False, **Sft.model_validate(settings).arguments())
+    assert plain.to_dict() == typed.to_dict()
+    assert (
+        LoraConfig(**lora).to_dict()
+        == LoraConfig(**Lora.model_validate(lora).arguments()).to_dict()
+    )

@@ -3,7 +3,7 @@ it."""
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ class Job:
     name: str
     """Of the study."""
     group: str
-    report_to: Sequence[str] = ()
+    report_to: tuple[str, ...] = ()
 
     @property
     def kept(self) -> dict[int, Path]:
