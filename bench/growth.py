@@ -39,8 +39,8 @@ def questions(sizes: tuple[int, ...] = (100, 1_000, 10_000)) -> Result:
     from bench.scoring import Asked
     from bench.training import linked
     from data_gen.behaviors import load_behavior
-    from lab.model.load import load_base
     from lab.layout import letter_options
+    from lab.model.load import load_base
     from lab.types import Question, Wording
 
     examples = load_behavior("risk").examples(Random(0), "seeking", "plain", "train")
