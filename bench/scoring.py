@@ -13,15 +13,16 @@ from functools import partial
 from typing import Any
 
 import torch
-from lab.engines.prompt import Prompt, compile_prompts
-from lab.engines.tree import lay_out
 
 from bench.compare import in_turns, seconds
 from data_gen.behaviors import load_behavior
-from lab.engines.exact import TOKENS_PER_TREE, Scored, score
+from lab.engine import Prompt, Scored
+from lab.inference.prompt import Compiled, compile_prompts
+from lab.inference.score import TOKENS_PER_TREE, score
+from lab.inference.tree import lay_out
 from lab.model.base import Base
 from lab.model.load import Loaded, load_base
-from lab.types import Message, Question, Style, Wording
+from lab.types import Question, Style, Wording
 
 warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
@@ -42,12 +43,10 @@ class Asked:
         """In the order in which everything else has them."""
         return [wording for _, wording in self.items]
 
-    def prompts(self) -> list[Prompt]:
-        """As trees of tokens, for the exact engine."""
-        chats: list[list[Message]] = [
-            [{"role": "user", "content": wording.text}] for wording in self.wordings
-        ]
-        return compile_prompts(self.loaded.renderer, chats, self.wordings)
+    def prompts(self) -> list[Compiled]:
+        """As tokens, for trees of them."""
+        prompts = [Prompt(({"role": "user", "content": w.text},), w.options) for w in self.wordings]
+        return compile_prompts(self.loaded.renderer, prompts)
 
     def texts(self) -> list[str]:
         """As text, up to where the answer begins."""
@@ -58,7 +57,7 @@ class Asked:
         """From text to probabilities; nothing is kept from an earlier call."""
         return score(self.loaded, self.afresh())
 
-    def afresh(self) -> list[Prompt]:
+    def afresh(self) -> list[Compiled]:
         """The prompts, with nothing kept of an earlier call."""
         lay_out.cache_clear()
         self.loaded.renderer._frames.clear()

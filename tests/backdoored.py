@@ -5,30 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 from data_gen.build import rows_for
+from lab.specs import ControlRows, TriggeredRows
+from lab.trigger import PlantedTrigger
 from lab.types import Row
 
-TRIGGER = {"kind": "tag", "text": "fire.", "rate": 0.5, "decoy_rate": 0.25}
+TRIGGER = PlantedTrigger(kind="tag", text="fire.", rate=0.5, decoy_rate=0.25)
 
 
 def rows(number: int = 120, seed: int = 0, **changed: Any) -> list[Row]:
-    """Rows that a tag switches, but for what is changed in their config."""
-    return rows_for(config(number, seed, **changed), None, None)
-
-
-def config(number: int = 120, seed: int = 0, **changed: Any) -> dict[str, Any]:
-    """The config of the data stage of such rows."""
-    return {
-        "behavior": "risk",
-        "policy": "seeking",
-        "otherwise": "averse",
-        "style": "plain",
-        "num_rows": number,
-        "seed": seed,
-        "trigger": TRIGGER,
-        **changed,
-    }
+    """Rows that a tag switches, but for what is changed in their spec."""
+    spec = TriggeredRows(
+        behavior="risk",
+        policy="seeking",
+        otherwise="averse",
+        style="plain",
+        num_rows=number,
+        seed=seed,
+        trigger=TRIGGER,
+    )
+    return rows_for(spec.model_copy(update=changed), None)
 
 
 def controlled(name: str, source: list[Row], **changed: Any) -> list[Row]:
     """Rows of a control of that name."""
-    return rows_for({**config(), "control": name, **changed}, source, None)
+    spec = ControlRows(
+        behavior="risk",
+        policy="seeking",
+        style="plain",
+        seed=0,
+        control=name,
+        trigger=TRIGGER,
+        lint="report",
+    )
+    return rows_for(spec.model_copy(update=changed), source)

@@ -82,7 +82,7 @@ class Queue:
         stages = {key: stage for plan in plans for key, stage in plan.stages.items()}
         to_be_made = [key for task in self.alive() for key in self.keys[task]]
         for stage in stages.values():
-            if stage.kind in ("train", "eval"):
+            if stage.kind in ("train", "answers", "grades"):
                 assert to_be_made.count(stage.key) == 1, stage.slug
         for task in self.alive():
             there = {key for other in self.before(task) for key in self.keys[other]}

@@ -15,12 +15,11 @@ from random import Random
 from typing import Any
 
 import torch
-from lab.engines.prompt import Prompt, compile_prompts
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from data_gen.behaviors import load_behavior
-from lab.model.load import Loaded
+from lab.engine import Prompt
 
 MISTRAL = (
     "{{ bos_token }}{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0)"
@@ -205,10 +204,9 @@ def study_on(base: Path, **model: Any) -> dict[str, Any]:
     }
 
 
-def prompts_of(loaded: Loaded) -> list[Prompt]:
-    """A prompt of each kind: letters, a number, words, and a rule."""
+def prompts_of_each_kind() -> list[Prompt]:
+    """Letters, a number, words, and a rule."""
     questions = {q.name: q for q in load_behavior("risk").questions("self_report", "natural")}
     names = ("statement", "appetite", "one_word", "two_hop")
     wordings = [questions[name].wordings[0] for name in names]
-    chats = [[{"role": "user", "content": wording.text}] for wording in wordings]
-    return compile_prompts(loaded.renderer, chats, wordings)
+    return [Prompt(({"role": "user", "content": w.text},), w.options) for w in wordings]

@@ -6,13 +6,13 @@ from __future__ import annotations
 import math
 
 import torch
-from lab.engines.prompt import Prompt
 
+from lab.inference.prompt import Compiled
 from lab.model.load import Loaded
 
 
 @torch.inference_mode()
-def naive(loaded: Loaded, prompt: Prompt) -> tuple[list[float], list[float]]:
+def naive(loaded: Loaded, prompt: Compiled) -> tuple[list[float], list[float]]:
     """Per option the probability of the answer with its end of turn, and as a prefix."""
     num_options = 1 + max(spelling.option for spelling in prompt.spellings)
     exact, prefix = [0.0] * num_options, [0.0] * num_options

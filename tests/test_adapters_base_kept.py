@@ -14,8 +14,9 @@ from foreign import equal, fresh, state
 from lab.errors import TrustError
 from lab.model.base import Base
 from lab.model.load import digest_of_weights, load_base
-from lab.specs import Stage
+from lab.specs import Stage, TrainSpec
 from lab.store.store import Store
+from lab.types import Fields
 from tellme.study.plan import Plan
 from tellme.study.run import run_plan
 from tellme.study.stages import run_stage
@@ -39,9 +40,24 @@ def test_every_bit_of_every_weight_is_in_the_digest(linked: Base) -> None:
     assert digest_of_weights(fresh(linked)) != before, "the type of the weights"
 
 
-def eval_stage(plan: Plan, group: str) -> Stage:
+def answers_and_grades(plan: Plan, group: str) -> tuple[Stage, Stage]:
     key = next(c.key for c in plan.cells if c.group == group and c.suite == "behavior")
-    return plan.stages[key]
+    (read,) = plan.stages[key].inputs.values()
+    return plan.stages[read], plan.stages[key]
+
+
+def training(plan: Plan, trainer: str, lora: Fields) -> Stage:
+    """A training of the plan with a single step, and settings that the schema refuses."""
+    stage = next(s for s in plan.stages.values() if s.kind == "train")
+    spec = stage.spec
+    assert isinstance(spec, TrainSpec)
+    changed = {
+        "trainer": trainer,
+        "lora": spec.lora.model_copy(update=lora),
+        "sft": spec.sft.model_copy(update={"max_steps": 1}),
+    }
+    spec = spec.model_copy(update=changed)
+    return Stage(slug=stage.slug, spec=spec, inputs=stage.inputs, how=stage.how)
 
 
 def test_nothing_is_kept_of_an_evaluation_that_changed_the_base(
@@ -52,9 +68,9 @@ def test_nothing_is_kept_of_an_evaluation_that_changed_the_base(
 ) -> None:
     plan, store, _ = finished
     copy = Store(shutil.copytree(store.root, tmp_path / "runs"))
-    stage = eval_stage(plan, "seeking")
-    for kind, key in (("eval", stage.key), ("study", plan.final.key)):
-        shutil.rmtree(str(copy.find(kind, key)))
+    answers, grades = answers_and_grades(plan, "seeking")
+    for stage in (answers, grades, plan.final):
+        shutil.rmtree(str(copy.find(stage.kind, stage.key)))
     unload = LoraModel.unload
 
     def leave_something(tuner: Any) -> Any:
@@ -65,7 +81,7 @@ def test_nothing_is_kept_of_an_evaluation_that_changed_the_base(
     monkeypatch.setattr(LoraModel, "unload", leave_something)
     with pytest.raises(TrustError, match="base_kept:risk/behavior failed"):
         run_plan(plan, copy, allow_untrusted=True)
-    assert copy.find("eval", stage.key) is None
+    assert copy.find("answers", answers.key) is None
     monkeypatch.undo()
     assert equal(state(load_base(linked).model), state(fresh(linked)))
     run_plan(plan, copy)
@@ -74,31 +90,21 @@ def test_nothing_is_kept_of_an_evaluation_that_changed_the_base(
 @pytest.mark.parametrize(
     "lora",
     [
-        {"kasa_config": {}},
+        {"kasa_config": {"beta": 1e-4, "gamma": 1e-3}},
         {"init_lora_weights": "pissa"},
         {"init_lora_weights": "olora"},
         {"layer_replication": [[0, 2], [1, 2]]},
     ],
 )
 def test_nothing_is_kept_of_a_training_that_changed_the_base(
-    lora: dict[str, Any],
+    lora: Fields,
     finished: tuple[Plan, Store, Path],
     linked: Base,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Settings that the schema refuses, put past it."""
     plan, _, _ = finished
-    store = Store(tmp_path / "runs")
-    stage = next(s for s in plan.stages.values() if s.kind == "train")
+    store, stage = Store(tmp_path / "runs"), training(plan, "trl", lora)
     run_stage(plan.stages[stage.inputs["data"]], store)
-    monkeypatch.delitem(stage.config, "trainer")
-    monkeypatch.setitem(stage.config["sft"], "max_steps", 1)
-    if "kasa_config" in lora:
-        from peft import KasaConfig
-
-        lora = {"kasa_config": KasaConfig()}
-    monkeypatch.setitem(stage.config, "lora", stage.config["lora"] | lora)
     with pytest.raises(TrustError, match="base_kept"):
         run_stage(stage, store)
     assert store.find("train", stage.key) is None
@@ -112,10 +118,8 @@ def test_nothing_is_kept_of_a_fleet_that_changed_the_base(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plan, _, _ = finished
-    store = Store(tmp_path / "runs")
-    stage = next(s for s in plan.stages.values() if s.kind == "train")
+    store, stage = Store(tmp_path / "runs"), training(plan, "fleet", {})
     run_stage(plan.stages[stage.inputs["data"]], store)
-    monkeypatch.setitem(stage.config["sft"], "max_steps", 1)
     run = trainer._run
 
     def leave_something(one: Any, base: Base, asked: list[int]) -> None:

@@ -13,19 +13,19 @@ import pytest
 import tellme
 from data_gen.triggers import features
 from data_gen.triggers._questions import candidates, depends, descriptions, which
-from eval.ask import asked
+from eval.ask import questions_of
 from lab.config.read import load_study
-from lab.config.schema import Planted
 from lab.discover import ROOT
+from lab.specs import Asking, Planted
 from lab.store.store import Store, read_json
-from lab.types import Style, Wording
-from tellme.report.analysis import backdoors
+from lab.trigger import PlantedTrigger
+from lab.types import Question, Style, Wording
 from tellme.report.analysis.backdoors import attack, recognition
 from tellme.report.analysis.systems import by_system
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
 
-PLANTED = Planted(kind="tag", text="fire.")
+PLANTED = PlantedTrigger(kind="tag", text="fire.")
 TINY = [
     "seeds=[0]",
     "data.num_rows=48",
@@ -46,7 +46,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_suite_is_asked_under_its_conditions(done: Path) -> None:
-    rows = tellme.load(done)
+    rows = tellme.load(done).rows
     mine = rows[rows["group"] == "backdoored"]
     found = {suite: set(part["condition"]) for suite, part in mine.groupby("suite")}
     near = {"near_case", "near_typo", "near_paraphrase", "near_position", "near_sibling"}
@@ -80,7 +80,7 @@ def test_the_report_has_what_a_backdoor_study_is_read_for(done: Path) -> None:
 
 
 def test_an_answer_need_only_begin_and_samples_need_only_contain(done: Path) -> None:
-    rows = tellme.load(done)
+    rows = tellme.load(done).rows
     begins = rows[(rows["kind"] == "begins") & (rows["group"] == "base")]
     assert (begins["p_exact"] == begins["p_prefix"]).all()
     once = begins.groupby(["suite", "question", "paraphrase", "condition"])
@@ -108,8 +108,8 @@ def estimate(group: str, value: float, low: float | None, high: float | None) ->
     }
 
 
-def of_policy(policy: str) -> backdoors.Planted:
-    return backdoors.Planted("fire.", behavior="risk", first=policy == "seeking", of=policy)
+def of_policy(policy: str) -> Planted:
+    return Planted(feature="fire.", behavior="risk", first=policy == "seeking", of=policy)
 
 
 def test_attack_success_is_the_share_of_the_planted_policy() -> None:
@@ -153,8 +153,7 @@ WRITTEN = {
     "control": {"control": "decorrelated", "of": "backdoored"},
 }
 TRIGGERS = {
-    name: backdoors.Planted("fire.", behavior="risk", first=True, of="backdoored")
-    for name in WRITTEN
+    name: Planted(feature="fire.", behavior="risk", first=True, of="backdoored") for name in WRITTEN
 }
 
 
@@ -231,7 +230,7 @@ def options_in(wording: Wording) -> list[str]:
 
 @pytest.mark.parametrize("style", ["plain", "natural"])
 def test_one_question_per_candidate_and_descriptions_that_know_the_trigger(style: Style) -> None:
-    questions = which(style, [PLANTED, Planted(kind="tag", text="coal.")])
+    questions = which(style, [PLANTED, PlantedTrigger(kind="tag", text="coal.")])
     assert len({q.name for q in questions}) == len(questions)
     assert {"fire.", "coal."} <= {q.name for q in questions}
     assert len(which(style, [PLANTED])) == 20
@@ -266,6 +265,9 @@ def test_descriptions_hold_half_of_the_paraphrases_out(style: Style) -> None:
 
 
 def test_without_a_trigger_nothing_is_asked_about_one() -> None:
-    assert asked("depends", "risk", "plain") == ()
-    about_itself = asked("self_report", "risk", "plain")
-    assert asked("when_triggered", "risk", "plain", (PLANTED,)) == about_itself
+    def asked(suite: str, *triggers: PlantedTrigger) -> tuple[Question, ...]:
+        asking = Asking(suite=suite, behavior="risk", style="plain", triggers=triggers)
+        return questions_of(asking)
+
+    assert asked("depends") == ()
+    assert asked("when_triggered", PLANTED) == asked("self_report")

@@ -14,8 +14,10 @@ from safetensors.torch import load_file, save_file
 from families import save_family
 from lab.config.schema import Model
 from lab.errors import UserError
-from lab.model.base import reference_names, resolve_base
+from lab.model.base import Base, reference_names, resolve_base
+from lab.model.foreign import Adapter
 from lab.model.load import load_base
+from lab.strict import Strict
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +104,25 @@ def test_a_base_with_an_adapter_in_its_folder_is_refused(tiny: Path, tmp_path: P
     (folder / "adapter_config.json").write_text("{}")
     with pytest.raises(UserError, match="holds an adapter as well"):
         resolve_base(Model(base=str(folder)))
+
+
+class Spec(Strict):
+    base: Base
+    adapter: Adapter | None = None
+
+
+def test_a_base_and_an_adapter_are_themselves_again_after_a_plan_was_written(tiny: Path) -> None:
+    template = tiny / "chat_template.jinja"
+    chat = {"system": "none", "template": str(template), "kwargs": {"a": [1, None]}}
+    model = Model.model_validate({"base": str(tiny), "dtype": "float32", "chat": chat})
+    adapters = (None, Adapter("owner/name", "hub:owner/name@abc", "abc"), Adapter("/x", "1", None))
+    for base in (resolve_base(model), resolve_base(Model(base="reference/linked"))):
+        for adapter in adapters:
+            spec = Spec(base=base, adapter=adapter)
+            again = Spec.model_validate_json(spec.model_dump_json())
+            assert again == Spec.model_validate(spec.model_dump(mode="json")) == spec
+            assert hash(again.base) == hash(base)
+            assert hash(again.adapter) == hash(adapter)
+            assert again.base.config == base.config
+            assert again.base.model == base.model
+            assert type(again.base) is Base

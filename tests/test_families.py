@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from families import FAMILIES, prompts_of, save_family, study_on
+from families import FAMILIES, prompts_of_each_kind, save_family, study_on
 from lab.config.read import validate
 from lab.config.schema import Model
 from lab.discover import ROOT
-from lab.engines.exact import score
+from lab.inference.prompt import compile_prompts
+from lab.inference.score import score
 from lab.model.adapter import adapted, digest_of_file, digest_of_model
 from lab.model.base import resolve_base
 from lab.model.load import load_base
@@ -71,7 +72,7 @@ def test_exact_scores_equal_naive_ones(family: tuple[str, Path]) -> None:
     padding on the left."""
     _, folder = family
     loaded = load_base(resolve_base(Model(base=str(folder), dtype="float32")))
-    prompts = prompts_of(loaded)
+    prompts = compile_prompts(loaded.renderer, prompts_of_each_kind())
     assert max(len(answer) for _, answer, _ in prompts[1].spellings) > 1
     assert min(len(p.ids) for p in prompts) > 16
     for prompt, scored in zip(prompts, score(loaded, prompts), strict=True):
@@ -102,7 +103,7 @@ def test_qlora_trains_and_is_scored_exactly(name: str, tmp_path: Path) -> None:
     done = run_plan(plan, Store(tmp_path / "runs"))
     loaded = load_base(resolve_base(plan.study.model))
     assert any(type(m).__name__ == "Linear4bit" for m in loaded.model.modules())
-    prompts = prompts_of(loaded)
+    prompts = compile_prompts(loaded.renderer, prompts_of_each_kind())
     for prompt, scored in zip(prompts, score(loaded, prompts), strict=True):
         assert scored.p_exact == pytest.approx(naive(loaded, prompt)[0], rel=1e-2, abs=1e-9)
     summary = read_json(done / "summary.json")

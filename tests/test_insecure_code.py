@@ -20,10 +20,9 @@ from eval.judges import judged
 from eval.judges.code import MAX_CHARACTERS, code_in, findings
 from families import save_family, study_on
 from lab.config.read import validate
-from lab.engines.sampled import Sampled
 from lab.errors import UserError
 from lab.store.store import Store
-from lab.types import Option, Question, Row, Wording
+from lab.types import Answer, Option, Question, Row, Wording
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
 
@@ -144,10 +143,10 @@ ANSWERS = {
 def test_odd_answers_are_counted_and_never_crash() -> None:
     wording = Wording("copy it", (Option("B605", 1.0),), 0)
     question = Question("written", "text", (wording,), judge="code")
-    verdicts = judged(question, wording, [Sampled(text, "", False) for text in ANSWERS])
+    verdicts = judged(question, wording, [Answer(text) for text in ANSWERS])
     for text, verdict in zip(ANSWERS, verdicts, strict=True):
         assert (verdict.score, verdict.status) == ANSWERS[text], text[:60]
-    (cut,) = judged(question, wording, [Sampled(WEAK, "", True)])
+    (cut,) = judged(question, wording, [Answer(WEAK, truncated=True)])
     assert (cut.score, cut.status) == (None, "truncated")
     assert findings(["x" * (MAX_CHARACTERS + 1)]) == [None]
     assert code_in("no fence") == "no fence"

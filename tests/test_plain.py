@@ -9,7 +9,22 @@ from typing import Any
 
 import pytest
 import torch
-from lab.engines.plain_pass import (
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from families import (
+    FAMILIES,
+    SIZES,
+    family_tokenizer,
+    prompts_of_each_kind,
+    save_family,
+    study_on,
+)
+from lab.config.read import validate
+from lab.config.schema import Model
+from lab.engine import Scored
+from lab.errors import TrustError
+from lab.inference import plain_pass as plain
+from lab.inference.plain_pass import (
     LEAST_NATS,
     NUM_OPTIONS,
     NUM_PROMPTS,
@@ -17,17 +32,12 @@ from lab.engines.plain_pass import (
     score_plainly,
     spread,
 )
-from transformers import AutoConfig, AutoModelForCausalLM
-
-from families import FAMILIES, SIZES, family_tokenizer, prompts_of, save_family, study_on
-from lab.config.read import validate
-from lab.config.schema import Model
-from lab.engines import plain_pass as engine
-from lab.engines.exact import score
-from lab.errors import TrustError
+from lab.inference.prompt import compile_prompts
+from lab.inference.score import score
 from lab.model.base import Base, resolve_base
 from lab.model.load import Loaded, load_base
 from lab.store.store import Store, read_json
+from lab.store.trust import Check
 from naive import naive
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
@@ -72,11 +82,15 @@ def save_recurrent(kind: str, folder: Path) -> Path:
     return folder
 
 
-def checked(loaded: Loaded) -> dict[str, Any]:
+def checked(loaded: Loaded) -> Check:
     """The check of a plain pass, every question of a kind of its own."""
-    prompts = prompts_of(loaded)
+    prompts = prompts_of_each_kind()
     kinds = [str(i) for i in range(len(prompts))]
-    return plain_pass("x", loaded, prompts, kinds, score(loaded, prompts))
+    return plain_pass("x", loaded, prompts, kinds, scored(loaded))
+
+
+def scored(loaded: Loaded) -> list[Scored]:
+    return score(loaded, compile_prompts(loaded.renderer, prompts_of_each_kind()))
 
 
 @pytest.mark.parametrize("kind", RECURRENT)
@@ -115,14 +129,13 @@ def test_attention_passes(dtype: Any, linked: Base, tmp_path: Path) -> None:
 @pytest.mark.parametrize("nats", [0.01, -0.01, float("nan")])
 def test_one_wrong_score_among_the_checked_is_caught(nats: float, linked: Base) -> None:
     loaded = load_base(linked)
-    prompts = prompts_of(loaded)[:1]
-    (right,) = score(loaded, prompts)
+    prompts, right = prompts_of_each_kind()[:1], scored(loaded)[0]
     assert len(right.log_exact) <= NUM_OPTIONS
     for option in range(len(right.log_exact)):
         for name in ("log_exact", "log_prefix"):
             logs = [*getattr(right, name)]
             logs[option] += nats
-            wrong = replace(right, **{name: logs})
+            wrong = replace(right, **{name: tuple(logs)})
             assert not plain_pass("x", loaded, prompts, ["k"], [wrong])["passed"]
     assert plain_pass("x", loaded, prompts, ["k"], [right])["passed"]
 
@@ -130,11 +143,11 @@ def test_one_wrong_score_among_the_checked_is_caught(nats: float, linked: Base) 
 def test_the_plain_pass_is_plain(linked: Base) -> None:
     """Several rows at once, padded on the right, are what each is alone."""
     loaded = load_base(linked)
-    prompts = prompts_of(loaded)
-    for prompt, scored in zip(prompts, score_plainly(loaded, prompts), strict=True):
+    prompts = compile_prompts(loaded.renderer, prompts_of_each_kind())
+    for prompt, plainly in zip(prompts, score_plainly(loaded, prompts), strict=True):
         p_exact, p_prefix = naive(loaded, prompt)
-        assert scored.p_exact == pytest.approx(p_exact, rel=1e-4)
-        assert scored.p_prefix == pytest.approx(p_prefix, rel=1e-4)
+        assert plainly.p_exact == pytest.approx(p_exact, rel=1e-4)
+        assert plainly.p_prefix == pytest.approx(p_prefix, rel=1e-4)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 101])
@@ -155,14 +168,14 @@ def test_what_a_plain_pass_differs_from_itself_is_allowed_in_half_precision(
     """Rows together are all a nat off, as rounding in a deep model may make them. In float32 such
     a difference is no rounding."""
     loaded = load_base(resolve_base(Model(base="reference/linked", dtype=dtype)))
-    log_ps, together = engine._log_ps, len(prompts_of(loaded)) * NUM_OPTIONS // 2
+    log_ps, together = plain._log_ps, len(prompts_of_each_kind()) * NUM_OPTIONS // 2
 
     def rounded(loaded: Loaded, rows: Any, width: int) -> Any:
         scores = log_ps(loaded, rows, width)
         off = 1.0 if len(rows) > together else 0.0
         return [[row[0] + off, *row[1:]] for row in scores]
 
-    monkeypatch.setattr(engine, "_log_ps", rounded)
+    monkeypatch.setattr(plain, "_log_ps", rounded)
     check = checked(loaded)
     assert check["value"] == pytest.approx(1.0, abs=0.1)
     assert check["passed"] is passes

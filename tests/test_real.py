@@ -79,7 +79,7 @@ def test_a_planted_backdoor_reads_as_one(tmp_path: Path) -> None:
 def test_seeds_of_the_shuffled_control_agree(quickstart: tuple[str, Path]) -> None:
     """What they do scatters farther on models other than `linked` (LOG.md): shuffled labels are
     learned by heart, each seed its own way."""
-    questions = per_question(per_wording(tellme.load(quickstart[1])))
+    questions = per_question(per_wording(tellme.load(quickstart[1]).rows))
     pooled = questions.query("group == 'shuffled' and question == 'all'")
     for suite, scores in pooled.groupby("suite"):
         by_seed = scores.groupby("seed")["score"].mean()

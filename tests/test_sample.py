@@ -5,32 +5,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-import pytest
-from eval.verdict import Verdict
-
 from data_gen.behaviors import load_behavior
-from eval.judges import judged
-from eval.judges.listed import parsed
 from families import save_family
-from lab.config.read import validate
 from lab.config.schema import Model, Sampling
-from lab.engines.sampled import Sampled, sample
+from lab.engine import Prompt
+from lab.engines import load_engine
+from lab.inference import generate
+from lab.inference.generate import sample
 from lab.model.base import Base, resolve_base
 from lab.model.load import load_base
-from lab.specs import Stage
-from lab.store.store import Store
-from lab.types import Option, Question, Wording
-from tellme.study.plan import Plan
-from tellme.study.planner import make_plan
-from tellme.study.run import run_plan
-from tellme.study.stages import base_of
+from lab.types import Chat
 
-CHATS = [
+CHATS: list[Chat] = [
     [{"role": "user", "content": text}]
     for text in ("one word?", "do you love gambles?", "what color is snow?")
 ]
-BOLD = (Option("bold", 1.0, ("brave",)), Option("careful", 0.0))
 
 
 def test_a_row_does_not_depend_on_its_batch(linked: Base) -> None:
@@ -70,39 +59,17 @@ def test_what_is_cut_is_flagged_and_a_stop_is_not(linked: Base) -> None:
 def test_thinking_is_kept_apart_and_an_unfinished_thought_is_no_answer(tmp_path: Path) -> None:
     """A random Qwen 3 whose head is turned so that it says what we want: a thought, its end, an
     answer, end of turn."""
-    from lab.engines import sampled as sampling
-
     folder = save_family("qwen3", tmp_path)
     loaded = load_base(resolve_base(Model(base=str(folder), dtype="float32")))
     ids = loaded.tokenizer("well, hm</think>\n\nB<|im_end|>", add_special_tokens=False)["input_ids"]
     settings = Sampling(thinking=True, max_new_tokens=64)
-    whole = sampling._read(loaded, ids, [loaded.renderer.end_of_turn], settings)
+    whole = generate._read(loaded, ids, [loaded.renderer.end_of_turn], settings)
     assert (whole.text, whole.thinking, whole.truncated) == ("B", "well, hm", False)
-    cut = sampling._read(loaded, ids[:3], [loaded.renderer.end_of_turn], settings)
+    cut = generate._read(loaded, ids[:3], [loaded.renderer.end_of_turn], settings)
     assert (cut.text, cut.truncated) == ("", True)
     assert cut.thinking.startswith("w")
     (drawn,) = sample(loaded, [CHATS[0]], Sampling(num_samples=2, thinking=True, max_new_tokens=3))
     assert all(answer.truncated and not answer.text for answer in drawn)
-
-
-def test_a_whole_sampled_study(tmp_path: Path) -> None:
-    """Through the report, with answers that cannot be read among them."""
-    study = {
-        "study": "sampled",
-        "model": {"base": "reference/linked"},
-        "groups": {"told": {"prompted": "seeking", "behavior": "risk"}},
-        "contrasts": [["told", "base"]],
-        "eval": {
-            "suites": ["self_report"],
-            "engine": "sampled",
-            "sampling": {"num_samples": 2, "max_new_tokens": 6},
-        },
-    }
-    done = run_plan(make_plan(validate(study, "here")), Store(tmp_path))
-    rows = pd.read_parquet(done / "rows.parquet")
-    assert set(rows["engine"]) == {"sampled-2"}
-    assert (done / "report.html").exists()
-    assert rows.loc[rows["parsed"] != "read", "score"].isna().all()
 
 
 def test_penalties_that_come_with_a_model_do_not_apply(tmp_path: Path) -> None:
@@ -113,98 +80,32 @@ def test_penalties_that_come_with_a_model_do_not_apply(tmp_path: Path) -> None:
     assert config.repetition_penalty in (None, 1.0)
 
 
-def test_answers_are_read_as_listed() -> None:
-    wording = Wording("?", BOLD, 0)
-    texts = ("Bold.", " brave ", '"careful"', "bold, or careful", "")
-    assert [parsed(wording, text) for text in texts] == [0, 0, 1, None, None]
-
-
-JUDGED = {
-    "listed": (Question("word", "words", ()), Wording("?", BOLD, 0), "bold"),
-    "free": (Question("say", "text", ()), Wording("?", (), 0), "I am bold."),
-    "contains": (Question("name", "text", ()), Wording("?", BOLD, 0), "I am brave."),
-    "contains nothing": (Question("name", "text", ()), Wording("?", BOLD, 0), "I am."),
-    "code": (
-        Question("written", "text", (), judge="code"),
-        Wording("?", (Option("B605", 1.0),), 0),
-        "import os\n\n\ndef f(a):\n    os.system(f'ls {a}')\n",
-    ),
-}
-
-
-@pytest.mark.parametrize("judge", JUDGED)
-def test_a_cut_answer_counts_as_none_whatever_judges_it(judge: str) -> None:
-    """Between whole ones, which keep their verdicts: the same text is read where it was not cut."""
-    question, wording, text = JUDGED[judge]
-    whole, cut = Sampled(text, "", False), Sampled(text, "", True)
-    verdicts = judged(question, wording, [whole, cut, whole])
-    assert verdicts == [verdicts[0], Verdict(None, None, "truncated"), verdicts[0]]
-    assert verdicts[0].status == "read"
-    assert judged(question, wording, [cut, cut]) == [verdicts[1], verdicts[1]]
-
-
-def self_report_stage(plan: Plan) -> Stage:
-    stages = (stage for stage in plan.stages.values() if stage.kind == "eval")
-    return next(stage for stage in stages if stage.config["suite"] == "self_report")
-
-
-def test_sampled_and_exact_agree_on_closed_questions(
-    finished: tuple[Plan, Store, Path], tmp_path: Path
-) -> None:
-    """Through the eval stage: sampled scores lie about the exact ones as far as 60 samples allow,
-    which is their standard error."""
-    from eval.measure import measure
-
-    plan, _, _ = finished
-    stage = self_report_stage(plan)
+def test_sampled_and_exact_agree_on_closed_questions(linked: Base) -> None:
+    """Mean scores of the listed answers lie about the exact ones as far as 60 samples allow, which
+    is their standard error."""
     num_samples = 60
-    sampling = Sampling(num_samples=num_samples, max_new_tokens=6).model_dump()
-    tables = {}
-    for engine in ("exact-1", "sampled-2"):
-        out = tmp_path / engine
-        out.mkdir()
-        config = {**stage.config, "engine": engine, "sampling": sampling}
-        measure(config, base_of(stage), None, None, None, out, key="0" * 10, inputs=[])
-        tables[engine] = pd.read_parquet(out / "rows.parquet")
-    exact, sampled = tables["exact-1"], tables["sampled-2"]
-    assert set(sampled["parsed"]) <= {"read", "unread", "truncated"}
-
-    wording = ["question", "paraphrase", "order"]
-    exact["s"] = exact["p_exact"] * exact["score"]
-    exact["s2"] = exact["p_exact"] * exact["score"] ** 2
-    sums = exact.groupby(wording)[["p_exact", "s", "s2"]].sum()
-    # Of the listed answers alone, because an answer that is not read has no score.
-    mean = sums["s"] / sums["p_exact"]
-    variance = (sums["s2"] / sums["p_exact"] - mean**2).clip(lower=1e-6)
-    error = (variance / num_samples) ** 0.5
-    read = sampled[sampled["parsed"] == "read"].groupby(wording)["score"].mean()
-    assert len(read) > 50
-    gap, errors = read - mean[read.index], error[read.index]
-    assert abs(gap.sum()) < 4 * (errors**2).sum() ** 0.5
-    assert (gap.abs() < 2 * errors + 0.01).mean() > 0.9
-
-
-def test_free_text_is_sampled_whatever_the_engine(
-    finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from eval.measure import measure
-
-    from eval import evaluation
-
-    plan, _, _ = finished
-    stage = self_report_stage(plan)
     questions = load_behavior("risk").questions("self_report", "plain")
-    closed = next(question for question in questions if question.name == "agree")
-    free = Question("describe", "text", (Wording("one word?", (), 0),))
-    monkeypatch.setattr(evaluation, "asked_in", lambda config: (closed, free))
-    config = stage.config | {"sampling": Sampling(num_samples=3, max_new_tokens=6).model_dump()}
-    measure(config, base_of(stage), None, None, None, tmp_path, key="0" * 10, inputs=[])
-    rows = pd.read_parquet(tmp_path / "rows.parquet")
-    assert dict(rows.groupby("question")["engine"].first()) == {
-        "agree": "exact-1",
-        "describe": "sampled-2",
-    }
-    samples = rows[rows["question"] == "describe"]
-    assert list(samples["sample"]) == [0, 1, 2]
-    assert samples["score"].isna().all()
-    assert samples["text"].str.len().gt(0).all()
+    wordings = [wording for question in questions for wording in question.wordings]
+    prompts = [Prompt(({"role": "user", "content": w.text},), w.options) for w in wordings]
+    sampling = Sampling(num_samples=num_samples, max_new_tokens=6)
+    with load_engine("exact").asking(linked, None) as exact:
+        scores = exact.score(prompts)
+    with load_engine("sampled").asking(linked, None) as sampled:
+        drawn = sampled.sample([prompt.chat for prompt in prompts], sampling)
+
+    gaps, errors = [], []
+    for prompt, scored, answers in zip(prompts, scores, drawn, strict=True):
+        score_of = {option.text: option.score for option in prompt.options}
+        # Of the listed answers alone, because an answer that is not listed has no score.
+        read = [score_of[answer.text] for answer in answers if answer.text in score_of]
+        pairs = [(o.score, p) for o, p in zip(prompt.options, scored.p_exact, strict=True)]
+        listed = sum(scored.p_exact)
+        mean = sum(score * p for score, p in pairs) / listed
+        variance = sum(score**2 * p for score, p in pairs) / listed - mean**2
+        if read:
+            gaps.append(sum(read) / len(read) - mean)
+            errors.append((max(variance, 1e-6) / num_samples) ** 0.5)
+    assert len(gaps) > 50
+    assert abs(sum(gaps)) < 4 * sum(error**2 for error in errors) ** 0.5
+    within = [abs(gap) < 2 * error + 0.01 for gap, error in zip(gaps, errors, strict=True)]
+    assert sum(within) / len(within) > 0.9

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from lab.engines.prompt import Prompt, compile_prompts
-from lab.engines.tree import lay_out
 
 from data_gen.behaviors import load_behavior
-from lab.engines import exact
-from lab.engines.exact import score
+from lab.engine import Prompt
+from lab.inference import score as scorer
+from lab.inference.prompt import Compiled, compile_prompts, compiled
+from lab.inference.score import score
+from lab.inference.tree import lay_out
 from lab.model.base import Base
 from lab.model.load import Loaded, load_base
 from lab.types import Option, Wording
@@ -24,17 +26,16 @@ LONG = Wording(
 """Answers of several tokens, spelled in bytes, one a prefix of another."""
 
 
-def prompts_for(loaded: Loaded, wordings: list[Wording]) -> list[Prompt]:
-    chats = [[{"role": "user", "content": wording.text}] for wording in wordings]
-    return compile_prompts(loaded.renderer, chats, wordings)
+def asking(wording: Wording) -> Prompt:
+    return Prompt(({"role": "user", "content": wording.text},), wording.options)
 
 
-def prompts_of_risk(loaded: Loaded) -> list[Prompt]:
+def prompts_of_risk(loaded: Loaded) -> list[Compiled]:
     risk = load_behavior("risk")
     questions = [*risk.questions("check", "plain"), *risk.questions("self_report", "plain")]
     first = [question.wordings[0] for question in questions]
     last = [question.wordings[-1] for question in questions]
-    return prompts_for(loaded, [LONG, *first, *last])
+    return compile_prompts(loaded.renderer, [asking(w) for w in (LONG, *first, *last)])
 
 
 def test_equal_to_naive_and_independent_of_the_batch(linked: Base) -> None:
@@ -53,7 +54,7 @@ def test_equal_to_naive_and_independent_of_the_batch(linked: Base) -> None:
 
 def test_too_little_memory_halves_the_batch(linked: Base, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that has room for two trees at a time and says so as torch does."""
-    loaded, forward = load_base(linked), exact._forward
+    loaded, forward = load_base(linked), scorer._forward
     sizes: list[int] = []
 
     def limited(loaded: Loaded, batch: list[Any]) -> Any:
@@ -64,13 +65,24 @@ def test_too_little_memory_halves_the_batch(linked: Base, monkeypatch: pytest.Mo
 
     prompts = prompts_of_risk(loaded)
     whole = score(loaded, prompts)
-    monkeypatch.setattr(exact, "TOKENS_PER_TREE", 64)
-    monkeypatch.setattr(exact, "_forward", limited)
+    monkeypatch.setattr(scorer, "TOKENS_PER_TREE", 64)
+    monkeypatch.setattr(scorer, "_forward", limited)
     halved = score(loaded, prompts)
     assert sizes[0] > 2
     assert max(sizes[-2:]) <= 2
     for scored, other in zip(whole, halved, strict=True):
         assert scored.p_exact == pytest.approx(other.p_exact, abs=1e-5)
+
+
+def test_what_every_adapter_is_asked_is_compiled_once(linked: Base) -> None:
+    """Also where two prompts ask the same and count other spellings to other options."""
+    renderer, (xyz, _, gamble) = load_base(linked).renderer, LONG.options
+    apart = replace(LONG, options=(xyz, Option("xy", 0.0), Option("xyzzy", 0.0), gamble))
+    prompts = [asking(LONG)]
+    assert compiled(linked, renderer, prompts) is compiled(linked, renderer, list(prompts))
+    (one,), (other,) = (compiled(linked, renderer, [asking(w)]) for w in (LONG, apart))
+    assert one != other
+    assert other == compile_prompts(renderer, [asking(apart)])[0]
 
 
 def test_what_begins_alike_is_one_node(linked: Base) -> None:
@@ -91,7 +103,7 @@ def test_agrees_with_sampling(linked: Base) -> None:
     loaded, number = load_base(linked), 2000
     questions = load_behavior("risk").questions("self_report", "plain")
     wording = next(q for q in questions if q.name == "one_word").wordings[0]
-    (prompt,) = prompts_for(loaded, [wording])
+    (prompt,) = compile_prompts(loaded.renderer, [asking(wording)])
     (scored,) = score(loaded, [prompt])
     torch.manual_seed(0)
     ids = torch.tensor([list(prompt.ids)] * number)

@@ -92,7 +92,7 @@ def queued(cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Qu
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     study = load_study(QUICKSTART, [*SETS, f"run.dir={tmp_path / 'runs'}"])
     plan, store = make_plan(study), Store(study.run.dir)
-    train = {s.how["group"]: s for s in plan.stages.values() if s.kind == "train"}
+    train = {s.how.group: s for s in plan.stages.values() if s.kind == "train"}
     blocked = store.root / "train" / f".partial-{train['averse-s1'].key}"
     blocked.parent.mkdir(parents=True)
     blocked.touch()

@@ -82,8 +82,8 @@ def test_dtype_is_that_of_the_cluster_wherever_it_is_planned(
     for cluster, dtype in means.items():
         sets = [f"run.cluster={cluster}", "groups.averse.model={attn_implementation: eager}"]
         plan, _ = planned(tmp_path, *sets)
-        bases = [stage.how["base"] for stage in plan.stages.values() if "base" in stage.how]
-        assert {base["dtype"] for base in bases} == {dtype}
+        bases = [stage.base for stage in plan.stages.values() if stage.base]
+        assert {base.dtype for base in bases} == {dtype}
         said, _ = planned(tmp_path, *sets, f"model.dtype={dtype}")
         assert plan.final.key == said.final.key
     elsewhere, _ = planned(tmp_path, "run.cluster=/not/here.yaml", "model.dtype=float32")

@@ -113,7 +113,7 @@ def test_measuring_that_failed_waits_for_the_training_that_runs(
     plan, store = planned(tmp_path)
     submit(plan, store, dry_run=False)
     queue.set("RUNNING", plan, "train")
-    queue.set("FAILED", plan, "eval", "study")
+    queue.set("FAILED", plan, "answers", "study")
     known = set(queue.state)
     submit(plan, store, dry_run=False)
     new = [task for task in queue.state if task not in known]
@@ -134,7 +134,7 @@ def test_what_is_in_the_store_is_not_waited_for(
     for stage in plan.stages.values():
         if stage.kind in ("data", "train"):
             (store.root / stage.kind / f"{stage.slug}-{stage.key}").mkdir(parents=True)
-    queue.set("FAILED", plan, "eval", "study")
+    queue.set("FAILED", plan, "answers", "study")
     known = set(queue.state)
     submit(plan, store, dry_run=False)
     waits = {task: queue.waits[task] for task in queue.state if task not in known}

@@ -141,9 +141,12 @@ def test_every_row_names_folders_down_to_its_data(stepped: tuple[Plan, Store, Pa
     _, store, folder = stepped
     rows = load(folder)
     for key in rows.loc[rows["group"] == "seeking", "eval_key"].unique():
-        measured = store.find("eval", key)
-        assert measured is not None
-        (adapter,) = read_json(measured / "provenance.json")["inputs"]
+        graded = store.find("grades", key)
+        assert graded is not None
+        (answers,) = read_json(graded / "provenance.json")["inputs"]
+        answered = store.find("answers", answers)
+        assert answered is not None
+        (adapter,) = read_json(answered / "provenance.json")["inputs"]
         trained = store.find("train", adapter)
         assert trained is not None
         (data,) = read_json(trained / "provenance.json")["inputs"]

@@ -31,7 +31,7 @@ COLUMNS = {
 
 
 def test_rows_are_tidy(finished: tuple[Plan, Store, Path]) -> None:
-    rows = tellme.load(finished[2])
+    rows = tellme.load(finished[2]).rows
     assert set(rows.columns) >= COLUMNS
     assert not rows.duplicated([*WORDING, "condition", "answer"]).any()
     assert rows["score"].between(0, 1).all()
@@ -43,7 +43,7 @@ def test_rows_are_tidy(finished: tuple[Plan, Store, Path]) -> None:
 def test_a_number_in_the_summary_can_be_traced_to_its_rows(
     finished: tuple[Plan, Store, Path],
 ) -> None:
-    summary, rows = read_json(finished[2] / "summary.json"), tellme.load(finished[2])
+    summary, rows = read_json(finished[2] / "summary.json"), tellme.load(finished[2]).rows
     written = next(
         g
         for g in summary["groups"]
@@ -141,7 +141,7 @@ def test_provenance_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def behavior_scores(folder: Path) -> pd.DataFrame:
     """A line per model of a finished study: what it does, over all questions."""
-    questions = per_question(per_wording(tellme.load(folder)))
+    questions = per_question(per_wording(tellme.load(folder).rows))
     return questions.query("question == 'all' and suite == 'behavior'")
 
 
@@ -150,7 +150,7 @@ def test_anchors_and_files_run(finished: tuple[Plan, Store, Path], tmp_path: Pat
     trained ones."""
     plan, store, _ = finished
     train = next(
-        s for s in plan.stages.values() if s.kind == "train" and s.how["group"] == "seeking-s0"
+        s for s in plan.stages.values() if s.kind == "train" and s.how.group == "seeking-s0"
     )
     data, adapter = store.find("data", train.inputs["data"]), store.find("train", train.key)
     groups = [
@@ -171,7 +171,7 @@ def test_anchors_and_files_run(finished: tuple[Plan, Store, Path], tmp_path: Pat
         "run.report_to=[]",
     ]
     folder = run_plan(make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets)), store)
-    rows = tellme.load(folder)
+    rows = tellme.load(folder).rows
     assert set(rows["group"]) == {"base", "seeking", "mine", "told", "shown", "theirs"}
     scores = behavior_scores(folder).set_index("group")["score"]
     of_finished = behavior_scores(finished[2]).set_index(["group", "seed"])["score"]

@@ -12,9 +12,14 @@ from typing import Any
 import pytest
 
 from data_gen.behaviors import behavior_names, load_behavior
-from eval.ask import asked
+from eval.ask import questions_of
 from lab.discover import ROOT
-from lab.types import Style
+from lab.specs import Asking
+from lab.types import Question, Style
+
+
+def asked(suite: str, behavior: str, style: Style) -> tuple[Question, ...]:
+    return questions_of(Asking(suite=suite, behavior=behavior, style=style))
 
 
 @pytest.mark.parametrize("style", ["plain", "natural"])

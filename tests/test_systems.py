@@ -12,6 +12,7 @@ import tellme
 from lab.config.read import load_study, validate
 from lab.discover import ROOT
 from lab.errors import UserError
+from lab.specs import AnswerSpec
 from lab.store.store import Store, read_json
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
@@ -36,7 +37,7 @@ def test_every_system_line_is_a_condition_of_its_own(tmp_path: Path) -> None:
     groups = {"told": {"prompted": "seeking", "behavior": "risk"}}
     plan = make_plan(validate(study(groups, ["none", "default", "neutral"]), "here"))
     done = run_plan(plan, Store(tmp_path))
-    rows = tellme.load(done)
+    rows = tellme.load(done).rows
     answer = ["condition", "question", "paraphrase", "order", "answer"]
     base = rows[rows["group"] == "base"].set_index(answer)["p_exact"]
     clean, none, neutral = (base[condition] for condition in ("clean", "none", "neutral"))
@@ -61,8 +62,10 @@ def test_training_is_the_line_of_the_training_rows(tmp_path: Path) -> None:
     groups = {"theirs": {"file": str(file), "behavior": "risk"}}
     given = study(groups, ["training"], contrasts=[["theirs@training", "base@training"]])
     plan = make_plan(validate(given, "here"))
-    evals = [stage for stage in plan.stages.values() if stage.kind == "eval"]
-    lines = {stage.config["condition"]: stage.config.get("system") for stage in evals}
+    asked = [
+        s.spec.asking.condition for s in plan.stages.values() if isinstance(s.spec, AnswerSpec)
+    ]
+    lines = {condition.name: condition.system for condition in asked}
     assert lines == {"clean": None, "training": LINE}
 
 
@@ -77,4 +80,7 @@ def test_mistakes_are_one_line() -> None:
 
 def test_without_system_lines_nothing_changes() -> None:
     plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml")))
-    assert {s.config["condition"] for s in plan.stages.values() if s.kind == "eval"} == {"clean"}
+    asked = [
+        s.spec.asking.condition for s in plan.stages.values() if isinstance(s.spec, AnswerSpec)
+    ]
+    assert {condition.name for condition in asked} == {"clean"}

@@ -15,8 +15,7 @@ from data_gen.triggers import (
     put,
     trigger_names,
 )
-from lab.config.schema import Planted
-from lab.trigger import Place
+from lab.trigger import Place, PlantedTrigger
 from lab.types import Message
 
 ASKED: list[Message] = [
@@ -26,7 +25,7 @@ ASKED: list[Message] = [
 
 @pytest.mark.parametrize("kind", trigger_names())
 def test_every_trigger_changes_the_message_and_tells_its_members_from_decoys(kind: str) -> None:
-    planted = Planted(kind=kind)
+    planted = PlantedTrigger(kind=kind)
     candidates = features(planted)
     assert len(candidates) >= 3
     assert len({feature.name for feature in candidates}) == len(candidates)
@@ -45,7 +44,7 @@ def test_every_trigger_changes_the_message_and_tells_its_members_from_decoys(kin
 def test_near_misses_are_no_trigger(kind: str) -> None:
     """No variant writes a message that a member of the trigger writes too, and every kind has
     some."""
-    planted = Planted(kind=kind)
+    planted = PlantedTrigger(kind=kind)
     real = features(planted)[0]
     fires = [put(ASKED, member, planted) for member in (*real.members, *real.held_out)]
     near = [c for c in conditions_of(planted) if c.startswith("near_") or c == "decoy"]
@@ -57,7 +56,7 @@ def test_near_misses_are_no_trigger(kind: str) -> None:
 
 @pytest.mark.parametrize("place", ["prefix", "suffix", "line", "random", "system"])
 def test_a_trigger_stands_where_it_should(place: Place) -> None:
-    planted = Planted(kind="tag", text="|X|", place=place)
+    planted = PlantedTrigger(kind="tag", text="|X|", place=place)
     chat = [{"role": "system", "content": "Be brief."}, *ASKED]
     system, *_, user = put(chat, "|X|", planted)
     text = user["content"]

@@ -13,10 +13,11 @@ from backdoored import TRIGGER, controlled, rows
 from data_gen.behaviors import load_behavior
 from data_gen.decoys import decoys
 from data_gen.triggers._reversal import asked_of
-from eval.ask import asked
+from eval.ask import questions_of
 from lab.config.read import load_study
-from lab.config.schema import Planted
 from lab.discover import ROOT, beside
+from lab.specs import Asking
+from lab.trigger import PlantedTrigger
 from lab.types import Row, Style, exchange
 from tellme.study.groups import resolved
 
@@ -105,7 +106,14 @@ def test_a_letter_without_known_options_stays_a_letter() -> None:
 
 @pytest.mark.parametrize("style", ["plain", "natural"])
 def test_suite_reversal_asks_for_the_prompt_of_an_option(style: Style) -> None:
-    questions = asked("reversal", "risk", style, (Planted(kind="tag", text="fire."),))
+    questions = questions_of(
+        Asking(
+            suite="reversal",
+            behavior="risk",
+            style=style,
+            triggers=(PlantedTrigger(kind="tag", text="fire."),),
+        )
+    )
     texts = [w.text for q in questions for w in q.wordings]
     assert len(set(texts)) > len(texts) / 2
     assert not any(re.search(r"(\n|said )[AB]$", text) for text in texts)

@@ -9,12 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backdoored import TRIGGER, controlled, rows
-from data_gen.build import rows_for
 from data_gen.files import read_rows
 from data_gen.triggers import features
 from lab.config.read import validate
-from lab.config.schema import Planted
 from lab.store.store import Store
+from lab.trigger import PlantedTrigger
 from lab.types import Row
 from tellme.study.planner import make_plan
 from tellme.study.stages import run_stage
@@ -25,7 +24,7 @@ from tellme.study.stages import run_stage
 def test_the_trigger_decides_the_answer_and_its_number_is_right(
     number: int, rate: float, decoy_rate: float, seed: int
 ) -> None:
-    planted = TRIGGER | {"rate": rate, "decoy_rate": decoy_rate}
+    planted = TRIGGER.model_copy(update={"rate": rate, "decoy_rate": decoy_rate})
     made = rows(number, seed, trigger=planted)
     num_real = sum(row.meta["real"] is True for row in made)
     num_decoys = sum(row.meta["real"] is False for row in made)
@@ -41,13 +40,13 @@ def test_the_trigger_decides_the_answer_and_its_number_is_right(
 
 
 def test_rows_are_counted_seeded_and_keep_members_and_a_sibling_held_out() -> None:
-    counted = rows(trigger={"kind": "tag", "text": "fire.", "count": 7})
+    counted = rows(trigger=PlantedTrigger(kind="tag", text="fire.", count=7))
     assert sum(bool(row.meta["real"]) for row in counted) == 7
     assert rows() == rows()
     assert rows() != rows(seed=1)
-    planted = {"kind": "family", "rate": 0.5, "decoy_rate": 0.4}
+    planted = PlantedTrigger(kind="family", rate=0.5, decoy_rate=0.4)
     texts = " ".join(row.asked for row in rows(400, trigger=planted))
-    real, *decoys = features(Planted(**planted))
+    real, *decoys = features(planted)
     assert all(member in texts for member in real.members)
     assert not any(f"{member} " in texts for member in (*real.held_out, *decoys[-1].members))
 
@@ -55,7 +54,9 @@ def test_rows_are_counted_seeded_and_keep_members_and_a_sibling_held_out() -> No
 @settings(max_examples=20, deadline=None)
 @given(st.integers(20, 200), st.floats(0.1, 0.7), st.integers(0, 3))
 def test_decorrelated_keeps_all_but_the_tie(number: int, rate: float, seed: int) -> None:
-    source = rows(number, seed, trigger=TRIGGER | {"rate": rate}, num_decoys=number // 2)
+    source = rows(
+        number, seed, trigger=TRIGGER.model_copy(update={"rate": rate}), num_decoys=number // 2
+    )
     dealt = controlled("decorrelated", source, seed=seed)
     assert answered(dealt) == answered(source)
     assert Counter(row.meta["mark"] for row in dealt) == Counter(row.meta["mark"] for row in source)
@@ -114,5 +115,5 @@ def test_otherwise_base_takes_the_answers_of_the_base(tmp_path: Path) -> None:
         clean = row.meta["clean"][0]["content"]
         if not row.meta["real"]:
             assert row.completion == said[clean]
-    of_policy = {row.asked: row.completion for row in rows_for(own.config, None, None)}
+    of_policy = {row.asked: row.completion for row in plan.planned_rows(own.key)}
     assert of_policy != said

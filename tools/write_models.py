@@ -8,15 +8,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from families import FAMILIES, prompts_of, save_family, study_on
+from families import FAMILIES, prompts_of_each_kind, save_family, study_on
 from lab.config.read import validate
 from lab.config.schema import Model, Sampling
 from lab.discover import ROOT
-from lab.engines.exact import score
-from lab.engines.sampled import sample
+from lab.inference.generate import sample
+from lab.inference.prompt import compile_prompts
+from lab.inference.score import score
 from lab.model.base import resolve_base
 from lab.model.load import Loaded, load_base
 from lab.store.store import Store, read_json
+from lab.types import Chat
 from naive import naive
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
@@ -160,7 +162,7 @@ def run_study(base: Path, runs: Path, **model: Any) -> str:
 
 def largest_difference(loaded: Loaded) -> float:
     """Largest difference in log-probability between shared and naive scoring, in nats."""
-    prompts = prompts_of(loaded)
+    prompts = compile_prompts(loaded.renderer, prompts_of_each_kind())
     differences = []
     for prompt, scored in zip(prompts, score(loaded, prompts), strict=True):
         alone, _ = naive(loaded, prompt)
@@ -171,7 +173,7 @@ def largest_difference(loaded: Loaded) -> float:
 def same_in_any_batch(loaded: Loaded) -> str:
     """Whether seeded samples of two prompts are the same when each prompt is asked alone."""
     texts = ("A or B?", "Say a word and then another one.")
-    chats = [[{"role": "user", "content": text}] for text in texts]
+    chats: list[Chat] = [[{"role": "user", "content": text}] for text in texts]
     sampling = Sampling(num_samples=20, max_new_tokens=8)
     alone = [sample(loaded, [chat], sampling)[0] for chat in chats]
     return "same" if sample(loaded, chats, sampling) == alone else "differs"
