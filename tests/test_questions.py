@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.config.read import load_study, parse_yaml
+from lab.config.read import load_study, parse_yaml, validate
 from lab.discover import ROOT
 from lab.errors import UserError
 from lab.questions import build_question, read_questions
@@ -23,20 +23,23 @@ def read(text: str, folder: Path, style: Style = "natural") -> dict[str, Questio
     return {question.name: question for question in read_questions(file, style)}
 
 
-def example() -> str:
-    """The whole file that the page shows."""
-    blocks = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    (whole,) = (block for block in blocks if block.startswith("- name"))
-    return whole
+def shown() -> list[str]:
+    """The study and the whole file that the page shows."""
+    text = PAGE.read_text(encoding="utf-8")
+    return re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-def test_the_example_of_the_page_is_read_whole(tmp_path: Path) -> None:
-    asked = read(example(), tmp_path)
+def test_the_examples_of_the_page_are_read_whole(tmp_path: Path) -> None:
+    study, example = shown()
+    raw = parse_yaml(study, "page")
+    assert isinstance(raw, dict)
+    assert validate(raw, "page").questions == ("./mine.yaml",)
+    asked = read(example, tmp_path)
     assert {question.kind for question in asked.values()} == {"letters", "words", "number", "text"}
-    keys = parse_yaml(example(), "page")
+    keys = parse_yaml(example, "page")
     assert isinstance(keys, list)
     assert {entry["kind"] for entry in keys} == {"letters", "words", "number", "rule", "text"}
-    plain = read(example(), tmp_path, "plain")
+    plain = read(example, tmp_path, "plain")
     assert asked.keys() == plain.keys()
     assert not any(wording.seen for q in plain.values() for wording in q.wordings)
 
