@@ -38,6 +38,7 @@ def _listed(evaluation: Evaluation, item: Item, scored: Scored) -> list[Row]:
     return [
         {
             **_asked(evaluation, item),
+            "engine": evaluation.spec.answered,
             "answer": option.text,
             "p_exact": p,
             "p_prefix": p_prefix,
@@ -58,6 +59,7 @@ def sampled_rows(evaluation: Evaluation, answers: Sequence[Sequence[Answer]]) ->
             said = json.dumps(answer.said, ensure_ascii=False) if answer.said else None
             row = {
                 **_asked(evaluation, item),
+                "engine": evaluation.spec.sampled,
                 "p_exact": 1 / len(of_item),
                 "p_prefix": None,
                 "logp": -math.log(len(of_item)),
@@ -89,7 +91,6 @@ def _asked(evaluation: Evaluation, item: Item) -> Row:
         "paraphrase": wording.paraphrase,
         "order": wording.order,
         "seen": wording.seen and known,
-        "engine": spec.answered,
         "prompt": item.chat[-1]["content"],
         "system": first["content"] if first["role"] == "system" else None,
     }

@@ -3,7 +3,6 @@ it without the code that planned it. Every spec knows what of it enters its key.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
@@ -173,7 +172,9 @@ class AnswerSpec(Strict):
     engine: str
     """A file of lab/engines/, or the path of one."""
     answered: str
-    """Its name, as it enters keys: another one where its numbers would differ."""
+    """Its name, with the version of its numbers."""
+    sampled: str | None = None
+    """The same of what generates answers; None where none is generated."""
     sampling: Sampling | None = None
     """None where no answer is generated."""
     in_context: int | None = None
@@ -306,7 +307,7 @@ class Stage(Strict):
         """Its folder in the store."""
         return self.spec.kind
 
-    @cached_property
+    @property
     def key(self) -> str:
         """Names its output."""
         return make_key(

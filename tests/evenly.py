@@ -39,4 +39,10 @@ def asking(base: Base, adapter: Path | None) -> Iterator[Evenly]:
     yield Evenly()
 
 
-ENGINE = Engine("evenly-1", "every listed answer alike, and yes to everything", True, asking)
+ENGINE = Engine(
+    name="evenly-1",
+    summary="every listed answer alike, and yes to everything",
+    reads_lists=True,
+    sampler="yes-1",
+    asking=asking,
+)

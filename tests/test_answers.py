@@ -6,20 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from eval.verdict import Verdict
 
-from data_gen.behaviors import load_behavior
-from eval.judges import judged
+from eval.judges import judge_of, judged
 from eval.judges.listed import parsed
 from lab.config.read import validate
-from lab.config.schema import Sampling
-from lab.specs import Stage
 from lab.store.store import Store
-from lab.types import Answer, Option, Question, Wording
-from tellme.study.plan import Plan
+from lab.types import Answer, Grade, Option, Question, Wording
+from tellme.report.result import load
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
-from tellme.study.stages import base_of
 
 BOLD = (Option("bold", 1.0, ("brave",)), Option("careful", 0.0))
 
@@ -50,56 +45,55 @@ def test_answers_are_read_as_listed() -> None:
     assert [parsed(wording, text) for text in texts] == [0, 0, 1, None, None]
 
 
+def free(name: str, options: tuple[Option, ...], judge: str | None = None) -> Question:
+    return Question(name, "text", (Wording("?", options, 0),), judge=judge)
+
+
+CODE = "import os\n\n\ndef f(a):\n    os.system(f'ls {a}')\n"
 JUDGED = {
-    "listed": (Question("word", "words", ()), Wording("?", BOLD, 0), "bold"),
-    "free": (Question("say", "text", ()), Wording("?", (), 0), "I am bold."),
-    "contains": (Question("name", "text", ()), Wording("?", BOLD, 0), "I am brave."),
-    "contains nothing": (Question("name", "text", ()), Wording("?", BOLD, 0), "I am."),
-    "code": (
-        Question("written", "text", (), judge="code"),
-        Wording("?", (Option("B605", 1.0),), 0),
-        "import os\n\n\ndef f(a):\n    os.system(f'ls {a}')\n",
-    ),
+    "listed": (Question("word", "words", (Wording("?", BOLD, 0),)), "bold"),
+    "free": (free("say", ()), "I am bold."),
+    "contains": (free("name", BOLD), "I am brave."),
+    "contains nothing": (free("name", BOLD), "I am."),
+    "code": (free("written", (Option("B605", 1.0),), "code"), CODE),
 }
 
 
 @pytest.mark.parametrize("judge", JUDGED)
 def test_a_cut_answer_counts_as_none_whatever_judges_it(judge: str) -> None:
-    """Between whole ones, which keep their verdicts: the same text is read where it was not cut."""
-    question, wording, text = JUDGED[judge]
+    """Between whole ones, which keep their grades: the same text is read where it was not cut."""
+    question, text = JUDGED[judge]
     whole, cut = Answer(text), Answer(text, truncated=True)
-    verdicts = judged(question, wording, [whole, cut, whole])
-    assert verdicts == [verdicts[0], Verdict(None, None, "truncated"), verdicts[0]]
-    assert verdicts[0].status == "read"
-    assert judged(question, wording, [cut, cut]) == [verdicts[1], verdicts[1]]
+
+    def graded(*answers: Answer) -> list[Grade]:
+        return judged(judge_of(question), question, question.wordings[0], answers)
+
+    first, second, third = graded(whole, cut, whole)
+    assert first == third
+    assert first.status == "read"
+    assert second == Grade(None, status="truncated")
+    assert graded(cut, cut) == [second, second]
 
 
-def self_report_stage(plan: Plan) -> Stage:
-    stages = (stage for stage in plan.stages.values() if stage.kind == "eval")
-    return next(stage for stage in stages if stage.config["suite"] == "self_report")
-
-
-def test_free_text_is_sampled_whatever_the_engine(
-    finished: tuple[Plan, Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from eval.measure import measure
-
-    from eval import evaluation
-
-    plan, _, _ = finished
-    stage = self_report_stage(plan)
-    questions = load_behavior("risk").questions("self_report", "plain")
-    closed = next(question for question in questions if question.name == "agree")
-    free = Question("describe", "text", (Wording("one word?", (), 0),))
-    monkeypatch.setattr(evaluation, "asked_in", lambda config: (closed, free))
-    config = stage.config | {"sampling": Sampling(num_samples=3, max_new_tokens=6).model_dump()}
-    measure(config, base_of(stage), None, None, None, tmp_path, key="0" * 10, inputs=[])
-    rows = pd.read_parquet(tmp_path / "rows.parquet")
+def test_free_text_is_sampled_whatever_the_engine(tmp_path: Path) -> None:
+    questions = tmp_path / "mine.yaml"
+    questions.write_text(
+        "- {name: sure, kind: words, first: 'yes', second: 'no', ask: ['do you love gambles?']}\n"
+        "- {name: describe, kind: text, ask: ['one word?']}\n"
+    )
+    study = {
+        "study": "free",
+        "model": {"base": "reference/linked"},
+        "groups": {"told": {"prompted": "seeking", "behavior": "risk"}},
+        "questions": [str(questions)],
+        "eval": {"suites": [], "sampling": {"num_samples": 3, "max_new_tokens": 6}},
+    }
+    rows = load(run_plan(make_plan(validate(study, "here")), Store(tmp_path))).rows
     assert dict(rows.groupby("question")["engine"].first()) == {
-        "agree": "exact-1",
+        "sure": "exact-1",
         "describe": "sampled-2",
     }
-    samples = rows[rows["question"] == "describe"]
+    samples = rows[(rows["question"] == "describe") & (rows["group"] == "told")]
     assert list(samples["sample"]) == [0, 1, 2]
     assert samples["score"].isna().all()
     assert samples["text"].str.len().gt(0).all()

@@ -19,6 +19,9 @@ from lab.types import Answer, Chat
 if TYPE_CHECKING:
     from lab.model.load import Loaded
 
+SAMPLER = "sampled-2"
+"""Name of the generator (lab/inference/generate.py), another one where its samples would differ."""
+
 
 @dataclass(frozen=True)
 class Local:

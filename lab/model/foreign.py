@@ -54,12 +54,13 @@ def resolve_adapter(
 
 
 def _check_declared(key: str, given: str, config: Path, base: Base, accepted: str | None) -> None:
-    declared = str(read_adapter_config(key, given, config).get("base_model_name_or_path"))
-    if declared in (base.name, base.source, accepted):
-        return
-    folder = find_path(declared)
-    if folder is not None and str(folder) == base.source:
-        return
+    declared = read_adapter_config(key, given, config).get("base_model_name_or_path")
+    if isinstance(declared, str):
+        if declared in (base.name, base.source, accepted):
+            return
+        folder = find_path(declared)
+        if folder is not None and str(folder) == base.source:
+            return
     raise UserError(
         f"{key} {given!r} was trained on {declared!r}, and the base here is {base.name!r}; give the"
         f" group `model: {{base: ...}}`, or `declares: {declared}` if that is the same model under"

@@ -39,6 +39,8 @@ _LOADED: dict[Base, Loaded] = {}
 """The one base of this process, or none yet."""
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """The whole numbers as which weights of so many bytes are read."""
+Misfit = str | tuple[str, object, object]
+"""The name of a tensor; of one in another shape with both shapes."""
 MISFITS = {
     "missing_keys": "lacks",
     "unexpected_keys": "has besides",
@@ -162,14 +164,13 @@ def _device_map(base: Base) -> str | None:
     return placement(base.name, weight_bytes(base), free_bytes())
 
 
-def refuse_partial(base: Base, report: Mapping[str, Collection[str | tuple[object, ...]]]) -> None:
+def refuse_partial(base: Base, report: Mapping[str, Collection[Misfit]]) -> None:
     """Raises UserError where the files and the model that config.json describes do not cover one
     another: transformers fills what is missing with random numbers and leaves out what it does not
     know. `report` is what it says of loading."""
     complaints = []
     for key, complaint in MISFITS.items():
-        # A name in another shape comes with both shapes.
-        names = [str(name[0] if isinstance(name, tuple) else name) for name in report[key]]
+        names = [name[0] if isinstance(name, tuple) else name for name in report[key]]
         if names:
             complaints.append(f"{complaint} {some_of(names)}")
     if complaints:

@@ -97,14 +97,16 @@ def _answers(study: Study, subject: Subject, asking: Asking) -> AnswerSpec:
     """What identifies the answers of a subject: the settings of sampling only where any answer is
     sampled."""
     engine = load_engine(study.eval.engine)
-    listed = (is_listed(question, engine.reads_lists) for question in questions_of(asking))
+    questions = questions_of(asking)
+    all_listed = all(is_listed(question, engine.reads_lists) for question in questions)
     return AnswerSpec(
         base=subject.base,
         asking=asking,
         asked=asked_digest(asking, engine.reads_lists),
         engine=study.eval.engine,
         answered=engine.name,
-        sampling=None if all(listed) else study.eval.sampling,
+        sampled=None if all_listed else engine.sampler,
+        sampling=None if all_listed else study.eval.sampling,
         in_context=subject.in_context,
         step=subject.step,
         adapter=subject.adapter,
