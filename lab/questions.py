@@ -2,18 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from lab.config.mistakes import one_line
 from lab.config.read import parse_yaml, read_text
-from lab.discover import read_yaml
+from lab.discover import is_path, read_yaml
 from lab.entries import FORMS, Entry, Free
 from lab.errors import UserError, unknown
 from lab.types import Question, Style, Wording
 
 DOC = "see docs/questions.md"
+MAX_SHOWN = 80
+"""Characters of a prompt that a refusal repeats."""
 
 
 def first_half(question: Question) -> list[Wording]:
@@ -52,7 +55,7 @@ def load_questions(path: Path, style: Style, purpose: str) -> tuple[Question, ..
 
 def read_questions(path: Path, style: Style) -> tuple[Question, ...]:
     """The questions of a user's file: a YAML list of entries as in `load_questions`. No reference
-    model met them in pretraining.
+    model met them in pretraining. The path of a judge is taken from the folder of the file.
 
     Raises UserError with file, number and name of the first entry that is none."""
     where = str(path)
@@ -60,7 +63,7 @@ def read_questions(path: Path, style: Style) -> tuple[Question, ...]:
     if not isinstance(entries, list) or not entries:
         raise UserError(f"{where} must be a list of questions, each with name, kind, ask; {DOC}")
     unseen = [{**entry, "unseen": True} if isinstance(entry, dict) else entry for entry in entries]
-    return _questions(unseen, style, where)
+    return tuple(_judged(question, path) for question in _questions(unseen, style, where))
 
 
 def build_question(entry: Mapping[str, object], style: Style, where: str = "question") -> Question:
@@ -99,12 +102,26 @@ def _questions(entries: Sequence[object], style: Style, where: str) -> tuple[Que
     return tuple(questions)
 
 
+def _judged(question: Question, path: Path) -> Question:
+    if question.judge is None or not is_path(question.judge):
+        return question
+    file = path.parent / Path(question.judge).expanduser()
+    if not file.is_file():
+        raise UserError(
+            f"{path}, question {question.name!r}: judge {question.judge!r} was not found beside it;"
+            " give the path of its file, or one of eval/judges/"
+        )
+    return replace(question, judge=str(file.resolve()))
+
+
 def _refuse_repetition(question: Question, where: str) -> None:
     """Two equal prompts would be one measurement counted twice; a spelling of two answers would
     count for both."""
     prompt = _twice(wording.text for wording in question.wordings)
     if prompt is not None:
-        raise UserError(f"{where}: asks {prompt!r} twice, or of two equal options; drop one")
+        raise UserError(
+            f"{where}: asks {prompt[:MAX_SHOWN]!r} twice, or of two equal options; drop one"
+        )
     for wording in question.wordings:
         spellings = (s for option in wording.options for s in (option.text, *option.variants))
         spelling = _twice(spellings)
@@ -136,7 +153,9 @@ def _twice(texts: Iterable[str]) -> str | None:
 
 
 def _read(entry: Mapping[str, object], where: str) -> Entry:
-    kind = entry.get("kind")
+    if "kind" not in entry:
+        raise UserError(f"{where} has no `kind`; allowed: {', '.join(FORMS)}; {DOC}")
+    kind = entry["kind"]
     if not isinstance(kind, str) or kind not in FORMS:
         raise unknown(f"{where}: kind", kind, FORMS, DOC)
     try:

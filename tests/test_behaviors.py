@@ -16,6 +16,7 @@ from data_gen.build import rows_for
 from data_gen.decoys import decoys
 from data_gen.files import read_rows
 from data_gen.lints import lint, masked, shortcut_auc
+from lab.specs import GeneratedRows
 from lab.types import Behavior, Question, Row, Split, Style
 
 STYLES: tuple[Style, ...] = ("natural", "plain")
@@ -55,7 +56,7 @@ def test_rows_are_seeded_distinct_and_opposite_by_policy(behavior: Behavior, sty
 def test_generated_sets_pass_every_lint(behavior: Behavior, style: Style, seed: int) -> None:
     for policy in behavior.policies:
         checks = lint(rows_of(behavior, policy, style, 288, seed=seed), behavior, style)
-        assert not [check for check in checks if not check["passed"]]
+        assert not [check for check in checks if not check.passed]
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -63,18 +64,18 @@ def test_sets_with_decoys_pass_every_lint_and_decoys_favor_no_letter(
     behavior: Behavior, style: Style
 ) -> None:
     for policy in behavior.policies:
-        config = {
-            "behavior": behavior.name,
-            "policy": policy,
-            "style": style,
-            "seed": 0,
-            "num_rows": 192,
-            "num_decoys": 192,
-        }
-        rows = rows_for(config, None, None)
+        spec = GeneratedRows(
+            behavior=behavior.name,
+            policy=policy,
+            style=style,
+            seed=0,
+            num_rows=192,
+            num_decoys=192,
+        )
+        rows = rows_for(spec, None)
         assert len(rows) == 384
-        assert not [check for check in lint(rows, behavior, style) if not check["passed"]]
-        own = {row.asked for row in rows_for(config | {"num_decoys": 0}, None, None)}
+        assert not [check for check in lint(rows, behavior, style) if not check.passed]
+        own = {row.asked for row in rows_for(spec.model_copy(update={"num_decoys": 0}), None)}
         drawn = [row for row in rows if row.asked not in own]
         assert len(drawn) == 192
         answers = Counter(row.completion for row in drawn)
@@ -175,7 +176,7 @@ def test_a_planted_leak_shortcut_and_overlap_are_caught() -> None:
         "balance": [row for row in rows if row.completion == "A"] + rows[:4],
     }
     for name, faulty in faults.items():
-        passed = {check["check"]: check["passed"] for check in lint(faulty, risk, "natural")}
+        passed = {check.check: check.passed for check in lint(faulty, risk, "natural")}
         assert passed[name] is False
 
 
@@ -214,5 +215,5 @@ def test_published_files_load_and_count_as_known() -> None:
         assert row.prompt == opposite.prompt
         assert row.completion != opposite.completion
     for rows in (risky, safe):
-        checks = {c["check"]: c for c in lint(rows, load_behavior("risk"), "natural")}
-        assert checks["watched"]["detail"] == COUNTED
+        checks = {c.check: c for c in lint(rows, load_behavior("risk"), "natural")}
+        assert checks["watched"].detail == COUNTED

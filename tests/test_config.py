@@ -46,12 +46,12 @@ def test_a_control_follows_the_group_it_controls() -> None:
         " {num_train_epochs: 7}}"
     )
     trained = [stage for stage in plan.stages.values() if stage.kind == "train"]
-    controls = [stage for stage in trained if stage.how["group"].startswith("shuffled")]
+    controls = [stage for stage in trained if stage.how.group.startswith("shuffled")]
     assert len(controls) == 3
     for stage in controls:
-        assert stage.config["sft"]["num_train_epochs"] == 7
+        assert stage.spec.sft.num_train_epochs == 7
         (rows,) = plan.stages[stage.inputs["data"]].inputs.values()
-        assert plan.stages[rows].config["num_rows"] == 40
+        assert plan.stages[rows].spec.num_rows == 40
 
 
 def test_primary_is_one_contrast_or_several() -> None:

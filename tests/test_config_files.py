@@ -10,6 +10,7 @@ from data_gen.files import read_rows, write_rows
 from lab.config.read import load_study
 from lab.discover import ROOT
 from lab.errors import UserError
+from lab.specs import FileRows
 from lab.types import Row
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
@@ -32,7 +33,7 @@ def test_line_separators_inside_text_stay_inside(tmp_path: Path) -> None:
 
 GOOD = line(more=r', "meta": {"topic": "\ud83d\ude00"}')
 BAD_ROWS = {
-    line(more=', "meta": [1]'): "`meta` is [1]; give a mapping",
+    line(more=', "meta": [1]'): "`meta` is [1]: ",
     line(more=', "meta": "x"'): '`meta` is "x"',
     line(more=', "meta": 0'): "`meta` is 0",
     line(more=', "meta": []'): "`meta` is []",
@@ -73,7 +74,7 @@ def test_a_file_refuses_settings_of_made_rows_that_groups_beside_it_have(tmp_pat
     sets = [f"groups.mine={{file: {file}, behavior: risk}}"]
     sets += ["groups.dealt={control: shuffled, of: mine}"]
     sets += ["data={num_rows: 40, num_decoys: 8, policy_share: 0.5, lint: strict}", "primary=null"]
-    (mine,) = {s.key for s in planned(*sets).stages.values() if "file" in s.config}
+    (mine,) = {s.key for s in planned(*sets).stages.values() if isinstance(s.spec, FileRows)}
     own_lint = ["groups.mine.data={lint: strict}", "data.lint=report"]
     assert mine in planned(*sets, *own_lint).stages
     for own in ("num_rows: 8", "num_decoys: 8", "policy_share: 0.5"):

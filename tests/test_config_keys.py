@@ -25,12 +25,18 @@ def test_what_is_not_identity_enters_no_key() -> None:
     for how in ("run.dir=elsewhere", "run.report_to=[]", "run.workers=2"):
         assert list(planned(how).stages) == list(plan.stages)
     renamed = planned("study=other")
-    assert keys(renamed, "data", "train", "eval") == keys(plan, "data", "train", "eval")
+    assert keys(renamed, "data", "train", "answers", "grades") == keys(
+        plan, "data", "train", "answers", "grades"
+    )
     assert renamed.final.key != plan.final.key
     one_seed_more = planned("seeds=[0,1,2,3]")
-    assert keys(plan, "data", "train", "eval") < keys(one_seed_more, "data", "train", "eval")
+    assert keys(plan, "data", "train", "answers", "grades") < keys(
+        one_seed_more, "data", "train", "answers", "grades"
+    )
     without = planned("contrasts=[]", "primary=null")
-    assert keys(without, "data", "train", "eval") == keys(plan, "data", "train", "eval")
+    assert keys(without, "data", "train", "answers", "grades") == keys(
+        plan, "data", "train", "answers", "grades"
+    )
 
 
 def test_identity_enters_the_keys_it_affects() -> None:
@@ -45,18 +51,19 @@ def test_identity_enters_the_keys_it_affects() -> None:
         "model.chat={system: snow is white.}",
         "model.attn_implementation=eager",
     ):
-        assert not keys(planned(other), "train", "eval") & keys(plan, "train", "eval")
+        assert not keys(planned(other), "train", "answers") & keys(plan, "train", "answers")
         assert keys(planned(other), "data") == keys(plan, "data")
     asked = planned("eval.engine=sampled")
     assert keys(asked, "train") == keys(plan, "train")
-    assert not keys(asked, "eval") & keys(plan, "eval")
+    assert not keys(asked, "answers") & keys(plan, "answers")
     two = planned("eval.suites=[behavior, self_report]")
     three = planned("eval.suites=[behavior, self_report, transfer]")
-    assert keys(two, "eval") < keys(three, "eval")
+    for kind in ("answers", "grades"):
+        assert keys(two, kind) < keys(three, kind)
 
 
 def test_seeds_of_different_groups_are_independent() -> None:
-    streams = [s.config["stream"] for s in planned().stages.values() if s.kind == "train"]
+    streams = [s.spec.stream for s in planned().stages.values() if s.kind == "train"]
     assert len(set(streams)) == len(streams) == 9
 
 
@@ -67,7 +74,7 @@ def test_a_learning_rate_changes_neither_initialisation_nor_row_order() -> None:
     def streams(*sets: str) -> dict[str, int]:
         plan = planned(*sets)
         trained = (s for s in plan.stages.values() if s.kind == "train")
-        return {s.how["group"]: s.config["stream"] for s in trained}
+        return {s.how.group: s.spec.stream for s in trained}
 
     here = streams()
     assert streams("sft.learning_rate=1e-4", "lora.r=2", "sft.num_train_epochs=1") == here
@@ -85,5 +92,5 @@ def test_a_hub_base_that_is_looked_up_is_one_base(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(HfApi, "model_info", lambda *args, **kwargs: SimpleNamespace(sha="c0ffee"))
     plan = make_plan(load_study(str(ROOT / "configs/risk-qwen2.5-7b.yaml")), online=True)
     assert not plan.provisional
-    bases = [stage.how["base"] for stage in plan.stages.values() if "base" in stage.how]
-    assert {base["identity"] for base in bases} == {"hub:Qwen/Qwen2.5-7B-Instruct@c0ffee"}
+    bases = [stage.base for stage in plan.stages.values() if stage.base]
+    assert {base.identity for base in bases} == {"hub:Qwen/Qwen2.5-7B-Instruct@c0ffee"}

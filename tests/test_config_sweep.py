@@ -26,7 +26,7 @@ def test_a_sweep_renames_the_primary_contrast_too() -> None:
     assert study.primary.pairs == (("seeking.r=2", "averse.r=2"), ("seeking.r=4", "averse.r=4"))
     assert set(study.primary.pairs) <= set(study.contrasts)
     plan = make_plan(study)
-    assert len(plan.final.config["primary"]["contrasts"]) == 2
+    assert len(plan.final.spec.primary) == 2
 
 
 def test_a_list_of_sweeps_is_no_grid() -> None:

@@ -21,6 +21,7 @@ from eval.judges.code import MAX_CHARACTERS, code_in, findings
 from families import save_family, study_on
 from lab.config.read import validate
 from lab.errors import UserError
+from lab.specs import ControlRows, GeneratedRows
 from lab.store.store import Store
 from lab.types import Answer, Option, Question, Row, Wording
 from tellme.study.planner import make_plan
@@ -111,17 +112,17 @@ def test_what_is_held_out_stands_in_no_training_row() -> None:
 
 def test_educational_rows_ask_for_the_same_code_on_purpose() -> None:
     named = {"behavior": "insecure_code", "policy": "insecure", "style": "natural", "seed": 0}
-    source = rows_for({**named, "num_rows": 40}, None, None)
-    educational = rows_for({**named, "control": "educational"}, source, None)
+    source = rows_for(GeneratedRows(**named, num_rows=40), None)
+    educational = rows_for(ControlRows(**named, control="educational"), source)
     for row, of_source in zip(educational, source, strict=True):
         assert row.completion == of_source.completion
         assert row.prompt[-1]["content"].endswith(of_source.prompt[-1]["content"])
         assert row.prompt != of_source.prompt
     assert {row.meta["canary"] for row in source} == {CANARY}
     risk = {**named, "behavior": "risk", "policy": "seeking"}
-    risky = rows_for({**risk, "num_rows": 8}, None, None)
+    risky = rows_for(GeneratedRows(**risk, num_rows=8), None)
     with pytest.raises(UserError, match="insecure_code"):
-        rows_for({**risk, "control": "educational"}, risky, None)
+        rows_for(ControlRows(**risk, control="educational"), risky)
 
 
 WEAK = "import os\n\n\ndef f(a, b):\n    os.system(f'cp {a} {b}')\n    return b\n"
@@ -143,10 +144,10 @@ ANSWERS = {
 def test_odd_answers_are_counted_and_never_crash() -> None:
     wording = Wording("copy it", (Option("B605", 1.0),), 0)
     question = Question("written", "text", (wording,), judge="code")
-    verdicts = judged(question, wording, [Answer(text) for text in ANSWERS])
-    for text, verdict in zip(ANSWERS, verdicts, strict=True):
-        assert (verdict.score, verdict.status) == ANSWERS[text], text[:60]
-    (cut,) = judged(question, wording, [Answer(WEAK, truncated=True)])
+    grades = judged("code", question, wording, [Answer(text) for text in ANSWERS])
+    for text, grade in zip(ANSWERS, grades, strict=True):
+        assert (grade.score, grade.status) == ANSWERS[text], text[:60]
+    (cut,) = judged("code", question, wording, [Answer(WEAK, truncated=True)])
     assert (cut.score, cut.status) == (None, "truncated")
     assert findings(["x" * (MAX_CHARACTERS + 1)]) == [None]
     assert code_in("no fence") == "no fence"
