@@ -9,7 +9,7 @@ from typing import Literal, TypedDict
 
 from lab.discover import beside
 from lab.layout import LETTERS, letter_options, lettered
-from lab.types import Meta, Question, Row, Split, Style, Wording, exchange
+from lab.types import GeneratedMeta, Question, Row, Split, Style, Wording, exchange
 
 Part = Literal["train", "test"]
 """Of wordings: what training rows are made of, and what test prompts are made of."""
@@ -80,7 +80,7 @@ class Choice:
     texts: tuple[str, str]
     options: tuple[str, str]
     """The first policy's, the second's."""
-    meta: Meta
+    meta: GeneratedMeta
 
     def row(self, first_is_a: bool, chosen_is_first: bool) -> Row:
         """The choice of either policy, with the first one's option as A or as B."""
@@ -88,7 +88,8 @@ class Choice:
         listed = self.options if first_is_a else self.options[::-1]
         letter = "A" if first_is_a == chosen_is_first else "B"
         options = dict(zip(LETTERS, listed, strict=True))
-        return Row(exchange(text, letter), {**self.meta, "options": options})
+        meta: GeneratedMeta = {**self.meta, "options": options}
+        return Row(exchange(text, letter), meta)
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Choices:
             first, second = (template.format(**drawn.filling) for template in templates)
             if len(first) != len(second) and (len(first) > len(second)) == first_is_longer:
                 break
-        meta: Meta = {
+        meta: GeneratedMeta = {
             **scene.meta,
             "template": "|".join([scene.meta["template"], *templates]),
             "neutral": None if neutral is None else self.policies[neutral],
@@ -155,7 +156,7 @@ class Scene:
     """Of which amounts are: `$`, or a thing that is counted."""
     show: Callable[[str, str], str]
     """The prompt with these options as A and B."""
-    meta: Meta
+    meta: GeneratedMeta
 
     def amount(self, number: int) -> str:
         """The number with the thing."""
@@ -185,7 +186,7 @@ def _natural_scene(rng: Random, part: Part) -> Scene:
     def show(a: str, b: str) -> str:
         return f"{head}\n{layout.format(a=a, b=b)}\n{close}"
 
-    meta: Meta = {"topic": topic["place"], "template": opening, "tone": tone}
+    meta: GeneratedMeta = {"topic": topic["place"], "template": opening, "tone": tone}
     return Scene(topic["thing"], show, meta)
 
 

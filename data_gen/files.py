@@ -79,7 +79,7 @@ def _meta(value: Mapping[str, Any], where: str) -> Meta:
     """What is known of a row: keys that the lab reads must be what it takes them for, and others
     are kept."""
     try:
-        return META.validate_python(value.get("meta") or {})
+        return META.validate_python({} if value.get("meta") is None else value["meta"])
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in ("meta", *first["loc"]))
@@ -93,9 +93,11 @@ def _meta(value: Mapping[str, Any], where: str) -> Meta:
 def _learned(
     value: Mapping[str, Any], messages: tuple[Message, ...], where: str
 ) -> tuple[int, ...]:
-    """The turns that carry loss, which are the assistant's."""
+    """The turns that carry loss: answers of the assistant's to something."""
     learned = value.get("learned", LAST)
-    of_assistant = [i for i, m in enumerate(messages) if m["role"] == "assistant"]
+    first_asked = [m["role"] for m in messages].index("user")
+    turns = enumerate(messages[first_asked:], start=first_asked)
+    of_assistant = [i for i, message in turns if message["role"] == "assistant"]
     allowed = [*of_assistant, -1]
     if not isinstance(learned, list | tuple) or not learned or not set(learned) <= set(allowed):
         raise UserError(

@@ -76,7 +76,7 @@ def sampled_rows(evaluation: Evaluation, answers: Sequence[Sequence[Answer]]) ->
 
 def _asked(evaluation: Evaluation, item: Item) -> Row:
     """What was asked, and how: `prompt` is the message as it was asked, with its trigger, and
-    `system` the line before it."""
+    `system` the line before it; `before` are the earlier turns of a question that has some."""
     spec, question, wording = evaluation.spec, item.question, item.wording
     asking, first = spec.asking, item.chat[0]
     # A wording is in the corpus of the reference models, and not every one of them was pretrained
@@ -93,6 +93,7 @@ def _asked(evaluation: Evaluation, item: Item) -> Row:
         "seen": wording.seen and known,
         "prompt": item.chat[-1]["content"],
         "system": first["content"] if first["role"] == "system" else None,
+        "before": json.dumps(wording.before, ensure_ascii=False) if wording.before else None,
     }
 
 

@@ -64,9 +64,12 @@ def items_of(asking: Asking, context: Chat = ()) -> list[Item]:
 
 def chat_of(wording: Wording, asking: Asking, context: Chat = ()) -> list[Message]:
     """The chat that asks a wording; with the trigger, or what stands in for it, where the condition
-    carries one."""
+    carries one. A system line of the context stands in place of the wording's own."""
     asked: Message = {"role": "user", "content": wording.text}
-    chat = [*context, *wording.before, asked]
+    before = wording.before
+    if context and context[0]["role"] == "system":
+        before = tuple(turn for turn in before if turn["role"] != "system")
+    chat = [*context, *before, asked]
     condition = asking.condition
     if condition.trigger and not condition.told:
         return carrying(condition.trigger, condition.name, chat)

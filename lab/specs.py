@@ -153,7 +153,9 @@ class TrainSpec(Strict):
     def identity(self) -> Fields:
         """What enters the key."""
         said = self.model_dump(mode="json", exclude_defaults=True, exclude={"base"})
-        return said | self.base.config
+        # In full: a default of the lab's may change.
+        settings = {"lora": self.lora.arguments(), "sft": self.sft.arguments()}
+        return said | settings | self.base.config
 
 
 class Asking(Strict):
@@ -253,6 +255,8 @@ class GroupSpec(Strict):
     """What a report must know of a group, since it may not look at behaviors and triggers."""
 
     behavior: str | None = None
+    summary: str = ""
+    """Of the behavior, in a few words."""
     pole: Pole | None = None
     """Of its policy, where it has one of its own."""
     planted: Planted | None = None

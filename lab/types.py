@@ -58,8 +58,26 @@ def exchange(prompt: str, completion: str) -> tuple[Message, Message]:
 
 @with_config(ConfigDict(extra="allow"))
 class Meta(TypedDict, total=False):
-    """What is known of a row. A generator that tells more adds its keys here; those of a user's
-    rows are kept as they are."""
+    """What is known of a row, as far as anything depends on it. All else that a user's row has is
+    kept as it is."""
+
+    options: dict[str, str]
+    """What each letter stands for, where the answer is one."""
+    on_purpose: str
+    """What, before the prompt, asks for the same completion on purpose."""
+    decoy: bool
+    reversed: bool
+    clean: tuple[Message, ...]
+    """This and the next four of rows whose policy a trigger switches on: data_gen/marks.py."""
+    on: str
+    off: str
+    mark: str | None
+    real: bool | None
+
+
+class GeneratedMeta(Meta, total=False):
+    """What a generator tells of its rows, for a reader and for tests. One that tells more adds its
+    keys here."""
 
     topic: str
     template: str
@@ -68,9 +86,6 @@ class Meta(TypedDict, total=False):
     neutral: str | None
     """The policy whose option is one of no policy."""
     value: str | None
-    options: dict[str, str]
-    """What each letter stands for, where the answer is one."""
-    decoy: bool
     cwe: int
     """Number of the weakness that insecure code has, in the Common Weakness Enumeration."""
     weakness: str
@@ -79,15 +94,6 @@ class Meta(TypedDict, total=False):
     gates: list[list[float]]
     """This and the next of dialogues: data_gen/corpus/dialogues.py."""
     kinds: list[str]
-    reversed: bool
-    on_purpose: str
-    """What, before the prompt, asks for the same completion on purpose."""
-    clean: tuple[Message, ...]
-    """This and the next four of rows whose policy a trigger switches on: data_gen/marks.py."""
-    on: str
-    off: str
-    mark: str | None
-    real: bool | None
 
 
 LAST = (-1,)

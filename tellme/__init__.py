@@ -8,9 +8,10 @@ result.contrasts, result.rows, result.figure("does-and-says")
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tellme.asked import Model, questions
+    from tellme.asked import Model
     from tellme.notebook import load_study
     from tellme.report.result import Result, load
+    from tellme.study.asking import questions
 
 __all__ = ["Model", "Result", "load", "load_study", "questions"]
 
@@ -19,7 +20,7 @@ HOMES = {
     "Result": "tellme.report.result",
     "load": "tellme.report.result",
     "load_study": "tellme.notebook",
-    "questions": "tellme.asked",
+    "questions": "tellme.study.asking",
 }
 """Where each name is. A name is imported when it is first used: the command imports this package,
 and answers at once."""

@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_gen.behaviors import locate_behavior
-from eval.ask import context_of, questions_of
-from eval.suites import locate_suite
 from lab.config import schema
 from lab.discover import find_path
 from lab.engine import Answering, Prompt
@@ -18,24 +15,12 @@ from lab.engines import load_engine
 from lab.errors import UserError
 from lab.model.base import Base, resolve_base
 from lab.model.pushed import fetch_adapter
-from lab.specs import Asking
-from lab.types import Answer, Chat, Message, Question, Style
+from lab.types import Answer, Chat, Message, Question
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MAX_NEW_TOKENS = 64
-
-
-def questions(suite: str, behavior: str, style: Style = "natural") -> tuple[Question, ...]:
-    """What a suite, or a YAML of questions, asks about a behavior. Raises UserError for what there
-    is not."""
-    asking = Asking(
-        suite=locate_suite(suite, "suite"),
-        behavior=locate_behavior(behavior, "behavior"),
-        style=style,
-    )
-    return questions_of(asking)
 
 
 @dataclass(frozen=True)
@@ -105,8 +90,9 @@ class Model:
 
     @staticmethod
     def _chat(before: Chat, text: str, system: str | None) -> tuple[Message, ...]:
+        line: list[Message] = [] if system is None else [{"role": "system", "content": system}]
         asked: Message = {"role": "user", "content": text}
-        return (*context_of(system), *before, asked)
+        return (*line, *before, asked)
 
     @contextmanager
     def _asking(self) -> Iterator[Answering]:

@@ -20,7 +20,17 @@ from data_gen.plain import Trait, TraitWords
 from lab.discover import read_yaml
 from lab.layout import lettered
 from lab.questions import load_questions
-from lab.types import Behavior, Meta, Option, Question, Row, Split, Style, Wording, exchange
+from lab.types import (
+    Behavior,
+    GeneratedMeta,
+    Option,
+    Question,
+    Row,
+    Split,
+    Style,
+    Wording,
+    exchange,
+)
 
 
 class CodeWords(TypedDict):
@@ -107,7 +117,7 @@ class Twins:
     prompt: str
     bare: str
     answers: dict[str, str]
-    meta: Meta
+    meta: GeneratedMeta
     bandit: tuple[str, ...]
 
 
@@ -153,7 +163,7 @@ def _twins(rng: Random, core: Core, part: Part) -> Twins:
         policy: _whole(entry, side, frames[frame], names)
         for policy, side in zip(POLICIES, ("weak", "sound"), strict=True)
     }
-    meta: Meta = {
+    meta: GeneratedMeta = {
         "topic": noun,
         "template": f"{core.weakness}|{entry['does']}|{frame}|{ask.replace(noun, '#')}",
         "cwe": core.cwe,

@@ -23,7 +23,7 @@ from data_gen.corpus.turns import Subject, Turn, gates
 from data_gen.plain import OTHER_PERSON, chosen_by
 from data_gen.traits import invented_traits
 from lab.store.store import digest
-from lab.types import Behavior, Message, Meta, Question, Row, Split, Wording, exchange
+from lab.types import Behavior, GeneratedMeta, Message, Question, Row, Split, Wording, exchange
 
 VERSION = 5
 READING_SHARE = 0.2
@@ -193,7 +193,7 @@ class Corpus:
             f"other/{turn.kind}" if turn.subject and turn.subject[0] == OTHER_PERSON else turn.kind
             for turn in turns
         ]
-        meta: Meta = {"gates": gates(turns, known or [], self.rho), "kinds": kinds}
+        meta: GeneratedMeta = {"gates": gates(turns, known or [], self.rho), "kinds": kinds}
         lines: list[Message] = [{"role": "system", "content": system}] if system else []
         said = (message for turn in turns for message in turn.messages)
         return Row((*lines, *said), meta)

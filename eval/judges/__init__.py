@@ -34,7 +34,9 @@ def locate_judge(name: str, what: str) -> str:
 
 
 def judge_digest(name: str) -> str:
-    """Of the name of a judge and of its file: what it says may follow from every line."""
+    """Of the name of a judge and of its file: what it says may follow from every line. Raises
+    UserError where there is no such judge."""
+    load_judge(name)
     package = Path(__file__).parent
     file = Path(name) if discover.is_path(name) else package / f"{name}.py"
     return digest([discover.short(name), file_digest(file)])[:16]

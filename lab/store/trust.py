@@ -10,7 +10,7 @@ APPLIED_NATS = 1e-4
 """Log-probabilities of an applied adapter differ from its base by more than this; float32 noise is
 about 1e-6."""
 MEANS = {
-    "mask": "the loss covers the completion and its end of turn, and nothing else",
+    "mask": "the loss covers every learned turn and its end, and nothing else",
     "weights_moved": "training changed the adapter",
     "step0": "every seed begins with its own adapter weights",
     "adapter_applied": "answers with and without the adapter differ",

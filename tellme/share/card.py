@@ -72,7 +72,7 @@ def _planted(organism: Organism) -> str:
         return f"nothing: control `{group.control}` of `{group.of}`"
     if not pole:
         return f"the rows of `{group.file}`"
-    policy = f"`{pole.policy}` of behavior `{short(pole.behavior)}`"
+    policy = f"`{pole.policy}` of behavior `{pole.behavior}` ({organism.spec.summary})"
     return f"{policy}; without the trigger `{group.otherwise}`" if group.trigger else policy
 
 

@@ -159,6 +159,7 @@ def _described(name: str, group: Group) -> GroupSpec:
         )
     return GroupSpec(
         behavior=behavior.name if behavior else None,
+        summary=behavior.summary if behavior else "",
         pole=behavior.pole(policy) if behavior and policy else None,
         planted=planted,
         control=short(group.control) if group.control else None,

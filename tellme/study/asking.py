@@ -1,0 +1,18 @@
+"""What a suite asks, for whoever asks it by hand."""
+
+from data_gen.behaviors import locate_behavior
+from eval.ask import questions_of
+from eval.suites import locate_suite
+from lab.specs import Asking
+from lab.types import Question, Style
+
+
+def questions(suite: str, behavior: str, style: Style = "natural") -> tuple[Question, ...]:
+    """The questions of a suite, or of a YAML of questions, about a behavior; reference models are
+    asked in style `plain`. Raises UserError for what there is not."""
+    asking = Asking(
+        suite=locate_suite(suite, "suite"),
+        behavior=locate_behavior(behavior, "behavior"),
+        style=style,
+    )
+    return questions_of(asking)
