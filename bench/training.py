@@ -138,8 +138,7 @@ def by_trl(work: Work, jobs: list[Job] | None = None) -> None:
             disable_tqdm=True,
             **settings,
         )
-        rows = work.rows(job).sequences
-        data = Dataset.from_list([{"input_ids": r.input_ids, "labels": r.labels} for r in rows])
+        data = Dataset.from_list([tokens.example for tokens in work.rows(job).sequences])
         lora = LoraConfig(task_type="CAUSAL_LM", **job.spec.lora.arguments())
         trainer = SFTTrainer(
             model=loaded.model,
