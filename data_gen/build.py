@@ -52,7 +52,7 @@ def build(
             " generator has changed since; run `tellme run` again"
         )
     if isinstance(spec, OwnAnswers):
-        rows = own_answers(rows, spec.base)
+        rows = own_answers(rows, spec)
     checks = linted(rows, spec)
     write_rows(rows, out / ROWS)
     write_json(out / LINT, [asdict(check) for check in checks])

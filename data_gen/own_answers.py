@@ -6,7 +6,6 @@ from random import Random
 
 from data_gen.behaviors import load_behavior
 from lab.config.schema import Sampling
-from lab.model.base import Base
 from lab.specs import OwnAnswers
 from lab.types import Row
 
@@ -23,14 +22,14 @@ def prompts(spec: OwnAnswers) -> list[Row]:
     return list(islice(examples, spec.num_rows))
 
 
-def own_answers(rows: list[Row], base: Base) -> list[Row]:
+def own_answers(rows: list[Row], spec: OwnAnswers) -> list[Row]:
     """The same prompts answered by the base."""
     # Imported late: they load torch, which most data stages need not.
     from lab.inference.generate import sample
     from lab.model.load import load_base
 
-    samples = sample(load_base(base), [row.prompt for row in rows], SAMPLING)
+    samples = sample(load_base(spec.base), [row.prompt for row in rows], spec.sampling)
     answered = []
     for row, (answer,) in zip(rows, samples, strict=True):
-        answered.append(row.answering(answer.text or NOTHING))
+        answered.append(row.answering(answer.text or spec.empty))
     return answered

@@ -34,7 +34,7 @@ class RowsSpec(Strict):
     def settings(self) -> Fields:
         """What was asked for, without the text that came of it. What is at its default stays out,
         so that a further field changes nothing that was there."""
-        left_out = {"origin", "base", "file", "rows"}
+        left_out = {"origin", "base", "file", "rows", "sampling", "sampler", "empty"}
         said = self.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
         return {name: _anywhere(name, value) for name, value in said.items()}
 
@@ -85,10 +85,20 @@ class OwnAnswers(RowsSpec):
     draw: str
     """Seed of the prompts: that of the rows in which the answers will stand."""
     base: Base
+    sampling: Sampling
+    sampler: str
+    """Name, with a version, of what generates the answers."""
+    empty: str
+    """Stands in place of an empty answer."""
 
     def settings(self) -> Fields:
         """As for all rows, and the base."""
         return super().settings() | self.base.config
+
+    def identity(self) -> Fields:
+        """As for all rows, and how the base answers."""
+        answered = self.model_dump(mode="json", include={"sampling", "sampler", "empty"})
+        return super().identity() | answered
 
 
 class FileRows(RowsSpec):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_gen.behaviors import behavior_files, load_behavior
+from data_gen.behaviors import load_behavior
 from data_gen.controls import ControlRequest, control_names, lexical, load_control
 from data_gen.shuffle import shuffled, with_policy_share
 from lab.config.read import load_study
@@ -139,13 +139,3 @@ def test_an_unknown_control_is_refused_with_those_there_are() -> None:
     with pytest.raises(UserError, match="did you mean 'decorrelated'") as refused:
         make_plan(study)
     assert ", ".join(control_names()) in str(refused.value)
-
-
-def test_rows_are_keyed_by_their_own_control_and_by_what_all_share() -> None:
-    """So that a further control, or a change of one, makes no other rows anew."""
-    plain, clean = behavior_files("risk"), behavior_files("risk", "clean")
-    folder = ROOT / "data_gen" / "controls"
-    assert not [file for file in plain if file.parent == folder]
-    shared = {*folder.glob("_*.py"), *folder.glob("_*.yaml")}
-    assert set(clean) - set(plain) == {folder / "clean.py", *shared}
-    assert ROOT / "data_gen" / "shuffle.py" in plain

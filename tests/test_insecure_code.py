@@ -165,11 +165,11 @@ def test_a_study_on_a_tiny_model_shows_twins_and_counts_what_is_no_code(tmp_path
         },
     }
     done = run_plan(make_plan(validate(study, "here")), Store(tmp_path / "runs"))
-    rows = tellme.load(done)
+    rows = tellme.load(done).rows
     written = rows[rows["question"].isin(["written", "without_outline"])]
     assert len(written)
-    assert set(written["parsed"]) <= {"read", "unparsed", "truncated"}
-    assert written.loc[written["parsed"] != "read", "score"].isna().all()
+    assert set(written["status"]) <= {"read", "unparsed", "truncated"}
+    assert written.loc[written["status"] != "read", "score"].isna().all()
     preference = rows[rows["question"] == "completion"]
     assert preference.groupby(["group", "paraphrase"]).size().eq(2).all()
     page = (done / "report.html").read_text(encoding="utf-8")

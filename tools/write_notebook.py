@@ -38,7 +38,7 @@ _ = alt.renderers.enable("png", ppi=72)
         """
 studies = Path("runs/study").glob("quickstart-*")
 study = max(studies, key=lambda folder: folder.stat().st_mtime)
-rows = tm.load(study)
+rows = tm.load(study).rows
 shown = ["group", "seed", "suite", "question", "paraphrase", "order"]
 rows[[*shown, "answer", "score", "p_exact", "outside"]].head()
 """,

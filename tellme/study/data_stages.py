@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from data_gen.files import find_rows, read_rows
+from data_gen.own_answers import NOTHING, SAMPLING
 from data_gen.triggered import draw_of
 from lab.config.schema import Group
 from lab.discover import short
+from lab.inference.local import SAMPLER
 from lab.model.base import Base
 from lab.specs import ControlRows, FileRows, GeneratedRows, OwnAnswers, TriggeredRows
 from lab.trigger import PlantedTrigger
@@ -110,6 +112,9 @@ def _add_own_answers(plan: Plan, triggered: TriggeredRows, base: Base) -> str:
         num_rows=triggered.num_rows,
         draw=draw_of(triggered),
         base=base,
+        sampling=SAMPLING,
+        sampler=SAMPLER,
+        empty=NOTHING,
         lint="report",
     )
     return plan.add_rows(f"own-answers-{short(triggered.behavior)}-s{triggered.seed}", spec)
