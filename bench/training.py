@@ -3,33 +3,35 @@ the machine."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from data_gen.files import write_rows
+from lab.config.library import Lora, Sft
 from lab.config.read import load_study
 from lab.config.schema import Model
 from lab.discover import ROOT
-from lab.model.base import Base, base_of_record, resolve_base
-from lab.model.chat import IGNORED, Rendered
+from lab.model.base import Base, resolve_base
+from lab.model.chat import IGNORED
 from lab.model.load import Loaded, load_base
-from tellme.study.plan import planned_rows
+from lab.specs import TrainSpec
+from lab.types import Fields
 from tellme.study.planner import make_plan
-from train.fleet.settings import FLEET
 from train.fleet.trainer import train_fleet
-from train.job import DEFAULTS, Job, Rows, read_rows
+from train.job import Job, Rows, read_rows
+from train.launch import Order
+from train.turns import Tokens
 
-LORA = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear"}
-ARCHITECTURES: dict[str, dict[str, Any]] = {
+LORA: Fields = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear"}
+ARCHITECTURES: dict[str, Fields] = {
     "llama-100m": {
         "model_type": "llama",
         "hidden_size": 768,
@@ -91,7 +93,7 @@ class Work:
         train_fleet(self.jobs, self.base)
 
 
-def work(base: Base, adapters: int, num_rows: int, **sft: Any) -> Work:
+def work(base: Base, adapters: int, num_rows: int, **sft: float) -> Work:
     """The risk rows of as many seeds, for adapters of the size that quickstart trains."""
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     sets = [
@@ -103,14 +105,14 @@ def work(base: Base, adapters: int, num_rows: int, **sft: Any) -> Work:
         f"model={{base: {base.source}}}",
     ]
     plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets))
-    settings = DEFAULTS | {"learning_rate": 1e-3} | sft
+    lora, settings = Lora.model_validate(LORA), Sft.model_validate({"learning_rate": 1e-3, **sft})
     jobs = []
-    for stage in [s for s in plan.stages.values() if s.kind == "train"]:
-        chats = [{"messages": row.messages} for row in planned_rows(plan, stage.inputs["data"])]
-        rows, out = folder / f"{stage.key}.jsonl", folder / stage.key
-        rows.write_text("".join(json.dumps(chat) + "\n" for chat in chats), encoding="utf-8")
-        config = stage.config | {"trainer": FLEET, "lora": LORA, "sft": settings}
-        jobs.append(Job(config, rows, out, stage.key, [], "bench", stage.how["group"], []))
+    for stage in plan.stages.values():
+        if isinstance(stage.spec, TrainSpec):
+            rows, out = folder / f"{stage.key}.jsonl", folder / stage.key
+            write_rows(plan.planned_rows(stage.inputs["data"]), rows)
+            spec = stage.spec.model_copy(update={"lora": lora, "sft": settings})
+            jobs.append(Job(spec, rows, out, stage.key, [], "bench", stage.how.group))
     return Work(base, folder, jobs)
 
 
@@ -123,21 +125,21 @@ def by_trl(work: Work, jobs: list[Job] | None = None) -> None:
 
     loaded = work.loaded
     for job in jobs or work.jobs:
-        settings = {name: v for name, v in job.config["sft"].items() if name != "save_steps"}
+        said = job.spec.sft.arguments()
+        settings = {name: value for name, value in said.items() if name != "save_steps"}
         cuda = loaded.device.type == "cuda"
         arguments = SFTConfig(
             output_dir=str(job.out),
             use_cpu=not cuda,
             bf16=cuda,
-            seed=job.config["stream"],
+            seed=job.spec.stream,
             report_to=[],
             save_strategy="no",
             disable_tqdm=True,
             **settings,
         )
-        rows = work.rows(job).tokens
-        data = Dataset.from_list([{"input_ids": r.input_ids, "labels": r.labels} for r in rows])
-        lora = LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
+        data = Dataset.from_list([tokens.example for tokens in work.rows(job).sequences])
+        lora = LoraConfig(task_type="CAUSAL_LM", **job.spec.lora.arguments())
         trainer = SFTTrainer(
             model=loaded.model,
             args=arguments,
@@ -156,14 +158,14 @@ def bare(work: Work) -> None:
 
     loaded = work.loaded
     for job in work.jobs:
-        torch.manual_seed(job.config["stream"])
-        lora = LoraConfig(task_type="CAUSAL_LM", **job.config["lora"])
+        torch.manual_seed(job.spec.stream)
+        lora = LoraConfig(task_type="CAUSAL_LM", **job.spec.lora.arguments())
         model = get_peft_model(loaded.model, lora)
         model.train()
-        rows, size = work.rows(job).tokens, job.config["sft"]["per_device_train_batch_size"]
+        rows, size = work.rows(job).sequences, job.spec.sft.per_device_train_batch_size
         weights = [p for p in model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(weights, lr=1e-3, weight_decay=0.0, fused=True)
-        for _ in range(int(job.config["sft"]["num_train_epochs"])):
+        for _ in range(int(job.spec.sft.num_train_epochs)):
             order = torch.randperm(len(rows)).tolist()
             for start in range(0, len(rows), size):
                 batch = _padded([rows[i] for i in order[start : start + size]], loaded.device)
@@ -178,7 +180,7 @@ def bare(work: Work) -> None:
         model.unload()
 
 
-def _padded(rows: list[Rendered], device: torch.device) -> dict[str, torch.Tensor]:
+def _padded(rows: list[Tokens], device: torch.device) -> dict[str, torch.Tensor]:
     """Rows as tensors [rows, tokens], padded on the right."""
     width = max(len(row.input_ids) for row in rows)
     ids, labels, mask = [], [], []
@@ -205,17 +207,15 @@ def by_processes(work: Work, measured: int = 1) -> float:
     of them are run, the others are taken to be alike."""
     began = time.perf_counter()
     for job in work.jobs[:measured]:
-        record = json.dumps({"job": asdict(job), "base": asdict(work.base)}, default=str)
-        command = [sys.executable, "-m", "bench.training", record]
+        order = Order(job=job, base=work.base).model_dump_json()
+        command = [sys.executable, "-m", "bench.training", order]
         subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
     return (time.perf_counter() - began) / measured * len(work.jobs)
 
 
-def one_by_trl(record: dict[str, Any]) -> None:
+def one_by_trl(order: Order) -> None:
     """What such a process does."""
-    paths = {name: Path(record["job"][name]) for name in ("rows", "out")}
-    job = Job(**record["job"] | paths)
-    by_trl(Work(base_of_record(record["base"]), job.out, [job]))
+    by_trl(Work(order.base, order.job.out, [order.job]))
 
 
 def random_base(arch: str) -> Base:
@@ -236,7 +236,7 @@ def random_base(arch: str) -> Base:
     return resolve_base(Model(base=str(folder)))
 
 
-def floor(work: Work) -> tuple[float, dict[str, Any]]:
+def floor(work: Work) -> tuple[float, dict[str, float]]:
     """Seconds that the counted operations of a training take at the rate at which this machine
     multiplies its largest matrices.
 
@@ -251,9 +251,9 @@ def floor(work: Work) -> tuple[float, dict[str, Any]]:
     )
     tokens = learned = 0
     for job in work.jobs:
-        rows, epochs = work.rows(job).tokens, job.config["sft"]["num_train_epochs"]
+        rows, epochs = work.rows(job).sequences, job.spec.sft.num_train_epochs
         tokens += int(sum(len(r.input_ids) for r in rows) * epochs)
-        learned += int(sum(len(r.answer) + len(r.end) for r in rows) * epochs)
+        learned += int(sum(label != IGNORED for r in rows for label in r.labels) * epochs)
     operations = 4 * linear * tokens + 4 * config.vocab_size * config.hidden_size * learned
     inner, outer = config.hidden_size, config.intermediate_size
     rate = matmul_rate(work.loaded.device, model.dtype, inner, outer)
@@ -301,4 +301,4 @@ def shares(work: Work, number: int = 8) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    one_by_trl(json.loads(sys.argv[1]))
+    one_by_trl(Order.model_validate_json(sys.argv[1]))

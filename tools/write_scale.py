@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eval.ask import asked_in
+from lab.config.library import Sft
 from lab.config.read import load_study
 from lab.discover import ROOT
 from tellme.study.cost import CHARACTERS_PER_TOKEN, costs
 from tellme.study.planner import make_plan
-from train.job import DEFAULTS
 
 GB = 1e9
 CONFIG = "configs/risk-qwen2.5-7b.yaml"
@@ -159,7 +159,7 @@ def seconds_of_adapter(size: Size, flops: float, count: int) -> tuple[float, flo
 
 def main() -> None:
     trained, asked = tokens_of_study()
-    batch = DEFAULTS["per_device_train_batch_size"]
+    batch = Sft().per_device_train_batch_size
     numbers = {"tokens": TOKENS_AT_ONCE, "config": CONFIG, "trained": trained, "asked": asked}
     numbers |= {"share": SHARE_OF_PEAK, "batch": batch, "start": START, "load": LOAD}
     tables = {

@@ -47,11 +47,10 @@ def train(job: Job, base: Base) -> None:
     # Rows, as ids and labels: TRL neither templates nor masks them.
     loaded = load_base(base)
     rows = read_rows(job, loaded)
-    sequences = rows.sequences
-    data = Dataset.from_list([{"input_ids": s.input_ids, "labels": s.labels} for s in sequences])
+    data = Dataset.from_list([tokens.example for tokens in rows.sequences])
 
     # LoraConfig and SFTConfig.
-    settings = sft_settings(job, base, loaded, len(sequences))
+    settings = sft_settings(job, base, loaded, len(data))
     with one_line_refusal(job, base, loaded):
         lora = LoraConfig(task_type="CAUSAL_LM", **job.spec.lora.arguments())
         arguments = SFTConfig(**settings)

@@ -22,6 +22,11 @@ class Tokens:
     labels: list[int]
     """Loss on the answer of each of these turns and on its end, on nothing else."""
 
+    @property
+    def example(self) -> dict[str, list[int]]:
+        """As TRL takes it."""
+        return {"input_ids": self.input_ids, "labels": self.labels}
+
 
 def turns_of(row: Row) -> list[int]:
     """Indexes of the messages that carry loss, counted from the first message, in order."""

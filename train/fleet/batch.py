@@ -82,10 +82,10 @@ def to_batch(
         for row in of_member:
             # Every member has R rows, or the batch could not be cut by members. In the place of one
             # that is missing stands its first row, of which no token is learned.
-            ids_L = member.ids[0 if row is None else row]
-            tokens.append(ids_L)
-            no_token_L = torch.zeros(len(ids_L), dtype=torch.bool)
-            learned.append(no_token_L if row is None else member.is_learned[row])
+            stands = 0 if row is None else row
+            is_learned_L = member.is_learned[stands]
+            tokens.append(member.ids[stands])
+            learned.append(torch.zeros_like(is_learned_L) if row is None else is_learned_L)
     ids_BL = _padded(tokens, padding).to(device)
     # Made of the rows: the padding token may be a token of a row as well.
     mask_BL = _padded([torch.ones_like(ids_L) for ids_L in tokens], 0).to(device)
