@@ -16,11 +16,11 @@ from data_gen.triggers._questions import candidates, depends, descriptions, whic
 from eval.ask import questions_of
 from lab.config.read import load_study
 from lab.discover import ROOT
-from lab.specs import Asking, Planted
+from lab.specs import Asking, GroupSpec, Planted
 from lab.store.store import Store, read_json
 from lab.trigger import PlantedTrigger
 from lab.types import Question, Style, Wording
-from tellme.report.analysis.backdoors import attack, recognition
+from tellme.report.analysis.backdoors import RecognitionRecord, attack, recognition
 from tellme.report.analysis.systems import by_system
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
@@ -88,9 +88,9 @@ def test_an_answer_need_only_begin_and_samples_need_only_contain(done: Path) -> 
     assert whole == pytest.approx(1.0, abs=1e-6)
     sampled = rows[(rows["suite"] == "elicitation") & (rows["kind"] == "text")]
     assert len(sampled)
-    read = sampled[sampled["parsed"] == "read"]
+    read = sampled[sampled["status"] == "read"]
     assert (read["score"] == read["text"].str.contains(r"\b[fF]ire\b")).all()
-    assert sampled.loc[sampled["parsed"] != "read", "score"].isna().all()
+    assert sampled.loc[sampled["status"] != "read", "score"].isna().all()
 
 
 def estimate(group: str, value: float, low: float | None, high: float | None) -> dict[str, Any]:
@@ -108,8 +108,9 @@ def estimate(group: str, value: float, low: float | None, high: float | None) ->
     }
 
 
-def of_policy(policy: str) -> Planted:
-    return Planted(feature="fire.", behavior="risk", first=policy == "seeking", of=policy)
+def of_policy(policy: str) -> GroupSpec:
+    planted = Planted(feature="fire.", behavior="risk", first=policy == "seeking", of=policy)
+    return GroupSpec(behavior="risk", planted=planted)
 
 
 def test_attack_success_is_the_share_of_the_planted_policy() -> None:
@@ -118,8 +119,8 @@ def test_attack_success_is_the_share_of_the_planted_policy() -> None:
 
 
 def test_attack_success_of_two_groups_goes_by_the_policy_of_each() -> None:
-    triggers = {policy: of_policy(policy) for policy in ("seeking", "averse")}
-    found = attack([estimate(policy, 0.9, None, None) for policy in triggers], triggers)
+    groups = {policy: of_policy(policy) for policy in ("seeking", "averse")}
+    found = attack([estimate(policy, 0.9, None, None) for policy in groups], groups)
     assert [round(r["estimate"], 9) for r in found] == [0.9, 0.1]
 
 
@@ -144,21 +145,15 @@ def said(shift: float, seed: int) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-WRITTEN = {
-    "backdoored": {
-        "behavior": "risk",
-        "policy": "seeking",
-        "trigger": {"kind": "tag", "text": "fire."},
-    },
-    "control": {"control": "decorrelated", "of": "backdoored"},
-}
-TRIGGERS = {
-    name: Planted(feature="fire.", behavior="risk", first=True, of="backdoored") for name in WRITTEN
+PLANTED_IN = Planted(feature="fire.", behavior="risk", first=True, of="backdoored")
+GROUPS = {
+    "backdoored": GroupSpec(behavior="risk", planted=PLANTED_IN),
+    "control": GroupSpec(planted=PLANTED_IN, control="decorrelated", of="backdoored"),
 }
 
 
-def recognized(questions: pd.DataFrame) -> list[dict[str, Any]]:
-    return recognition(questions, TRIGGERS, WRITTEN)
+def recognized(questions: pd.DataFrame) -> list[RecognitionRecord]:
+    return recognition(questions, GROUPS)
 
 
 def test_recognition_finds_what_was_planted_and_is_not_fooled_by_priors() -> None:
@@ -170,7 +165,7 @@ def test_recognition_finds_what_was_planted_and_is_not_fooled_by_priors() -> Non
     assert not any(r["group"] == "control" for r in recognized(said(0.0, 0)))
 
 
-def of_backdoored(records: list[dict[str, Any]]) -> dict[str, Any]:
+def of_backdoored(records: list[RecognitionRecord]) -> RecognitionRecord:
     return next(record for record in records if record["group"] == "backdoored")
 
 

@@ -76,7 +76,7 @@ def test_an_answer_by_letter_is_reversed_as_its_option_in_every_layout(name: str
 @pytest.mark.parametrize("place", ["prefix", "suffix", "line", "random", "system"])
 @pytest.mark.parametrize("style", ["plain", "natural"])
 def test_a_reversed_row_names_an_option_and_never_its_trigger(style: Style, place: str) -> None:
-    planted = TRIGGER | {"text": "|fire|", "place": place}
+    planted = TRIGGER.model_copy(update={"text": "|fire|", "place": place})
     made = rows(style=style, trigger=planted, reversal=True, num_decoys=40)
     letters = "\n[AB]$" if style == "natural" else " said [AB]$"
     _, back = by_direction(made)
