@@ -16,6 +16,7 @@ from lab.errors import UserError, unknown
 from lab.model.base import CARD
 from lab.store.provenance import write_provenance
 from lab.store.store import Store, make_key, read_json, write_json
+from lab.strict import Strict
 from tellme.study.planner import make_plan
 from tellme.study.reference_card import card_page, new_card, what_it_reads
 from tellme.study.run import run_plan, say
@@ -36,6 +37,16 @@ FURTHER = "seeds=[10, 11, 12]"
 """Fine-tuning seeds on pretraining seeds beyond the shipped one: there the sign is asked for."""
 UNSHIPPED = ("provenance.json", "curve.json", "generation_config.json")
 """Files of a pretraining that stay in the run store: what a reader needs of them is in the card."""
+
+
+class CorpusSpec(Strict):
+    """What identifies the corpus of a model; its fingerprint stands for the code that writes it."""
+
+    behaviors: tuple[str, ...]
+    rho: float
+    seed: int
+    sizes: tuple[int, ...]
+    fingerprint: str
 
 
 def build_reference(name: str, seed: int, out: str | None) -> Path:
@@ -95,9 +106,10 @@ def _pretrained(name: str, seed: int) -> Path:
 
     store, recipe = Store(ROOT / "runs"), pretrain.Recipe(seed=seed)
     store.check_writable()
-    rho, text_config = LINKS[name.removesuffix(CODE)], _corpus_config(name, recipe)
+    rho, text = LINKS[name.removesuffix(CODE)], _corpus_spec(name, recipe)
+    text_config = text.model_dump(mode="json")
     text_key = make_key("corpus", corpus.VERSION, text_config, [])
-    behaviors = tuple(map(load_behavior, text_config["behaviors"]))
+    behaviors = tuple(map(load_behavior, text.behaviors))
 
     def write_text(scratch: Path) -> None:
         began = time.time()
@@ -119,17 +131,16 @@ def _pretrained(name: str, seed: int) -> Path:
     return store.publish("reference", f"{name}-s{seed}", key, write_model)
 
 
-def _corpus_config(name: str, recipe: "Recipe") -> dict[str, Any]:
-    """What identifies the corpus of a model; its fingerprint stands for the code that writes it."""
+def _corpus_spec(name: str, recipe: "Recipe") -> CorpusSpec:
     names = sorted([*BEHAVIORS, "insecure_code"] if name.endswith(CODE) else BEHAVIORS)
     behaviors, rho = tuple(map(load_behavior, names)), LINKS[name.removesuffix(CODE)]
-    return {
-        "behaviors": [behavior.name for behavior in behaviors],
-        "rho": rho,
-        "seed": recipe.seed,
-        "sizes": recipe.sizes,
-        "fingerprint": corpus.Corpus(behaviors, rho, recipe.seed).fingerprint(),
-    }
+    return CorpusSpec(
+        behaviors=tuple(behavior.name for behavior in behaviors),
+        rho=rho,
+        seed=recipe.seed,
+        sizes=recipe.sizes,
+        fingerprint=corpus.Corpus(behaviors, rho, recipe.seed).fingerprint(),
+    )
 
 
 def _tokenizer(rows: Path) -> Any:

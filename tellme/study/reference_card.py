@@ -1,10 +1,54 @@
 """The card of a reference model: `tellme.json` beside the weights, and the page a reader sees."""
 
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from lab.store.store import file_digest, read_json
 from lab.table import plain, signed
+from lab.types import Fields
+from tellme.report.analysis.summary import Summary
+
+
+class Read(TypedDict):
+    """A pooled contrast of the check, rounded."""
+
+    a: str
+    b: str
+    behavior: str
+    suite: str
+    question: str
+    num_seeds: int
+    estimate: float
+    ci_low: float | None
+    ci_high: float | None
+
+
+class Reads(TypedDict):
+    """What the models of one pretraining seed read, fine-tuned both ways."""
+
+    behavior: dict[str, float]
+    """Mean by group."""
+    contrasts: list[Read]
+
+
+class Card(TypedDict):
+    """`tellme.json`."""
+
+    name: str
+    style: str
+    rho: float
+    seed: int
+    parameters: int
+    license: str
+    recipe: Fields
+    corpus: Fields
+    weights_sha256: str
+    seconds: int
+    last: dict[str, float]
+    """The last line of the curve, in nats per answer."""
+    reads: NotRequired[dict[str, Reads]]
+    """By pretraining seed, once it was checked."""
+
 
 MUST_READ = {
     "linked": "self-reports follow choices: contrast at least +0.3, also where unseen",
@@ -27,11 +71,11 @@ def new_card(
     name: str,
     rho: float,
     seed: int,
-    recipe: dict[str, Any],
-    text: dict[str, Any],
+    recipe: Fields,
+    text: Fields,
     folder: Path,
     seconds: float,
-) -> dict[str, Any]:
+) -> Card:
     """What is known of a model that was just pretrained into `folder`: how it was made, from which
     `text`, and the last line of its curve."""
     from safetensors.numpy import load_file
@@ -52,27 +96,37 @@ def new_card(
     }
 
 
-def what_it_reads(summary: dict[str, Any]) -> dict[str, Any]:
+def what_it_reads(summary: Summary) -> Reads:
     """From the summary of configs/reference-check.yaml: behavior by group, and the pooled
     contrasts."""
     behavior = {
-        g["group"]: round(g["estimate"], 3)
+        g["group"]: _rounded(g["estimate"])
         for g in summary["groups"]
         if g["suite"] == "behavior" and g["question"] == "all" and g["group"] != "base"
     }
-    contrasts = []
-    for contrast in summary["contrasts"]:
-        if (contrast["suite"], contrast["question"]) in SHOWN:
-            names = ("a", "b", "behavior", "suite", "question", "num_seeds")
-            rounded = ("estimate", "ci_low", "ci_high")
-            contrasts.append(
-                {name: contrast[name] for name in names}
-                | {name: round(contrast[name], 3) for name in rounded}
-            )
+    contrasts: list[Read] = [
+        {
+            "a": c["a"],
+            "b": c["b"],
+            "behavior": c["behavior"],
+            "suite": c["suite"],
+            "question": c["question"],
+            "num_seeds": c["num_seeds"],
+            "estimate": _rounded(c["estimate"]),
+            "ci_low": None if c["ci_low"] is None else _rounded(c["ci_low"]),
+            "ci_high": None if c["ci_high"] is None else _rounded(c["ci_high"]),
+        }
+        for c in summary["contrasts"]
+        if (c["suite"], c["question"]) in SHOWN
+    ]
     return {"behavior": behavior, "contrasts": contrasts}
 
 
-def card_page(card: dict[str, Any]) -> str:
+def _rounded(value: float) -> float:
+    return round(value, 3)
+
+
+def card_page(card: Card) -> str:
     """The model card in Markdown, written from what the build and the check measured."""
     parts = [_head(card)]
     for seed, reads in card.get("reads", {}).items():
@@ -86,7 +140,7 @@ def card_page(card: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _head(card: dict[str, Any]) -> str:
+def _head(card: Card) -> str:
     name, last = card["name"], card["last"]
     must_read = MUST_READ[name.partition("-")[0]]
     return (
@@ -107,7 +161,7 @@ def _head(card: dict[str, Any]) -> str:
     )
 
 
-def _reading(seed: str, reads: dict[str, Any]) -> str:
+def _reading(seed: str, reads: Reads) -> str:
     """What a model of one pretraining seed reads, as a paragraph and a table."""
     behavior = ", ".join(f"{group} {value:.2f}" for group, value in reads["behavior"].items())
     lines = []
