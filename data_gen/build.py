@@ -76,7 +76,9 @@ def linted(rows: list[Row], spec: DataSpec) -> list[Lint]:
 
 def _called(spec: DataSpec) -> str:
     """How a refusal speaks of rows."""
-    return spec.file if isinstance(spec, FileRows) else f"{spec.behavior} {spec.policy}"
+    if isinstance(spec, FileRows):
+        return spec.file
+    return f"{short(spec.behavior or spec.origin)} {spec.policy}"
 
 
 def rows_for(spec: DataSpec, source: list[Row] | None) -> list[Row]:
