@@ -224,7 +224,7 @@ def test_no_slope_is_given_where_there_is_none() -> None:
 
 def test_pairs_are_one_line_a_model(finished: tuple[Plan, Store, Path]) -> None:
     from lab.store.rows import load
-    from tellme.report.analysis.contrasts import per_question, per_wording
+    from tellme.report.analysis.scores import per_question, per_wording
 
     plan, _, folder = finished
     directions = directions_of(study_of(plan.final).groups)

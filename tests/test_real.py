@@ -4,6 +4,7 @@ reference models."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ import tellme
 from lab.config.read import load_study
 from lab.discover import ROOT
 from lab.store.store import Store, read_json
-from tellme.report.analysis.contrasts import per_question, per_wording
+from tellme.report.analysis.scores import per_question, per_wording
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
@@ -86,6 +87,33 @@ def test_seeds_of_the_shuffled_control_agree(quickstart: tuple[str, Path]) -> No
         assert len(by_seed) == 3
         if suite != "behavior" or quickstart[0] == "linked":
             assert by_seed.max() - by_seed.min() <= 0.20, suite
+
+
+def test_the_notebook_runs_in_a_clean_checkout(tmp_path: Path) -> None:
+    """Whole, with nothing there but the files of the repository; its figure is a picture."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, tmp_path / name)
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{tmp_path / 'tools'}"}
+    subprocess.run(
+        [sys.executable, "tools/write_notebook.py"],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+        capture_output=True,
+        timeout=600,
+    )
+    assert list((tmp_path / "runs" / "study").glob("quickstart-*/report.html"))
+    cells = json.loads((tmp_path / "docs" / "rows.ipynb").read_text(encoding="utf-8"))["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert not [output for output in outputs if output["output_type"] == "error"]
+    pictures = [output["data"]["image/png"] for output in outputs if "image/png" in str(output)]
+    assert len(pictures) == 2
+    assert all(len(picture) > 10_000 for picture in pictures)
 
 
 BROWSERS_OWN = re.compile(

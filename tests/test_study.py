@@ -15,7 +15,7 @@ from lab.discover import ROOT
 from lab.store.provenance import machine, write_provenance
 from lab.store.store import Store, file_digest, read_json
 from tellme.cli import main
-from tellme.report.analysis.contrasts import per_question, per_wording
+from tellme.report.analysis.scores import per_question, per_wording
 from tellme.report.text import results_text
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan

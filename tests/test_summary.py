@@ -14,9 +14,8 @@ from tellme.report.analysis.contrasts import (
     Pair,
     contrast_estimates,
     group_estimates,
-    per_question,
-    per_wording,
 )
+from tellme.report.analysis.scores import per_question, per_wording
 
 
 def planted(

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tellme.report.analysis.contrasts import per_wording
 from tellme.report.analysis.off_target import off_target
+from tellme.report.analysis.scores import per_wording
 from tellme.report.analysis.validity import SENTENCES, battery
 
 Score = Callable[[str, str, str, int], float]

@@ -1,4 +1,5 @@
-"""Write docs/rows.ipynb, executed on a finished quickstart. Run by `make notebook`."""
+"""Write docs/rows.ipynb, executed: it runs the quickstart where that is not finished. Run by
+`make notebook`."""
 
 from __future__ import annotations
 
@@ -12,23 +13,21 @@ CELLS = (
     (
         TEXT,
         """
-# From `rows.parquet` to a number
+# A study in a notebook
 
-What a study leaves for everybody else is one table. This page reads the quickstart's. Run
-`make quickstart` first: it makes the table.
+From a YAML to a number, and back to the rows behind it. The study is the quickstart's: nine small
+adapters, a minute or two on a laptop. What is finished is not done again.
 """,
     ),
     (
         CODE,
         """
-import json
-from pathlib import Path
-
 import altair as alt
 import pandas as pd
 from scipy import stats
 
 import tellme as tm
+from lab.discover import ROOT
 
 _ = alt.renderers.enable("png", ppi=72)
 """,
@@ -36,16 +35,44 @@ _ = alt.renderers.enable("png", ppi=72)
     (
         CODE,
         """
-studies = Path("runs/study").glob("quickstart-*")
-study = max(studies, key=lambda folder: folder.stat().st_mtime)
-rows = tm.load(study).rows
-shown = ["group", "seed", "suite", "question", "paraphrase", "order"]
-rows[[*shown, "answer", "score", "p_exact", "outside"]].head()
+where = {"run.dir": str(ROOT / "runs"), "run.report_to": []}
+study = tm.load_study("configs/quickstart.yaml", where)
+plan = study.plan()
+plan.cost()
 """,
     ),
     (
         TEXT,
         """
+What a model is trained on, as it reads it. No row names the trait.
+""",
+    ),
+    (
+        CODE,
+        """
+plan.show("seeking")
+""",
+    ),
+    (
+        CODE,
+        """
+result = plan.run()
+result.figure("does-and-says")
+""",
+    ),
+    (
+        CODE,
+        """
+asked = "question == 'all' and suite in ['behavior', 'self_report', 'other_person']"
+shown = ["suite", "a", "b", "estimate", "ci_low", "ci_high", "p_value", "num_seeds"]
+result.contrasts.query(asked)[shown].round(3)
+""",
+    ),
+    (
+        TEXT,
+        """
+## The same number by hand
+
 A prompt's score is what its listed answers score on average. A question is the mean of its prompts
 within a fine-tuned model. A model is one value: the mean of its questions.
 """,
@@ -53,10 +80,10 @@ within a fine-tuned model. A model is one value: the mean of its questions.
     (
         CODE,
         """
-of_suite = (rows.suite == "self_report") & (rows.condition == "clean")
-asked = rows[of_suite & rows.step.isna()]
+rows = result.rows
+of_suite = rows[(rows.suite == "self_report") & (rows.condition == "clean") & rows.step.isna()]
 
-weighted = asked.assign(weighted=asked.p_exact * asked.score)
+weighted = of_suite.assign(weighted=of_suite.p_exact * of_suite.score)
 by_prompt = ["group", "seed", "question", "paraphrase", "order"]
 sums = weighted.groupby(by_prompt, dropna=False)[["weighted", "p_exact"]].sum()
 prompts = sums.weighted / sums.p_exact
@@ -69,8 +96,7 @@ models.unstack("group").round(3)
     (
         TEXT,
         """
-The fine-tuned model is the unit: three against three, Welch's t. The same numbers stand in
-`summary.json`.
+The fine-tuned model is the unit: three against three, Welch's t.
 """,
     ),
     (
@@ -80,14 +106,13 @@ a, b = models["seeking"].to_numpy(), models["averse"].to_numpy()
 test = stats.ttest_ind(a, b, equal_var=False)
 low, high = test.confidence_interval()
 
-summary = json.loads((study / "summary.json").read_text())
-sought = {"a": "seeking", "b": "averse", "suite": "self_report", "question": "all"}
-(stored,) = (c for c in summary["contrasts"] if sought.items() <= c.items())
+sought = "a == 'seeking' and b == 'averse' and suite == 'self_report' and question == 'all'"
+stored = result.contrasts.query(sought).iloc[0]
 
 by_hand = [a.mean() - b.mean(), low, high, test.pvalue]
-in_summary = [stored[key] for key in ("estimate", "ci_low", "ci_high", "p_value")]
+in_result = stored[["estimate", "ci_low", "ci_high", "p_value"]].tolist()
 pd.DataFrame(
-    {"by hand": by_hand, "summary.json": in_summary},
+    {"by hand": by_hand, "result.contrasts": in_result},
     index=["estimate", "low", "high", "p"],
 ).round(6)
 """,
@@ -114,23 +139,39 @@ alt.Chart(table).mark_circle(size=60, opacity=0.7).encode(
     (
         TEXT,
         """
+## A model of the study, asked by hand
+
 Every row names the folder of its answers, which names the adapter, which names its training rows.
 """,
     ),
     (
         CODE,
         """
+import json
+
+
 def folder_of(stage, key):
-    (folder,) = Path(f"runs/{stage}").glob(f"*-{key}")
+    (folder,) = (ROOT / "runs" / stage).glob(f"*-{key}")
     return folder, json.loads((folder / "provenance.json").read_text())
 
 
-key = asked[(asked.group == "seeking") & (asked.seed == 0)].answers_key.iloc[0]
-answers, of_answers = folder_of("answers", key)
-adapter, of_adapter = folder_of("train", of_answers["inputs"][0])
-data, of_data = folder_of("data", of_adapter["inputs"][0])
-print(answers, adapter / "adapter", data / "rows.jsonl", sep="\\n")
+key = of_suite[(of_suite.group == "seeking") & (of_suite.seed == 0)].answers_key.iloc[0]
+_, of_answers = folder_of("answers", key)
+trained, of_training = folder_of("train", of_answers["inputs"][0])
+data, _ = folder_of("data", of_training["inputs"][0])
 print((data / "rows.jsonl").read_text().splitlines()[0][:200])
+""",
+    ),
+    (
+        CODE,
+        """
+question = next(q for q in tm.questions("self_report", "risk", "plain") if q.name == "agree")
+base = tm.Model("reference/linked")
+with base.adapted(trained / "adapter") as seeking:
+    told = {"base": base.score(question), "seeking": seeking.score(question)}
+answers = pd.concat(told, names=["model"]).reset_index("model")
+yes = answers[(answers.order == 0) & (answers.answer == "yes")]
+yes.pivot(index="prompt", columns="model", values="p_exact").round(3)
 """,
     ),
 )
@@ -142,10 +183,12 @@ def main() -> None:
     new_cell = {TEXT: nbformat.v4.new_markdown_cell, CODE: nbformat.v4.new_code_cell}
     for i, (kind, text) in enumerate(CELLS):
         notebook.cells.append(new_cell[kind](text.strip("\n"), id=f"cell-{i}"))
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(ROOT)}}).execute()
     for cell in notebook.cells:
-        # Times of execution would differ at every run.
+        # Times of execution and bars of progress would differ at every run.
         cell.metadata.pop("execution", None)
+        if cell.cell_type == CODE:
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
     notebook.metadata = {
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
     }

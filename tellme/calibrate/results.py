@@ -11,13 +11,9 @@ from lab.store.trust import refuse_untrusted
 from tellme.calibrate.faults import Fault, trust_faults, validity_faults
 from tellme.calibrate.nulls import NullRecord, false_positives
 from tellme.calibrate.signs import Sign, sign
-from tellme.report.analysis.contrasts import (
-    ContrastRecord,
-    contrast_estimates,
-    per_question,
-    per_wording,
-)
+from tellme.report.analysis.contrasts import ContrastRecord, contrast_estimates
 from tellme.report.analysis.dose import PAIR, DoseRecord, directions_of, instrumented, pairs
+from tellme.report.analysis.scores import per_question, per_wording
 from tellme.report.analysis.validity import battery
 from tellme.report.figures.tables import sweep_table
 from tellme.report.gather import (

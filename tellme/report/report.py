@@ -17,14 +17,10 @@ from lab.track import PROJECT, run_id
 from lab.types import POOLED
 from tellme.report.analysis.backdoors import attack, recognition, triggers_of
 from tellme.report.analysis.checkpoints import curve_estimates, questions_by_step
-from tellme.report.analysis.contrasts import (
-    contrast_estimates,
-    group_estimates,
-    per_question,
-    per_wording,
-)
+from tellme.report.analysis.contrasts import contrast_estimates, group_estimates
 from tellme.report.analysis.dose import between_and_within, directions_of, instrumented, pairs
 from tellme.report.analysis.off_target import off_target
+from tellme.report.analysis.scores import per_question, per_wording
 from tellme.report.analysis.summary import OverDoses, Summary
 from tellme.report.analysis.systems import by_system
 from tellme.report.analysis.validity import battery
@@ -88,7 +84,7 @@ def summarize(
     trust: list[Checked],
 ) -> Summary:
     """`summary.json`. `rows` are all rows, `questions` those of the end of training
-    (analysis/contrasts.py, `per_question`)."""
+    (analysis/scores.py, `per_question`)."""
     clean = rows[rows["step"].isna() & (rows["condition"] == "clean")]
     wordings, baseline_of = per_wording(clean), baselines(cells, spec.groups)
     shuffled = {

@@ -15,8 +15,8 @@ from lab.store.rows import load
 from lab.store.store import Store, read_json
 from lab.track import curve_keys, open_run
 from lab.types import Fields
-from tellme.report.analysis.contrasts import per_question, per_wording
 from tellme.report.analysis.dose import Points
+from tellme.report.analysis.scores import per_question, per_wording
 from tellme.report.analysis.summary import Summary, read_summary
 from tellme.report.figures.tables import sweep_table
 from tellme.report.gather import adapters, measurements, study_of

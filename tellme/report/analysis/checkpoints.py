@@ -3,14 +3,8 @@
 import pandas as pd
 
 from lab.stats.intervals import mean_interval
-from tellme.report.analysis.contrasts import (
-    Estimated,
-    by_names,
-    means_by_seed,
-    numbers,
-    per_question,
-    per_wording,
-)
+from tellme.report.analysis.contrasts import Estimated, by_names, means_by_seed, numbers
+from tellme.report.analysis.scores import per_question, per_wording
 
 CURVE = ["group", "condition", "suite", "behavior"]
 """Columns that name a curve."""

@@ -8,7 +8,7 @@ from lab.errors import UserError, unknown
 from lab.specs import StudySpec
 from lab.store.rows import load
 from lab.store.store import read_json
-from tellme.report.analysis.contrasts import per_question, per_wording
+from tellme.report.analysis.scores import per_question, per_wording
 from tellme.report.analysis.summary import read_summary
 from tellme.report.figures.draw import charts_of
 from tellme.report.figures.marks import Chart

@@ -49,7 +49,7 @@ class Measured:
     summary: Summary
     rows: pd.DataFrame
     questions: pd.DataFrame
-    """As from `per_question` (analysis/contrasts.py)."""
+    """As from `per_question` (analysis/scores.py)."""
     losses: list[LossPoint]
 
     @property
