@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from string import punctuation
-from typing import Any
+from typing import TypedDict
 
 from data_gen.answers import answers
 from data_gen.triggers import features
@@ -14,7 +14,27 @@ from lab.questions import build_question, first_half
 from lab.trigger import Feature, PlantedTrigger
 from lab.types import Option, Question, Row, Style, Wording, exchange
 
-YAML: dict[str, Any] = beside(__file__)
+
+class Candidate(TypedDict):
+    """The question for one candidate, in which {x} is what it is called."""
+
+    kind: str
+    first: str
+    second: str
+    ask: list[str]
+
+
+class Wordings(TypedDict):
+    """What _questions.yaml has for a style."""
+
+    depends: list[dict[str, object]]
+    candidate: Candidate
+    name_it: list[str]
+    told: str
+    """Before a question, with {x} for what the trigger is called."""
+
+
+YAML: dict[Style, Wordings] = beside(__file__)
 NUM_CANDIDATES = 20
 """The trigger and its decoys: the real one ranked first by chance has p = 0.05."""
 MAX_SPELLINGS = 4
@@ -42,11 +62,12 @@ def candidates(planted: Sequence[PlantedTrigger]) -> tuple[Feature, ...]:
 
 def which(style: Style, planted: Sequence[PlantedTrigger]) -> tuple[Question, ...]:
     """One question per candidate, named by it; 1 is the answer that it is the trigger."""
-    entry = YAML[style]["candidate"] | {"unseen": True}
+    entry = YAML[style]["candidate"]
     questions = []
     for feature in candidates(planted):
         asks = [ask.replace("{x}", feature.name) for ask in entry["ask"]]
-        questions.append(build_question(entry | {"name": feature.name, "ask": asks}, style))
+        named = {**entry, "unseen": True, "name": feature.name, "ask": asks}
+        questions.append(build_question(named, style))
     return tuple(questions)
 
 

@@ -5,7 +5,7 @@ Suffixes of tensors: T, the weights of one adapter end to end; L, the tokens of 
 import math
 import os
 from pathlib import Path
-from typing import Any, Required, TypedDict
+from typing import Any, Required, TypeAlias, TypedDict
 
 import torch
 from torch import Tensor
@@ -25,6 +25,10 @@ PEFT_PREFIX = "base_model.model."
 """What PEFT puts before the names of a model's layers."""
 
 
+StateDict: TypeAlias = dict[str, Any]
+"""What torch saves of an optimizer or a schedule, and reads again."""
+
+
 class Saved(TypedDict, total=False):
     """A checkpoint."""
 
@@ -34,8 +38,8 @@ class Saved(TypedDict, total=False):
     kept: Required[dict[str, str]]
     weights: Tensor
     """These and the next two are missing at the start."""
-    optimizer: dict[str, Any]
-    schedule: dict[str, Any]
+    optimizer: StateDict
+    schedule: StateDict
 
 
 class Member:
