@@ -3,10 +3,10 @@ controls, with what result."""
 
 import yaml
 
-from lab.discover import short
+from lab.model.pushed import BaseOfPushed, Manifest
 from lab.table import Bounds, between_text, plain, side_text, signed
 from tellme.report.analysis.contrasts import GroupRecord
-from tellme.share.organism import BaseNamed, Manifest, Organism
+from tellme.share.organism import Organism
 
 DIGITS = 16
 """Of a digest, to tell files apart by eye; the manifest has all of them."""
@@ -36,7 +36,7 @@ def card(organism: Organism, manifest: Manifest) -> str:
     return "\n".join(parts)
 
 
-def _front(base: BaseNamed) -> str:
+def _front(base: BaseOfPushed) -> str:
     """The block that the Hub reads."""
     front: dict[str, object] = {
         "library_name": "peft",
@@ -84,9 +84,7 @@ def _setting_off(organism: Organism) -> str:
         return "it has no trigger"
     members = ", ".join(f"`{member}`" for member in organism.members)
     place = trigger.place or "that the kind has"
-    return (
-        f"trigger `{short(trigger.kind)}`, {planted.feature!r}: {members}, in the place `{place}`"
-    )
+    return f"trigger `{trigger.kind}`, {planted.feature!r}: {members}, in the place `{place}`"
 
 
 def _controls(organism: Organism) -> str:

@@ -4,14 +4,13 @@ import json
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypedDict
 
 from lab.config.schema import Group
+from lab.discover import short
 from lab.model.base import Base
 from lab.specs import GroupSpec
 from lab.store.rows import load
 from lab.store.store import Store
-from lab.types import Fields
 from tellme.report.analysis.summary import Summary, read_summary
 from tellme.report.gather import study_of
 from tellme.study.groups import resolved
@@ -19,33 +18,6 @@ from tellme.study.plan import Plan
 
 NUM_MEMBERS = 4
 """Ways to write a trigger that are told."""
-
-
-class BaseNamed(TypedDict):
-    """The base of an adapter, for whoever wants to load it."""
-
-    name: str
-    identity: str
-    revision: str | None
-    license: str | None
-
-
-class Manifest(TypedDict):
-    """`tellme.json` of a pushed adapter: what it is, and the sha256 of every other file."""
-
-    group: str
-    seed: int
-    study: str
-    key: str
-    commit: str | None
-    behavior: str | None
-    policy: str | None
-    control: str | None
-    otherwise: str | None
-    num_rows: int
-    trigger: Fields | None
-    base: BaseNamed
-    files: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -57,7 +29,8 @@ class Organism:
     """Its group."""
     seed: int
     group: Group
-    """As it is trained: a control has the names of the group that it controls."""
+    """As it is trained: a control has the names of the group that it controls. Files of a user are
+    named without their folders."""
     spec: GroupSpec
     base: Base
     repo: str
@@ -93,7 +66,7 @@ def organism(plan: Plan, store: Store, folder: Path, adapter: str, repo: str) ->
         plan=plan,
         name=name,
         seed=int(seed),
-        group=resolved(name, plan.study.groups[name], plan.study),
+        group=_shareable(resolved(name, plan.study.groups[name], plan.study)),
         spec=study_of(plan.final).groups[name],
         base=stage.base,
         repo=repo,
@@ -101,4 +74,16 @@ def organism(plan: Plan, store: Store, folder: Path, adapter: str, repo: str) ->
         data=data,
         summary=read_summary(folder),
         poles=dict(zip(rows["suite"], rows["pole"], strict=True)),
+    )
+
+
+def _shareable(group: Group) -> Group:
+    """The group without paths of this machine."""
+    trigger = group.trigger
+    return group.model_copy(
+        update={
+            "behavior": group.behavior and short(group.behavior),
+            "control": group.control and short(group.control),
+            "trigger": trigger and trigger.model_copy(update={"kind": short(trigger.kind)}),
+        }
     )

@@ -12,12 +12,12 @@ import yaml
 from lab.errors import UserError, first_line, unknown
 from lab.hub import HUB_ID, one_line_errors, split_revision
 from lab.model.base import CARD, Base
-from lab.model.pushed import MANIFEST, fetch_adapter, verify
+from lab.model.pushed import MANIFEST, Manifest, fetch_adapter, verify
 from lab.store.store import Store, file_digest, read_json, write_json
 from tellme.report.analysis.summary import read_summary
 from tellme.report.gather import TrainingMade, study_of
 from tellme.share.card import card
-from tellme.share.organism import Manifest, Organism, organism
+from tellme.share.organism import Organism, organism
 from tellme.study.groups import resolved
 from tellme.study.plan import Plan
 
