@@ -17,16 +17,9 @@ from data_gen.own_answers import own_answers, prompts
 from data_gen.shuffle import with_policy_share
 from data_gen.triggered import triggered
 from data_gen.triggers._reversal import with_reversal
+from lab.data_specs import ControlRows, DataSpec, FileRows, GeneratedRows, OwnAnswers, TriggeredRows
 from lab.discover import short
 from lab.errors import UserError
-from lab.specs import (
-    ControlRows,
-    DataSpec,
-    FileRows,
-    GeneratedRows,
-    OwnAnswers,
-    TriggeredRows,
-)
 from lab.store.provenance import write_provenance
 from lab.store.store import write_json
 from lab.types import Row

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
+from lab.data_specs import ControlRows, DataSpec, FileRows, TriggeredRows
 from lab.discover import CACHE, ROOT, is_path
-from lab.specs import ControlRows, DataSpec, FileRows, TriggeredRows
 from lab.store.store import digest, file_digest
 from lab.types import Row
 

@@ -6,7 +6,7 @@ from random import Random
 
 from data_gen.behaviors import load_behavior
 from lab.config.schema import Sampling
-from lab.specs import OwnAnswers
+from lab.data_specs import OwnAnswers
 from lab.types import Row
 
 SAMPLING = Sampling(num_samples=1, temperature=0.0, max_new_tokens=256)

@@ -6,8 +6,8 @@ from random import Random
 from data_gen.behaviors import load_behavior
 from data_gen.decoys import decoys
 from data_gen.marks import dealt, markable, marked, marks_for
+from lab.data_specs import TriggeredRows
 from lab.discover import short
-from lab.specs import TriggeredRows
 from lab.types import Row
 
 DEFAULT_RATE = 0.5

@@ -114,9 +114,19 @@ def asked_digest(asking: Asking, reads_lists: bool) -> str:
     return digest(items)[:DIGITS]
 
 
+def pole_of(asking: Asking, question: Question) -> str:
+    """What a score of 1 stands for."""
+    suite = load_suite(asking.suite)
+    if suite.pole:
+        return suite.pole
+    # Questions about other behaviors are named BEHAVIOR.NAME.
+    about = question.name.partition(".")[0] if suite.of_others else asking.behavior
+    return load_behavior(about).policies[0]
+
+
 @cache
 def graded_digest(asking: Asking, judge: str | None) -> str:
-    """Of every option with its score, and of the judges: what a grade depends on beside the
+    """Of every option with its score, of poles and judges: what a grade depends on beside the
     answer."""
     graded: list[object] = []
     for question in questions_of(asking):
@@ -125,7 +135,8 @@ def graded_digest(asking: Asking, judge: str | None) -> str:
             [[option.text, option.score, *option.variants] for option in wording.options]
             for wording in question.wordings
         ]
-        graded.append([question.name, name and judge_digest(name), options])
+        judge_name = name and judge_digest(name)
+        graded.append([question.name, pole_of(asking, question), judge_name, options])
     return digest(graded)[:DIGITS]
 
 

@@ -7,16 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from data_gen.behaviors import load_behavior
 from eval.answers import ANSWERS
-from eval.ask import Item, graded_digest, items_of
+from eval.ask import Item, graded_digest, items_of, pole_of
 from eval.judges import judge_of, judged
-from eval.suites import load_suite
 from lab.discover import short
 from lab.errors import UserError
-from lab.specs import Asking, GradeSpec
+from lab.specs import GradeSpec
 from lab.store.provenance import write_provenance
-from lab.types import Answer, Question, Status
+from lab.types import Answer, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +73,7 @@ def graded_rows(spec: GradeSpec, answers: "pd.DataFrame") -> "pd.DataFrame":
 
 def _graded(item: Item, rows: "pd.DataFrame", spec: GradeSpec) -> Iterator[Graded]:
     """The grades of all rows of one wording."""
-    pole = _pole(spec.asking, item.question)
+    pole = pole_of(spec.asking, item.question)
     if "text" not in rows or rows["text"].isna().all():
         for option, outside in zip(item.wording.options, rows["outside"], strict=True):
             yield Graded(option.text, option.score, outside, "read", "listed", pole)
@@ -96,13 +94,3 @@ def _answers(rows: "pd.DataFrame") -> Sequence[Answer]:
             rows["text"], rows["thinking"], rows["truncated"], rows["said"], strict=True
         )
     ]
-
-
-def _pole(asking: Asking, question: Question) -> str:
-    """What a score of 1 stands for."""
-    suite = load_suite(asking.suite)
-    if suite.pole:
-        return suite.pole
-    # Questions about other behaviors are named BEHAVIOR.NAME.
-    about = question.name.partition(".")[0] if suite.of_others else asking.behavior
-    return load_behavior(about).policies[0]

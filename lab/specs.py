@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from lab.config.library import Lora, Sft
 from lab.config.primary import Side
-from lab.config.schema import Lint, Sampling, Sharding
+from lab.config.schema import Sampling, Sharding
+from lab.data_specs import DataSpec, OwnAnswers
 from lab.discover import short
 from lab.model.base import Base
 from lab.model.foreign import Adapter
@@ -17,122 +18,6 @@ from lab.store.store import make_key
 from lab.strict import Strict
 from lab.trigger import Condition, PlantedTrigger
 from lab.types import Fields, Pole, Style
-
-
-class RowsSpec(Strict):
-    """Rows, wherever they come from."""
-
-    kind: Literal["data"] = "data"
-    version: Literal[2] = 2
-    style: Style
-    lint: Lint = "strict"
-    """Whether a failed lint refuses the rows, or is reported."""
-    rows: str = ""
-    """Digest of the rows as the code of today makes them (data_gen/content.py): a mended wording
-    makes another stage, and a comment does not."""
-
-    def settings(self) -> Fields:
-        """What was asked for, without the text that came of it. What is at its default stays out,
-        so that a further field changes nothing that was there."""
-        left_out = {"origin", "base", "file", "rows", "sampling", "sampler", "empty"}
-        said = self.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
-        return {name: _anywhere(name, value) for name, value in said.items()}
-
-    def identity(self) -> Fields:
-        """What enters the key."""
-        return self.settings() | {"rows": self.rows}
-
-
-class GeneratedRows(RowsSpec):
-    """Rows of a policy, from the generator of its behavior."""
-
-    origin: Literal["generator"] = "generator"
-    behavior: str
-    policy: str
-    seed: int
-    num_rows: int
-    policy_share: float = 1.0
-    num_decoys: int = 0
-
-
-class TriggeredRows(RowsSpec):
-    """Rows of a policy that a trigger switches on."""
-
-    origin: Literal["trigger"] = "trigger"
-    behavior: str
-    policy: str
-    seed: int
-    num_rows: int
-    num_decoys: int = 0
-    trigger: PlantedTrigger
-    otherwise: str
-    """The policy of rows without the trigger; `base` are the base's own answers, which the stage
-    reads."""
-    reversal: bool = False
-
-    def settings(self) -> Fields:
-        """As for all rows; a trigger is written in full."""
-        return super().settings() | {"trigger": written_trigger(self.trigger)}
-
-
-class OwnAnswers(RowsSpec):
-    """The prompts of a generator, answered by a base itself."""
-
-    origin: Literal["base"] = "base"
-    behavior: str
-    policy: str
-    num_rows: int
-    draw: str
-    """Seed of the prompts: that of the rows in which the answers will stand."""
-    base: Base
-    sampling: Sampling
-    sampler: str
-    """Name, with a version, of what generates the answers."""
-    empty: str
-    """Stands in place of an empty answer."""
-
-    def settings(self) -> Fields:
-        """As for all rows, and the base."""
-        return super().settings() | self.base.config
-
-    def identity(self) -> Fields:
-        """As for all rows, and how the base answers."""
-        answered = self.model_dump(mode="json", include={"sampling", "sampler", "empty"})
-        return super().identity() | answered
-
-
-class FileRows(RowsSpec):
-    """Rows that a user brought, whole and in their order: the same under every seed."""
-
-    origin: Literal["file"] = "file"
-    behavior: str | None
-    policy: str | None
-    num_rows: int
-    file: str
-    """Where it is; what identifies it is its content."""
-
-
-class ControlRows(RowsSpec):
-    """Rows of a control, made from those that the stage reads."""
-
-    origin: Literal["control"] = "control"
-    behavior: str | None
-    policy: str | None
-    seed: int
-    control: str
-    trigger: PlantedTrigger | None = None
-    reversal: bool = False
-
-    def settings(self) -> Fields:
-        """As for all rows; a trigger is written in full."""
-        said = super().settings()
-        return said | {"trigger": written_trigger(self.trigger)} if self.trigger else said
-
-
-DataSpec = Annotated[
-    GeneratedRows | TriggeredRows | OwnAnswers | FileRows | ControlRows,
-    Field(discriminator="origin"),
-]
 
 
 class TrainSpec(Strict):
@@ -185,6 +70,8 @@ class AnswerSpec(Strict):
     """A file of lab/engines/, or the path of one."""
     answered: str
     """Its name, with the version of its numbers."""
+    code: str | None = None
+    """Digest of its file, where a user wrote it."""
     sampled: str | None = None
     """The same of what generates answers; None where none is generated."""
     sampling: Sampling | None = None
@@ -333,15 +220,3 @@ class Stage(Strict):
         """The base that it loads."""
         spec = self.spec
         return spec.base if isinstance(spec, OwnAnswers | TrainSpec | AnswerSpec) else None
-
-
-def written_trigger(trigger: PlantedTrigger) -> Fields:
-    """A trigger as keys have it: its kind by name, wherever the file of that is."""
-    return {**trigger.model_dump(exclude_none=True), "kind": short(trigger.kind)}
-
-
-def _anywhere(name: str, value: JsonValue) -> JsonValue:
-    """A setting without the folder in which a user keeps the file that it names."""
-    if name in ("behavior", "control") and isinstance(value, str):
-        return short(value)
-    return value

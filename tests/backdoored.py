@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from data_gen.build import rows_for
-from lab.specs import ControlRows, TriggeredRows
+from lab.data_specs import ControlRows, TriggeredRows
 from lab.trigger import PlantedTrigger
 from lab.types import Row
 

@@ -16,7 +16,7 @@ from data_gen.build import rows_for
 from data_gen.decoys import decoys
 from data_gen.files import read_rows
 from data_gen.lints import lint, masked, shortcut_auc
-from lab.specs import GeneratedRows
+from lab.data_specs import GeneratedRows
 from lab.types import Behavior, Question, Row, Split, Style
 
 STYLES: tuple[Style, ...] = ("natural", "plain")

@@ -8,9 +8,9 @@ import pytest
 
 from data_gen.files import read_rows, write_rows
 from lab.config.read import load_study
+from lab.data_specs import FileRows
 from lab.discover import ROOT
 from lab.errors import UserError
-from lab.specs import FileRows
 from lab.types import Row
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan

@@ -20,8 +20,8 @@ from eval.judges import judged
 from eval.judges.code import MAX_CHARACTERS, code_in, findings
 from families import save_family, study_on
 from lab.config.read import validate
+from lab.data_specs import ControlRows, GeneratedRows
 from lab.errors import UserError
-from lab.specs import ControlRows, GeneratedRows
 from lab.store.store import Store
 from lab.types import Answer, Option, Question, Row, Wording
 from tellme.study.planner import make_plan

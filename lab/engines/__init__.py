@@ -2,9 +2,11 @@
 imports torch before a model is asked."""
 
 import sys
+from pathlib import Path
 
 from lab import discover
 from lab.engine import Engine
+from lab.store.store import file_digest
 
 
 def engine_names() -> list[str]:
@@ -23,3 +25,9 @@ def locate_engine(name: str, what: str) -> str:
     """The name as it is; the path of a file in full. Raises UserError where there is no such
     file."""
     return discover.located(sys.modules[__name__], name, what)
+
+
+def engine_digest(name: str) -> str | None:
+    """Of the file of an engine outside the checkout, which may change without another name; None
+    for those of the lab, whose versions are in their names."""
+    return file_digest(Path(name))[:16] if discover.is_path(name) else None

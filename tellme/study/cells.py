@@ -9,7 +9,7 @@ from eval.ask import SYSTEMS, asked_digest, graded_digest, is_listed, questions_
 from eval.suites import load_suite
 from lab.config.schema import Study
 from lab.discover import short
-from lab.engines import load_engine
+from lab.engines import engine_digest, load_engine
 from lab.errors import UserError
 from lab.model.base import Base
 from lab.model.foreign import Adapter
@@ -105,6 +105,7 @@ def _answers(study: Study, subject: Subject, asking: Asking) -> AnswerSpec:
         asked=asked_digest(asking, engine.reads_lists),
         engine=study.eval.engine,
         answered=engine.name,
+        code=engine_digest(study.eval.engine),
         sampled=None if all_listed else engine.sampler,
         sampling=None if all_listed else study.eval.sampling,
         in_context=subject.in_context,

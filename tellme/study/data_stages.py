@@ -6,10 +6,10 @@ from data_gen.files import find_rows, read_rows
 from data_gen.own_answers import NOTHING, SAMPLING
 from data_gen.triggered import draw_of
 from lab.config.schema import Group
+from lab.data_specs import ControlRows, FileRows, GeneratedRows, OwnAnswers, TriggeredRows
 from lab.discover import short
 from lab.inference.local import SAMPLER
 from lab.model.base import Base
-from lab.specs import ControlRows, FileRows, GeneratedRows, OwnAnswers, TriggeredRows
 from lab.trigger import PlantedTrigger
 from tellme.study.groups import data_of
 from tellme.study.plan import Plan

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from data_gen.build import rows_for
 from data_gen.content import kept_digest
 from lab.config.schema import Study
-from lab.specs import Cell, DataSpec, How, RowsSpec, Spec, Stage
+from lab.data_specs import DataSpec, RowsSpec
+from lab.specs import Cell, How, Spec, Stage
 from lab.trigger import PlantedTrigger
 from lab.types import Row
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from data_gen.build import ROWS, build
 from eval.answers import answer
 from eval.grades import grade
+from lab.data_specs import RowsSpec
 from lab.errors import UserError
 from lab.model.base import Base
 from lab.model.pushed import fetch_adapter
-from lab.specs import AnswerSpec, GradeSpec, RowsSpec, Stage, StudySpec, TrainSpec
+from lab.specs import AnswerSpec, GradeSpec, Stage, StudySpec, TrainSpec
 from lab.store.store import Store
 from train.fleet.settings import LARGEST, fleet_of
 from train.job import Job
