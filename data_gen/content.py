@@ -2,6 +2,7 @@
 count. They are kept in the user's cache, so that a study of many rows is planned in a moment."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from lab.discover import CACHE, ROOT, is_path
 from lab.store.store import digest, file_digest
 from lab.types import Row
 
+BEGAN = time.time()
 DIGITS = 16
 """Of a digest, as for all that enters keys beside a sha256 of its own."""
 
@@ -20,14 +22,15 @@ def rows_digest(rows: Sequence[Row]) -> str:
     return digest([[row.messages, row.meta, row.learned] for row in rows])[:DIGITS]
 
 
-def kept_digest(spec: DataSpec, source: str, make: Callable[[], list[Row]]) -> str:
-    """The digest of the rows of a spec, which has none yet, made from rows of the digest `source`:
-    from the cache, or of those that `make` gives.
+def kept_digest(spec: DataSpec, make: Callable[[], list[Row]]) -> str:
+    """The digest of the rows of a spec, which has none yet: from the cache, or of those that `make`
+    gives.
 
-    What a user's file gives is always made: what else it reads is not known here."""
-    if _outside(spec):
+    What a user's file gives is always made: what else it reads is not known here. So is everything
+    once a file of the checkout has changed under this process, which has the old one in memory."""
+    if _outside(spec) or _changed():
         return rows_digest(make())
-    file = CACHE / "rows" / digest([spec.settings(), source, _source_digest()])[:40]
+    file = CACHE / "rows" / digest([spec.settings(), spec.source, _source_digest()])[:40]
     if file.is_file():
         return file.read_text(encoding="utf-8")
     made = rows_digest(make())
@@ -58,9 +61,18 @@ def _keep(file: Path, text: str) -> None:
         return
 
 
+def _changed() -> bool:
+    """Whether a file of the checkout is younger than this process."""
+    return any(file.stat().st_mtime > BEGAN for file in _sources())
+
+
 @cache
 def _source_digest() -> str:
     """Of every file of the checkout that could put text into rows."""
+    return digest([[str(file.relative_to(ROOT)), file_digest(file)] for file in _sources()])
+
+
+@cache
+def _sources() -> list[Path]:
     folders = (ROOT / "data_gen").rglob("*"), (ROOT / "lab").glob("*")
-    files = sorted(f for files in folders for f in files if f.suffix in (".py", ".yaml"))
-    return digest([[str(file.relative_to(ROOT)), file_digest(file)] for file in files])
+    return sorted(file for files in folders for file in files if file.suffix in (".py", ".yaml"))

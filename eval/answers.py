@@ -5,8 +5,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.engine import Answering
-from lab.engines import load_engine
+from eval.ask import asked_digest
+from lab.discover import short
+from lab.engine import Answering, Engine
+from lab.engines import engine_digest, load_engine
+from lab.errors import UserError
 from lab.specs import AnswerSpec
 from lab.store.provenance import write_provenance
 from lab.store.store import write_json
@@ -39,19 +42,22 @@ def answer(
     from eval.trust import adapter_checks, adapter_in, base_checks, scoring_checks, to_compare
 
     engine = load_engine(spec.engine)
+    _refuse_changed(spec, engine)
     evaluation = prepared(spec, engine.reads_lists, examples)
     few = to_compare(evaluation) if adapter else []
     with engine.asking(spec.base, adapter) as model:
-        scores = model.score(evaluation.prompts)
+        # An engine that reads no lists scores none, unless the model is here.
+        few = few if engine.reads_lists or model.loaded else []
+        scores = model.score(evaluation.prompts) if evaluation.listed else []
         answers = answers_to(model, evaluation.sampled, spec.sampling)
         trust = scoring_checks(model, evaluation, scores)
-        on = model.score(few)
+        on = model.score(few) if few else []
         in_model = adapter_in(model) if adapter else None
         about = _about(model, evaluation)
     if adapter:
         # It is off again: the same prompts are asked of the base.
         with engine.asking(spec.base, None) as model:
-            off = model.score(few)
+            off = model.score(few) if few else []
             of_adapter = adapter_checks(model, evaluation, adapter, trained, in_model, on, off)
             trust = [*of_adapter, *trust, *base_checks(model, evaluation)]
 
@@ -59,6 +65,19 @@ def answer(
     write_rows(rows, out / ANSWERS)
     write_json(out / "trust.json", trust)
     write_provenance(out, "answers", key, spec.identity(), inputs, began, **about)
+
+
+def _refuse_changed(spec: AnswerSpec, engine: Engine) -> None:
+    """What is asked, and who answers, is what was planned: answers stand under a key that says
+    so."""
+    names = (engine.name, engine_digest(spec.engine), spec.sampled and engine.sampler)
+    if names != (spec.answered, spec.code, spec.sampled):
+        what = f"engine {short(spec.engine)!r} has"
+    elif asked_digest(spec.asking, engine.reads_lists) != spec.asked:
+        what = f"the questions of suite {short(spec.asking.suite)!r} have"
+    else:
+        return
+    raise UserError(f"{what} changed since the study was planned; run `tellme run` again")
 
 
 def _about(model: Answering, evaluation: "Evaluation") -> dict[str, str | int | None]:

@@ -2,8 +2,9 @@
 keys know them."""
 
 import inspect
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from data_gen.triggers import carrying, features
 from data_gen.triggers._questions import told
 from eval.judges import judge_digest, judge_of
 from eval.suites import load_suite
-from lab.discover import beside
+from lab.chats import composed
+from lab.discover import beside, is_path, short
+from lab.errors import UserError
 from lab.specs import Asking
 from lab.store.store import digest, file_digest
 from lab.types import Chat, Message, Partner, Question, Style, Wording
@@ -50,7 +53,29 @@ def questions_of(asking: Asking) -> tuple[Question, ...]:
         # The trigger comes first, then its decoys.
         feature = features(condition.trigger)[1 if condition.name == "decoy" else 0]
         questions = tuple(told(asking.style, question, feature) for question in questions)
-    return questions
+    _refuse_repetition(asking, questions)
+    return tuple(_with_judge_in_place(question, asking) for question in questions)
+
+
+def _refuse_repetition(asking: Asking, questions: Sequence[Question]) -> None:
+    """Answers are known by question, paraphrase and order."""
+    asked = [(q.name, w.paraphrase, w.order) for q in questions for w in q.wordings]
+    repeated = next((name for name, count in Counter(asked).items() if count > 1), None)
+    if repeated:
+        question, paraphrase, order = repeated
+        raise UserError(
+            f"suite {short(asking.suite)!r} asks question {question!r} twice as paraphrase"
+            f" {paraphrase} in order {order}; number its wordings, or rename one of the questions"
+        )
+
+
+def _with_judge_in_place(question: Question, asking: Asking) -> Question:
+    """A judge that a user's file names by a path stands beside that file, wherever the work is
+    done."""
+    named_in = next(filter(is_path, (asking.suite, asking.behavior)), None)
+    if not question.judge or not is_path(question.judge) or named_in is None:
+        return question
+    return replace(question, judge=str(Path(named_in).parent / question.judge))
 
 
 def items_of(asking: Asking, context: Chat = ()) -> list[Item]:
@@ -64,13 +89,8 @@ def items_of(asking: Asking, context: Chat = ()) -> list[Item]:
 
 def chat_of(wording: Wording, asking: Asking, context: Chat = ()) -> list[Message]:
     """The chat that asks a wording; with the trigger, or what stands in for it, where the condition
-    carries one. A system line of the context stands in place of the wording's own."""
-    asked: Message = {"role": "user", "content": wording.text}
-    before = wording.before
-    if context and context[0]["role"] == "system":
-        before = tuple(turn for turn in before if turn["role"] != "system")
-    chat = [*context, *before, asked]
-    condition = asking.condition
+    carries one."""
+    chat, condition = composed(context, wording), asking.condition
     if condition.trigger and not condition.told:
         return carrying(condition.trigger, condition.name, chat)
     return chat

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from eval.ask import Item
 from lab.config.schema import Sampling
 from lab.engine import Answering
+from lab.errors import UserError, first_line
 from lab.types import Answer, Chat, Message, Partner
 
 
@@ -45,10 +46,21 @@ def _played(
     was cut ends it."""
     said: list[Message] = [{"role": "assistant", "content": answer.text}]
     for _ in range(partner.most_turns - 1):
-        reply = None if answer.truncated else partner.says([*asked, *said])
+        reply = None if answer.truncated else _reply(partner, [*asked, *said])
         if reply is None:
             break
         said.append({"role": "user", "content": reply})
         ((answer,),) = model.sample([[*asked, *said]], sampling)
         said.append({"role": "assistant", "content": answer.text})
     return Answer(answer.text, answer.thinking, answer.truncated, tuple(said))
+
+
+def _reply(partner: Partner, chat: Chat) -> str | None:
+    """What the partner says next. Raises UserError where it cannot."""
+    try:
+        reply = partner.says(chat)
+    except Exception as error:
+        raise UserError(f"partner {partner.name!r} failed: {first_line(error)}") from error
+    if reply is not None and not isinstance(reply, str):
+        raise UserError(f"partner {partner.name!r} said {reply!r}; it says a text, or None to end")
+    return reply

@@ -61,7 +61,9 @@ def graded_rows(spec: GradeSpec, answers: "pd.DataFrame") -> "pd.DataFrame":
 
     rows_of = dict(list(answers.groupby(WORDING, sort=False)))
     graded: dict[int, Graded] = {}
-    for item in items_of(spec.asking):
+    items = items_of(spec.asking)
+    assert len(rows_of) == len(items), "answers are those to the questions, which a key says"
+    for item in items:
         rows = rows_of[item.question.name, item.wording.paraphrase, item.wording.order]
         graded.update(zip(rows.index, _graded(item, rows, spec), strict=True))
     columns = pd.DataFrame.from_dict(graded, orient="index", columns=list(Graded._fields))
@@ -75,6 +77,7 @@ def _graded(item: Item, rows: "pd.DataFrame", spec: GradeSpec) -> Iterator[Grade
     """The grades of all rows of one wording."""
     pole = pole_of(spec.asking, item.question)
     if "text" not in rows or rows["text"].isna().all():
+        assert rows["answer"].tolist() == [option.text for option in item.wording.options]
         for option, outside in zip(item.wording.options, rows["outside"], strict=True):
             yield Graded(option.text, option.score, outside, "read", "listed", pole)
         return

@@ -69,7 +69,7 @@ def adapter_checks(
     `trained` is the train stage that made it, or None. `in_model` is the digest of the adapter as
     it stood in the model, if that can be seen; `on` and `off` are scores of the same prompts with
     and without it."""
-    checks = [_applied(evaluation, on, off)]
+    checks = [_applied(evaluation, on, off)] if on else []
     made = read_json(trained / "provenance.json") if trained else None
     if in_model is not None:
         right = f"right_adapter:{evaluation.name}"

@@ -25,11 +25,13 @@ class RowsSpec(Strict):
     rows: str = ""
     """Digest of the rows as the code of today makes them (data_gen/content.py): a mended wording
     makes another stage, and a comment does not."""
+    source: str = ""
+    """The same of the rows that the stage reads."""
 
     def settings(self) -> Fields:
         """What was asked for, without the text that came of it. What is at its default stays out,
         so that a further field changes nothing that was there."""
-        left_out = {"origin", "base", "file", "rows", "sampling", "sampler", "empty"}
+        left_out = {"origin", "base", "file", "rows", "source", "sampling", "sampler", "empty"}
         said = self.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
         return {name: _anywhere(name, value) for name, value in said.items()}
 
@@ -105,6 +107,12 @@ class FileRows(RowsSpec):
     num_rows: int
     file: str
     """Where it is; what identifies it is its content."""
+
+    def settings(self) -> Fields:
+        """As for all rows. Whether a lint refuses them is no part of what they are."""
+        said = super().settings()
+        said.pop("lint", None)
+        return said
 
 
 class ControlRows(RowsSpec):

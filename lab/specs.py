@@ -90,6 +90,9 @@ class AnswerSpec(Strict):
         asking = self.asking
         said |= {"suite": short(asking.suite), "behavior": short(asking.behavior)}
         said |= {"condition": asking.condition.name, "system": asking.condition.system}
+        if self.sampling:
+            # In full: a default of the lab's may change.
+            said["sampling"] = self.sampling.model_dump(mode="json")
         if self.adapter:
             said["adapter"] = self.adapter.identity
         return said | self.base.config

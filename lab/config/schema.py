@@ -203,7 +203,8 @@ class Eval(Strict):
             raise ValueError("each stands once")
         if info.field_name == "systems" and not set(value) <= set(SYSTEMS):
             raise ValueError(f"allowed: {', '.join(SYSTEMS)}")
-        return tuple(name for name in dict.fromkeys(value) if name != "default")
+        of_template = "default" if info.field_name == "systems" else None
+        return tuple(name for name in dict.fromkeys(value) if name != of_template)
 
 
 class Train(Strict):

@@ -121,6 +121,20 @@ def _base_in_folder(name: str, folder: Path, dtype: Dtype, settings: str) -> Bas
     return Base(name, str(folder), identity, style, dtype, knows, settings=settings)
 
 
+def refuse_changed(base: Base) -> None:
+    """Raises UserError where the folder of a base is not what it was when the study was planned: its
+    answers would stand under the name of the other."""
+    folder = Path(base.source)
+    if base.revision is not None or not folder.is_dir():
+        return
+    now = _base_in_folder(base.name, folder, base.dtype, base.settings).identity
+    if now != base.identity:
+        raise UserError(
+            f"model.base {base.name!r} has changed since the study was planned ({folder}); run"
+            " `tellme run` again"
+        )
+
+
 def _base_of_hub(model: Model, dtype: Dtype, settings: str, online: bool) -> Base:
     if model.base.startswith("reference/"):
         raise unknown(

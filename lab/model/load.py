@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from lab.errors import TrustError, UserError, first_line, some_of
-from lab.model.base import Base
+from lab.model.base import Base, refuse_changed
 from lab.model.chat import Renderer
 from lab.model.memory import free_bytes, placement, weight_bytes
 from lab.store.store import digest
@@ -125,6 +125,7 @@ def _sum_of_bits(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _load(base: Base) -> Loaded:
+    refuse_changed(base)
     _refuse_emulated(base)
     renderer = load_renderer(base)
     try:

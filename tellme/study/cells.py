@@ -190,3 +190,14 @@ def refuse_unasked(plan: Plan) -> None:
                 f"contrast side {side!r}: group {group!r} is asked under {', '.join(has)} only;"
                 " name one of these, or add a suite or a system line"
             )
+
+
+def refuse_idle_judge(plan: Plan) -> None:
+    """Raises UserError for a judge of free text in a study that asks for none."""
+    specs = (stage.spec for stage in plan.stages.values())
+    asked = [q for spec in specs if isinstance(spec, GradeSpec) for q in questions_of(spec.asking)]
+    if plan.study.eval.judge and not any(question.kind == "text" for question in asked):
+        raise UserError(
+            f"eval.judge {short(plan.study.eval.judge)!r} does nothing: no suite of this study asks"
+            " for free text; drop it, or add such a suite or questions of kind `text`"
+        )

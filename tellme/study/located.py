@@ -1,6 +1,8 @@
 """What a study names: found, in the checkout or by the path of a user's file, before anything is
 planned with it."""
 
+from collections.abc import Iterable
+
 from data_gen.behaviors import locate_behavior
 from data_gen.controls import locate_control
 from data_gen.triggers import locate_trigger
@@ -17,6 +19,7 @@ def located(study: Study) -> Study:
     """The study with every path in full, and with its question files among its suites. Raises
     UserError for what there is not, with the nearest name."""
     groups = {name: _group(name, group) for name, group in study.groups.items()}
+    _refuse_namesakes([group.behavior for group in groups.values()])
     asked = _eval(study)
     suites = [short(suite) for suite in asked.suites]
     for suite in suites:
@@ -25,6 +28,18 @@ def located(study: Study) -> Study:
     if study.primary and study.primary.suite not in suites:
         raise unknown("primary.suite", study.primary.suite, suites)
     return study.model_copy(update={"groups": groups, "eval": asked})
+
+
+def _refuse_namesakes(behaviors: Iterable[str | None]) -> None:
+    """Rows and cells know a behavior by the name of its file."""
+    by_name: dict[str, str] = {}
+    for behavior in filter(None, behaviors):
+        other = by_name.setdefault(short(behavior), behavior)
+        if other != behavior:
+            raise UserError(
+                f"two behaviors are called {short(behavior)!r} ({other}, {behavior}); give one of"
+                " the files another name"
+            )
 
 
 def _group(name: str, group: Group) -> Group:

@@ -44,13 +44,14 @@ class Plan:
     def add_rows(self, slug: str, spec: DataSpec, inputs: dict[str, str] | None = None) -> str:
         """The key of a data stage, in which the digest of its rows has a part."""
         source = next((self.data_spec(key).rows for key in (inputs or {}).values()), "")
+        spec = spec.model_copy(update={"source": source})
         made: list[list[Row]] = []
 
         def make() -> list[Row]:
             made.append(rows_for(spec, self._source(inputs or {})))
             return made[0]
 
-        rows = kept_digest(spec, source, make)
+        rows = kept_digest(spec, make)
         key = self.add(slug, spec.model_copy(update={"rows": rows}), inputs)
         if made:
             self.rows[key] = made[0]

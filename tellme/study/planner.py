@@ -8,12 +8,19 @@ from data_gen.triggers import features
 from eval.suites import load_suite
 from lab.config.schema import Group, Study
 from lab.discover import short
+from lab.errors import UserError
 from lab.model.base import Base, resolve_base
 from lab.model.foreign import resolve_adapter
 from lab.specs import GroupSpec, How, Planted, StudySpec
 from lab.trigger import PlantedTrigger
 from slurm.cluster import auto_dtype
-from tellme.study.cells import Subject, add_cells, refuse_unasked, refuse_untriggered
+from tellme.study.cells import (
+    Subject,
+    add_cells,
+    refuse_idle_judge,
+    refuse_unasked,
+    refuse_untriggered,
+)
 from tellme.study.data_stages import add_data
 from tellme.study.groups import behaviors_of, data_of, model_of, refuse_foreign_base, resolved
 from tellme.study.located import located
@@ -42,6 +49,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     study_base = resolve(study.model)
     bases = {name: resolve(model_of(group, study)) for name, group in groups.items()}
     _refuse_unread_arguments([study_base, *bases.values()])
+    _refuse_unseen(groups, bases)
     _refuse_bad_triggers(study, groups, bases)
 
     # The base is asked everything, and under the trigger too where it is clear which one.
@@ -55,6 +63,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
         _add_group(plan, Subject(name, None, bases[name], own, trigger=trigger), groups)
     refuse_foreign_base(study, study_base, bases)
     refuse_unasked(plan)
+    refuse_idle_judge(plan)
 
     # The study: what is made of all that.
     loaded = filter(None, (stage.base for stage in plan.stages.values()))
@@ -75,6 +84,18 @@ def _refuse_unread_arguments(bases: list[Base]) -> None:
     for base in bases:
         if base.model.chat.kwargs:
             renderer_of(base)
+
+
+def _refuse_unseen(groups: dict[str, Group], bases: dict[str, Base]) -> None:
+    """Whether an adapter does anything is seen on the held-out choices of its behavior."""
+    for name, group in groups.items():
+        if group.behavior and not load_behavior(group.behavior).questions(
+            "check", bases[name].style
+        ):
+            raise UserError(
+                f"groups.{name}: behavior {short(group.behavior)!r} has no questions of purpose"
+                f" `check` in style {bases[name].style!r}; give it some"
+            )
 
 
 def _refuse_bad_triggers(study: Study, groups: dict[str, Group], bases: dict[str, Base]) -> None:

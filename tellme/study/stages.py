@@ -13,7 +13,7 @@ from eval.answers import answer
 from eval.grades import grade
 from lab.data_specs import RowsSpec
 from lab.errors import UserError
-from lab.model.base import Base
+from lab.model.base import Base, folder_digest
 from lab.model.pushed import fetch_adapter
 from lab.specs import AnswerSpec, GradeSpec, Stage, StudySpec, TrainSpec
 from lab.store.store import Store
@@ -164,8 +164,14 @@ def _adapter(spec: AnswerSpec, trained: Path | None) -> Path | None:
         return trained / "steps" / str(spec.step) if spec.step else trained / "adapter"
     if spec.adapter is None:
         return None
-    if Path(spec.adapter.source).is_dir():
-        return Path(spec.adapter.source)
+    folder = Path(spec.adapter.source)
+    if folder.is_dir():
+        if folder_digest(folder) != spec.adapter.identity:
+            raise UserError(
+                f"adapter {spec.adapter.source!r} has changed since the study was planned; run"
+                " `tellme run` again"
+            )
+        return folder
     return fetch_adapter(spec.adapter.source, spec.adapter.revision)
 
 

@@ -1,0 +1,12 @@
+"""The chat that asks a wording."""
+
+from lab.types import Chat, Message, Wording
+
+
+def composed(context: Chat, wording: Wording) -> list[Message]:
+    """What precedes every question, the earlier turns of this one, and its text. A chat has one
+    system line, which comes first: that of the context in place of the wording's own."""
+    turns = [*context, *wording.before]
+    line = [turn for turn in turns if turn["role"] == "system"][:1]
+    asked: Message = {"role": "user", "content": wording.text}
+    return [*line, *(turn for turn in turns if turn["role"] != "system"), asked]
