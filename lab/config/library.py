@@ -33,8 +33,8 @@ class Sft(_Arguments):
     num_train_epochs: float = 3.0
     max_steps: int = -1
     """Instead of epochs where it is positive."""
-    logging_steps: float = 5
+    logging_steps: float = 5.0
     """Less than 1 is a share of the training, here and in the next."""
-    save_steps: float = 50
+    save_steps: float = 50.0
     max_length: int | None = None
     activation_checkpointing: bool | None = False
