@@ -72,14 +72,10 @@ def _run_verb(words: list[str]) -> None:
 def run(options: Options) -> None:
     """Run a study: data, training, measuring, report."""
     from tellme.report.text import results_text
-    from tellme.share.mirror import try_mirror
-    from tellme.study.run import run_plan
+    from tellme.running import run_study
 
     planned, store = _planned(options, online=True)
-    finished = store.find("study", planned.final.key)
-    folder = run_plan(planned, store, options.allow_untrusted)
-    if not finished and "wandb" in planned.study.run.report_to:
-        try_mirror(planned.final, store, folder)
+    folder = run_study(planned, store, options.allow_untrusted)
     print(results_text(read_json(folder / "summary.json"), folder))
 
 
@@ -172,20 +168,18 @@ def sync(options: Options) -> None:
 
 def stage(options: Options) -> None:
     """Run stages of a saved plan (what a cluster job runs)."""
-    from tellme.share.mirror import try_mirror
-    from tellme.study.run import load_stage
+    from tellme.running import report_to
+    from tellme.study.run import load_stages
     from tellme.study.stages import run_in_order
 
     listen()
-    loaded = [load_stage(options.plan, key) for key in options.keys]
-    todo, store = [record for record, _ in loaded], loaded[0][1]
+    todo, store = load_stages(options.plan, options.keys)
     done = {record.key for record in todo if store.find(record.kind, record.key)}
     for record, _ in run_in_order(todo, store):
         folder = store.find(record.kind, record.key)
         assert folder, record
-        newly_reported = record.kind == "study" and record.key not in done
-        if newly_reported and "wandb" in record.how.report_to:
-            try_mirror(record, store, folder)
+        if record.kind == "study" and record.key not in done:
+            report_to(record, store, folder)
         print(folder, flush=True)
 
 
@@ -216,14 +210,11 @@ def reference(options: Options) -> None:
 
 
 def _planned(options: Options, online: bool = False) -> "tuple[Plan, Store]":
-    """The plan of a verb's study and its store; what was decided otherwise than it says is told."""
-    from tellme.study.planner import make_plan
+    """The plan of a verb's study and its store."""
+    from tellme.running import plan_study
 
     study = load_study(options.config, options.sets)
-    planned = make_plan(study, online)
-    for note in planned.notes:
-        print(note, file=sys.stderr)
-    return planned, Store(study.run.dir)
+    return plan_study(study, online), Store(study.run.dir)
 
 
 def _finished(config: str, sets: Sequence[str]) -> Path:

@@ -18,7 +18,7 @@ from lab.store.store import Store, read_json
 from lab.types import Fields
 from tellme.report.result import Result
 from tellme.study.planner import make_plan
-from tellme.study.run import load_stage, run_plan
+from tellme.study.run import load_stages, run_plan
 from tellme.study.stages import run_stage
 
 HERE = ROOT / "tests" / "outside"
@@ -129,7 +129,7 @@ def test_a_finished_study_is_reported_after_its_files_were_deleted(
     """Byte for byte, from the plan that was saved and the run store."""
     mine, root, folder = done
     (plan,) = (root / "plans").glob("*.json")
-    stage, _ = load_stage(str(plan), read_json(folder / "summary.json")["key"])
+    (stage,), _ = load_stages(str(plan), [read_json(folder / "summary.json")["key"]])
     assert isinstance(stage.spec, StudySpec)
     store = Store(tmp_path / "again")
     shutil.copytree(root, store.root)

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -16,9 +16,11 @@ from lab.discover import ROOT, find_path
 from lab.errors import UserError
 
 
-def load_study(path: str, sets: list[str] | None = None) -> Study:
-    """The study in a file, after the overrides (`KEY=YAML`, the last of a key wins) and with its
-    sweep expanded.
+def load_study(
+    path: str, sets: Sequence[str] = (), replaced: Mapping[str, object] | None = None
+) -> Study:
+    """The study in a file, after the overrides (`KEY=YAML`, the last of a key wins), with values
+    `replaced` by their keys, and with its sweep expanded.
 
     Raises UserError with one line for whatever is wrong with the path, the YAML or the study."""
     raw = parse_yaml(read_text(_found(path), f"config {path!r}"), path)
@@ -26,8 +28,9 @@ def load_study(path: str, sets: list[str] | None = None) -> Study:
         raise UserError(
             f"config {path!r} must be a mapping with the keys {', '.join(Study.model_fields)}"
         )
-    for assignment in sets or []:
-        raw = override(raw, assignment)
+    values = [(key, value, f"key {key!r}") for key, value in (replaced or {}).items()]
+    for key, value, where in (*map(_assigned, sets), *values):
+        raw = override(raw, key, value, where)
     return validate(raw, path)
 
 
@@ -47,16 +50,22 @@ def validate(raw: Mapping[str, object], where: str) -> Study:
     return study
 
 
-def override(raw: dict[str, object], assignment: str) -> dict[str, object]:
-    """A copy of `raw` in which `a.b=YAML` has replaced the value at a.b, a mapping too.
-
-    Raises UserError where the assignment has no such form or a.b would lie below a plain value."""
+def _assigned(assignment: str) -> tuple[str, object, str]:
+    """Key and value of `a.b=YAML`, and how a refusal names it. Raises UserError where it has no
+    such form."""
     key, equals, value = assignment.partition("=")
     if not equals or not all(key.split(".")):
         raise UserError(
             f"--set {assignment!r} must look like KEY=YAML, for example --set"
             " model.base=reference/unlinked"
         )
+    return key, parse_yaml(value, f"--set {key}"), f"--set {assignment!r}"
+
+
+def override(raw: dict[str, object], key: str, value: object, where: str) -> dict[str, object]:
+    """A copy of `raw` in which the value at the key a.b is replaced, a mapping too.
+
+    Raises UserError, beginning with `where`, where a.b would lie below a plain value."""
     result = copy.deepcopy(raw)
     *parents, last = key.split(".")
     place = result
@@ -64,11 +73,10 @@ def override(raw: dict[str, object], assignment: str) -> dict[str, object]:
         inner = place.setdefault(parent, {})
         if not isinstance(inner, dict):
             raise UserError(
-                f"--set {assignment!r}: {parent!r} is a value, not a mapping, so {last!r} cannot be"
-                " set below it"
+                f"{where}: {parent!r} is a value, not a mapping, so {last!r} cannot be set below it"
             )
         place = inner
-    place[last] = parse_yaml(value, f"--set {key}")
+    place[last] = value
     return result
 
 

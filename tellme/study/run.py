@@ -1,8 +1,8 @@
-"""Run a plan's stages in order in this process, and say what came out."""
+"""Run a plan's stages in order, here or in processes beside, and say what came out."""
 
-import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,14 +11,25 @@ from lab.errors import UserError
 from lab.specs import Stage
 from lab.store.store import Store, read_json, write_json
 from lab.store.trust import refuse_untrusted
-from lab.types import Fields
+from lab.strict import Strict
 from tellme.study.plan import Plan
 from tellme.study.stages import run_stage
 from tellme.study.workers import run_units
 
 
-def run_plan(plan: Plan, store: Store, allow_untrusted: bool = False) -> Path:
-    """Run what is missing and return the study's folder.
+class PlanFile(Strict):
+    """A plan as a file: what another node needs of it."""
+
+    store: str
+    """The folder in which the stages are run."""
+    stages: dict[str, Stage]
+    """By key."""
+
+
+def run_plan(
+    plan: Plan, store: Store, allow_untrusted: bool = False, workers: int | None = None
+) -> Path:
+    """Run what is missing, in so many processes or in those of the study, and return its folder.
 
     Raises TrustError where a trust check failed; with `allow_untrusted` the report is written with
     the failure across it."""
@@ -32,7 +43,7 @@ def run_plan(plan: Plan, store: Store, allow_untrusted: bool = False) -> Path:
     skipped = len(plan.stages) - len(missing)
     if skipped:
         say(f"{skipped} of {len(plan.stages)} stages are done already")
-    finished = run_units(missing, store, plan.study.run.workers)
+    finished = run_units(missing, store, workers or plan.study.run.workers)
     for i, (stage, seconds) in enumerate(finished, start=1):
         say(f"[{i}/{len(missing)}] {stage.kind} {plan.names_of(stage)}  {seconds:.1f} s")
     began = time.time()
@@ -45,40 +56,39 @@ def save_plan(plan: Plan, store: Store, path: Path | None = None) -> Path:
     """The plan as a file: what `tellme stage PLAN KEY` reads on another node."""
     path = path or store.root / "plans" / f"{plan.final.slug}-{plan.final.key}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    stages = [{"key": stage.key, **stage.model_dump(mode="json")} for stage in plan.stages.values()]
-    write_json(path, {"store": str(store.root), "stages": stages})
+    saved = PlanFile(store=str(store.root), stages=plan.stages)
+    write_json(path, saved.model_dump(mode="json"))
     return path
 
 
-def load_stage(plan: str, key: str) -> tuple[Stage, Store]:
-    """A stage of a plan file, and the store that it belongs in; raises UserError where the file is
+def load_stages(plan: str, keys: Sequence[str]) -> tuple[list[Stage], Store]:
+    """Stages of a plan file, and the store that they belong in; raises UserError where the file is
     no plan of this version of the lab, or has no such stage."""
+    saved = _read_plan(plan)
+    missing = next((key for key in keys if key not in saved.stages), None)
+    if missing is not None:
+        raise UserError(f"plan {plan!r} has no stage {missing!r}; `tellme status` lists the keys")
+    return [saved.stages[key] for key in keys], Store(saved.store)
+
+
+def _read_plan(path: str) -> PlanFile:
+    """Under this version of the lab every stage has the key under which it was planned."""
     try:
-        saved = read_json(Path(plan))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError):
+        saved = read_json(Path(path))
+    except (OSError, ValueError):
         raise UserError(
-            f"plan {plan!r} is not a plan file; `tellme run` writes one to runs/plans/"
+            f"plan {path!r} is not a plan file; `tellme run` writes one to runs/plans/"
         ) from None
-    records = saved.get("stages", []) if isinstance(saved, dict) else []
-    record = next((record for record in records if record["key"] == key), None)
-    if record is None:
-        raise UserError(f"plan {plan!r} has no stage {key!r}; `tellme status` lists the keys")
-    stage = {name: value for name, value in record.items() if name != "key"}
-    return _read_stage(plan, stage, key), Store(saved["store"])
-
-
-def _read_stage(plan: str, record: Fields, key: str) -> Stage:
-    """The record of a stage as it was planned: under this version of the lab it has its key."""
     try:
-        stage = Stage.model_validate(record)
+        plan = PlanFile.model_validate(saved)
     except ValidationError:
-        stage = None
-    if stage is None or stage.key != key:
+        plan = None
+    if plan is None or any(stage.key != key for key, stage in plan.stages.items()):
         raise UserError(
-            f"stage {key!r} of plan {plan!r} is not one of this version of the lab; plan the study"
-            " again with `tellme run` or `tellme submit`"
+            f"plan {path!r} is none of this version of the lab; plan the study again with `tellme"
+            " run` or `tellme submit`"
         )
-    return stage
+    return plan
 
 
 def say(line: str) -> None:
