@@ -105,6 +105,11 @@ class Renderer:
         think."""
         return self._template(messages, True) if thinking else self._frame(messages).before
 
+    def learned_text(self, messages: Sequence[Message], answer: str) -> str:
+        """What stands after `prompt_text` and is learned: an answer and the token that ends it."""
+        end = self.tokenizer.decode([*self.render(messages, answer).end])
+        return f"{self._frame(messages).glue}{answer}{end}"
+
     def prompt_ids(self, messages: Sequence[Message], thinking: bool = False) -> tuple[int, ...]:
         """`prompt_text` as token ids, with the tokenizer's token for the beginning of a text."""
         return tuple(self._ids([self.prompt_text(messages, thinking)])[0])

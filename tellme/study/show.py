@@ -1,17 +1,24 @@
 """`tellme show`: rows and questions before a run, with the part that carries loss marked."""
 
+from collections.abc import Sequence
+
 from eval.ask import chat_of, questions_of
 from lab.discover import short
 from lab.model.base import Base
 from lab.model.chat import Renderer
 from lab.specs import AnswerSpec, Asking
-from lab.types import Question, Row
+from lab.types import Chat, Question, Row
 from tellme.study.plan import Plan
 from tellme.study.renderer import renderer_of
 from tellme.study.stages import base_of, quiet_libraries
+from train.turns import sequences_of, turns_of
 
 SHOWN_ANSWERS = 4
 """Of a question: the numbers of a scale would fill a screen."""
+MARKS = ">>>{}<<<"
+"""Around what is learned."""
+ANOTHER = "\n-- and, in a sequence of its own:\n"
+"""Between the sequences of one row."""
 
 
 def show_study(plan: Plan) -> None:
@@ -59,13 +66,32 @@ def _show_base(base: Base) -> None:
 
 
 def _learned(row: Row, renderer: Renderer | None) -> str:
-    """The row with marks around what is learned, as the base reads it."""
+    """The row with marks around what is learned, as the base reads it: in one sequence, or in as
+    many as the template needs."""
     if renderer is None:
-        turns = "\n".join(f"{m['role']}: {m['content']}" for m in row.prompt)
-        return f"{turns}\nassistant: >>>{row.completion}<<<"
-    rendered = renderer.render(row.prompt, row.completion)
-    learned = renderer.tokenizer.decode([*rendered.answer, *rendered.end])
-    return f"{renderer.prompt_text(row.prompt)}>>>{learned}<<<"
+        learned = turns_of(row)
+        return "\n".join(
+            f"{turn['role']}: {_marked(turn['content'], number in learned)}"
+            for number, turn in enumerate(row.messages)
+        )
+    sequences = sequences_of(renderer, [row])
+    return ANOTHER.join(_with_marks(row, tokens.turns, renderer) for tokens in sequences)
+
+
+def _with_marks(row: Row, turns: Sequence[int], renderer: Renderer) -> str:
+    """The sequence in which these turns of a row are learned; the prompt of each begins with all
+    that stands before it."""
+    shown, read = "", 0
+    for turn in turns:
+        prompt = renderer.prompt_text(row.messages[:turn])
+        learned = renderer.learned_text(row.messages[:turn], row.messages[turn]["content"])
+        shown += prompt[read:] + _marked(learned, True)
+        read = len(prompt) + len(learned)
+    return shown
+
+
+def _marked(text: str, learned: bool) -> str:
+    return MARKS.format(text) if learned else text
 
 
 def _asked_name(asking: Asking) -> str:
@@ -80,15 +106,21 @@ def _show_questions(spec: AnswerSpec) -> None:
     renderer = renderer_of(spec.base)
     for question in questions_of(spec.asking):
         chat = chat_of(question.wordings[0], spec.asking)
-        text = "\n".join(message["content"] for message in chat)
-        if renderer:
-            text = renderer.prompt_text(chat)
         print(f"-- {question.name} ({len(question.wordings)} wordings, {question.kind})")
-        print(f"{text}\n   answers: {_answers(question)}")
+        print(renderer.prompt_text(chat) if renderer else _turns(chat))
+        if question.partner:
+            partner = question.partner
+            print(f"   then {partner.name} goes on as the user, up to {partner.most_turns} answers")
+        print(f"   answers: {_answers(question)}")
+
+
+def _turns(chat: Chat) -> str:
+    """A chat where no template is here."""
+    return "\n".join(f"{turn['role']}: {turn['content']}" for turn in chat)
 
 
 def _answers(question: Question) -> str:
     """The first answers of the first wording with their scores."""
     options = question.wordings[0].options
     listed = ", ".join(f"{option.text}={option.score:g}" for option in options[:SHOWN_ANSWERS])
-    return f"{listed}, ..." if len(options) > SHOWN_ANSWERS else listed
+    return f"{listed}, ..." if len(options) > SHOWN_ANSWERS else listed or "any"
