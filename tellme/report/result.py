@@ -12,6 +12,7 @@ from lab.errors import UserError
 from tellme.report.analysis.summary import Summary, read_summary
 from tellme.report.figures.marks import Chart
 from tellme.report.figures.redraw import drawn, figure_names
+from tellme.report.text import results_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 
 def load(path: str | Path) -> Result:
     """The result of a finished study, given as its folder. Raises UserError where there is none."""
-    folder = find_path(str(path))
-    if folder is not None and folder.is_file():
-        folder = folder.parent
-    if folder is None or not (folder / "rows.parquet").is_file():
+    found = find_path(str(path))
+    folder = found.parent if found is not None and found.is_file() else found
+    # Grades have rows as well, and no summary.
+    needed = ("rows.parquet", "summary.json")
+    missing = [n for n in needed if folder is None or not (folder / n).is_file()]
+    if folder is None or missing:
         raise UserError(
-            f"{str(path)!r} holds no rows.parquet; give the folder that `tellme run` printed"
+            f"{str(path)!r} holds no {missing[0]}; give the folder that `tellme run` printed"
         )
     return Result(folder)
 
@@ -78,5 +81,6 @@ class Result:
         not among `figures`."""
         return drawn(name, self.folder)
 
-    def __str__(self) -> str:
-        return f"study {self.summary['study']} in {self.folder}"
+    def __repr__(self) -> str:
+        """As `tellme report` prints it."""
+        return results_text(self.summary, self.folder)

@@ -1,8 +1,11 @@
 """What a suite asks, for whoever asks it by hand."""
 
+from typing import get_args
+
 from data_gen.behaviors import locate_behavior
 from eval.ask import questions_of
 from eval.suites import locate_suite
+from lab.errors import unknown
 from lab.specs import Asking
 from lab.types import Question, Style
 
@@ -10,6 +13,8 @@ from lab.types import Question, Style
 def questions(suite: str, behavior: str, style: Style = "natural") -> tuple[Question, ...]:
     """The questions of a suite, or of a YAML of questions, about a behavior; reference models are
     asked in style `plain`. Raises UserError for what there is not."""
+    if style not in get_args(Style):
+        raise unknown("style", style, get_args(Style))
     asking = Asking(
         suite=locate_suite(suite, "suite"),
         behavior=locate_behavior(behavior, "behavior"),
