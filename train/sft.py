@@ -1,5 +1,5 @@
-"""One adapter by TRL's SFTTrainer with PEFT's LoraConfig on rendered rows, loss on the completion
-only. `train` is the whole of it, top to bottom; what it calls stands below it in the same order."""
+"""One adapter by TRL's SFTTrainer with PEFT's LoraConfig on rendered rows, loss on every learned
+turn. `train` is the whole of it, top to bottom; what it calls stands below it in the same order."""
 
 import os
 import time
