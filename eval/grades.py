@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from eval.answers import ANSWERS
-from eval.ask import Item, graded_digest, items_of, pole_of
+from eval.ask import graded_digest, pole_of, questions_of
 from eval.judges import judge_of, judged
 from lab.discover import short
 from lab.errors import UserError
 from lab.specs import GradeSpec
 from lab.store.provenance import write_provenance
-from lab.types import Answer, Status
+from lab.types import Answer, Question, Status, Wording
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,28 +61,30 @@ def graded_rows(spec: GradeSpec, answers: "pd.DataFrame") -> "pd.DataFrame":
 
     rows_of = dict(list(answers.groupby(WORDING, sort=False)))
     graded: dict[int, Graded] = {}
-    items = items_of(spec.asking)
-    assert len(rows_of) == len(items), "answers are those to the questions, which a key says"
-    for item in items:
-        rows = rows_of[item.question.name, item.wording.paraphrase, item.wording.order]
-        graded.update(zip(rows.index, _graded(item, rows, spec), strict=True))
+    for question in questions_of(spec.asking):
+        pole = pole_of(spec.asking, question)
+        for wording in question.wordings:
+            rows = rows_of.pop((question.name, wording.paraphrase, wording.order))
+            columns_of_rows = _graded(question, wording, rows, spec.judge, pole)
+            graded.update(zip(rows.index, columns_of_rows, strict=True))
+    assert not rows_of, "answers are those to the questions, which a key says"
     columns = pd.DataFrame.from_dict(graded, orient="index", columns=list(Graded._fields))
-    kept = answers.drop(
-        columns=[c for c in Graded._fields if c in answers] + ["truncated"], errors="ignore"
-    )
+    # What grading adds takes the place of what it changes, and of what is said by the status.
+    kept = answers.drop(columns=[*Graded._fields, "truncated"], errors="ignore")
     return kept.join(columns)
 
 
-def _graded(item: Item, rows: "pd.DataFrame", spec: GradeSpec) -> Iterator[Graded]:
-    """The grades of all rows of one wording."""
-    pole = pole_of(spec.asking, item.question)
+def _graded(
+    question: Question, wording: Wording, rows: "pd.DataFrame", instead: str | None, pole: str
+) -> Iterator[Graded]:
+    """The grades of all rows of one wording; `instead` is who grades free text."""
     if "text" not in rows or rows["text"].isna().all():
-        assert rows["answer"].tolist() == [option.text for option in item.wording.options]
-        for option, outside in zip(item.wording.options, rows["outside"], strict=True):
+        assert rows["answer"].tolist() == [option.text for option in wording.options]
+        for option, outside in zip(wording.options, rows["outside"], strict=True):
             yield Graded(option.text, option.score, outside, "read", "listed", pole)
         return
-    judge = judge_of(item.question, spec.judge)
-    grades = judged(judge, item.question, item.wording, _answers(rows))
+    judge = judge_of(question, instead)
+    grades = judged(judge, question, wording, _answers(rows))
     outside = sum(grade.score is None for grade in grades) / len(grades)
     for grade in grades:
         read_as = grade.option.text if grade.option else None

@@ -122,8 +122,8 @@ def _base_in_folder(name: str, folder: Path, dtype: Dtype, settings: str) -> Bas
 
 
 def refuse_changed(base: Base) -> None:
-    """Raises UserError where the folder of a base is not what it was when the study was planned: its
-    answers would stand under the name of the other."""
+    """Raises UserError where the folder of a base is not what it was when the study was planned:
+    its answers would stand under the name of the other."""
     folder = Path(base.source)
     if base.revision is not None or not folder.is_dir():
         return
