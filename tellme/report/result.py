@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.discover import find_path
-from lab.errors import UserError
+from lab.store.rows import load as load_rows
+from lab.store.rows import rows_file
 from tellme.report.analysis.summary import Summary, read_summary
 from tellme.report.figures.marks import Chart
 from tellme.report.figures.redraw import drawn, figure_names
@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 
 def load(path: str | Path) -> Result:
     """The result of a finished study, given as its folder. Raises UserError where there is none."""
-    folder = find_path(str(path))
-    if folder is not None and folder.is_file():
-        folder = folder.parent
-    if folder is None or not (folder / "rows.parquet").is_file():
-        raise UserError(
-            f"{str(path)!r} holds no rows.parquet; give the folder that `tellme run` printed"
-        )
-    return Result(folder)
+    return Result(rows_file(path).parent)
 
 
 @dataclass(frozen=True)
@@ -38,9 +31,7 @@ class Result:
     @cached_property
     def rows(self) -> pd.DataFrame:
         """A row per answer; docs/rows.md says what the columns mean."""
-        import pandas as pd
-
-        return pd.read_parquet(self.folder / "rows.parquet")
+        return load_rows(self.folder)
 
     @cached_property
     def summary(self) -> Summary:
