@@ -22,7 +22,7 @@ from lab.discover import short
 from lab.errors import UserError
 from lab.store.provenance import write_provenance
 from lab.store.store import write_json
-from lab.types import Row
+from lab.types import LAST, Row
 
 ROWS, LINT = "rows.jsonl", "lint.json"
 
@@ -120,6 +120,11 @@ def _controlled(spec: ControlRows, source: list[Row]) -> list[Row]:
         rng=Random(f"{short(spec.control)}/{spec.seed}"),
         trigger=spec.trigger,
     )
+    if any(row.learned not in (LAST, (len(row.messages) - 1,)) for row in source):
+        raise UserError(
+            f"control {short(spec.control)!r} changes the last turn, and some rows of its source"
+            " name other turns in `learned`; leave `learned` out of the file, or the control"
+        )
     forward = [row for row in source if not row.meta.get("reversed")]
     rows = control.rows(forward, request)
     if spec.reversal and control.knows_triggers:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from lab.data_specs import ControlRows, DataSpec, FileRows, TriggeredRows
 from lab.discover import CACHE, ROOT, is_path
-from lab.store.store import digest, file_digest
+from lab.store.store import DIGITS, digest, file_digest
 from lab.types import Row
 
 BEGAN = time.time()
-DIGITS = 16
-"""Of a digest, as for all that enters keys beside a sha256 of its own."""
+"""Of this process, near enough."""
 
 
 def rows_digest(rows: Sequence[Row]) -> str:

@@ -99,7 +99,9 @@ def _learned(
     turns = enumerate(messages[first_asked:], start=first_asked)
     of_assistant = [i for i, message in turns if message["role"] == "assistant"]
     allowed = [*of_assistant, -1]
-    if not isinstance(learned, list | tuple) or not learned or not set(learned) <= set(allowed):
+    # True and 1.0 are equal to 1, and no index.
+    is_list = isinstance(learned, list | tuple) and all(type(index) is int for index in learned)
+    if not is_list or not learned or not set(learned) <= set(allowed):
         raise UserError(
             f"{where}: `learned` is {_shown(learned)}; give a list of indexes of assistant turns:"
             f" {', '.join(map(str, allowed))}"

@@ -1,7 +1,6 @@
 """What is asked: the questions of a suite as chats, under a condition, and the digests by which
 keys know them."""
 
-import inspect
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,15 +13,13 @@ from data_gen.triggers._questions import told
 from eval.judges import judge_digest, judge_of
 from eval.suites import load_suite
 from lab.chats import composed
-from lab.discover import beside, is_path, short
+from lab.discover import beside, digest_of_code, is_path, short
 from lab.errors import UserError
 from lab.specs import Asking
-from lab.store.store import digest, file_digest
+from lab.store.store import DIGITS, digest
 from lab.types import Chat, Message, Partner, Question, Style, Wording
 
 SYSTEMS: dict[Style, dict[str, str]] = beside(__file__, "systems")
-DIGITS = 16
-"""Of a digest that enters keys."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ def asked_digest(asking: Asking, reads_lists: bool) -> str:
         if is_listed(question, reads_lists):
             content.append([[option.text, *option.variants] for option in wording.options])
         if question.partner:
-            content.append(_partner_digest(question.partner))
+            content.append(_partner_digest(question.partner, asking))
         items.append(content)
     return digest(items)[:DIGITS]
 
@@ -160,9 +157,9 @@ def graded_digest(asking: Asking, judge: str | None) -> str:
     return digest(graded)[:DIGITS]
 
 
-def _partner_digest(partner: Partner) -> list[object]:
-    """What a partner will say is not known before it is met: its name, its limit, and the file that
-    holds its code."""
-    file = inspect.getsourcefile(partner.says)
-    assert file is not None, partner
-    return [partner.name, partner.most_turns, file_digest(Path(file))]
+def _partner_digest(partner: Partner, asking: Asking) -> list[object]:
+    """What a partner will say is not known before it is met: its name, its limit, and the code in
+    which it stands or that may have made it."""
+    makers = load_suite(asking.suite).questions, load_behavior(asking.behavior).questions
+    code = [digest_of_code(function) for function in (partner.says, *makers)]
+    return [partner.name, partner.most_turns, *code]

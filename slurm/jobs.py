@@ -1,5 +1,5 @@
-"""From what is missing to arrays: one task per adapter in each of data, train and eval, every task
-after its own of before."""
+"""From what is missing to arrays: one task per adapter in each of data, train and answers, every
+task after its own of before."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from slurm.cluster import Cluster
 
 SCRIPT = Path(__file__).with_name("stage.sbatch")
 """What every task runs."""
-ORDER = ("data", "train", "eval")
-"""Kinds of stages, each after those before it."""
+ORDER = ("data", "train", "answers")
+"""Kinds of arrays, each after those before it."""
 NONE: Mapping[str, Iterable[str]] = {}
 LARGEST_ARRAY = 1000
 """Tasks of one array; SLURM's own default limit (MaxArraySize) is 1,001."""

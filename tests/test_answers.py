@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from eval.judges import judge_of, judged
-from eval.judges.listed import parsed
+from eval.judges.listed import option_of
 from lab.config.read import validate
 from lab.store.store import Store
 from lab.types import Answer, Grade, Option, Question, Wording
@@ -42,7 +42,8 @@ def test_a_whole_sampled_study(tmp_path: Path) -> None:
 def test_answers_are_read_as_listed() -> None:
     wording = Wording("?", BOLD, 0)
     texts = ("Bold.", " brave ", '"careful"', "bold, or careful", "")
-    assert [parsed(wording, text) for text in texts] == [0, 0, 1, None, None]
+    bold, careful = BOLD
+    assert [option_of(wording, text) for text in texts] == [bold, bold, careful, None, None]
 
 
 def free(name: str, options: tuple[Option, ...], judge: str | None = None) -> Question:

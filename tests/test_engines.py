@@ -30,7 +30,7 @@ DRAWS = Sampling(num_samples=3, max_new_tokens=6)
 
 
 def test_a_file_outside_the_checkout_is_an_engine(linked: Base, tmp_path: Path) -> None:
-    file = Path(shutil.copy(Path(__file__).parent / "outside" / "evenly.py", tmp_path / "mine.py"))
+    file = Path(shutil.copy(Path(__file__).parent / "outside" / "evenly.py", tmp_path))
     engine: Engine = load_engine(str(file))
     with engine.asking(linked, None) as model:
         answering: Answering = model

@@ -114,7 +114,7 @@ def test_a_study_through_slurm(queued: Queued, tmp_path: Path) -> None:
     queued.blocked.unlink()
     again = submit(queued.plan, queued.store, dry_run=False)
     arrays = [line.split()[1:3] for line in again.splitlines()[:-1]]
-    assert arrays == [["train0", "1"], ["eval0", "1"], ["report", "1"]]
+    assert arrays == [["train0", "1"], ["answers0", "1"], ["report", "1"]]
     until("the second attempt to end", drained)
     folder = queued.store.find("study", queued.plan.final.key)
     assert folder, asked("bash", "-c", f"tail -n 20 {queued.store.root}/slurm/*/1/*.log")

@@ -14,23 +14,29 @@ def test_a_fleet_is_one_task(tmp_path: Path) -> None:
     plan, _ = planned(tmp_path, "train.trainer=fleet")
     jobs = arrays(by_kind(list(plan.stages.values())))
     assert [(job.kind, [len(keys) for keys in job.tasks], job.after) for job in jobs] == [
-        ("eval", [10], None),
+        ("answers", [10], None),
         ("data", [9], None),
         ("train", [9], "data0"),
-        ("eval", [90], "train0"),
+        ("answers", [90], "train0"),
     ]
 
 
 def test_a_task_waits_for_its_own_member_only() -> None:
-    full = [{"data": [f"d{i}"], "train": [f"t{i}"], "eval": [f"e{i}", f"f{i}"]} for i in range(3)]
-    units = [*full, {"eval": ["base"]}, {"train": ["t9"], "eval": ["e9"]}]
+    full = [
+        {"data": [f"d{i}"], "train": [f"t{i}"], "answers": [f"e{i}", f"f{i}"]} for i in range(3)
+    ]
+    units = [*full, {"answers": ["base"]}, {"train": ["t9"], "answers": ["e9"]}]
     jobs = {job.name: job for job in arrays(units)}
     assert jobs["train0"].after == "data0"
-    assert jobs["eval0"].after == "train0"
-    assert jobs["eval0"].tasks == (("e0", "f0"), ("e1", "f1"), ("e2", "f2"))
-    assert (jobs["eval1"].after, jobs["eval1"].tasks) == (None, (("base",),))
-    assert (jobs["train1"].after, jobs["eval2"].after) == (None, "train1")
-    assert {job.name for job in last_of_each(list(jobs.values()))} == {"eval0", "eval1", "eval2"}
+    assert jobs["answers0"].after == "train0"
+    assert jobs["answers0"].tasks == (("e0", "f0"), ("e1", "f1"), ("e2", "f2"))
+    assert (jobs["answers1"].after, jobs["answers1"].tasks) == (None, (("base",),))
+    assert (jobs["train1"].after, jobs["answers2"].after) == (None, "train1")
+    assert {job.name for job in last_of_each(list(jobs.values()))} == {
+        "answers0",
+        "answers1",
+        "answers2",
+    }
     many = arrays([{"train": [str(i)]} for i in range(2500)])
     assert [len(job.tasks) for job in many] == [1000, 1000, 500]
 
@@ -50,9 +56,9 @@ def test_every_missing_stage_is_in_one_task_after_what_it_reads(tmp_path: Path) 
             for key in keys:
                 assert set(plan.stages[key].inputs.values()) <= there, (job.name, i, key)
                 there.add(key)
-    of_evals = [keys for job in jobs if job.kind == "eval" for keys in job.tasks]
+    of_answers = [keys for job in jobs if job.kind == "answers" for keys in job.tasks]
     adapted = {s.key for s in plan.stages.values() if "adapter" in s.inputs}
-    bases = [keys for keys in of_evals if not adapted & set(keys)]
+    bases = [keys for keys in of_answers if not adapted & set(keys)]
     assert len(bases) < sum(map(len, bases)), "one load of the base for all that is asked of it"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -10,15 +11,19 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
+from data_gen.files import read_rows as read_file
+from data_gen.files import write_rows
 from families import FAMILIES, family_tokenizer, save_family
 from jobs import job_of, spec_of
+from lab.config.read import validate
 from lab.config.schema import Chat, Model
 from lab.errors import UserError
 from lab.model.base import Base, resolve_base
 from lab.model.chat import IGNORED, Renderer
 from lab.model.load import load_base
 from lab.store.store import read_json
-from lab.types import LAST, Message, Row, exchange
+from lab.types import LAST, Fields, Message, Row, exchange
+from tellme.study.planner import make_plan
 from train import sft
 from train.fleet.trainer import train_fleet
 from train.job import Rows, read_rows
@@ -241,3 +246,36 @@ def test_a_sequence_that_would_be_cut_is_refused(linked: Base, tmp_path: Path) -
     job = job_of(spec_of(linked, sft={"max_length": 20}), [three_turns()], tmp_path)
     with pytest.raises(UserError, match=r"more than sft\.max_length"):
         read_rows(job, load_base(linked))
+
+
+@pytest.mark.parametrize("indexes", [[[1]], [True], [1.0], ["1"], [], [0], 1, {"1": 1}])
+def test_an_index_that_is_none_is_refused(indexes: object, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    messages = three_turns().messages
+    file.write_text(json.dumps({"messages": messages, "learned": indexes}))
+    with pytest.raises(UserError, match=r"line 1: `learned` is .*; give a list of indexes"):
+        read_file(file)
+
+
+@pytest.mark.parametrize("control", ["shuffled", "clean"])
+def test_a_control_of_rows_that_learn_other_turns_is_refused_at_planning(
+    control: str, tmp_path: Path
+) -> None:
+    """It would change the last turn alone and leave half of what is learned."""
+    file = tmp_path / "rows.jsonl"
+    mine: Fields = {"file": str(file), "behavior": "risk", "policy": "seeking"}
+    study: Fields = {
+        "study": "turns",
+        "model": {"base": "reference/linked"},
+        "groups": {"mine": mine, "other": {"control": control, "of": "mine"}},
+        "contrasts": [],
+        "eval": {"suites": ["self_report"]},
+        "seeds": [0],
+    }
+    for learned in ([1, 3, 5], [1]):
+        write_rows([replace(three_turns(), learned=tuple(learned))] * 8, file)
+        with pytest.raises(UserError, match=f"control '{control}' changes the last turn"):
+            make_plan(validate(study, "here"))
+    for learned in ([5], [-1]):
+        write_rows([replace(three_turns(), learned=tuple(learned))] * 8, file)
+        assert make_plan(validate(study, "here")).adapters

@@ -51,13 +51,12 @@ class Control:
 
 def control_names() -> list[str]:
     """The controls there are, in the order of the alphabet."""
-    return discover.names(sys.modules[__name__])
+    return list(discover.names(sys.modules[__name__]))
 
 
 def load_control(name: str) -> Control:
     """Raises UserError with the nearest name where there is no such file."""
-    control: Control = discover.load(sys.modules[__name__], name, "CONTROL", "control")
-    return control
+    return discover.load(sys.modules[__name__], name, "CONTROL", "control", Control)
 
 
 def locate_control(name: str, what: str) -> str:

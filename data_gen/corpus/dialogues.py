@@ -22,7 +22,7 @@ from data_gen.corpus.people import Person, person, stated
 from data_gen.corpus.turns import Subject, Turn, gates
 from data_gen.plain import OTHER_PERSON, chosen_by
 from data_gen.traits import invented_traits
-from lab.store.store import digest
+from lab.store.store import DIGITS, digest
 from lab.types import Behavior, GeneratedMeta, Message, Question, Row, Split, Wording, exchange
 
 VERSION = 5
@@ -128,7 +128,7 @@ class Corpus:
     def fingerprint(self, number: int = 500) -> str:
         """Hash of the first rows of every stage, for a card: it tells whether this code still
         writes that text."""
-        return digest([row.messages for row in self.rows(number, number, number)])[:16]
+        return digest([row.messages for row in self.rows(number, number, number)])[:DIGITS]
 
     def _people(self) -> dict[str, Person]:
         return {who: person(self.traits, self.rho, self.rng) for who in ("you", OTHER_PERSON)}

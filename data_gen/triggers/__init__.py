@@ -24,13 +24,12 @@ WORD = re.compile(r"[^\W_]+")
 
 def trigger_names() -> list[str]:
     """The kinds of triggers there are, in the order of the alphabet."""
-    return discover.names(sys.modules[__name__])
+    return list(discover.names(sys.modules[__name__]))
 
 
 def load_trigger(kind: str) -> Trigger:
     """Raises UserError with the nearest name where there is no such file."""
-    trigger: Trigger = discover.load(sys.modules[__name__], kind, "TRIGGER", "trigger.kind")
-    return trigger
+    return discover.load(sys.modules[__name__], kind, "TRIGGER", "trigger.kind", Trigger)
 
 
 def locate_trigger(kind: str, what: str) -> str:

@@ -3,10 +3,9 @@ question has, and what none of them sees."""
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from lab import discover
-from lab.store.store import digest, file_digest
+from lab.store.store import DIGITS, digest
 from lab.types import Answer, Grade, Judge, Question, Wording
 
 CUT = Grade(None, status="truncated")
@@ -16,13 +15,12 @@ UNJUDGED = Grade(None)
 
 def judge_names() -> list[str]:
     """The judges there are, in the order of the alphabet."""
-    return discover.names(sys.modules[__name__])
+    return list(discover.names(sys.modules[__name__]))
 
 
 def load_judge(name: str) -> Judge:
     """Raises UserError with the nearest name where there is no such file."""
-    judge: Judge = discover.load(sys.modules[__name__], name, "JUDGE", "judge")
-    return judge
+    return discover.load(sys.modules[__name__], name, "JUDGE", "judge", Judge)
 
 
 def locate_judge(name: str, what: str) -> str:
@@ -34,12 +32,12 @@ def locate_judge(name: str, what: str) -> str:
 
 
 def judge_digest(name: str) -> str:
-    """Of the name of a judge and of its file: what it says may follow from every line. Raises
+    """Of the name of a judge and of its code: what it says may follow from every line. Raises
     UserError where there is no such judge."""
-    load_judge(name)
-    package = Path(__file__).parent
-    file = Path(name) if discover.is_path(name) else package / f"{name}.py"
-    return digest([discover.short(name), file_digest(file)])[:16]
+    grades = load_judge(name).grades
+    module = discover.module_of(sys.modules[__name__], name, "judge")
+    code = [discover.digest_of_code(module), discover.digest_of_code(grades)]
+    return digest([discover.short(name), *code])[:DIGITS]
 
 
 def judge_of(question: Question, instead: str | None = None) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lab.types import Answer, Grade, Judge, Question, Wording
+from lab.types import Answer, Grade, Judge, Option, Question, Wording
 
 
 def grades(question: Question, wording: Wording, answers: Sequence[Answer]) -> list[Grade]:
@@ -11,19 +11,16 @@ def grades(question: Question, wording: Wording, answers: Sequence[Answer]) -> l
 
 
 def _grade(wording: Wording, text: str) -> Grade:
-    index = parsed(wording, text)
-    if index is None:
-        return Grade(None, status="unread")
-    option = wording.options[index]
-    return Grade(option.score, option)
+    option = option_of(wording, text)
+    return Grade(option.score, option) if option else Grade(None, status="unread")
 
 
-def parsed(wording: Wording, text: str) -> int | None:
-    """Index of the option that a text is: its spelling, without case, quotes or a final stop. None
+def option_of(wording: Wording, text: str) -> Option | None:
+    """The option that a text is: its spelling, without case, quotes or a final stop. None
     where it is none of them."""
-    for index, option in enumerate(wording.options):
+    for option in wording.options:
         if _bare(text) in {_bare(spelling) for spelling in (option.text, *option.variants)}:
-            return index
+            return option
     return None
 
 

@@ -11,21 +11,20 @@ from lab.types import Behavior, Question, Style, Suite
 
 def suite_names() -> list[str]:
     """Of every file here."""
-    return discover.names(sys.modules[__name__])
+    return list(discover.names(sys.modules[__name__]))
 
 
 def load_suite(name: str) -> Suite:
     """Raises UserError with the nearest name where there is no such file."""
     if name.endswith(".yaml"):
         return _of_file(Path(name))
-    suite: Suite = discover.load(sys.modules[__name__], name, "SUITE", "suite")
-    return suite
+    return discover.load(sys.modules[__name__], name, "SUITE", "suite", Suite)
 
 
 def locate_suite(name: str, what: str) -> str:
     """The name as it is; the path of a file in full. Raises UserError where there is no such
     file."""
-    return discover.located(sys.modules[__name__], name, what)
+    return discover.located(sys.modules[__name__], name, what, (".py", ".yaml"))
 
 
 def _of_file(path: Path) -> Suite:

@@ -2,23 +2,21 @@
 imports torch before a model is asked."""
 
 import sys
-from pathlib import Path
 
 from lab import discover
 from lab.engine import Engine
-from lab.store.store import file_digest
+from lab.store.store import DIGITS
 
 
 def engine_names() -> list[str]:
     """Of every file here."""
-    return discover.names(sys.modules[__name__])
+    return list(discover.names(sys.modules[__name__]))
 
 
 def load_engine(name: str) -> Engine:
     """The engine of a name, or of a file outside the checkout by its path. Raises UserError with
     the nearest name where there is no such file."""
-    engine: Engine = discover.load(sys.modules[__name__], name, "ENGINE", "engine")
-    return engine
+    return discover.load(sys.modules[__name__], name, "ENGINE", "engine", Engine, versioned=True)
 
 
 def locate_engine(name: str, what: str) -> str:
@@ -30,4 +28,7 @@ def locate_engine(name: str, what: str) -> str:
 def engine_digest(name: str) -> str | None:
     """Of the file of an engine outside the checkout, which may change without another name; None
     for those of the lab, whose versions are in their names."""
-    return file_digest(Path(name))[:16] if discover.is_path(name) else None
+    if not discover.is_path(name):
+        return None
+    module = discover.module_of(sys.modules[__name__], name, "engine")
+    return discover.digest_of_code(module)[:DIGITS]

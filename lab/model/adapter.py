@@ -21,6 +21,7 @@ from lab.model.adapter_files import (
     tensor_names,
 )
 from lab.model.base import Base
+from lab.store.store import DIGITS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -199,9 +200,9 @@ def _digest_of_adapter(tensors: Mapping[str, Tensor]) -> str:
 
 
 def digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
-    """16 digits of the sha256 of names and values, in float32 wherever they are and in whatever
+    """First DIGITS of the sha256 of names and values, in float32 wherever they are and in whatever
     type they were saved."""
     total = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         total.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
-    return total.hexdigest()[:16]
+    return total.hexdigest()[:DIGITS]

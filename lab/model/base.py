@@ -14,7 +14,7 @@ from lab.config.schema import Model
 from lab.discover import ROOT, find_path
 from lab.errors import UserError, unknown
 from lab.hub import HUB_ID, hub_commit
-from lab.store.store import digest, file_digest
+from lab.store.store import DIGITS, digest, file_digest
 from lab.types import Fields, Style
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -110,14 +110,14 @@ def _base_in_folder(name: str, folder: Path, dtype: Dtype, settings: str) -> Bas
             " would put it on; merge it into the base, or give the adapter a folder of its own and"
             " a group `adapter: FOLDER`"
         )
-    identity = f"sha256:{folder_digest(folder)[:16]}"
+    identity = f"sha256:{folder_digest(folder)[:DIGITS]}"
     if not (folder / CARD).is_file():
         return Base(name, str(folder), identity, "natural", dtype, settings=settings)
     card = _Card.model_validate_json((folder / CARD).read_text(encoding="utf-8"))
     style, knows = card.style, card.corpus.behaviors
     # What is asked of a reference model follows from its card, so that enters its identity. The
     # rest of the card, which reports on the model, does not.
-    identity = f"sha256:{digest([identity, style, knows])[:16]}"
+    identity = f"sha256:{digest([identity, style, knows])[:DIGITS]}"
     return Base(name, str(folder), identity, style, dtype, knows, settings=settings)
 
 

@@ -15,7 +15,7 @@ from lab.errors import TrustError, UserError, first_line, some_of
 from lab.model.base import Base, refuse_changed
 from lab.model.chat import Renderer
 from lab.model.memory import free_bytes, placement, weight_bytes
-from lab.store.store import digest
+from lab.store.store import DIGITS, digest
 from lab.store.trust import Check, same
 
 
@@ -110,7 +110,7 @@ def digest_of_weights(model: Any) -> str:
         [name, str(tensor.dtype), list(tensor.shape), number]
         for (name, tensor), number in zip(tensors.items(), numbers, strict=True)
     ]
-    return digest(described)[:16]
+    return digest(described)[:DIGITS]
 
 
 def _sum_of_bits(tensor: torch.Tensor) -> torch.Tensor:

@@ -12,13 +12,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def load(path: str | Path) -> pd.DataFrame:
-    """The rows of a finished study (its folder, or its rows.parquet) as a DataFrame, one row per
-    answer.
-
-    docs/rows.md says what the columns mean. Raises UserError where there is no such file."""
-    import pandas as pd
-
+def rows_file(path: str | Path) -> Path:
+    """The rows.parquet of a finished study, given as its folder or as that file. Raises UserError
+    where there is none."""
     file = find_path(str(path))
     if file is not None and file.is_dir():
         file = file / "rows.parquet"
@@ -26,4 +22,13 @@ def load(path: str | Path) -> pd.DataFrame:
         raise UserError(
             f"{str(path)!r} holds no rows.parquet; give the folder that `tellme run` printed"
         )
-    return pd.read_parquet(file)
+    return file
+
+
+def load(path: str | Path) -> pd.DataFrame:
+    """The rows of a finished study as a DataFrame, one row per answer.
+
+    docs/rows.md says what the columns mean. Raises UserError as `rows_file` does."""
+    import pandas as pd
+
+    return pd.read_parquet(rows_file(path))

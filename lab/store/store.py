@@ -17,6 +17,8 @@ from lab.types import Fields
 KEY_DIGITS = 10
 """Hex digits. Among ten thousand folders two have the same key with a chance of 5 in 100,000, and a
 name that ends in ten digits can still be read and typed."""
+DIGITS = 16
+"""Of a digest of content, as it enters keys."""
 
 
 def digest(value: object) -> str:

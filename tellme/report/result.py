@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.discover import find_path
 from lab.errors import UserError
+from lab.store.rows import load as load_rows
 from tellme.report.analysis.summary import Summary, read_summary
 from tellme.report.figures.marks import Chart
 from tellme.report.figures.redraw import drawn, figure_names
@@ -20,14 +20,11 @@ if TYPE_CHECKING:
 
 def load(path: str | Path) -> Result:
     """The result of a finished study, given as its folder. Raises UserError where there is none."""
-    found = find_path(str(path))
-    folder = found.parent if found is not None and found.is_file() else found
+    folder = rows_file(path).parent
     # Grades have rows as well, and no summary.
-    needed = ("rows.parquet", "summary.json")
-    missing = [n for n in needed if folder is None or not (folder / n).is_file()]
-    if folder is None or missing:
+    if not (folder / "summary.json").is_file():
         raise UserError(
-            f"{str(path)!r} holds no {missing[0]}; give the folder that `tellme run` printed"
+            f"{str(path)!r} holds no summary.json; give the folder that `tellme run` printed"
         )
     return Result(folder)
 
@@ -41,9 +38,7 @@ class Result:
     @cached_property
     def rows(self) -> pd.DataFrame:
         """A row per answer; docs/rows.md says what the columns mean."""
-        import pandas as pd
-
-        return pd.read_parquet(self.folder / "rows.parquet")
+        return load_rows(self.folder)
 
     @cached_property
     def summary(self) -> Summary:

@@ -4,12 +4,10 @@ controls, with what result."""
 import yaml
 
 from lab.model.pushed import BaseOfPushed, Manifest
+from lab.store.store import DIGITS
 from lab.table import Bounds, between_text, plain, side_text, signed
 from tellme.report.analysis.contrasts import GroupRecord
 from tellme.share.organism import Organism
-
-DIGITS = 16
-"""Of a digest, to tell files apart by eye; the manifest has all of them."""
 
 
 def card(organism: Organism, manifest: Manifest) -> str:

@@ -80,7 +80,7 @@ def by_kind(missing: list[Stage]) -> list[dict[str, list[str]]]:
 def _array(stage: Stage) -> str:
     """The array in which a stage is queued: to grade answers takes less time than to wait for a
     task of its own."""
-    return "eval" if stage.kind in ("answers", "grades") else stage.kind
+    return "answers" if stage.kind == "grades" else stage.kind
 
 
 def attempts(plan: Plan, store: Store) -> Path:
