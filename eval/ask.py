@@ -141,19 +141,32 @@ def pole_of(asking: Asking, question: Question) -> str:
     return load_behavior(about).policies[0]
 
 
-@cache
+def forget() -> None:
+    """Ask for questions anew: a file of a user's may have been edited since they were."""
+    for kept in (questions_of, asked_digest, _graded_digest):
+        kept.cache_clear()
+
+
 def graded_digest(asking: Asking, judge: str | None) -> str:
     """Of every option with its score, of poles and judges: what a grade depends on beside the
     answer."""
-    graded: list[object] = []
+    named = {judge_of(question, judge) for question in questions_of(asking)}
+    return _graded_digest(
+        asking, judge, tuple(judge_digest(n) for n in sorted(filter(None, named)))
+    )
+
+
+# Kept for a state of the judges, whose code may change under a process.
+@cache
+def _graded_digest(asking: Asking, judge: str | None, judges: tuple[str, ...]) -> str:
+    graded: list[object] = [*judges]
     for question in questions_of(asking):
         name = judge_of(question, judge)
         options = [
             [[option.text, option.score, *option.variants] for option in wording.options]
             for wording in question.wordings
         ]
-        judge_name = name and judge_digest(name)
-        graded.append([question.name, pole_of(asking, question), judge_name, options])
+        graded.append([question.name, pole_of(asking, question), name and short(name), options])
     return digest(graded)[:DIGITS]
 
 

@@ -10,6 +10,7 @@ import pytest
 from eval.judges import judge_of, judged
 from eval.judges.listed import option_of
 from lab.config.read import validate
+from lab.errors import UserError
 from lab.store.store import Store
 from lab.types import Answer, Grade, Option, Question, Wording
 from tellme.report.result import load
@@ -98,3 +99,35 @@ def test_free_text_is_sampled_whatever_the_engine(tmp_path: Path) -> None:
     assert list(samples["sample"]) == [0, 1, 2]
     assert samples["score"].isna().all()
     assert samples["text"].str.len().gt(0).all()
+
+
+def test_how_an_answer_begins_counts_whatever_follows() -> None:
+    options = (Option("fire", 1.0, ("fire.",)), Option("fireplace", 0.0), Option("coal", 0.0))
+    question = Question("name", "begins", (Wording("?", options, 0),))
+    assert judge_of(question) == "begins"
+    texts = ("fire. always", "fireplace", "coal", "it is fire")
+    grades = judged("begins", question, question.wordings[0], [Answer(text) for text in texts])
+    assert [grade.score for grade in grades] == [1.0, 0.0, 0.0, None]
+
+
+WRONG = {
+    "too many": ("[Grade(1.0)] * (len(answers) + 1)", "gave 3 grades to 2 answers"),
+    "too few": ("[]", "gave 0 grades to 2 answers"),
+    "beyond": ("[Grade(7.0) for _ in answers]", r"score is in \[0, 1\]"),
+    "no number": ("[Grade(float('nan')) for _ in answers]", r"score is in \[0, 1\]"),
+    "no grade": ("[1.0 for _ in answers]", "a grade is a Grade"),
+    "raises": ("1 / 0", "failed: division by zero"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_judge_that_gives_no_grades_is_refused_by_name(wrong: str, tmp_path: Path) -> None:
+    body, says = WRONG[wrong]
+    judge = tmp_path / "mine.py"
+    judge.write_text(
+        "from lab.types import Grade, Judge\n"
+        f"JUDGE = Judge('mine', 'wrong', lambda question, wording, answers: {body})\n"
+    )
+    question = free("say", ())
+    with pytest.raises(UserError, match=f"judge 'mine' of question 'say'.*{says}"):
+        judged(str(judge), question, question.wordings[0], [Answer("a"), Answer("b")])

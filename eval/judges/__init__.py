@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from lab import discover
+from lab.errors import UserError, first_line
 from lab.store.store import DIGITS, digest
 from lab.types import Answer, Grade, Judge, Question, Wording
 
@@ -43,6 +44,8 @@ def judge_digest(name: str) -> str:
 def judge_of(question: Question, instead: str | None = None) -> str | None:
     """Who grades the answers to a question where they are generated; `instead` does so for free
     text whatever the question says. None where nobody does."""
+    if question.kind == "begins":
+        return question.judge or "begins"
     if question.kind != "text":
         return question.judge or "listed"
     named = instead or question.judge
@@ -56,11 +59,32 @@ def judged(
     judge: str | None, question: Question, wording: Wording, answers: Sequence[Answer]
 ) -> list[Grade]:
     """A grade for each answer. One that was cut counts as none: no judge sees it, whatever stands
-    in it so far."""
+    in it so far. Raises UserError where a judge fails, or gives what are no grades."""
     whole = [answer for answer in answers if not answer.truncated]
-    if judge is None:
-        grades = [UNJUDGED for _ in whole]
-    else:
-        grades = load_judge(judge).grades(question, wording, whole)
+    grades = [UNJUDGED for _ in whole] if judge is None else _said(judge, question, wording, whole)
     in_order = iter(grades)
     return [CUT if answer.truncated else next(in_order) for answer in answers]
+
+
+def _said(
+    judge: str, question: Question, wording: Wording, answers: Sequence[Answer]
+) -> list[Grade]:
+    """What a judge says, held to one grade an answer and to scores in [0, 1]."""
+    where = f"judge {discover.short(judge)!r} of question {question.name!r}"
+    try:
+        grades = list(load_judge(judge).grades(question, wording, answers))
+    except Exception as error:
+        # One of the lab is ours to mend.
+        if not discover.is_path(judge):
+            raise
+        raise UserError(f"{where} failed: {first_line(error)}") from error
+    if len(grades) != len(answers):
+        raise UserError(
+            f"{where} gave {len(grades)} grades to {len(answers)} answers; give each one"
+        )
+    for grade in grades:
+        if not isinstance(grade, Grade) or not (grade.score is None or 0 <= grade.score <= 1):
+            raise UserError(
+                f"{where} gave {grade!r}; a grade is a Grade whose score is in [0, 1], or None"
+            )
+    return grades

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import UserError
 from lab.store.rows import load as load_rows
+from lab.store.rows import rows_file
 from tellme.report.analysis.summary import Summary, read_summary
 from tellme.report.figures.marks import Chart
 from tellme.report.figures.redraw import drawn, figure_names

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from data_gen.behaviors import locate_behavior
 from data_gen.controls import locate_control
 from data_gen.triggers import locate_trigger
+from eval.ask import forget
 from eval.judges import locate_judge
 from eval.suites import load_suite, locate_suite
 from lab.config.schema import Eval, Group, Study
@@ -19,6 +20,7 @@ def located(study: Study) -> Study:
     """The study with every path in full, and with its question files among its suites. Raises
     UserError for what there is not, with the nearest name."""
     groups = {name: _group(name, group) for name, group in study.groups.items()}
+    forget()
     _refuse_namesakes([group.behavior for group in groups.values()])
     asked = _eval(study)
     suites = [short(suite) for suite in asked.suites]
