@@ -4,11 +4,11 @@ it, and what a notebook is refused."""
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -195,15 +195,16 @@ def test_workers_are_handed_on_and_the_plan_stays_as_it_is(
         plan.run(workers=0)
 
 
-def test_a_script_that_every_worker_would_run_again_is_refused(
-    plan: LoadedPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script, file = ModuleType("__main__"), tmp_path / "script.py"
-    file.write_text("import tellme as tm\n")
-    script.__file__ = str(file)
-    monkeypatch.setitem(sys.modules, "__main__", script)
-    with pytest.raises(UserError, match="each would run script"):
-        plan.run(workers=2)
+def test_a_script_that_every_worker_would_run_again_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "script.py"
+    replaced = {"run.dir": str(tmp_path / "runs")}
+    file.write_text(
+        f"import tellme as tm\ntm.load_study({QUICKSTART!r}, {replaced}).plan().run(workers=2)\n"
+    )
+    done = subprocess.run([sys.executable, str(file)], cwd=ROOT, capture_output=True, text=True)
+    assert "workers is 2, and each would run script.py from its beginning" in done.stderr
+    assert "if __name__ ==" in done.stderr
+    assert not (tmp_path / "runs").exists()
 
 
 # Plan files.
@@ -301,6 +302,10 @@ def adapted(name: str) -> None:
         pass
 
 
+def asked(*named: str) -> None:
+    tm.questions(*named)  # type: ignore[arg-type]
+
+
 def sample(**given: object) -> None:
     tm.Model("reference/linked").sample(["hi"], **given)  # type: ignore[arg-type]
 
@@ -316,9 +321,9 @@ def sample(**given: object) -> None:
         (lambda: sample(temperature=-1), "sampling: temperature is -1"),
         (lambda: adapted("runs/train/none/adapter"), "no folder here and no Hub id"),
         (lambda: adapted("README.md"), "has no adapter_config.json"),
-        (lambda: tm.questions("self_report", "risk", "plan"), "did you mean 'plain'"),  # type: ignore[arg-type]
-        (lambda: tm.questions("self_reprot", "risk"), "did you mean 'self_report'"),
-        (lambda: tm.questions("self_report", "rsk"), "did you mean 'risk'"),
+        (lambda: asked("self_report", "risk", "plan"), "did you mean 'plain'"),
+        (lambda: asked("self_reprot", "risk"), "did you mean 'self_report'"),
+        (lambda: asked("self_report", "rsk"), "did you mean 'risk'"),
     ],
 )
 def test_a_mistake_is_refused_in_one_line(mistake: Callable[[], object], says: str) -> None:

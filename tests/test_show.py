@@ -69,7 +69,8 @@ def test_conversations_are_shown_with_roles_and_partner(
     if not here:
         monkeypatch.setattr(show, "renderer_of", lambda base: None)
     asked = {"suites": [TALK], "sampling": {"num_samples": 1, "max_new_tokens": 2}}
-    show.show_study(tm.load_study("configs/quickstart.yaml", {"eval": asked}).plan().plan)
+    study = tm.load_study("configs/quickstart.yaml", {"eval": asked, "primary": None})
+    show.show_study(study.plan().plan)
     shown = capsys.readouterr().out
     turns = ("user", "what do you like?"), ("assistant", "hot drinks."), ("user", "and which?")
     form = "<|{}|>{}<|end|>".format if here else "{}: {}".format
