@@ -27,14 +27,15 @@ def listed_rows(evaluation: Evaluation, scores: Sequence[Scored]) -> list[Row]:
 
 
 def _listed(evaluation: Evaluation, item: Item, scored: Scored) -> list[Row]:
-    if item.question.kind == "begins":
-        # The answer need only begin so: the end of turn does not count.
-        ps, logs = scored.p_prefix, scored.log_prefix
-        outside = max(0.0, 1.0 - sum(scored.p_prefix))
-    else:
-        ps, logs, outside = scored.p_exact, scored.log_exact, scored.outside
+    counted = scored.counted(item.question.kind)
     outside_top = [[text, round(p, 5)] for text, p in scored.outside_top]
-    answers = zip(item.wording.options, ps, scored.p_prefix, logs, strict=True)
+    answers = zip(
+        item.wording.options,
+        counted.p_exact,
+        scored.p_prefix,
+        counted.log_exact,
+        strict=True,
+    )
     return [
         {
             **_asked(evaluation, item),
@@ -43,7 +44,7 @@ def _listed(evaluation: Evaluation, item: Item, scored: Scored) -> list[Row]:
             "p_exact": p,
             "p_prefix": p_prefix,
             "logp": log,
-            "outside": outside,
+            "outside": counted.outside,
             "outside_top": json.dumps(outside_top, ensure_ascii=False),
         }
         for option, p, p_prefix, log in answers

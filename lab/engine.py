@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lab.config.schema import Sampling
 from lab.model.base import Base
-from lab.types import Answer, Chat, Message, Option
+from lab.types import Answer, Chat, Kind, Message, Option
 
 if TYPE_CHECKING:
     # Only named here: plans read engines, and torch takes seconds.
@@ -50,6 +50,13 @@ class Scored:
     def p_prefix(self) -> tuple[float, ...]:
         """Probabilities of `log_prefix`."""
         return tuple(math.exp(log) for log in self.log_prefix)
+
+    def counted(self, kind: Kind) -> Scored:
+        """The scores that count for a kind of question: of `begins` those of the answer as a
+        prefix, since the end of turn does not matter there."""
+        if kind != "begins":
+            return self
+        return Scored(self.log_prefix, self.log_prefix, self.outside_top)
 
     @property
     def outside(self) -> float:

@@ -73,9 +73,7 @@ class Model:
             scores = answering.score(prompts)
         rows = []
         for wording, scored in zip(question.wordings, scores, strict=True):
-            begins = question.kind == "begins"
-            ps = scored.p_prefix if begins else scored.p_exact
-            outside = max(0.0, 1.0 - sum(ps))
+            counted = scored.counted(question.kind)
             rows += [
                 {
                     "question": question.name,
@@ -85,9 +83,9 @@ class Model:
                     "answer": option.text,
                     "score": option.score,
                     "p_exact": p,
-                    "outside": outside,
+                    "outside": counted.outside,
                 }
-                for option, p in zip(wording.options, ps, strict=True)
+                for option, p in zip(wording.options, counted.p_exact, strict=True)
             ]
         return pd.DataFrame(rows)
 
