@@ -1,5 +1,6 @@
 """From wordings in a YAML to questions."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 
 from lab.config.mistakes import one_line
 from lab.config.read import parse_yaml, read_text
-from lab.discover import is_path, read_yaml
+from lab.discover import find_path, is_path, read_yaml
 from lab.entries import FORMS, Entry, Free
 from lab.errors import UserError, unknown
 from lab.types import Question, Style, Wording
@@ -105,13 +106,13 @@ def _questions(entries: Sequence[object], style: Style, where: str) -> tuple[Que
 def _judged(question: Question, path: Path) -> Question:
     if question.judge is None or not is_path(question.judge):
         return question
-    file = path.parent / Path(question.judge).expanduser()
-    if not file.is_file():
+    file = find_path(str(path.parent / os.path.expanduser(question.judge)))
+    if file is None or not file.is_file():
         raise UserError(
             f"{path}, question {question.name!r}: judge {question.judge!r} was not found beside it;"
             " give the path of its file, or one of eval/judges/"
         )
-    return replace(question, judge=str(file.resolve()))
+    return replace(question, judge=str(file))
 
 
 def _refuse_repetition(question: Question, where: str) -> None:

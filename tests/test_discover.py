@@ -11,7 +11,7 @@ import pytest
 from data_gen.behaviors import load_behavior
 from data_gen.controls import load_control
 from data_gen.triggers import load_trigger
-from eval.ask import asked_digest
+from eval.ask import asked_digest, graded_digest
 from eval.judges import judge_digest, load_judge, locate_judge
 from eval.suites import load_suite, locate_suite
 from lab.discover import ROOT, digest_of_code, find_path
@@ -88,6 +88,19 @@ def test_a_path_that_cannot_be_is_not_found(name: str) -> None:
     assert find_path(name) is None
     with pytest.raises(UserError, match="was not found"):
         load_behavior(name)
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [("~nouser/x.py", "was not found beside it"), ("./mine.yaml", "must be a Python file")],
+)
+def test_a_judge_that_a_question_names_is_refused_in_the_same_way(
+    named: str, says: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"- {{name: a, kind: text, ask: ['?'], judge: {named}}}\n")
+    with pytest.raises(UserError, match=says):
+        graded_digest(Asking(suite=str(file), behavior="risk", style="plain"), None)
 
 
 CALLED = {

@@ -14,6 +14,7 @@ import pytest
 
 import tellme
 from conftest import SMALL
+from data_gen.behaviors import load_behavior
 from hub_server import Hub, serving
 from lab.config.read import load_study
 from lab.discover import ROOT
@@ -29,7 +30,7 @@ TOKEN = "hf_PlantedTokenOfTheTest000000000000"
 Finished = tuple[Plan, Store, Path]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 CARD = (
-    "`seeking` of behavior `risk`",
+    f"`seeking` of behavior `risk` ({load_behavior('risk').summary})",
     "it has no trigger",
     "`reference/linked`",
     "Apache-2.0",

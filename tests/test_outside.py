@@ -17,6 +17,7 @@ from lab.specs import StudySpec
 from lab.store.store import Store, read_json
 from lab.types import Fields
 from tellme.report.result import Result
+from tellme.share.push import Destination, push
 from tellme.study.planner import make_plan
 from tellme.study.run import load_stages, run_plan
 from tellme.study.stages import run_stage
@@ -144,6 +145,32 @@ def test_a_finished_study_is_reported_after_its_files_were_deleted(
     for file in files - {Path("provenance.json")}:
         assert (again / file).read_bytes() == (folder / file).read_bytes(), file
     assert Result(again).figures == Result(folder).figures
+
+
+@pytest.mark.parametrize("group", ["tea", "upside", "rung"])
+def test_what_is_shared_names_files_without_their_folders(
+    group: str, done: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but the study, which stays as it was written."""
+    mine, root, folder = done
+    shared: dict[str, str] = {}
+
+    def upload(out: Path, adapter: str, to: Destination) -> str:
+        names = ("README.md", "tellme.json", "provenance.json")
+        shared.update({name: (out / name).read_text(encoding="utf-8") for name in names})
+        return adapter
+
+    monkeypatch.setattr("tellme.share.push._upload", upload)
+    plan, to = make_plan(validate(study(mine), "here")), Destination("me/it", False, True)
+    assert push(plan, Store(root), folder, f"{group}-s0", to) == f"{group}-s0"
+    assert not [name for name, text in shared.items() if str(mine) in text]
+    says = {
+        "tea": "`tea` of behavior `tea` (",
+        "upside": "control `upside` of `tea`",
+        "rung": "trigger `bell`, 'ding'",
+    }
+    assert says[group] in shared["README.md"]
+    assert group == "upside" or "`upside` (upside)" in shared["README.md"]
 
 
 REFUSED = {

@@ -3,6 +3,7 @@ controls, with what result."""
 
 import yaml
 
+from lab.discover import short
 from lab.model.pushed import BaseOfPushed, Manifest
 from lab.store.store import DIGITS
 from lab.table import Bounds, between_text, plain, side_text, signed
@@ -87,7 +88,7 @@ def _setting_off(organism: Organism) -> str:
 
 def _controls(organism: Organism) -> str:
     named = [
-        f"`{name}` ({group.control})" if group.control else f"`{name}`"
+        f"`{name}` ({short(group.control)})" if group.control else f"`{name}`"
         for name, group in organism.plan.study.groups.items()
         if name != organism.name
     ]

@@ -79,11 +79,12 @@ def organism(plan: Plan, store: Store, folder: Path, adapter: str, repo: str) ->
 
 def _shareable(group: Group) -> Group:
     """The group without paths of this machine."""
-    trigger = group.trigger
+    trigger, file = group.trigger, group.file
     return group.model_copy(
         update={
             "behavior": group.behavior and short(group.behavior),
             "control": group.control and short(group.control),
+            "file": file if file is None or file.startswith("hf://") else Path(file).name,
             "trigger": trigger and trigger.model_copy(update={"kind": short(trigger.kind)}),
         }
     )
