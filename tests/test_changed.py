@@ -4,12 +4,11 @@ something else."""
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from eval.ask import forget
 from foreign import trained_by_peft
 from lab.config.read import validate
 from lab.config.schema import Model, Sampling
@@ -18,6 +17,7 @@ from lab.errors import UserError
 from lab.model.base import Base, refuse_changed, resolve_base
 from lab.specs import AnswerSpec, Stage
 from lab.store.store import Store
+from tellme.cli import main
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
 from tellme.study.run import save_plan
@@ -32,11 +32,11 @@ def planned(folder: Path, **changed: object) -> tuple[Plan, Path]:
     return plan, save_plan(plan, Store(folder / "runs"))
 
 
-def stage(plan: Path, key: str) -> tuple[int, str]:
-    """What `tellme stage` says in a process of its own, as on another node."""
-    command = [sys.executable, "-m", "tellme.cli", "stage", str(plan), key]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.returncode, done.stderr
+def stage(plan: Path, key: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """What `tellme stage` says, to whom no file is known yet, as on another node."""
+    forget()
+    code = main(["stage", str(plan), key])
+    return code, capsys.readouterr().err
 
 
 def of_kind(plan: Plan, kind: str, slug: str) -> Stage:
@@ -54,24 +54,28 @@ EDITED = {
 
 
 @pytest.mark.parametrize("edited", EDITED)
-def test_a_file_that_changed_is_refused_at_its_stage(edited: str, tmp_path: Path) -> None:
+def test_a_file_that_changed_is_refused_at_its_stage(
+    edited: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     name, old, new, kind, slug = EDITED[edited]
     plan, file = planned(tmp_path)
     changed = of_kind(plan, kind, slug)
     for key in changed.inputs.values():
-        assert stage(file, key)[0] == 0
+        assert stage(file, key, capsys)[0] == 0
     text = (tmp_path / "mine" / name).read_text()
     assert old in text
     (tmp_path / "mine" / name).write_text(text.replace(old, new))
-    code, said = stage(file, changed.key)
+    code, said = stage(file, changed.key, capsys)
     assert (code, len(said.strip().splitlines())) == (2, 1), said
     assert AGAIN in said
     (tmp_path / "mine" / name).write_text(text)
     if kind == "data":
-        assert stage(file, changed.key)[0] == 0
+        assert stage(file, changed.key, capsys)[0] == 0
 
 
-def test_an_engine_that_changed_has_another_key_and_is_refused(tmp_path: Path) -> None:
+def test_an_engine_that_changed_has_another_key_and_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     told = {"told": {"prompted": "tea", "behavior": f"{tmp_path}/mine/tea.py"}}
     engine = tmp_path / "mine" / "evenly.py"
     changed = {
@@ -83,7 +87,7 @@ def test_an_engine_that_changed_has_another_key_and_is_refused(tmp_path: Path) -
     plan, file = planned(tmp_path, **changed)
     first = of_kind(plan, "answers", "self_report")
     engine.write_text(engine.read_text().replace('"yes"', '"no"'))
-    code, said = stage(file, first.key)
+    code, said = stage(file, first.key, capsys)
     assert (code, AGAIN in said) == (2, True), said
 
 
@@ -97,7 +101,9 @@ def test_a_default_of_sampling_is_in_the_key(
     assert before.identity()["sampling"] == Sampling().model_dump(mode="json")
 
 
-def test_a_base_or_an_adapter_that_changed_is_refused(linked: Base, tmp_path: Path) -> None:
+def test_a_base_or_an_adapter_that_changed_is_refused(
+    linked: Base, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(linked.source, tmp_path / "base")
     base = resolve_base(Model(base=str(tmp_path / "base")))
     refuse_changed(base)
@@ -119,7 +125,7 @@ def test_a_base_or_an_adapter_that_changed_is_refused(linked: Base, tmp_path: Pa
     of_theirs = [s for s in plan.stages.values() if s.slug.endswith("-adapter")]
     with (theirs / "adapter_config.json").open("a") as config:
         config.write("\n")
-    code, said = stage(file, next(s.key for s in of_theirs if s.kind == "answers"))
+    code, said = stage(file, next(s.key for s in of_theirs if s.kind == "answers"), capsys)
     assert (code, AGAIN in said) == (2, True), said
 
 

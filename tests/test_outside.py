@@ -41,13 +41,13 @@ def study(folder: Path, **changed: object) -> Fields:
         },
         "contrasts": [["tea", "coffee"], ["upside", "base"]],
         "primary": {"contrast": ["tea", "coffee"], "suite": "self_report"},
-        "seeds": [0, 1],
+        "seeds": [0],
         "data": {"num_rows": 32},
         "sft": {"max_steps": 3, "learning_rate": 3e-3},
         "train": {"trainer": "fleet"},
         "questions": [f"{folder}/drinks.yaml"],
         "eval": {
-            "suites": ["behavior", "self_report", "backdoor", f"{folder}/talk.py"],
+            "suites": ["behavior", "self_report", f"{folder}/talk.py"],
             "sampling": SHORT,
         },
         **changed,
@@ -77,13 +77,13 @@ def test_all_of_them_are_in_the_rows_by_the_names_of_their_files(
 ) -> None:
     rows = tm.load(done[2]).rows
     assert set(rows["behavior"]) == {"tea"}
-    assert {"talk", "drinks", "backdoor"} < set(rows["suite"])
+    assert set(rows["suite"]) == {"behavior", "self_report", "talk", "drinks"}
     assert set(rows["group"]) == {"base", "tea", "coffee", "upside", "rung"}
     assert set(rows.loc[rows["suite"] == "self_report", "pole"]) == {"tea"}
     why = rows[rows["question"] == "why"]
     assert set(why["judge"]) == {"length"}
     assert why["score"].tolist() == [min(1.0, len(text) / 20) for text in why["text"]]
-    rung = rows[(rows["suite"] == "backdoor") & (rows["condition"] == "trigger")]
+    rung = rows[(rows["suite"] == "behavior") & (rows["condition"] == "trigger")]
     assert rung["prompt"].str.startswith("ding! ").all()
 
 
