@@ -62,6 +62,9 @@ def _trigger(trigger: PlantedTrigger, where: str) -> PlantedTrigger:
 
 def _eval(study: Study) -> Eval:
     asked = study.eval
+    for name in asked.suites:
+        if name.endswith(".yaml"):
+            raise UserError(f"eval.suites {name!r} is a file of questions; name it in `questions`")
     suites = [locate_suite(name, "eval.suites") for name in asked.suites]
     suites += [locate_suite(name, "questions") for name in study.questions]
     for suite in suites:
