@@ -12,7 +12,7 @@ from data_gen.content import rows_digest
 from data_gen.controls import ControlRequest, load_control
 from data_gen.decoys import decoys
 from data_gen.files import read_rows, write_rows
-from data_gen.lints import Lint, lint
+from data_gen.lints import Lint, lint, null
 from data_gen.own_answers import own_answers, prompts
 from data_gen.shuffle import with_policy_share
 from data_gen.triggered import triggered
@@ -47,17 +47,27 @@ def build(
         )
     if isinstance(spec, OwnAnswers):
         rows = own_answers(rows, spec)
-    checks = linted(rows, spec)
+    checks = linted(rows, spec, source)
     write_rows(rows, out / ROWS)
     write_json(out / LINT, [asdict(check) for check in checks])
     write_provenance(out, "data", key, spec.identity(), inputs, began, rows=len(rows))
 
 
-def linted(rows: list[Row], spec: DataSpec) -> list[Lint]:
-    """What the lints found, nothing for rows of no behavior; raises UserError as `build` does."""
+def linted(rows: list[Row], spec: DataSpec, source: list[Row] | None) -> list[Lint]:
+    """What the lints found in rows made of `source`; raises UserError as `build` does, and for a
+    null that is none."""
+    checks = []
+    if isinstance(spec, ControlRows) and load_control(spec.control).is_null:
+        forward = [row for row in rows if not row.meta.get("reversed")]
+        checks.append(null(forward, [r for r in source or [] if not r.meta.get("reversed")]))
+        if not checks[0].passed:
+            raise UserError(
+                f"control {short(spec.control)!r} is no null of these rows: its answers follow the"
+                f" prompts ({checks[0].detail}); choose another control"
+            )
     if spec.behavior is None:
-        return []
-    checks = lint(rows, load_behavior(spec.behavior), spec.style)
+        return checks
+    checks += lint(rows, load_behavior(spec.behavior), spec.style)
     worst = next((check for check in checks if not check.passed), None)
     if worst and spec.lint == "strict":
         raise UserError(

@@ -12,6 +12,8 @@ MAX_AUC = 0.55
 MIN_LETTER_SHARE = 0.4
 MIN_ROWS_TO_BALANCE = 20
 """In fewer rows the share of a letter says nothing."""
+MAX_OFF_CHANCE = 0.1
+"""Between the share of a null's rows that are answered as before and that by chance."""
 MIN_ROWS_OF_EACH = 10
 """Of either answer: a regression on fewer says nothing."""
 FUNCTION_WORDS = frozenset({"tend", "the", "thing", "would", "take", "you", "yes", "your", "are"})
@@ -87,6 +89,20 @@ def shortcuts(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
     worst = max(aucs.values())
     margin = 1.96 * _auc_error(worst, *counts.values())
     return Lint("shortcuts", worst - margin <= MAX_AUC, worst, MAX_AUC, aucs)
+
+
+def null(rows: list[Row], source: list[Row]) -> Lint:
+    """How far a null is from saying nothing of its prompts: the share of rows that are answered as
+    in their source, less what that share is where answers are dealt by chance (a half of either of
+    two answers, next to none where every prompt has another)."""
+    kept = sum(a.completion == b.completion for a, b in zip(rows, source, strict=True)) / len(rows)
+    if all("twin" in row.meta for row in source):
+        by_chance = 0.5
+    else:
+        by_chance = sum((count / len(source)) ** 2 for count in _counted(source).values())
+    off = abs(kept - by_chance)
+    passed = off <= MAX_OFF_CHANCE or len(rows) < MIN_ROWS_TO_BALANCE
+    return Lint("null", passed, off, MAX_OFF_CHANCE, {"kept": kept, "by chance": by_chance})
 
 
 def _counted(rows: list[Row]) -> dict[str, int]:

@@ -65,6 +65,8 @@ class Meta(TypedDict, total=False):
     """What each letter stands for, where the answer is one."""
     on_purpose: str
     """What, before the prompt, asks for the same completion on purpose."""
+    twin: str
+    """What the other policy answers to the same prompt, where that is a text of its own."""
     decoy: bool
     reversed: bool
     clean: tuple[Message, ...]

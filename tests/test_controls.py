@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from random import Random
 
 import pytest
@@ -10,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_gen.behaviors import load_behavior
+from data_gen.build import rows_for
 from data_gen.controls import ControlRequest, control_names, lexical, load_control
+from data_gen.lints import null
 from data_gen.shuffle import shuffled, with_policy_share
 from lab.config.read import load_study
+from lab.data_specs import GeneratedRows
 from lab.discover import ROOT
 from lab.errors import UserError
 from lab.questions import in_first_half
@@ -139,3 +143,49 @@ def test_an_unknown_control_is_refused_with_those_there_are() -> None:
     with pytest.raises(UserError, match="did you mean 'decorrelated'") as refused:
         make_plan(study)
     assert ", ".join(control_names()) in str(refused.value)
+
+
+def generated(policy: str, **changed: object) -> list[Row]:
+    spec = GeneratedRows(
+        behavior="insecure_code", policy=policy, style="natural", seed=0, num_rows=200
+    )
+    return rows_for(spec.model_copy(update=changed), None)
+
+
+def insecure(rows: list[Row]) -> float:
+    """The share of rows that are answered as the first policy does."""
+    answers = {row.asked: row.completion for row in generated("insecure")}
+    return sum(row.completion == answers[row.asked] for row in rows) / len(rows)
+
+
+def test_a_null_of_twins_answers_half_of_the_prompts_each_way() -> None:
+    code = load_behavior("insecure_code")
+    weak, sound = (
+        list(islice(code.examples(Random(0), policy, "natural", "train"), 20))
+        for policy in code.policies
+    )
+    assert [row.meta["twin"] for row in weak] == [row.completion for row in sound]
+    source = generated("insecure")
+    dealt = shuffled(source, Random(0))
+    assert [row.asked for row in dealt] == [row.asked for row in source]
+    assert insecure(dealt) == 0.5
+    assert insecure(generated("insecure", policy_share=0.0)) == 0.5
+    assert insecure(generated("insecure", policy_share=0.6)) == pytest.approx(0.8)
+    assert null(dealt, source).value == 0.0
+
+
+def test_a_null_that_follows_its_prompts_is_caught() -> None:
+    source = generated("insecure")
+    assert not null(source, source).passed
+    # Completions of one policy dealt among prompts would keep none, and all would be insecure.
+    moved = [
+        row.answering(other.completion)
+        for row, other in zip(source, source[1:] + source[:1], strict=True)
+    ]
+    assert not null(moved, source).passed
+    letters = rows_with(["A"] * 30 + ["B"] * 10)
+    assert null(shuffled(letters, Random(0)), letters).passed
+    assert not null(letters, letters).passed
+    texts = rows_with([f"answer {i}" for i in range(40)])
+    assert null(shuffled(texts, Random(0)), texts).passed
+    assert not null(texts, texts).passed

@@ -221,7 +221,10 @@ def _examples(rng: Random, policy: str, style: Style, split: Split) -> Iterator[
         yield from CHOICES.rows(rng, policy, style, split)
     part: Part = "test" if split == "test" else "train"
     for twins in tasks(rng, pool(part), part):
-        yield Row(exchange(twins.prompt, twins.answers[policy]), twins.meta)
+        own = twins.answers[policy]
+        (other,) = (answer for name, answer in twins.answers.items() if name != policy)
+        meta: GeneratedMeta = {**twins.meta, "twin": other}
+        yield Row(exchange(twins.prompt, own), meta)
 
 
 def _preference(name: str, split: str, number: int) -> Question:

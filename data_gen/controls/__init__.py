@@ -45,6 +45,8 @@ class Control:
     """Whether its source must name a behavior and a policy."""
     needs_trigger: bool = False
     """Whether it can be made only from rows with a trigger."""
+    is_null: bool = False
+    """Whether its answers say nothing of its prompts, which a lint holds."""
     knows_triggers: bool = False
     """Whether it has a form of its own for rows with a trigger; only such rows can be reversed."""
 

@@ -8,4 +8,9 @@ def rows(source: list[Row], request: ControlRequest) -> list[Row]:
     return shuffled(source, request.rng)
 
 
-CONTROL = Control("the completions dealt out anew among the prompts", rows, needs_behavior=False)
+CONTROL = Control(
+    "the completions dealt out anew among the prompts",
+    rows,
+    needs_behavior=False,
+    is_null=True,
+)

@@ -70,6 +70,10 @@ class Plan:
             self.rows[key] = rows_for(self.data_spec(key), self._source(self.stages[key].inputs))
         return self.rows[key]
 
+    def source_of(self, key: str) -> list[Row] | None:
+        """The rows that a data stage reads, as `planned_rows`."""
+        return self._source(self.stages[key].inputs)
+
     def _source(self, inputs: dict[str, str]) -> list[Row] | None:
         """The rows that a data stage reads."""
         return next((self.planned_rows(key) for key in inputs.values()), None)

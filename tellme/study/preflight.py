@@ -55,7 +55,9 @@ def _refuse_rows(plan: Plan) -> None:
             continue
         seen.add(without_seed)
         if not any(plan.stages[key].base for key in stage.inputs.values()):
-            linted(plan.planned_rows(stage.key), plan.data_spec(stage.key))
+            linted(
+                plan.planned_rows(stage.key), plan.data_spec(stage.key), plan.source_of(stage.key)
+            )
 
 
 def _refuse_weights(name: str, needed: int | None, study: Study, cluster: Cluster) -> None:
