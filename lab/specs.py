@@ -128,6 +128,11 @@ class Cell(Strict):
     """Optimizer step at which the adapter is measured; None is the end of training."""
     condition: str = "clean"
 
+    @property
+    def name(self) -> str:
+        """Which model this is, what it is asked about, and how."""
+        return f"{self.group}/{self.seed}/{self.behavior}/{self.condition}"
+
 
 class Planted(Strict):
     """The trigger of a group, as a report speaks of it."""
@@ -170,13 +175,37 @@ class StudySpec(Strict):
     contrasts: tuple[tuple[Side, Side], ...]
     primary_suite: str | None = None
     primary: tuple[tuple[Side, Side], ...] = ()
-    """The contrasts that were declared before the run, on that suite."""
+    """The contrasts that it declares, on that suite (lab/store/registration.py)."""
     points: dict[str, Fields] = Field(default_factory=dict)
     """What a sweep set, by the ending of its groups' names."""
 
     def identity(self) -> Fields:
         """What enters the key."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+    def primary_named(self) -> list[object]:
+        """The primary as declarations are compared by it: its suite, and its sides."""
+        return [self.primary_suite, [list(pair) for pair in self.primary]]
+
+    def cells_of_primary(self) -> list[Cell]:
+        """What the primary is about: its suite, asked of the groups that it names at the end of
+        their training; the base has no part in it."""
+        sides = [s for pair in self.primary for side in pair for s in _groups_in(side)]
+        return [
+            cell
+            for cell in self.cells
+            if cell.suite == self.primary_suite
+            and cell.step is None
+            and (cell.group, cell.condition) in sides
+            and cell.group != "base"
+        ]
+
+
+def _groups_in(side: Side) -> list[tuple[str, str]]:
+    """The groups of a side of a contrast, each with the condition under which it is asked."""
+    named = [side] if isinstance(side, str) else list(side)
+    parts = [name.partition("@") for name in named]
+    return [(group, condition or "clean") for group, _, condition in parts]
 
 
 Spec = DataSpec | TrainSpec | AnswerSpec | GradeSpec | StudySpec

@@ -8,7 +8,7 @@ from lab.errors import UserError
 
 DEFAULT = "configs/quickstart.yaml"
 """The study of a verb that is given none."""
-OF_A_STUDY = ("run", "plan", "show", "status", "submit", "push", "sync")
+OF_A_STUDY = ("run", "plan", "show", "status", "register", "submit", "push", "sync")
 """Verbs that take one study YAML, and `--set`."""
 
 Options = argparse.Namespace

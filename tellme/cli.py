@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> tuple[Parser, dict[str, Verb]]:
     """The command line, and the function of every verb by its name."""
     functions = (
-        *(run, plan, show, status, submit, report, push, pull, sync, stage),
+        *(run, plan, show, status, register, submit, report, push, pull, sync, stage),
         *(calibrate, list_, reference),
     )
     # `list` is a name of Python's own, which a function of this file would hide.
@@ -104,6 +104,17 @@ def status(options: Options) -> None:
 
     for line in status_lines(*_planned(options)):
         print(line)
+
+
+def register(options: Options) -> None:
+    """Declare the primary contrast of a study before anything of it is measured."""
+    from lab.store.registration import utc
+    from tellme.study.registration import register_plan
+
+    planned, store = _planned(options, online=True)
+    store.check_writable()
+    made = register_plan(planned, store)
+    print(f"registered: {made['study']} {made['hash']}, {utc(made['time'])}")
 
 
 def submit(options: Options) -> None:

@@ -38,6 +38,10 @@ SLURM_IDS = (
 )
 
 
+FINISHED = "%Y-%m-%dT%H:%M:%S%z"
+"""How a time is written: to the second, with its zone."""
+
+
 class Git(TypedDict):
     """The commit of the checkout and what differs from it; None where it is no checkout."""
 
@@ -93,7 +97,7 @@ def write_provenance(
         "inputs": inputs,
         "outputs": {str(path.relative_to(folder)): file_digest(path) for path in files},
         "seconds": round(time.time() - began, 2),
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "finished": time.strftime(FINISHED),
         "device": device(),
         **more,
         **machine(),

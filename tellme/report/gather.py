@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -11,7 +12,8 @@ import pandas as pd
 
 from lab.config.schema import Model
 from lab.specs import Cell, GroupSpec, Stage, StudySpec
-from lab.store.provenance import Provenance
+from lab.store.provenance import FINISHED, Provenance
+from lab.store.registration import Standing, standing
 from lab.store.store import Store, read_json
 from lab.store.trust import Check, Checked, seeds_apart
 from lab.types import Fields, Message
@@ -113,6 +115,17 @@ def _folder(store: Store, stage: str, key: str) -> Path:
     folder = store.find(stage, key)
     assert folder, f"a study is written after what it reads: {stage} {key}"
     return folder
+
+
+def declaration(spec: StudySpec, cells: Sequence[Measurement], store: Store) -> Standing:
+    """Whether the primary of a study was declared before what it is about was measured."""
+    of_primary = {cell.name for cell in spec.cells_of_primary()}
+    measured = {
+        m.cell.name: (m.made["key"], datetime.strptime(m.made["finished"], FINISHED).timestamp())
+        for m in cells
+        if m.cell.suite == spec.primary_suite and m.cell.step is None and m.cell.name in of_primary
+    }
+    return standing(store.root, spec.study, spec.primary_named(), measured)
 
 
 def gather_rows(measured: Sequence[Measurement]) -> pd.DataFrame:

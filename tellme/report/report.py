@@ -11,6 +11,7 @@ import pandas as pd
 
 from lab.specs import Stage, StudySpec
 from lab.store.provenance import write_provenance
+from lab.store.registration import Standing
 from lab.store.store import Store, finite, write_json
 from lab.store.trust import Checked, refuse_untrusted
 from lab.track import PROJECT, run_id
@@ -32,6 +33,7 @@ from tellme.report.gather import (
     adapters,
     baselines,
     bases,
+    declaration,
     examples,
     gather_rows,
     gather_trust,
@@ -42,6 +44,7 @@ from tellme.report.gather import (
     study_of,
 )
 from tellme.report.pages.page import environment
+from tellme.report.text import standing_text
 
 
 def write_study(stage: Stage, store: Store, out: Path, allow_untrusted: bool) -> None:
@@ -53,7 +56,8 @@ def write_study(stage: Stage, store: Store, out: Path, allow_untrusted: bool) ->
     refuse_untrusted(trust, allow_untrusted)
     final = rows[rows["step"].isna()]
     questions = per_question(per_wording(final))
-    summary: Summary = finite(summarize(stage.key, spec, cells, rows, questions, trust))
+    declared = declaration(spec, cells, store)
+    summary: Summary = finite(summarize(stage.key, spec, cells, rows, questions, declared, trust))
     measured = Measured(spec, summary, final, questions, losses(adapters(cells)))
     rows.to_parquet(out / "rows.parquet", index=False)
     write_json(out / "summary.json", summary)
@@ -81,10 +85,11 @@ def summarize(
     cells: Sequence[Measurement],
     rows: pd.DataFrame,
     questions: pd.DataFrame,
+    declared: Standing,
     trust: list[Checked],
 ) -> Summary:
     """`summary.json`. `rows` are all rows, `questions` those of the end of training
-    (analysis/scores.py, `per_question`)."""
+    (analysis/scores.py, `per_question`); `declared` is what may be said of the primary."""
     clean = rows[rows["step"].isna() & (rows["condition"] == "clean")]
     wordings, baseline_of = per_wording(clean), baselines(cells, spec.groups)
     shuffled = {
@@ -95,6 +100,7 @@ def summarize(
     summary: Summary = {
         "study": spec.study,
         "key": key,
+        "registration": declared,
         "groups": group_estimates(questions),
         "contrasts": contrast_estimates(
             questions, spec.contrasts, spec.primary_suite, spec.primary
@@ -148,6 +154,7 @@ def render(
     template = environment().get_template("report.html.j2")
     return template.render(
         summary=measured.summary,
+        standing=standing_text(measured.summary["registration"]),
         failed=[check for check in measured.summary["trust"] if not check["passed"]],
         pooled=POOLED,
         answers=answers_shown(rows),

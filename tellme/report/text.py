@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from lab.store.registration import Standing
 from lab.store.trust import means
 from lab.table import aligned, between_text, p_text, side_text, signed
 from tellme.report.analysis.contrasts import ContrastRecord
@@ -25,9 +26,18 @@ def results_text(summary: Summary, folder: Path) -> str:
     contrasts = [contrast for contrast in summary["contrasts"] if _is_printed(contrast)]
     lines += aligned([(*RESULTS, "p", "p Holm", "seeds"), *map(_contrast_cells, contrasts)])
     if any(contrast["primary"] for contrast in contrasts):
-        lines.append("* primary, declared before the run; Holm over the primary ones alone")
+        said = standing_text(summary["registration"])
+        lines.append(f"* primary, {said}; Holm over the primary ones alone")
     lines += _validity_lines(summary["validity"])
     return "\n".join([*lines, f"report: {folder}/report.html"])
+
+
+def standing_text(standing: Standing) -> str:
+    """Whether a primary was declared before what it is about was measured."""
+    if standing["status"] == "registered":
+        return f"registered {standing['time']}"
+    changed = f" (changed: {', '.join(standing['changed'])})" if standing["changed"] else ""
+    return f"exploratory: {standing['reason']}{changed}"
 
 
 def _is_printed(contrast: ContrastRecord) -> bool:

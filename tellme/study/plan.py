@@ -8,7 +8,7 @@ from lab.config.schema import Study
 from lab.data_specs import DataSpec, RowsSpec
 from lab.specs import Cell, How, Spec, Stage
 from lab.trigger import PlantedTrigger
-from lab.types import Row
+from lab.types import Fields, Row
 
 
 @dataclass
@@ -29,6 +29,8 @@ class Plan:
     """A base or an adapter is not on this machine, so that keys are not final."""
     online: bool = False
     """Whether the Hub may be asked for what is not in the cache."""
+    declared: Fields = field(default_factory=dict)
+    """The study as written, in full, but for how it is run."""
     rows: dict[str, list[Row]] = field(default_factory=dict)
     """Rows of data stages, once they were asked for."""
 

@@ -37,10 +37,11 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     `online` lets a Hub base that is not in the cache be looked up."""
     # Names: whatever the study calls by one is there.
     written = study.model_dump_json(exclude={"run"}, exclude_defaults=True)
+    declared = study.model_dump(mode="json", exclude={"run", "sweep"})
     study = located(study)
     groups = {name: resolved(name, group, study) for name, group in study.groups.items()}
     behaviors = behaviors_of(study, groups)
-    plan = Plan(study, online=online, triggers=_distinct_triggers(groups))
+    plan = Plan(study, online=online, triggers=_distinct_triggers(groups), declared=declared)
     if not plan.triggers:
         refuse_untriggered([load_suite(name) for name in study.eval.suites])
 

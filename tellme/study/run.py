@@ -13,6 +13,7 @@ from lab.store.store import Store, read_json, write_json
 from lab.store.trust import refuse_untrusted
 from lab.strict import Strict
 from tellme.study.plan import Plan
+from tellme.study.registration import register_plan
 from tellme.study.stages import run_stage
 from tellme.study.workers import run_units
 
@@ -39,6 +40,8 @@ def run_plan(
         return done
     store.check_writable()
     save_plan(plan, store)
+    if plan.study.primary:
+        register_plan(plan, store)
     missing = [s for s in plan.stages.values() if not store.find(s.kind, s.key)]
     skipped = len(plan.stages) - len(missing)
     if skipped:

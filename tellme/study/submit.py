@@ -14,6 +14,7 @@ from slurm.jobs import ORDER, Job, arrays, last_of_each, sbatch, script
 from slurm.queue import queue
 from tellme.study.plan import Plan
 from tellme.study.preflight import preflight
+from tellme.study.registration import register_plan
 from tellme.study.run import save_plan
 from tellme.study.stages import fleet_name
 from tellme.study.status import Task, live_tasks
@@ -47,6 +48,8 @@ def submit(plan: Plan, store: Store, dry_run: bool) -> str:
     if dry_run:
         variables = {job.name: f"${job.name}" for job in jobs}
         return script(_commands(jobs, plan, cluster, folder, variables))
+    if study.primary:
+        register_plan(plan, store)
     folder.mkdir(parents=True)
     _write(folder, plan, store, jobs, cluster)
     ids = _queue(jobs, plan, cluster, folder)

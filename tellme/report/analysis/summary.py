@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
+from lab.store.registration import Standing
 from lab.store.store import read_json
 from lab.store.trust import Checked
 from tellme.report.analysis.backdoors import AttackRecord, RecognitionRecord
@@ -29,6 +30,8 @@ class Summary(OverDoses):
 
     study: str
     key: str
+    registration: Standing
+    """Of the primary contrast."""
     groups: list[GroupRecord]
     contrasts: list[ContrastRecord]
     validity: list[ValidityRecord]
