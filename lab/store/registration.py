@@ -16,8 +16,8 @@ FOLDER = "registrations"
 """In the run store: a file for every declaration."""
 
 About = Mapping[str, str]
-"""The answers that a primary is about: key by the name of their cell (lab/specs.py). Those of the base have no
-part in it: they say nothing of what training does."""
+"""The answers that a primary is about: key by the name of their cell (lab/specs.py). Those of the
+base have no part in it: they say nothing of what training does."""
 
 
 class Registration(TypedDict):
