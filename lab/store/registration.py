@@ -44,7 +44,7 @@ class Standing(TypedDict):
     """Of the declaration, in UTC."""
     hash: str | None
     changed: list[str]
-    """Keys of the study that are not as in its last declaration before the answers."""
+    """Keys of the study that are not as in the likest of its earlier declarations."""
 
 
 def register(
@@ -115,13 +115,15 @@ def _is_older(record: Registration, measured: Mapping[str, tuple[str, float]]) -
 
 
 def _changed(own: Registration | None, of_study: list[Registration]) -> list[str]:
-    """What a study says otherwise than when it was declared before."""
+    """What a study says otherwise than the likest of its earlier declarations."""
     if own is None:
         return []
     earlier = [record for record in of_study if record["time"] < own["time"]]
-    if not earlier:
-        return []
-    before, now = earlier[-1]["declared"], own["declared"]
+    return min((_differences(record, own) for record in earlier), key=len, default=[])
+
+
+def _differences(one: Registration, other: Registration) -> list[str]:
+    before, now = one["declared"], other["declared"]
     return sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
 
 
