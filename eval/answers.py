@@ -45,7 +45,7 @@ def answer(
     _refuse_changed(spec, engine)
     evaluation = prepared(spec, engine.reads_lists, examples)
     few = to_compare(evaluation) if adapter else []
-    with engine.asking(spec.base, adapter) as model:
+    with engine.opened(spec.base, adapter) as model:
         # An engine that reads no lists scores none, unless the model is here.
         few = few if engine.reads_lists or model.loaded else []
         scores = model.score(evaluation.prompts) if evaluation.listed else []
@@ -56,7 +56,7 @@ def answer(
         about = _about(model, evaluation)
     if adapter:
         # It is off again: the same prompts are asked of the base.
-        with engine.asking(spec.base, None) as model:
+        with engine.opened(spec.base, None) as model:
             off = model.score(few) if few else []
             of_adapter = adapter_checks(model, evaluation, adapter, trained, in_model, on, off)
             trust = [*of_adapter, *trust, *base_checks(model, evaluation)]

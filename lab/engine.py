@@ -92,6 +92,6 @@ class Engine:
     """Whether listed answers are scored; else they are sampled, as free text is."""
     sampler: str
     """The name, with a version, of what generates its answers."""
-    asking: Callable[[Base, Path | None], AbstractContextManager[Answering]]
+    opened: Callable[[Base, Path | None], AbstractContextManager[Answering]]
     """A base with the adapter of a folder on it, or alone, for as long as it is asked. It raises
     UserError where it cannot be had, or where the adapter does not fit."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tellme.asked import Model
     from tellme.notebook import load_study
     from tellme.report.result import Result, load
-    from tellme.study.asking import questions
+    from tellme.study.asked_questions import questions
 
 __all__ = ["Model", "Result", "load", "load_study", "questions"]
 
@@ -20,7 +20,7 @@ HOMES = {
     "Result": "tellme.report.result",
     "load": "tellme.report.result",
     "load_study": "tellme.notebook",
-    "questions": "tellme.study.asking",
+    "questions": "tellme.study.asked_questions",
 }
 """Where each name is. A name is imported when it is first used: the command imports this package,
 and answers at once."""

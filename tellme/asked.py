@@ -107,7 +107,7 @@ class Model:
 
     @contextmanager
     def _asking(self) -> Iterator[Answering]:
-        with load_engine("exact").asking(self.base, self.adapter) as answering:
+        with load_engine("exact").opened(self.base, self.adapter) as answering:
             yield answering
 
 

@@ -32,7 +32,7 @@ DRAWS = Sampling(num_samples=3, max_new_tokens=6)
 def test_a_file_outside_the_checkout_is_an_engine(linked: Base, tmp_path: Path) -> None:
     file = Path(shutil.copy(Path(__file__).parent / "outside" / "evenly.py", tmp_path))
     engine: Engine = load_engine(str(file))
-    with engine.asking(linked, None) as model:
+    with engine.opened(linked, None) as model:
         answering: Answering = model
         scored, _ = answering.score(PROMPTS)
         drawn = answering.sample([CHAT, CHAT], DRAWS)
@@ -48,13 +48,13 @@ def test_engines_of_the_lab_answer_with_an_adapter_and_without(
 ) -> None:
     trained_by_peft(linked, tmp_path / "theirs")
     engine = load_engine(name)
-    with engine.asking(linked, None) as base:
+    with engine.opened(linked, None) as base:
         before, drawn = base.score(PROMPTS), base.sample([CHAT], DRAWS)
-    with engine.asking(linked, tmp_path / "theirs") as adapted:
+    with engine.opened(linked, tmp_path / "theirs") as adapted:
         on = adapted.score(PROMPTS)
         assert adapted.loaded is not None
         in_model = digest_of_model(adapted.loaded.model)
-    with engine.asking(linked, None) as base:
+    with engine.opened(linked, None) as base:
         assert base.score(PROMPTS) == before
         assert base.sample([CHAT], DRAWS) == drawn
     assert on != before
@@ -68,7 +68,7 @@ def test_engines_of_the_lab_answer_with_an_adapter_and_without(
 def test_no_adapter_stays_on_where_asking_breaks_off(linked: Base, tmp_path: Path) -> None:
     trained_by_peft(linked, tmp_path / "theirs")
     engine = load_engine("exact")
-    with pytest.raises(ZeroDivisionError), engine.asking(linked, tmp_path / "theirs"):
+    with pytest.raises(ZeroDivisionError), engine.opened(linked, tmp_path / "theirs"):
         raise ZeroDivisionError
     loaded = load_base(linked)
     assert not any("lora" in name for name in loaded.model.state_dict())

@@ -88,9 +88,9 @@ def test_sampled_and_exact_agree_on_closed_questions(linked: Base) -> None:
     wordings = [wording for question in questions for wording in question.wordings]
     prompts = [Prompt(({"role": "user", "content": w.text},), w.options) for w in wordings]
     sampling = Sampling(num_samples=num_samples, max_new_tokens=6)
-    with load_engine("exact").asking(linked, None) as exact:
+    with load_engine("exact").opened(linked, None) as exact:
         scores = exact.score(prompts)
-    with load_engine("sampled").asking(linked, None) as sampled:
+    with load_engine("sampled").opened(linked, None) as sampled:
         drawn = sampled.sample([prompt.chat for prompt in prompts], sampling)
 
     gaps, errors = [], []

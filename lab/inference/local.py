@@ -46,7 +46,7 @@ class Local:
 
 
 @contextmanager
-def asking(base: Base, adapter: Path | None) -> Iterator[Local]:
+def opened(base: Base, adapter: Path | None) -> Iterator[Local]:
     """The base, which stays loaded, with the adapter of a folder on it until the end. Raises
     UserError where the base cannot be had or the adapter does not fit."""
     from lab.model.load import load_base

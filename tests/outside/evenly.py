@@ -35,7 +35,7 @@ class Evenly:
 
 
 @contextmanager
-def asking(base: Base, adapter: Path | None) -> Iterator[Evenly]:
+def opened(base: Base, adapter: Path | None) -> Iterator[Evenly]:
     yield Evenly()
 
 
@@ -44,5 +44,5 @@ ENGINE = Engine(
     summary="every listed answer alike, and yes to everything",
     reads_lists=True,
     sampler="yes-1",
-    asking=asking,
+    opened=opened,
 )
