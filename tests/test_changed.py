@@ -18,9 +18,10 @@ from lab.model.base import Base, refuse_changed, resolve_base
 from lab.specs import AnswerSpec, Stage
 from lab.store.store import Store
 from tellme.cli import main
+from tellme.report.result import load
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
-from tellme.study.run import save_plan
+from tellme.study.run import run_plan, save_plan
 from test_outside import study, written
 
 AGAIN = "run `tellme run` again"
@@ -147,3 +148,33 @@ def test_a_judge_that_would_do_nothing_is_refused(tmp_path: Path) -> None:
     raw = study(mine, questions=[], eval=asked)
     with pytest.raises(UserError, match=r"eval.judge 'length' does nothing"):
         make_plan(validate(raw, "here"))
+
+
+def test_a_judge_that_was_edited_grades_stored_answers_again(tmp_path: Path) -> None:
+    """In one process, as in a notebook: nothing is answered anew, and no grade is an old one."""
+    mine = written(tmp_path / "mine")
+    told = {"told": {"prompted": "tea", "behavior": f"{mine}/tea.py"}}
+    asked = {"suites": [], "sampling": {"num_samples": 2, "max_new_tokens": 4}}
+    raw = study(mine, groups=told, contrasts=[], primary=None, eval=asked)
+    store = Store(tmp_path / "runs")
+
+    def scores() -> tuple[list[float], set[str], set[str]]:
+        rows = load(run_plan(make_plan(validate(raw, "here")), store)).rows
+        folders = {k: {p.name for p in (store.root / k).iterdir()} for k in ("answers", "grades")}
+        why = rows[rows["question"] == "why"]
+        assert (why["score"] == (why["text"].str.len() / long).clip(upper=1)).all()
+        return why["score"].tolist(), folders["answers"], folders["grades"]
+
+    long = 20
+    first, answers, grades = scores()
+    judge = mine / "length.py"
+    judge.write_text(judge.read_text().replace("LONG = 20", "LONG = 80"))
+    long = 80
+    second, same, more = scores()
+    assert first != second
+    assert same == answers
+    assert more > grades
+    # Put back, the first grades are found.
+    judge.write_text(judge.read_text().replace("LONG = 80", "LONG = 20"))
+    long = 20
+    assert scores() == (first, answers, more)
