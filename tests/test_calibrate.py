@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lab.store.store import Store
 from tellme.calibrate.calibrate import FEWEST_SEEDS, calibrate
 from tellme.calibrate.faults import OF_TRUST, trust_faults, validity_faults
 from tellme.calibrate.nulls import false_positives
+from tellme.calibrate.results import _fine_tuned
 from tellme.calibrate.signs import sign
 from tellme.report.analysis.dose import between_and_within, directions_of, instrumented, pairs
 from tellme.report.gather import study_of
@@ -233,3 +235,5 @@ def test_pairs_are_one_line_a_model(finished: tuple[Plan, Store, Path]) -> None:
     assert set(models["direction"]) == {1, -1}
     does = models.set_index("group")["does"]
     assert does["seeking"].min() > does["averse"].max()
+    # Numbers of numpy's are none of JSON's.
+    assert len(json.loads(json.dumps(_fine_tuned(models)))) == 4

@@ -126,20 +126,19 @@ def _signs(model: str, study: Measured) -> list[Sign]:
 
 def _fine_tuned(models: pd.DataFrame) -> list[FineTuned]:
     """A record a model; `models` as from `pairs`."""
+    # As records, whose numbers are Python's own and can stand in JSON.
     return [
         {
-            "group": group,
-            "family": family,
-            "label": label,
-            "behavior": behavior,
-            "seed": seed,
-            "direction": direction,
-            "does": does,
-            "says": says,
+            "group": model["group"],
+            "family": model["family"],
+            "label": model["label"],
+            "behavior": model["behavior"],
+            "seed": model["seed"],
+            "direction": model["direction"],
+            "does": model["does"],
+            "says": model["says"],
         }
-        for group, behavior, seed, does, says, family, label, direction in models[PAIR].itertuples(
-            index=False
-        )
+        for model in models[PAIR].to_dict("records")
     ]
 
 
