@@ -180,7 +180,7 @@ REFUSED = {
     "eval.engine": ("./nowhere.py", "was not found"),
     "eval.judge": ("lenght", "did you mean 'length'|is not known"),
     "eval.suites": (["./nowhere.py"], "was not found"),
-    "eval": ({"suites": ["./drinks.yaml"]}, "name it in `questions`"),
+    "eval": ({"suites": ["./others.yaml"]}, "name it in `questions`"),
     "questions": (["./nowhere.yaml"], "was not found"),
 }
 

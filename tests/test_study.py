@@ -59,7 +59,10 @@ def test_a_number_in_the_summary_can_be_traced_to_its_rows(
 def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> None:
     summary = read_json(finished[2] / "summary.json")
     parts = {"study", "key", "groups", "contrasts", "validity", "off_target", "trust"}
-    assert set(summary) == parts
+    assert set(summary) == {*parts, "registration"}
+    standing = {"status", "reason", "time", "hash", "changed"}
+    assert set(summary["registration"]) == standing
+    assert summary["registration"]["status"] == "registered"
     named, interval = {"suite", "behavior", "question"}, {"estimate", "ci_low", "ci_high"}
     of_group = {"group", "condition", "num_seeds"}
     assert set(summary["groups"][0]) == named | interval | of_group
