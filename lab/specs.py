@@ -168,7 +168,7 @@ class StudySpec(Strict):
     """The last stage: what is made of all grades."""
 
     kind: Literal["study"] = "study"
-    version: Literal[4] = 4
+    version: Literal[5] = 5
     study: str
     cells: tuple[Cell, ...]
     groups: dict[str, GroupSpec]

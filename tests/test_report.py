@@ -16,6 +16,7 @@ from lab.config.read import validate
 from lab.errors import UserError
 from lab.specs import Cell, Stage
 from lab.store.store import Store, read_json, write_json
+from tellme.cli import main
 from tellme.report.answers import answers_shown
 from tellme.report.figures.redraw import drawn, figure_names
 from tellme.report.figures.save import specification, svg
@@ -199,3 +200,14 @@ def test_samples_on_a_page_are_text() -> None:
     page = environment().from_string("{{ text }}").render(text=shown)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_a_study_of_another_version_is_refused_in_one_line(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(finished[2], tmp_path / "old-0123456789"))
+    summary = read_json(folder / "summary.json")
+    del summary["registration"]
+    write_json(folder / "summary.json", summary)
+    assert main(["report", str(folder)]) == 2
+    assert "written by another version of the lab" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
+from lab.errors import UserError
 from lab.store.registration import Standing
 from lab.store.store import read_json
 from lab.store.trust import Checked
@@ -45,6 +46,13 @@ class Summary(OverDoses):
 
 
 def read_summary(folder: Path) -> Summary:
-    """The summary of a finished study, from its folder."""
+    """The summary of a finished study, from its folder. Raises UserError where another version of
+    the lab wrote it, which said other things."""
     summary: Summary = read_json(folder / "summary.json")
+    lacking = sorted(Summary.__required_keys__ - summary.keys())
+    if lacking:
+        raise UserError(
+            f"study {folder.name!r} was written by another version of the lab: its summary has no"
+            f" {lacking[0]!r}; `tellme run` its configuration again"
+        )
     return summary
