@@ -71,13 +71,13 @@ def _run_verb(words: list[str]) -> None:
 
 def run(options: Options) -> None:
     """Run a study: data, training, measuring, report."""
-    from tellme.report.analysis.summary import read_summary
+    from tellme.report.analysis.summary import read_whole_summary
     from tellme.report.text import results_text
     from tellme.running import run_study
 
     planned, store = _planned(options, online=True)
     folder = run_study(planned, store, options.allow_untrusted)
-    print(results_text(read_summary(folder), folder))
+    print(results_text(read_whole_summary(folder), folder))
 
 
 def plan(options: Options) -> None:
@@ -128,13 +128,13 @@ def submit(options: Options) -> None:
 
 def report(options: Options) -> None:
     """Print a finished study's contrasts and its report's path; compare several."""
-    from tellme.report.analysis.summary import read_summary
+    from tellme.report.analysis.summary import read_whole_summary
     from tellme.report.compare import compare
     from tellme.report.text import comparison_text, results_text
 
     folders = [_finished(config, options.sets) for config in options.configs]
     if len(folders) == 1:
-        print(results_text(read_summary(folders[0]), folders[0]))
+        print(results_text(read_whole_summary(folders[0]), folders[0]))
     else:
         folder = compare(folders)
         print(comparison_text(read_json(folder / "compare.json"), folder))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lab.errors import UserError
 from lab.store.rows import load as load_rows
 from lab.store.rows import rows_file
-from tellme.report.analysis.summary import Summary, read_summary
+from tellme.report.analysis.summary import Summary, read_whole_summary
 from tellme.report.figures.marks import Chart
 from tellme.report.figures.redraw import drawn, figure_names
 from tellme.report.text import results_text
@@ -44,7 +44,7 @@ class Result:
     @cached_property
     def summary(self) -> Summary:
         """Everything that was estimated, as in summary.json."""
-        return read_summary(self.folder)
+        return read_whole_summary(self.folder)
 
     @property
     def groups(self) -> pd.DataFrame:

@@ -46,9 +46,15 @@ class Summary(OverDoses):
 
 
 def read_summary(folder: Path) -> Summary:
-    """The summary of a finished study, from its folder. Raises UserError where another version of
-    the lab wrote it, which said other things."""
+    """The summary of a finished study, from its folder."""
     summary: Summary = read_json(folder / "summary.json")
+    return summary
+
+
+def read_whole_summary(folder: Path) -> Summary:
+    """The same with all that this version says of a study. Raises UserError where another version
+    wrote it, which said other things."""
+    summary = read_summary(folder)
     lacking = sorted(Summary.__required_keys__ - summary.keys())
     if lacking:
         raise UserError(
