@@ -18,7 +18,7 @@ from lab.engines import load_engine
 from lab.errors import UserError
 from lab.model.base import Base, resolve_base
 from lab.model.foreign import resolve_adapter
-from lab.model.pushed import fetch_adapter
+from lab.model.pushed import adapter_folder
 from lab.strict import Strict
 from lab.types import Answer, Chat, Message, Question
 
@@ -52,10 +52,7 @@ class Model:
         """The same model with an adapter on it: the folder of one, or a Hub id. `declares` is the
         base that the adapter names, where that is another name of this one."""
         found = resolve_adapter("adapter", str(adapter), self.base, declares, online=True)
-        folder = Path(found.source)
-        if not folder.is_dir():
-            folder = fetch_adapter(found.source, found.revision)
-        yield replace(self, adapter=folder)
+        yield replace(self, adapter=adapter_folder(found))
 
     def score(self, question: Question, system: str | None = None) -> pd.DataFrame:
         """A row per wording and listed answer, as a study has them: paraphrase, order, prompt,

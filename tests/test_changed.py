@@ -92,9 +92,7 @@ def test_an_engine_that_changed_has_another_key_and_is_refused(
     assert (code, AGAIN in said) == (2, True), said
 
 
-def test_a_default_of_sampling_is_in_the_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_default_of_sampling_is_in_the_key(tmp_path: Path) -> None:
     plan, _ = planned(tmp_path, eval={"suites": ["self_report"]})
     before = of_kind(plan, "answers", "drinks").spec
     assert isinstance(before, AnswerSpec)

@@ -5,6 +5,8 @@ from typing import TypedDict
 
 from lab.errors import UserError
 from lab.hub import one_line_errors
+from lab.model.base import folder_digest
+from lab.model.foreign import Adapter
 from lab.store.store import file_digest, read_json
 from lab.types import Fields
 
@@ -48,6 +50,20 @@ class Manifest(TypedDict):
     base: BaseOfPushed
     files: dict[str, str]
     """The sha256 of every other file, by its path."""
+
+
+def adapter_folder(adapter: Adapter) -> Path:
+    """The folder of an adapter from elsewhere, downloaded and checked where it is on the Hub.
+    Raises UserError where it cannot be had, or is not what it was when it was found."""
+    folder = Path(adapter.source)
+    if not folder.is_dir():
+        return fetch_adapter(adapter.source, adapter.revision)
+    if folder_digest(folder) != adapter.identity:
+        raise UserError(
+            f"adapter {adapter.source!r} has changed since the study was planned; run `tellme run`"
+            " again"
+        )
+    return folder
 
 
 def fetch_adapter(repo: str, revision: str | None) -> Path:

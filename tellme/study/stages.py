@@ -13,8 +13,8 @@ from eval.answers import answer
 from eval.grades import grade
 from lab.data_specs import RowsSpec
 from lab.errors import UserError
-from lab.model.base import Base, folder_digest
-from lab.model.pushed import fetch_adapter
+from lab.model.base import Base
+from lab.model.pushed import adapter_folder
 from lab.specs import AnswerSpec, GradeSpec, Stage, StudySpec, TrainSpec
 from lab.store.store import Store
 from train.fleet.settings import LARGEST, fleet_of
@@ -164,15 +164,7 @@ def _adapter(spec: AnswerSpec, trained: Path | None) -> Path | None:
         return trained / "steps" / str(spec.step) if spec.step else trained / "adapter"
     if spec.adapter is None:
         return None
-    folder = Path(spec.adapter.source)
-    if folder.is_dir():
-        if folder_digest(folder) != spec.adapter.identity:
-            raise UserError(
-                f"adapter {spec.adapter.source!r} has changed since the study was planned; run"
-                " `tellme run` again"
-            )
-        return folder
-    return fetch_adapter(spec.adapter.source, spec.adapter.revision)
+    return adapter_folder(spec.adapter)
 
 
 def base_of(stage: Stage) -> Base:
