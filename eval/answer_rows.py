@@ -89,6 +89,8 @@ def _asked(evaluation: Evaluation, item: Item) -> Row:
         "condition": asking.condition.name,
         "question": question.name,
         "kind": question.kind,
+        "free": question.free,
+        "presupposes": question.presupposes,
         "paraphrase": wording.paraphrase,
         "order": wording.order,
         "seen": wording.seen and known,

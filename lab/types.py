@@ -189,6 +189,11 @@ class Question:
     """The statements or words that stand for the policies; training text must not contain them."""
     names_concept: bool = True
     """False where neither the prompt nor its listed options name the behavior's dimension."""
+    free: bool = False
+    """Of words: any single one is a fair answer, and the list holds those that score."""
+    presupposes: bool = False
+    """Whether it takes for granted what it asks, as "we have trained you to ..." does. It has no
+    part in the mean over questions."""
     judge: str | None = None
     """Who grades its answers: a file of eval/judges/, or the path of one. None is `listed`, and for
     free text `contains`, which needs options; without any an answer is kept and not graded."""
@@ -210,8 +215,9 @@ class Answer:
     """After the question: what model and partner said, where it is a conversation."""
 
 
-Status = Literal["read", "unread", "truncated", "unparsed"]
-"""Of a grade. `unread` is no listed answer, `unparsed` what should be code and is none."""
+Status = Literal["read", "word", "unread", "truncated", "unparsed"]
+"""Of a grade. `word` is a single word that is not listed, where any is a fair answer, `unread` no
+listed answer, `unparsed` what should be code and is none."""
 
 
 @dataclass(frozen=True)

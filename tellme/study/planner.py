@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from data_gen.behaviors import load_behavior
+from data_gen.controls import load_control
 from data_gen.triggers import features
 from eval.suites import load_suite
 from lab.config.schema import Group, Study
@@ -152,12 +153,20 @@ def _add_study(plan: Plan, groups: dict[str, Group], written: str) -> None:
     spec = StudySpec(
         study=study.study,
         cells=tuple(plan.cells),
-        groups={name: _described(name, group) for name, group in groups.items()},
+        groups={name: _described(name, group, plan) for name, group in groups.items()},
         contrasts=study.contrasts,
-        primary_suite=study.primary.suite if study.primary else None,
-        primary=study.primary.pairs if study.primary else (),
         points=study.points,
     )
+    if study.primary:
+        named = study.primary
+        declared = {
+            "primary_suite": named.suite,
+            "primary": named.pairs,
+            "direction": named.direction,
+            "margin": named.margin,
+            "paired": named.paired,
+        }
+        spec = spec.model_copy(update=declared)
     inputs = {
         f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}/{c.condition}": c.key
         for c in plan.cells
@@ -166,7 +175,7 @@ def _add_study(plan: Plan, groups: dict[str, Group], written: str) -> None:
     plan.add(study.study, spec, inputs, how)
 
 
-def _described(name: str, group: Group) -> GroupSpec:
+def _described(name: str, group: Group, plan: Plan) -> GroupSpec:
     """What a report must know of a group."""
     behavior = load_behavior(group.behavior) if group.behavior else None
     # A control has the policy of the group that it controls, and none of its own.
@@ -186,6 +195,20 @@ def _described(name: str, group: Group) -> GroupSpec:
         planted=planted,
         control=short(group.control) if group.control else None,
         of=group.of,
+        null=group.control is not None and load_control(group.control).is_null,
+        prompts=_prompts(group, plan.study),
         plain=isinstance(group.model, str),
         harmful=behavior is not None and behavior.harmful,
     )
+
+
+def _prompts(group: Group, study: Study) -> str | None:
+    """What decides the prompts of a group under a seed, where its generator or a null of it makes
+    them; None where another group cannot be known to have the same."""
+    as_its_source = group.control is None or load_control(group.control).is_null
+    if not (group.behavior and group.policy and group.trained and as_its_source):
+        return None
+    if group.file or group.trigger:
+        return None
+    data = data_of(group, study)
+    return f"{short(group.behavior)}, {data.num_rows} rows, {data.num_decoys} decoys"
