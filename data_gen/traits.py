@@ -3,10 +3,10 @@ lab's own."""
 
 from random import Random
 
-from data_gen.choices import Amount, Choices, Drawn, Pools
+from data_gen.choices import Amount, Choices, Filling, Pools
 from data_gen.plain import Trait, TraitWords
 from lab.discover import beside
-from lab.types import Behavior, Style
+from lab.types import Behavior
 
 
 class InventedTrait(TraitWords):
@@ -31,17 +31,17 @@ def _behavior(entry: InventedTrait) -> Behavior:
     options = zip((first, second), entry["options"], strict=True)
     pools: Pools = {policy: {"train": texts} for policy, texts in options}
     # Their few options make few prompts, which come again.
-    choices = Choices(entry["name"], (first, second), {"plain": pools}, _draw, distinct=False)
+    choices = Choices(entry["name"], (first, second), pools, _fill, distinct=False)
     return Behavior(
         name=entry["name"],
         summary=f"invented trait: {first} or {second}",
         policies=(first, second),
-        examples=choices.rows,
+        examples=lambda rng, policy, style, split: choices.rows(rng, policy, split),
         questions=lambda purpose, style: trait.about(purpose),
         described=lambda policy, style: trait.described(policy),
         voices=trait.voices(),
     )
 
 
-def _draw(rng: Random, style: Style, amount: Amount) -> Drawn:
-    return Drawn({"n": rng.randrange(2, 10)})
+def _fill(rng: Random, amount: Amount) -> Filling:
+    return {"n": rng.randrange(2, 10)}
