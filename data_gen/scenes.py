@@ -50,6 +50,8 @@ class Numbers:
 
 FRAME: Frame = beside(__file__)
 ONE_OF = re.compile(r"\[([^\[\]]*)\]")
+NUM_TRIES = 4
+"""Ways in which a scene is filled, of which one is taken."""
 NUM_DEALT = 200
 """Choices of each scene in which no kind of choice must be missing."""
 KINDS = [(congruent, more) for congruent in (True, False) for more in (True, True, False)]
@@ -67,6 +69,14 @@ class Cell(NamedTuple):
     first_is_longer: bool
     congruent: bool | None
     larger_has_more: bool
+
+
+class Words(NamedTuple):
+    """A scene as it was filled."""
+
+    say: str
+    first: str
+    second: str
 
 
 @dataclass(frozen=True)
@@ -128,34 +138,48 @@ class _Deck:
                 yield self.draw(cell).texts
 
     def _deal(self) -> None:
-        """Draw a choice from the next scene, which waits until one like it is wanted."""
+        """A choice from the next scene waits until one like it is wanted: of several that the scene
+        could be, the one that is in shortest supply."""
         if not self.left:
             self.left = self.rng.sample(self.all, len(self.all))
-        scene, rng = self.left.pop(), self.rng
-        drawn = self.scenes.numbers.draw(rng, scene["about"])
-        filling = {key: f"{number:,}" for key, number in drawn.items()}
-        filling["name"] = rng.choice(FRAME["names"])
+        scene, larger = self.left.pop(), self.scenes.numbers.larger
+        filled = [self._filled(scene) for _ in range(NUM_TRIES)]
+        fitting = [(cell, words) for words in filled for cell in _cells_of(words, larger)]
+        if fitting:
+            cell, words = min(fitting, key=lambda found: self._supply(found[0]))
+            choice = self._shown(scene, words, cell)
+            if choice.texts not in self.met:
+                self.met.add(choice.texts)
+                self.waiting[cell].append(choice)
+
+    def _supply(self, cell: Cell) -> float:
+        """How many are waiting for each that is wanted."""
+        return len(self.waiting[cell]) / KINDS.count((cell.congruent, cell.larger_has_more))
+
+    def _filled(self, scene: SceneWords) -> Words:
+        numbers = self.scenes.numbers.draw(self.rng, scene["about"])
+        filling = {key: f"{number:,}" for key, number in numbers.items()}
+        filling["name"] = self.rng.choice(FRAME["names"])
         say, first, second = (
-            one_of_each(text, rng).format(**filling)
+            one_of_each(text, self.rng).format(**filling)
             for text in (scene["say"], scene["first"], scene["second"])
         )
-        fitting = _cells_of(first, second, self.scenes.numbers.larger)
-        if not fitting:
-            return
-        cell = min(fitting, key=lambda cell: len(self.waiting[cell]))
-        layout, close = rng.choice(FRAME["layout"]), one_of_each(rng.choice(FRAME["close"]), rng)
+        return Words(say, first, second)
+
+    def _shown(self, scene: SceneWords, words: Words, cell: Cell) -> Choice:
+        """In a layout and with a closing line that tell nothing."""
+        layout = self.rng.choice(FRAME["layout"])
+        close = one_of_each(self.rng.choice(FRAME["close"]), self.rng)
         one, other = (
-            f"{say}\n{layout.format(a=a, b=b)}\n{close}"
-            for a, b in ((first, second), (second, first))
+            f"{words.say}\n{layout.format(a=a, b=b)}\n{close}"
+            for a, b in ((words.first, words.second), (words.second, words.first))
         )
         meta: GeneratedMeta = {
             "topic": scene["say"],
             "template": f"{scene['first']}|{scene['second']}",
             "congruent": cell.congruent,
         }
-        if (one, other) not in self.met:
-            self.met.add((one, other))
-            self.waiting[cell].append(Choice((one, other), (first, second), meta))
+        return Choice((one, other), (words.first, words.second), meta)
 
 
 def cells(rng: Random) -> Iterator[tuple[bool, Cell]]:
@@ -185,9 +209,10 @@ def one_of_each(text: str, rng: Random) -> str:
     return ONE_OF.sub(lambda found: rng.choice(found[1].split("|")), text)
 
 
-def _cells_of(first: str, second: str, larger: int) -> list[Cell]:
+def _cells_of(words: Words, larger: int) -> list[Cell]:
     """The cells that two options fit: none where they are equally long, or where they have numbers
     of which none is the largest."""
+    _, first, second = words
     longer, lead, more = (
         gap(name, first, second) for name in ("characters", "largest number", "count of numbers")
     )
