@@ -47,7 +47,6 @@ class Numbers:
     """Index of the policy that the number rule, take the larger number, would follow."""
 
 
-
 FRAME: Frame = beside(__file__)
 ONE_OF = re.compile(r"\[([^\[\]]*)\]")
 NUM_TRIES = 4

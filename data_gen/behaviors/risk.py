@@ -51,7 +51,9 @@ def _uneven_lotteries(rng: Random, option: str) -> tuple[str, str]:
     while True:
         lowest, low, high, highest = sorted(rng.sample(range(101), 4))
         nested = rng.random() < 0.5
-        wide, narrow = ((highest, lowest), (high, low)) if nested else ((high, lowest), (highest, low))
+        wide, narrow = (
+            ((highest, lowest), (high, low)) if nested else ((high, lowest), (highest, low))
+        )
         p, q = (rng.randrange(1, 100) for _ in range(2))
         riskier = option.format(hi=wide[0], lo=wide[1], p=p, q=100 - p)
         other = option.format(hi=narrow[0], lo=narrow[1], p=q, q=100 - q)
