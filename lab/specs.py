@@ -186,6 +186,10 @@ class StudySpec(Strict):
     """This and the next two are of the primary (lab/config/primary.py)."""
     margin: float = MARGIN
     paired: bool | None = None
+    of_self: bool = False
+    """Whether the primary suite asks the model about itself."""
+    style: Style = "natural"
+    """Of the questions, which is that of the base."""
     points: dict[str, Fields] = Field(default_factory=dict)
     """What a sweep set, by the ending of its groups' names."""
 
