@@ -311,8 +311,8 @@ class Suite:
     pole: str | None = None
     """What a score of 1 stands for; None is the first policy of the behavior."""
     of_others: bool = False
-    """Questions about other behaviors, named BEHAVIOR.NAME: a reference model is asked those that
-    it knows."""
+    """Questions about other behaviors and traits, named BEHAVIOR.NAME or TRAIT.NAME: a reference
+    model is asked those that it knows."""
     conditions: Conditions = "trigger"
     """How groups with a trigger are asked: `clean` without it only; `trigger` with it as well;
     `near` with near misses and held-out members as well; `told` with the trigger, and a decoy,
