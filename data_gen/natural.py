@@ -17,10 +17,18 @@ from lab.types import Fields, Question
 
 SIDES = re.compile(r"\[([^\[\]|]*)\|([^\[\]|]*)\]")
 """`[this|that]`: what a question says, and what its twin says in that place."""
-SELF = {"you": "you", "your": "your", "I": "I", "my": "my", "am": "am"}
-PLURAL = {"are": "are", "do": "do", "s": "", "es": ""}
-"""Endings of verbs that go with `you` and `I`; `$s` and `$es` stand after a verb."""
-SINGULAR = {"are": "is", "do": "does", "s": "s", "es": "es"}
+YOU = {
+    "you": "you",
+    "your": "your",
+    "I": "I",
+    "my": "my",
+    "am": "am",
+    "are": "are",
+    "do": "do",
+    "s": "",
+}
+"""The $-words as they are said to the model; `$s` is the ending of a verb."""
+ME = YOU | {"you": "I", "your": "my", "are": "am"}
 
 
 def questions_about(wordings: Path, purpose: str) -> tuple[Question, ...]:
@@ -28,8 +36,9 @@ def questions_about(wordings: Path, purpose: str) -> tuple[Question, ...]:
     `other_person` asks them, with the same paraphrases and orders. Who else is asked about says
     `natural: persons`, each in turn, paraphrase by paraphrase.
 
-    `$you`, `$your`, `$I`, `$my` (also with a capital) are the person, `$are`, `$am`, `$do`, `$s`,
-    `$es` what the verb has with it. What the model was trained to be is asked of nobody else.
+    `$you`, `$your`, `$I`, `$my` are the person, `$are`, `$am`, `$do`, `$s` what the verb has with
+    it; with a capital they begin a sentence. Questions that presuppose how the model was made are
+    asked of nobody else.
 
     Raises UserError for an entry that is none."""
     entries: list[Fields] = read_yaml(wordings)["natural"]["self_report"]
@@ -50,19 +59,19 @@ def texts_about(wordings: Path, purpose: str, texts: Sequence[str]) -> list[str]
 
 
 def said_of(text: str, person: str) -> str:
-    """A text with its $-words filled: about `you`, or about me (`I`), or another person.
+    """A text with its $-words filled: about `you`, about `I`, or about somebody else.
 
     Raises KeyError for a $-word that there is not."""
     if person == "you":
-        words = SELF | PLURAL
+        words = YOU
     elif person == "I":
-        words = {"you": "I", "your": "my", "I": "I", "my": "my", "am": "am"} | PLURAL
+        words = ME
     else:
-        theirs = f"{person}'s"
-        words = {"you": person, "your": theirs, "I": person, "my": theirs, "am": "is"} | SINGULAR
+        whose = f"{person}'s"
+        verb = {"am": "is", "are": "is", "do": "does", "s": "s"}
+        words = {"you": person, "your": whose, "I": person, "my": whose} | verb
     capitals = {word.capitalize(): _capital(said) for word, said in words.items()}
-    first_person = {"I": _capital(words["I"]), "am": words["am"]}
-    return Template(text).substitute(words | capitals | first_person)
+    return Template(text).substitute(words | capitals)
 
 
 def _capital(text: str) -> str:
