@@ -91,6 +91,7 @@ def _asked(evaluation: Evaluation, item: Item) -> Row:
         "kind": question.kind,
         "free": question.free,
         "presupposes": question.presupposes,
+        "names_concept": question.names_concept,
         "paraphrase": wording.paraphrase,
         "order": wording.order,
         "seen": wording.seen and known,

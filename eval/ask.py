@@ -123,6 +123,7 @@ def asked_digest(asking: Asking, reads_lists: bool) -> str:
         question, wording = item.question, item.wording
         content: list[object] = [
             *(question.name, question.kind, wording.paraphrase, wording.order, wording.seen),
+            *(question.free, question.presupposes, question.names_concept),
             item.chat,
         ]
         if is_listed(question, reads_lists):
