@@ -129,6 +129,8 @@ class Words(Entry):
     first: Texts
     second: Texts
     ask: Texts
+    free: bool = False
+    """Whether any single word is a fair answer."""
 
     answered = "words"
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from lab.config.mistakes import one_line
 from lab.config.read import parse_yaml, read_text
 from lab.discover import find_path, is_path, read_yaml
-from lab.entries import FORMS, Entry, Free
+from lab.entries import FORMS, Entry, Free, Words
 from lab.errors import UserError, unknown
 from lab.types import Question, Style, Wording
 
@@ -85,6 +85,7 @@ def build_question(entry: Mapping[str, object], style: Style, where: str = "ques
         twin=said.twin,
         poles=said.poles,
         names_concept=said.names_concept,
+        free=isinstance(said, Words) and said.free,
         judge=said.judge if isinstance(said, Free) else None,
     )
     _refuse_repetition(question, where)
