@@ -17,8 +17,10 @@ from lab.stats.verdict import (
     is_measurable,
     prediction_limit,
 )
-from tellme.report.analysis.contrasts import Described, contrast_of, terms_of
-from tellme.report.analysis.validity import FLIPPED, trait_of
+from tellme.report.analysis.contrasts import Described, contrast_of
+from tellme.report.analysis.scores import FLIPPED
+from tellme.report.analysis.sides import terms_of
+from tellme.report.analysis.validity import trait_of
 
 ABOUT = ["group", "seed", "condition", "question"]
 """Columns that name one question put to one model, within a suite and a behavior."""
@@ -282,7 +284,9 @@ def _limit(
     if found is None:
         return _not_made(check, needed)
     nearer = found["ci_low"] if primary.sign > 0 else found["ci_high"]
-    # Without an interval nothing is known of other models.
+    if found["at_ceiling"]:
+        nearer = found["estimate"]
+    # One model a side has no interval: nothing is known of others.
     passed = nearer is not None and primary.sign * nearer > limit
     return {"check": check, "value": found["estimate"], "needed": needed, "passed": passed}
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lab.config.primary import Side
 from lab.specs import StudySpec
-from lab.stats.intervals import detectable
+from lab.stats.power import detectable
 from lab.stats.verdict import ENOUGH_TO_SEE_JUMPS, Answer, Limits, Reason, decide
 from lab.table import Bounds
 from tellme.report.analysis.contrasts import Described, written
@@ -96,6 +96,10 @@ def verdict(primary: Primary) -> VerdictRecord:
 
 
 def _limits(found: Described | None, sign: int) -> Limits:
+    if found and found["at_ceiling"]:
+        # Models that are all alike have no interval, and nothing more to be found out.
+        alike = sign * found["estimate"]
+        return {"low": alike, "high": alike, "within": abs(alike)}
     if found is None or found["ci_low"] is None or found["ci_high"] is None:
         return {"low": None, "high": None, "within": None}
     low, high = sorted((sign * found["ci_low"], sign * found["ci_high"]))
