@@ -37,7 +37,7 @@ class Measured:
     @property
     def contrasts(self) -> list[ContrastRecord]:
         """Those that the study declares."""
-        return contrast_estimates(self.questions, self.spec.contrasts)
+        return contrast_estimates(self.questions, self.spec)
 
 
 def measure(plan: Plan, store: Store) -> Measured:

@@ -4,7 +4,7 @@ from typing import TypedDict
 
 import pandas as pd
 
-from lab.stats.intervals import detectable
+from lab.stats.power import detectable
 from tellme.calibrate.studies import SEEDS_EACH
 from tellme.report.analysis.contrasts import by_names
 

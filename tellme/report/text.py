@@ -24,10 +24,10 @@ def results_text(summary: Summary, folder: Path) -> str:
         if not check["passed"]
     ]
     contrasts = [contrast for contrast in summary["contrasts"] if _is_printed(contrast)]
-    lines += aligned([(*RESULTS, "p", "p Holm", "seeds"), *map(_contrast_cells, contrasts)])
+    lines += aligned([(*RESULTS, "p", "p adjusted", "seeds"), *map(_contrast_cells, contrasts)])
     if any(contrast["primary"] for contrast in contrasts):
         said = standing_text(summary["registration"])
-        lines.append(f"* primary, {said}; Holm over the primary ones alone")
+        lines.append(f"* primary, {said}")
     lines += _validity_lines(summary["validity"])
     return "\n".join([*lines, f"report: {folder}/report.html"])
 
@@ -54,11 +54,18 @@ def _contrast_cells(contrast: ContrastRecord) -> tuple[str, ...]:
         f"{contrast['question']} *" if contrast["primary"] else contrast["question"],
         f"{side_text(contrast['a'])} - {side_text(contrast['b'])}",
         signed(contrast["estimate"]),
-        between_text(contrast),
+        _interval_text(contrast),
         p_text(contrast["p_value"]),
-        p_text(contrast["p_holm"]),
+        p_text(contrast["p_adjusted"]),
         str(contrast["num_seeds"]),
     )
+
+
+def _interval_text(contrast: ContrastRecord) -> str:
+    """The interval, or why there is none: `at ceiling, 3 of 3`."""
+    if contrast["at_ceiling"]:
+        return f"at ceiling, {contrast['num_seeds']} of {contrast['num_seeds']}"
+    return between_text(contrast)
 
 
 def _validity_lines(records: Iterable[ValidityRecord]) -> Iterable[str]:

@@ -48,7 +48,7 @@ CONTRAST = (
     "ci_low",
     "ci_high",
     "p_value",
-    "p_holm",
+    "p_adjusted",
     "primary",
     "num_seeds",
     "num_questions",
