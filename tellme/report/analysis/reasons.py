@@ -17,8 +17,8 @@ from lab.stats.verdict import (
     is_measurable,
     prediction_limit,
 )
-from tellme.report.analysis.contrasts import Described, Pair, contrast_of, terms_of
-from tellme.report.analysis.validity import FLIPPED
+from tellme.report.analysis.contrasts import Described, contrast_of, terms_of
+from tellme.report.analysis.validity import FLIPPED, trait_of
 
 ABOUT = ["group", "seed", "condition", "question"]
 """Columns that name one question put to one model, within a suite and a behavior."""
@@ -112,7 +112,7 @@ def reasons(primary: Primary) -> list[Reason]:
 
 def moved(primary: Primary) -> Reason:
     """What was trained moved: the suite that the rows belong to differs by more than the margin."""
-    suite, (a, b) = _trained(primary)
+    suite, a, b = _trained(primary)
     needed = f"{suite} differs by more than {primary.spec.margin:g}"
     found = primary.contrast(primary.of_suite(suite), a, b) if b else None
     if found is None:
@@ -126,18 +126,18 @@ def moved(primary: Primary) -> Reason:
     return {"check": "moved", "value": found["estimate"], "needed": needed, "passed": passed}
 
 
-def _trained(primary: Primary) -> tuple[str, Pair | tuple[Side, None]]:
-    """The suite that the rows of the first side belong to, and the contrast on it."""
+def _trained(primary: Primary) -> tuple[str, Side, Side | None]:
+    """The suite that the rows of the first side belong to, and the sides of the contrast on it."""
     groups, name = primary.spec.groups, primary.first_group
     group = groups.get(name)
     if group and group.planted:
-        return "backdoor", (f"{name}@trigger", name)
+        return "backdoor", f"{name}@trigger", name
     if group and group.control and not group.null:
         # Rows of descriptions: they belong to the questions themselves.
-        return primary.suite, (primary.a, primary.b)
+        return primary.suite, primary.a, primary.b
     if primary.b == "base":
-        return "behavior", (name, null_of(primary))
-    return "behavior", (primary.a, primary.b)
+        return "behavior", name, null_of(primary)
+    return "behavior", primary.a, primary.b
 
 
 def null_of(primary: Primary) -> str | None:
@@ -197,7 +197,7 @@ def self_over_other(primary: Primary, pool: pd.DataFrame) -> Reason:
 def placebo_shifts(primary: Primary) -> dict[str, float]:
     """How far the contrast goes on every unrelated trait that can be read, by trait."""
     asked = primary.measurable(PLACEBO)
-    traits = asked["question"].str.partition(".")[0]
+    traits = trait_of(asked)
     shifts = {}
     for trait in traits.unique():
         found = primary.contrast(asked[traits == trait], primary.a, primary.b)
@@ -209,7 +209,7 @@ def placebo_shifts(primary: Primary) -> dict[str, float]:
 def beyond_placebo(primary: Primary, pool: pd.DataFrame) -> Reason:
     """The trained trait shifts farther than traits that no row shows."""
     shifts, check = placebo_shifts(primary), "beyond_placebo"
-    asked = primary.of_suite(PLACEBO)["question"].str.partition(".")[0].nunique()
+    asked = trait_of(primary.of_suite(PLACEBO)).nunique()
     # A reference model is asked the few that its text holds.
     fewest = FEWEST_TRAITS if primary.spec.style == "natural" else min(FEWEST_TRAITS, asked)
     found = primary.contrast(pool, primary.a, primary.b)
