@@ -43,26 +43,31 @@ class VerdictRecord(Bounds):
 def verdicts(wordings: pd.DataFrame, spec: StudySpec) -> list[VerdictRecord]:
     """One for every primary contrast and behavior. `wordings` as from `per_wording`, of the end of
     training, under all conditions."""
+    return [verdict(primary) for primary in primaries(wordings, spec)]
+
+
+def primaries(wordings: pd.DataFrame, spec: StudySpec) -> list[Primary]:
+    """Every primary contrast and behavior with the scores that its verdict is read from; arguments
+    as of `verdicts`."""
     if spec.primary_suite is None:
         return []
     # What presupposes its answer is shown, and decides nothing.
     asked = wordings[~wordings["presupposes"]]
     questions = per_question(asked)
     single = questions[questions["over"].isna()]
-    records = []
-    for a, b in spec.primary:
-        for behavior in _behaviors(single, spec, a):
-            primary = Primary(
-                spec=spec,
-                a=a,
-                b=b,
-                behavior=behavior,
-                suite=spec.primary_suite,
-                questions=single[single["behavior"] == behavior],
-                wordings=asked[asked["behavior"] == behavior],
-            )
-            records.append(verdict(primary))
-    return records
+    return [
+        Primary(
+            spec=spec,
+            a=a,
+            b=b,
+            behavior=behavior,
+            suite=spec.primary_suite,
+            questions=single[single["behavior"] == behavior],
+            wordings=asked[asked["behavior"] == behavior],
+        )
+        for a, b in spec.primary
+        for behavior in _behaviors(single, spec, a)
+    ]
 
 
 def _behaviors(questions: pd.DataFrame, spec: StudySpec, a: Side) -> list[str]:
