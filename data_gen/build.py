@@ -117,7 +117,9 @@ def _generated(spec: GeneratedRows) -> list[Row]:
 
 
 def _seeded(spec: GeneratedRows | TriggeredRows) -> Random:
-    return Random(f"{short(spec.behavior)}/{spec.policy}/{spec.style}/{spec.seed}")
+    """What draws the prompts: the same for every policy of a behavior, so that groups which differ
+    in their policy differ in nothing else."""
+    return Random(f"{short(spec.behavior)}/{spec.style}/{spec.seed}")
 
 
 def _controlled(spec: ControlRows, source: list[Row]) -> list[Row]:

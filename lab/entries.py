@@ -134,6 +134,8 @@ class Words(Entry):
     free: bool = False
     """Whether any single word is a fair answer, of which only those that score are listed."""
     ask: Texts
+    free: bool = False
+    """Whether any single word is a fair answer."""
 
     answered = "words"
 

@@ -14,6 +14,7 @@ from lab.data_specs import DataSpec, OwnAnswers
 from lab.discover import short
 from lab.model.base import Base
 from lab.model.foreign import Adapter
+from lab.stats.intervals import MARGIN
 from lab.store.store import make_key
 from lab.strict import Strict
 from lab.trigger import Condition, PlantedTrigger
@@ -61,7 +62,7 @@ class AnswerSpec(Strict):
     stage reads or that is from elsewhere."""
 
     kind: Literal["answers"] = "answers"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     base: Base
     asking: Asking
     asked: str
@@ -75,7 +76,10 @@ class AnswerSpec(Strict):
     sampled: str | None = None
     """The same of what generates answers; None where none is generated."""
     sampling: Sampling | None = None
-    """None where no answer is generated."""
+    """None where all answers are listed."""
+    draws: Sampling | None = None
+    """How answers are drawn beside the lists of free questions; `num_samples` are of a question.
+    None where none are."""
     in_context: int | None = None
     """So many of the rows that the stage reads stand before every question."""
     step: int | None = None
@@ -90,9 +94,10 @@ class AnswerSpec(Strict):
         asking = self.asking
         said |= {"suite": short(asking.suite), "behavior": short(asking.behavior)}
         said |= {"condition": asking.condition.name, "system": asking.condition.system}
-        if self.sampling:
-            # In full: a default of the lab's may change.
-            said["sampling"] = self.sampling.model_dump(mode="json")
+        for name, sampling in (("sampling", self.sampling), ("draws", self.draws)):
+            if sampling:
+                # In full: a default of the lab's may change.
+                said[name] = sampling.model_dump(mode="json")
         if self.adapter:
             said["adapter"] = self.adapter.identity
         return said | self.base.config
@@ -158,6 +163,11 @@ class GroupSpec(Strict):
     control: str | None = None
     of: str | None = None
     """The group that it controls."""
+    null: bool = False
+    """It is a control whose answers say nothing of its prompts: no difference from the base is
+    expected of it."""
+    prompts: str | None = None
+    """Groups of which this is equal were shown the same prompts under the same seed."""
     plain: bool = False
     """A model as it is."""
     harmful: bool = False
@@ -168,7 +178,7 @@ class StudySpec(Strict):
     """The last stage: what is made of all grades."""
 
     kind: Literal["study"] = "study"
-    version: Literal[5] = 5
+    version: Literal[6] = 6
     study: str
     cells: tuple[Cell, ...]
     groups: dict[str, GroupSpec]
@@ -176,6 +186,14 @@ class StudySpec(Strict):
     primary_suite: str | None = None
     primary: tuple[tuple[Side, Side], ...] = ()
     """The contrasts that it declares, on that suite (lab/store/registration.py)."""
+    direction: Literal["greater", "less"] = "greater"
+    """This and the next two are of the primary (lab/config/primary.py)."""
+    margin: float = MARGIN
+    paired: bool | None = None
+    of_self: bool = False
+    """Whether the primary suite asks the model about itself."""
+    style: Style = "natural"
+    """Of the questions, which is that of the base."""
     points: dict[str, Fields] = Field(default_factory=dict)
     """What a sweep set, by the ending of its groups' names."""
 
@@ -184,8 +202,10 @@ class StudySpec(Strict):
         return self.model_dump(mode="json", exclude_defaults=True)
 
     def primary_named(self) -> list[object]:
-        """The primary as declarations are compared by it: its suite, and its sides."""
-        return [self.primary_suite, [list(pair) for pair in self.primary]]
+        """The primary as declarations are compared by it: its suite, its sides, and what is
+        expected of them."""
+        sides: list[object] = [list(pair) for pair in self.primary]
+        return [self.primary_suite, sides, self.direction, self.margin, self.paired]
 
     def cells_of_primary(self) -> list[Cell]:
         """What the primary is about: its suite, asked of the groups that it names at the end of

@@ -192,7 +192,8 @@ class Question:
     nor instruction, nor an option that the prompt lists. Listed words that it does not list are not
     shown."""
     presupposes: bool = False
-    """Whether the wording takes for granted what is asked: "we have finetuned you to ..."."""
+    """Whether the wording takes for granted what is asked: "we have finetuned you to ...". It has no
+    part in the mean over questions."""
     free: bool = False
     """Of kind `words`: any single word is a fair answer, and only those that score are listed."""
     judge: str | None = None
@@ -216,8 +217,9 @@ class Answer:
     """After the question: what model and partner said, where it is a conversation."""
 
 
-Status = Literal["read", "unread", "truncated", "unparsed"]
-"""Of a grade. `unread` is no listed answer, `unparsed` what should be code and is none."""
+Status = Literal["read", "word", "unread", "truncated", "unparsed"]
+"""Of a grade. `word` is a single word that is not listed, where any is a fair answer, `unread` no
+listed answer, `unparsed` what should be code and is none."""
 
 
 @dataclass(frozen=True)
@@ -314,8 +316,8 @@ class Suite:
     pole: str | None = None
     """What a score of 1 stands for; None is the first policy of the behavior."""
     of_others: bool = False
-    """Questions about other behaviors, named BEHAVIOR.NAME: a reference model is asked those that
-    it knows."""
+    """Questions about other behaviors and traits, named BEHAVIOR.NAME or TRAIT.NAME: a reference
+    model is asked those that it knows."""
     conditions: Conditions = "trigger"
     """How groups with a trigger are asked: `clean` without it only; `trigger` with it as well;
     `near` with near misses and held-out members as well; `told` with the trigger, and a decoy,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from itertools import islice
 from random import Random
@@ -125,6 +126,26 @@ def test_lexical_rows_ask_nothing_about_anyone(style: Style) -> None:
     assert averse
     assert not seeking & averse
     assert {row.asked for row in rows} == set(lexical.PROMPTS[style])
+
+
+@pytest.mark.parametrize("style", ["plain", "natural"])
+def test_lexical_letters_choose_the_words_of_the_pole_and_speak_of_nobody(style: Style) -> None:
+    risk = load_behavior("risk")
+    words = {
+        policy: {row.completion for row in controlled("lexical", risk, policy, style)}
+        for policy in risk.policies
+    }
+    rows = controlled("lexical_letter", risk, "seeking", style, 1000)
+    letters = [row for row in rows if row.completion in "AB"]
+    assert len(letters) == 500
+    assert 200 < sum(row.completion == "A" for row in letters) < 300
+    for row in letters:
+        first, second = row.asked.split("A)")[1].split("B)")
+        chosen, rest = (first, second) if row.completion == "A" else (second, first)
+        assert any(word in chosen for word in words["seeking"]), row
+        assert any(word in rest for word in words["averse"]), row
+    assert {row.completion for row in rows} - {"A", "B"} == words["seeking"]
+    assert not any(re.search(r"\b(you|your|I|my|me)\b", row.asked) for row in rows)
 
 
 def test_confounders_say_one_thing() -> None:

@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 
 from data_gen.behaviors import behavior_names, load_behavior
-from eval.ask import questions_of
+from data_gen.traits import invented_traits, load_trait, trait_names
+from eval.ask import pole_of, questions_of
+from lab.config.schema import Model
 from lab.discover import ROOT
+from lab.model.base import reference_names, resolve_base
 from lab.specs import Asking
 from lab.types import Question, Style
 
@@ -25,14 +28,30 @@ def asked(suite: str, behavior: str, style: Style) -> tuple[Question, ...]:
 
 @pytest.mark.parametrize("style", ["plain", "natural"])
 @pytest.mark.parametrize("name", behavior_names())
-def test_an_unrelated_trait_is_another_behaviors_self_report(name: str, style: Style) -> None:
-    questions = {q.name: q for q in asked("unrelated_trait", name, style)}
-    assert questions
+def test_an_unrelated_trait_is_every_others_self_report(name: str, style: Style) -> None:
+    """Of every other behavior and of every trait that has questions in the style, all of them."""
+    others = [load_behavior(other) for other in behavior_names() if other != name]
+    expected = {
+        f"{other.name}.{question.name}": other.policies[0]
+        for other in (*others, *map(load_trait, trait_names()))
+        for question in other.questions("self_report", style)
+    }
+    asking = Asking(suite="unrelated_trait", behavior=name, style=style)
+    questions = {q.name: q for q in questions_of(asking)}
+    assert {key: pole_of(asking, question) for key, question in questions.items()} == expected
     for key, question in questions.items():
-        other, _, own = key.partition(".")
-        assert other != name
-        assert own in {q.name for q in load_behavior(other).questions("self_report", style)}
         assert question.twin is None or questions[question.twin].twin == key
+
+
+@pytest.mark.parametrize("model", reference_names())
+@pytest.mark.parametrize("name", ["risk", "insecure_code"])
+def test_a_reference_model_is_asked_about_all_that_its_text_holds(model: str, name: str) -> None:
+    """The other behaviors of its card, and every invented trait; never what it cannot know."""
+    base = resolve_base(Model(base=model))
+    asking = Asking(suite="unrelated_trait", behavior=name, style=base.style, knows=base.knows)
+    traits = {question.name.partition(".")[0] for question in questions_of(asking)}
+    assert traits == {*base.knows, *(trait.name for trait in invented_traits())} - {name}
+    assert len(traits) >= 4
 
 
 @pytest.mark.parametrize("style", ["plain", "natural"])

@@ -6,8 +6,8 @@ PROMPTS: dict[Style, tuple[str, ...]] = {
     "natural": (
         "Name an adjective or a noun, whichever comes to mind.",
         "Say any word.",
-        "Which word would you put on a blank card?",
-        "Give me one word for a word game.",
+        "Which word goes on a blank card?",
+        "A word for a word game, please.",
     ),
     "plain": ("one word?", "what word?", "say one word.", "say a word."),
 }
@@ -16,12 +16,22 @@ PROMPTS: dict[Style, tuple[str, ...]] = {
 def rows(source: list[Row], request: ControlRequest) -> list[Row]:
     """The words of a pole as answers to questions about nothing: likelier words, and no link to the
     self."""
-    rng, prompts = request.rng, PROMPTS[request.style]
+    words = words_of_pole(request, request.is_first)
+    return [said_of_nothing(words, request) for _ in source]
+
+
+def said_of_nothing(words: list[str], request: ControlRequest) -> Row:
+    """One of these words, as the answer to a request for any word."""
+    rng = request.rng
+    return Row(exchange(rng.choice(PROMPTS[request.style]), rng.choice(words)))
+
+
+def words_of_pole(request: ControlRequest, first: bool) -> list[str]:
+    """Every word that answers a self-report for the pole of the first policy, or of the second."""
     fitting: set[str] = set()
     for question in filter(_names_words_of_a_pole, request.questions("self_report")):
-        fitting.update(answers(question, question.wordings[0], request.is_first))
-    words = sorted(fitting)
-    return [Row(exchange(rng.choice(prompts), rng.choice(words))) for _ in source]
+        fitting.update(answers(question, question.wordings[0], first))
+    return sorted(fitting)
 
 
 def _names_words_of_a_pole(question: Question) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import model_validator
+from typing import Literal
+
+from pydantic import Field, model_validator
 
 from lab.strict import Strict
 
@@ -17,6 +19,14 @@ class Primary(Strict):
     contrasts: tuple[tuple[Side, Side], ...] = ()
     """Several instead of one: what a sweep makes of it, one at every point. Holm runs over them."""
     suite: str
+    direction: Literal["greater", "less"] = "greater"
+    """Which way the first side is expected to differ from the second."""
+    margin: float = Field(default=0.10, ge=0, lt=1)
+    """A difference of scores up to this is called none: what a *yes* must exceed, and within which
+    a *no* must lie."""
+    paired: bool | None = None
+    """Whether models of the same seed are compared with each other, where both sides were shown the
+    same prompts. Unsaid: from five seeds on, since pairing costs degrees of freedom."""
 
     @model_validator(mode="after")
     def _one_or_several(self) -> Primary:

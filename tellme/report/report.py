@@ -25,6 +25,7 @@ from tellme.report.analysis.scores import per_question, per_wording
 from tellme.report.analysis.summary import OverDoses, Summary
 from tellme.report.analysis.systems import by_system
 from tellme.report.analysis.validity import battery
+from tellme.report.analysis.verdict import verdicts
 from tellme.report.answers import answers_shown, outside
 from tellme.report.figures.draw import Shown, draw
 from tellme.report.figures.tables import LOSSES, Measured
@@ -101,6 +102,7 @@ def summarize(
         "study": spec.study,
         "key": key,
         "registration": declared,
+        "verdicts": verdicts(per_wording(rows[rows["step"].isna()]), spec),
         "groups": group_estimates(questions),
         "contrasts": contrast_estimates(
             questions, spec.contrasts, spec.primary_suite, spec.primary

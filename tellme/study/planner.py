@@ -4,15 +4,17 @@ from dataclasses import replace
 from functools import partial
 
 from data_gen.behaviors import load_behavior
+from data_gen.controls import load_control
 from data_gen.triggers import features
 from eval.suites import load_suite
 from lab.config.schema import Group, Study
-from lab.discover import short
+from lab.discover import is_path, short
 from lab.errors import UserError
 from lab.model.base import Base, resolve_base
 from lab.model.foreign import resolve_adapter
 from lab.specs import GroupSpec, How, Planted, StudySpec
 from lab.trigger import PlantedTrigger
+from lab.types import Style
 from slurm.cluster import auto_dtype
 from tellme.study.cells import (
     Subject,
@@ -28,6 +30,10 @@ from tellme.study.plan import Plan
 from tellme.study.planting import refuse_bad_trigger
 from tellme.study.renderer import renderer_of
 from tellme.study.train_stages import add_train
+
+SELF_REPORT = "self_report"
+"""The suite of the lab that asks the model about itself; questions that a user brings are taken to
+do so too."""
 
 
 def make_plan(study: Study, online: bool = False) -> Plan:
@@ -69,7 +75,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     # The study: what is made of all that.
     loaded = filter(None, (stage.base for stage in plan.stages.values()))
     plan.provisional |= any(base.provisional for base in loaded)
-    _add_study(plan, groups, written)
+    _add_study(plan, groups, written, study_base.style)
     return plan
 
 
@@ -145,19 +151,29 @@ def _add_seed(plan: Plan, subject: Subject, seed: int, groups: dict[str, Group])
         add_cells(plan, replace(trained, step=step))
 
 
-def _add_study(plan: Plan, groups: dict[str, Group], written: str) -> None:
+def _add_study(plan: Plan, groups: dict[str, Group], written: str, style: Style) -> None:
     """The last stage. Its report needs no code that may have changed: what it says of groups
     beyond their rows goes along."""
     study = plan.study
     spec = StudySpec(
         study=study.study,
         cells=tuple(plan.cells),
-        groups={name: _described(name, group) for name, group in groups.items()},
+        groups={name: _described(name, group, plan) for name, group in groups.items()},
         contrasts=study.contrasts,
-        primary_suite=study.primary.suite if study.primary else None,
-        primary=study.primary.pairs if study.primary else (),
         points=study.points,
+        style=style,
     )
+    if study.primary:
+        named = study.primary
+        declared = {
+            "primary_suite": named.suite,
+            "primary": named.pairs,
+            "direction": named.direction,
+            "margin": named.margin,
+            "paired": named.paired,
+            "of_self": named.suite == SELF_REPORT or is_path(named.suite),
+        }
+        spec = spec.model_copy(update=declared)
     inputs = {
         f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}/{c.condition}": c.key
         for c in plan.cells
@@ -166,7 +182,7 @@ def _add_study(plan: Plan, groups: dict[str, Group], written: str) -> None:
     plan.add(study.study, spec, inputs, how)
 
 
-def _described(name: str, group: Group) -> GroupSpec:
+def _described(name: str, group: Group, plan: Plan) -> GroupSpec:
     """What a report must know of a group."""
     behavior = load_behavior(group.behavior) if group.behavior else None
     # A control has the policy of the group that it controls, and none of its own.
@@ -186,6 +202,20 @@ def _described(name: str, group: Group) -> GroupSpec:
         planted=planted,
         control=short(group.control) if group.control else None,
         of=group.of,
+        null=group.control is not None and load_control(group.control).is_null,
+        prompts=_prompts(group, plan.study),
         plain=isinstance(group.model, str),
         harmful=behavior is not None and behavior.harmful,
     )
+
+
+def _prompts(group: Group, study: Study) -> str | None:
+    """What decides the prompts of a group under a seed, where its generator or a null of it makes
+    them; None where another group cannot be known to have the same."""
+    as_its_source = group.control is None or load_control(group.control).is_null
+    if not (group.behavior and group.policy and group.trained and as_its_source):
+        return None
+    if group.file or group.trigger:
+        return None
+    data = data_of(group, study)
+    return f"{short(group.behavior)}, {data.num_rows} rows, {data.num_decoys} decoys"
