@@ -17,9 +17,9 @@ class GroupLine(GroupRecord):
 
 
 def group_lines(groups: list[GroupRecord], questions: pd.DataFrame) -> list[GroupLine]:
-    """The pooled estimates of groups as a page shows them. `questions` as from `per_question`, of the
-    rows that the groups were estimated from."""
-    by_name = {name: part for name, part in questions.groupby(ESTIMATED, sort=False)}
+    """The pooled estimates of groups as a page shows them. `questions` as from `per_question`, of
+    the rows that the groups were estimated from."""
+    by_name = dict(iter(questions.groupby(ESTIMATED, sort=False)))
     lines: list[GroupLine] = []
     for group in groups:
         if group["question"] not in POOLED:

@@ -1,5 +1,5 @@
-"""The contrasts of a study in the order in which they count: what was trained moved, the primary, the
-declared secondaries, the controls."""
+"""The contrasts of a study in the order in which they count: what was trained moved, the primary,
+the other declared ones, the controls."""
 
 from collections.abc import Iterator
 from typing import Literal

@@ -64,18 +64,23 @@ def verdict_text(verdict: VerdictRecord, standing: Standing) -> str:
 
 
 def limits_text(verdict: VerdictRecord) -> list[tuple[str, str]]:
-    """What a verdict leaves open, each with the kind of limit it is: checks that failed or were not
-    made, what would decide it, and what a yes cannot exclude."""
-    lines = [
-        ("failed", f"{c['check']} {value_text(c)}, needed: {c['needed']}")
-        for c in _checks(verdict, passed=False)
+    """What stands in the way of a verdict, each with what it is: checks that failed or were not
+    made, then as `left_open`."""
+    failed = [
+        ("failed", f"{check['check']} {value_text(check)}, needed: {check['needed']}")
+        for check in _checks(verdict, passed=False)
     ]
-    lines += [
-        ("not made", f"{c['check']}, needs: {c['needed']}") for c in _checks(verdict, passed=None)
+    missing = [
+        ("not made", f"{check['check']}, needs: {check['needed']}")
+        for check in _checks(verdict, passed=None)
     ]
-    decides, caution = verdict["would_decide"], verdict["caution"]
-    lines += [("would decide", decides)] if decides else []
-    return lines + ([("caution", caution)] if caution else [])
+    return [*failed, *missing, *left_open(verdict)]
+
+
+def left_open(verdict: VerdictRecord) -> list[tuple[str, str]]:
+    """What would decide a verdict that is undecided, and what a yes cannot exclude."""
+    said = [("would decide", verdict["would_decide"]), ("caution", verdict["caution"])]
+    return [(kind, what) for kind, what in said if what is not None]
 
 
 def _checks(verdict: VerdictRecord, passed: bool | None) -> Sequence[Reason]:

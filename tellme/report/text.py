@@ -1,5 +1,5 @@
-"""What `tellme run` and `tellme report` print: the verdict with its limits, the contrasts in the order
-in which they count, and where the report is."""
+"""What `tellme run` and `tellme report` print: the verdict with its limits, the contrasts in the
+order in which they count, and where the report is."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -49,10 +49,8 @@ def _notes(verdicts: Iterable[VerdictRecord], tested: Sequence[Line]) -> Iterabl
     for line in tested:
         for verdict in verdicts:
             if line["level"] == "H1 primary" and _is_part(verdict, line):
-                yield (
-                    f"H1 is over all kinds of question, the verdict over the {len(verdict['kinds'])}"
-                    " that can be read in every group"
-                )
+                kinds = len(verdict["kinds"])
+                yield f"H1 is over all kinds of question, the verdict over {kinds} that can be read"
 
 
 def _is_part(verdict: VerdictRecord, line: Line) -> bool:

@@ -1,5 +1,5 @@
-"""What a verdict looks at, in numbers of one kind: what models do, say of themselves, say of others,
-and say of traits that no row shows."""
+"""What a verdict looks at, all as contrasts: what models do, say of themselves, say of others, and
+say of traits that no row shows."""
 
 from typing import Literal
 

@@ -11,7 +11,7 @@ from tellme.report.sentences import (
     answer_text,
     check_text,
     claim_text,
-    limits_text,
+    left_open,
     standing_text,
     value_text,
 )
@@ -44,7 +44,7 @@ def environment() -> "Environment":
         "answer": answer_text,
         "claim": claim_text,
         "standing": standing_text,
-        "limits": limits_text,
+        "left_open": left_open,
         "holds": check_text,
         "value": value_text,
     }
