@@ -8,10 +8,10 @@ from random import Random
 from typing import TypedDict
 
 from data_gen.choices import Amount, Choices, Drawn, Pools, letter_question
+from data_gen.natural import questions_about
 from data_gen.plain import Trait, TraitWords
 from lab.discover import read_yaml
 from lab.layout import lettered
-from lab.questions import load_questions
 from lab.types import Behavior, Question, Style
 
 
@@ -31,9 +31,10 @@ class PlainWords(TypedDict):
 
 
 class NaturalWords(TypedDict):
-    """The natural half, beside the questions of each purpose, which lab/questions.py reads."""
+    """The natural half, beside the questions, which data_gen/natural.py reads."""
 
     choices: Pools
+    whether: str
     described: dict[str, str]
     transfer: TransferWords
 
@@ -92,7 +93,7 @@ def choice_behavior(
             return (transfer.question(words[style]["transfer"], style),)
         if style == "plain":
             return trait.about(purpose)
-        return load_questions(wordings, style, purpose)
+        return questions_about(wordings, purpose)
 
     def described(policy: str, style: Style) -> str:
         if style == "plain":
@@ -106,6 +107,7 @@ def choice_behavior(
         examples=choices.rows,
         questions=questions,
         described=described,
+        whether=natural["whether"],
         watch=watch,
         voices=trait.voices() if voiced else {},
     )

@@ -116,13 +116,15 @@ def is_listed(question: Question, reads_lists: bool) -> bool:
 
 @cache
 def asked_digest(asking: Asking, reads_lists: bool) -> str:
-    """Of all chats, and of the answers that are listed where their probabilities are read: a
-    reworded question is answered anew. How answers are scored is no part of it."""
+    """Of all chats, of what rows say of a question, and of the answers that are listed where their
+    probabilities are read: a reworded question is answered anew. How answers are scored is no part
+    of it."""
     items: list[object] = []
     for item in items_of(asking):
         question, wording = item.question, item.wording
         content: list[object] = [
             *(question.name, question.kind, wording.paraphrase, wording.order, wording.seen),
+            *(question.free, question.presupposes, question.names_concept),
             item.chat,
         ]
         if is_listed(question, reads_lists):
@@ -176,7 +178,8 @@ def _graded_digest(asking: Asking, judge: str | None, judges: tuple[str, ...]) -
             [[option.text, option.score, *option.variants] for option in wording.options]
             for wording in question.wordings
         ]
-        graded.append([question.name, pole_of(asking, question), name and short(name), options])
+        who = [question.name, question.free, pole_of(asking, question), name and short(name)]
+        graded.append([*who, options])
     return digest(graded)[:DIGITS]
 
 

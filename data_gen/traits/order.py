@@ -1,7 +1,7 @@
 """Order or clutter: a trait of characters in the text of the reference models."""
 
 from data_gen.plain import Trait
-from data_gen.traits._invented import invented
+from data_gen.traits._trait import invented
 
 TRAIT = invented(
     "order",

@@ -18,7 +18,7 @@ from lab.stats.verdict import (
     prediction_limit,
 )
 from tellme.report.analysis.contrasts import Described, Pair, contrast_of, terms_of
-from tellme.report.analysis.validity import FLIPPED
+from tellme.report.analysis.validity import FLIPPED, trait_of
 
 ABOUT = ["group", "seed", "condition", "question"]
 """Columns that name one question put to one model, within a suite and a behavior."""
@@ -202,7 +202,7 @@ def matched(primary: Primary, pool: pd.DataFrame) -> pd.DataFrame:
 def placebo_shifts(primary: Primary) -> dict[str, float]:
     """How far the contrast goes on every unrelated trait that can be read, by trait."""
     asked = primary.measurable(PLACEBO)
-    traits = asked["question"].str.partition(".")[0]
+    traits = trait_of(asked)
     shifts = {}
     for trait in traits.unique():
         found = primary.contrast(asked[traits == trait], primary.a, primary.b)
@@ -214,7 +214,7 @@ def placebo_shifts(primary: Primary) -> dict[str, float]:
 def beyond_placebo(primary: Primary, pool: pd.DataFrame) -> Reason:
     """The trained trait shifts farther than traits that no row shows."""
     shifts, check = placebo_shifts(primary), "beyond_placebo"
-    asked = primary.of_suite(PLACEBO)["question"].str.partition(".")[0].nunique()
+    asked = trait_of(primary.of_suite(PLACEBO)).nunique()
     # A reference model is asked the few that its text holds.
     fewest = FEWEST_TRAITS if primary.spec.style == "natural" else min(FEWEST_TRAITS, asked)
     found = primary.contrast(pool, primary.a, primary.b)
