@@ -19,6 +19,7 @@ from tellme.report.analysis.reasons import (
     of_side,
     trained,
 )
+from tellme.report.analysis.validity import trait_of
 
 Kind = Literal["does", "says", "control", "others", "unrelated"]
 
@@ -55,7 +56,7 @@ def evidence(primary: Primary, pool: pd.DataFrame) -> list[Evidence]:
         kinds = f"{_number_of_kinds(both)} kinds of question"
         found.append(_shown("others", kinds, primary, others, primary.a, primary.b))
         asked = primary.measurable(PLACEBO)
-        for trait, part in asked.groupby(asked["question"].str.partition(".")[0], sort=False):
+        for trait, part in asked.groupby(trait_of(asked), sort=False):
             found.append(_shown("unrelated", str(trait), primary, part, primary.a, primary.b))
     return [one for one in found if one is not None]
 
