@@ -12,13 +12,13 @@ from scipy import stats
 
 from lab.stats.intervals import (
     WIDE_QUESTIONS,
+    Term,
     contrast_interval,
-    detectable,
-    equivalent_within,
     mean_interval,
     wide_interval,
 )
 from lab.stats.multiplicity import holm
+from lab.stats.power import detectable
 from write_coverage import simulate
 
 FLOATS = st.floats(0, 1, allow_nan=False)
@@ -38,8 +38,8 @@ def test_mean_interval_is_students(values: list[float]) -> None:
 def test_two_groups_are_welchs_and_antisymmetric(a: list[float], b: list[float]) -> None:
     if max(a) - min(a) < 1e-6 or max(b) - min(b) < 1e-6:
         return
-    got = contrast_interval([(1.0, a), (-1.0, b)])
-    mirrored = contrast_interval([(1.0, b), (-1.0, a)])
+    got = contrast_interval([Term(1.0, a), Term(-1.0, b)])
+    mirrored = contrast_interval([Term(1.0, b), Term(-1.0, a)])
     expected = stats.ttest_ind(a, b, equal_var=False)
     low, high = expected.confidence_interval(0.95)
     assert (got.low, got.high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
@@ -49,7 +49,7 @@ def test_two_groups_are_welchs_and_antisymmetric(a: list[float], b: list[float])
 
 def test_a_constant_shifts_and_adds_no_variance() -> None:
     values = [0.6, 0.7, 0.9]
-    shifted = contrast_interval([(1.0, values), (-1.0, [0.5])])
+    shifted = contrast_interval([Term(1.0, values), Term(-1.0, [0.5])])
     alone = mean_interval([v - 0.5 for v in values])
     assert shifted.low == pytest.approx(alone.low)
     assert shifted.high == pytest.approx(alone.high)
@@ -63,7 +63,7 @@ def test_seeds_that_do_not_differ_leave_a_point(values: list[float]) -> None:
 
 
 def test_without_several_seeds_there_is_no_interval() -> None:
-    assert contrast_interval([(1.0, [0.7]), (-1.0, [0.5])]).low is None
+    assert contrast_interval([Term(1.0, [0.7]), Term(-1.0, [0.5])]).low is None
 
 
 @settings(deadline=None, max_examples=40)
@@ -83,7 +83,7 @@ def test_coverage_with_three_seeds_a_side() -> None:
     rng, covered, trials = random.Random(1), 0, 800
     for _ in range(trials):
         a, b = [rng.gauss(0.6, 0.1) for _ in range(3)], [rng.gauss(0.4, 0.05) for _ in range(3)]
-        interval = contrast_interval([(1.0, a), (-1.0, b)])
+        interval = contrast_interval([Term(1.0, a), Term(-1.0, b)])
         assert interval.low is not None
         assert interval.high is not None
         covered += interval.low <= 0.2 <= interval.high
@@ -116,7 +116,7 @@ def test_the_wider_claim_is_never_narrower_and_changes_sign_with_its_sides() -> 
         a, b = table(rng, 3, WIDE_QUESTIONS, 0.3), table(rng, 4, WIDE_QUESTIONS)
         wide = wide_interval([a, [[-v for v in row] for row in b]])
         means = [[sum(row) / len(row) for row in rows] for rows in (a, b)]
-        narrow = contrast_interval([(1.0, means[0]), (-1.0, means[1])])
+        narrow = contrast_interval([Term(1.0, means[0]), Term(-1.0, means[1])])
         mirrored = wide_interval([b, [[-v for v in row] for row in a]])
         assert wide is not None
         assert mirrored is not None
@@ -142,7 +142,7 @@ def test_equivalence_is_two_one_sided_tests(a: list[float], b: list[float]) -> N
 
     if max(a) - min(a) < 1e-3 or max(b) - min(b) < 1e-3:
         return
-    margin = equivalent_within([(1.0, a), (-1.0, b)])
+    margin = contrast_interval([Term(1.0, a), Term(-1.0, b)]).equivalent_within
     assert margin is not None
     assert ttost_ind(a, b, -margin, margin, usevar="unequal")[0] == pytest.approx(0.05, abs=1e-6)
 

@@ -66,7 +66,7 @@ def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> N
     named, interval = {"suite", "behavior", "question"}, {"estimate", "ci_low", "ci_high"}
     of_group = {"group", "condition", "num_seeds"}
     assert set(summary["groups"][0]) == named | interval | of_group
-    of_contrast = {"a", "b", "p_value", "p_holm", "primary", "num_seeds", "num_questions"}
+    of_contrast = {"a", "b", "p_value", "p_adjusted", "primary", "num_seeds", "num_questions"}
     assert set(summary["contrasts"][0]) >= named | interval | of_contrast
     assert [c["question"] for c in summary["contrasts"] if c["primary"]] == ["all"]
     assert {"group", "seed", "check", "passed", "value", "threshold"} == set(summary["trust"][0])

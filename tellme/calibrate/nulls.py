@@ -6,7 +6,8 @@ from random import Random
 
 import pandas as pd
 
-from lab.stats.intervals import LEVEL, MARGIN, contrast_interval, detectable
+from lab.stats.intervals import LEVEL, MARGIN, Term, contrast_interval
+from lab.stats.power import detectable
 from lab.table import Bounds
 from tellme.report.analysis.contrasts import by_names
 
@@ -82,7 +83,7 @@ def _null(values: dict[int, float], rng: Random) -> Null:
     drawn = rng.sample(sorted(values), 2 * SEEDS_A_SIDE)
     a = [values[seed] for seed in drawn[:SEEDS_A_SIDE]]
     b = [values[seed] for seed in drawn[SEEDS_A_SIDE:]]
-    interval = contrast_interval([(1.0, a), (-1.0, b)])
+    interval = contrast_interval([Term(1.0, a), Term(-1.0, b)])
     assert interval.p_value is not None
     return Null(frozenset(drawn), interval.p_value < 1 - LEVEL, interval.estimate)
 

@@ -83,8 +83,8 @@ class Measured:
 
     @property
     def contrasts(self) -> list[ContrastRecord]:
-        """The study's contrasts, none of them primary."""
-        return contrast_estimates(self.questions, self.spec.contrasts)
+        """The study's contrasts."""
+        return contrast_estimates(self.questions, self.spec)
 
 
 def results(plans: dict[str, Plan], store: Store, num_nulls: int) -> Calibration:

@@ -7,12 +7,11 @@ from typing import Literal
 from lab.table import Bounds, between_text
 from tellme.report.analysis.contrasts import ContrastRecord
 from tellme.report.analysis.evidence import Evidence
+from tellme.report.analysis.families import CONTROLS, PRIMARY
 from tellme.report.analysis.summary import Summary
 from tellme.report.analysis.verdict import VerdictRecord
 
 Level = Literal["H0 moved", "H1 primary", "H2 secondary", "H3 control"]
-PRIMARY, CONTROLS = "primary", "controls"
-"""Families of contrasts; those of the secondaries are named after suite and behavior."""
 
 
 class Line(Bounds):

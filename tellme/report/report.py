@@ -107,9 +107,7 @@ def summarize(
         "registration": declared,
         "verdicts": verdicts(per_wording(rows[rows["step"].isna()]), spec),
         "groups": group_estimates(questions),
-        "contrasts": contrast_estimates(
-            questions, spec.contrasts, spec.primary_suite, spec.primary
-        ),
+        "contrasts": contrast_estimates(questions, spec),
         "validity": battery(wordings, clean, baseline_of, shuffled),
         "off_target": off_target(wordings, baseline_of),
         "trust": trust,
@@ -117,7 +115,7 @@ def summarize(
     if triggers_of(spec.groups):
         summary["attack"] = attack(summary["groups"], spec.groups)
         summary["recognition"] = recognition(questions, spec.groups)
-    systems = by_system(questions, spec.contrasts)
+    systems = by_system(questions, spec)
     if systems:
         summary["by_system"] = systems
     return {**summary, **_over_doses(spec, cells, rows, questions)}

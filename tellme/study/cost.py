@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.specs import Stage, TrainSpec
-from lab.stats.intervals import detectable
+from lab.stats.power import detectable
 from lab.types import Row
 from tellme.study.plan import Plan
 from train.job import num_steps

@@ -15,14 +15,12 @@ import pandas as pd
 from lab.discover import beside
 from lab.stats.intervals import MARGIN, Interval, mean_interval
 from lab.table import Bounds
-from tellme.report.analysis.contrasts import named_seeds
+from tellme.report.analysis.scores import FLIPPED, named_seeds
 
 SHARE = 2 / 3
 """A nuisance may move by this share of what the self-report moved."""
 CARRIED = 1 / 3
 """A self-report must keep this share of its size without the kind of answer that moved most."""
-FLIPPED = "_flipped"
-"""Ending of the name of a flipped twin."""
 PROMPT = ["suite", "question", "kind", "paraphrase", "order"]
 """Columns that name a prompt about one behavior, whoever is asked."""
 

@@ -1,0 +1,62 @@
+"""Which tests are counted together: a hierarchy of what a study declared, with Holm's correction
+within each family."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from lab.config.primary import Side
+from lab.specs import StudySpec
+from lab.stats.multiplicity import holm
+
+PRIMARY = "primary"
+"""The family of the primary contrast, of several in a sweep."""
+CONTROLS = "controls"
+"""The family of controls that should show nothing. Their p-values are of equivalence, not of a
+difference."""
+
+Pair = tuple[Side, Side]
+"""The sides of a contrast, first less second."""
+
+
+class Tested(TypedDict):
+    """What a family reads and writes of a contrast."""
+
+    family: str | None
+    p_value: float | None
+    p_adjusted: float | None
+
+
+def family_of(spec: StudySpec, pair: Pair, suite: str, behavior: str) -> str:
+    """The family of a declared contrast on the questions of a suite about a behavior, pooled:
+    PRIMARY, CONTROLS, or that of the secondary contrasts there, `SUITE, BEHAVIOR`."""
+    if pair in spec.primary and suite == spec.primary_suite:
+        return PRIMARY
+    return CONTROLS if _expects_nothing(spec, pair) else f"{suite}, {behavior}"
+
+
+def _expects_nothing(spec: StudySpec, pair: Pair) -> bool:
+    """Whether a contrast is of a null control against the base, or against another null of the
+    same group."""
+    a, b = pair
+    if not (isinstance(a, str) and isinstance(b, str)):
+        return False
+    (one, _, how), (other, _, how_other) = a.partition("@"), b.partition("@")
+    nulls = {name: group.of for name, group in spec.groups.items() if group.null}
+    if how != how_other or one == other:
+        return False
+    if one in nulls and other in nulls:
+        return nulls[one] == nulls[other]
+    return {one, other} - nulls.keys() == {"base"}
+
+
+def adjust(records: Sequence[Tested]) -> None:
+    """Write the p-values of each family, adjusted by Holm's method. That every control is
+    equivalent is claimed only where each one is, so those stay as they are."""
+    families: dict[str, dict[str, float]] = {}
+    for i, record in enumerate(records):
+        if record["family"] and record["p_value"] is not None:
+            families.setdefault(record["family"], {})[str(i)] = record["p_value"]
+    for name, p_values in families.items():
+        adjusted = p_values if name == CONTROLS else holm(p_values)
+        for i, p in adjusted.items():
+            records[int(i)]["p_adjusted"] = p
