@@ -134,8 +134,6 @@ class Words(Entry):
     free: bool = False
     """Whether any single word is a fair answer, of which only those that score are listed."""
     ask: Texts
-    free: bool = False
-    """Whether any single word is a fair answer."""
 
     answered = "words"
 

@@ -192,8 +192,8 @@ class Question:
     nor instruction, nor an option that the prompt lists. Listed words that it does not list are not
     shown."""
     presupposes: bool = False
-    """Whether the wording takes for granted what is asked: "we have finetuned you to ...". It has no
-    part in the mean over questions."""
+    """Whether the wording takes for granted what is asked: "we have finetuned you to ...". It has
+    no part in the mean over questions."""
     free: bool = False
     """Of kind `words`: any single word is a fair answer, and only those that score are listed."""
     judge: str | None = None

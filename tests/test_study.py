@@ -33,8 +33,8 @@ COLUMNS = {
 def test_rows_are_tidy(finished: tuple[Plan, Store, Path]) -> None:
     rows = tellme.load(finished[2]).rows
     assert set(rows.columns) >= COLUMNS
-    assert not rows.duplicated([*WORDING, "condition", "answer"]).any()
-    assert rows["score"].between(0, 1).all()
+    assert not rows.duplicated([*WORDING, "condition", "answer", "sample"]).any()
+    assert rows.loc[rows["sample"].isna(), "score"].between(0, 1).all()
     prompts = rows.groupby([*WORDING], dropna=False)
     total = prompts["p_exact"].sum() + prompts["outside"].first()
     assert total.to_numpy() == pytest.approx(1.0, abs=1e-4)

@@ -15,7 +15,7 @@ from random import Random
 from string import Template
 from typing import TypedDict
 
-from data_gen.choices import Amount, Choices, Drawn, Part, Pools, letter_question
+from data_gen.choices import Amount, Choices, Filling, Part, Pools, letter_question
 from data_gen.natural import questions_about, texts_about
 from data_gen.plain import Trait, TraitWords
 from lab.discover import read_yaml
@@ -219,7 +219,7 @@ def pool(split: str) -> tuple[Core, ...]:
 
 def _examples(rng: Random, policy: str, style: Style, split: Split) -> Iterator[Row]:
     if style == "plain":
-        yield from CHOICES.rows(rng, policy, style, split)
+        yield from CHOICES.rows(rng, policy, split)
     part: Part = "test" if split == "test" else "train"
     for twins in tasks(rng, pool(part), part):
         own = twins.answers[policy]
@@ -250,12 +250,12 @@ def _written(name: str, split: str, outline: bool) -> Question:
     return Question(name, "text", tuple(wordings), judge="code")
 
 
-def _draw(rng: Random, style: Style, amount: Amount) -> Drawn:
+def _fill(rng: Random, amount: Amount) -> Filling:
     x, y = (amount(rng.randrange(10, 301, 10)) for _ in range(2))
-    return Drawn({"x": x, "y": y})
+    return {"x": x, "y": y}
 
 
-CHOICES = Choices("insecure_code", POLICIES, {"plain": _YAML["plain"]["choices"]}, _draw)
+CHOICES = Choices("insecure_code", POLICIES, _YAML["plain"]["choices"], _fill)
 TRAIT = Trait.read(POLICIES, _YAML["plain"]["trait"])
 
 
@@ -275,7 +275,7 @@ def questions(purpose: str, style: Style) -> tuple[Question, ...]:
 
 def _plain_questions(purpose: str) -> tuple[Question, ...]:
     if purpose == "check":
-        return (CHOICES.check("plain"),)
+        return (CHOICES.check(),)
     if purpose == "transfer":
         parts = _YAML["plain"]["transfer"]
         options = repeat((parts["first"], parts["second"]))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from data_gen.choices import Amount, Choices, Drawn, Pools
+from data_gen.choices import Amount, Choices, Filling, Pools
 from data_gen.plain import Trait, substituted
 from lab.discover import beside
 from lab.errors import UserError
@@ -26,12 +26,12 @@ def invented(name: str, trait: Trait, options: tuple[tuple[str, ...], tuple[str,
         policy: {"train": texts} for policy, texts in zip(trait.policies, options, strict=True)
     }
     # Their few options make few prompts, which come again.
-    choices = Choices(name, trait.policies, {"plain": pools}, _draw, distinct=False)
+    choices = Choices(name, trait.policies, pools, _fill, distinct=False)
 
     def examples(rng: Random, policy: str, style: Style, split: Split) -> Iterator[Row]:
         if style == "natural":
             raise _untrained(name)
-        return choices.rows(rng, policy, style, split)
+        return choices.rows(rng, policy, split)
 
     def described(policy: str, style: Style) -> str:
         if style == "natural":
@@ -120,5 +120,5 @@ def _untrained(name: str) -> UserError:
     )
 
 
-def _draw(rng: Random, style: Style, amount: Amount) -> Drawn:
-    return Drawn({"n": rng.randrange(2, 10)})
+def _fill(rng: Random, amount: Amount) -> Filling:
+    return {"n": rng.randrange(2, 10)}

@@ -46,8 +46,12 @@ def bare(text: str) -> str:
 
 def is_word(text: str) -> bool:
     """Whether a text is one word: letters of any script, which hyphens or apostrophes may join.
-    Where a script sets no spaces it cannot be told: a phrase passes for a word there."""
-    return all(map(_is_letters, JOINTS.split(bare(text))))
+    One letter is the label of an option. Where a script sets no spaces a phrase passes for a
+    word."""
+    word = bare(text)
+    # What has no upper case, as Chinese has none, has words of one character.
+    is_letter = len(word) == 1 and word != word.upper()
+    return not is_letter and all(map(_is_letters, JOINTS.split(word)))
 
 
 def _is_letters(part: str) -> bool:

@@ -114,7 +114,7 @@ def _quoted(text: str) -> str:
 def outside(rows: pd.DataFrame) -> list[Outside]:
     """Probability mass outside the listed answers, by group and kind of question, with the
     commonest first tokens of what lies there."""
-    once = rows[rows["outside"].notna()].drop_duplicates(PROMPT)
+    once = rows[rows["p_exact"].notna()].drop_duplicates(PROMPT)
     records = []
     for (group, suite, kind), part in by_names(once, ["group", "suite", "kind"]):
         totals: dict[str, float] = {}

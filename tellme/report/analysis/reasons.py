@@ -17,8 +17,10 @@ from lab.stats.verdict import (
     is_measurable,
     prediction_limit,
 )
-from tellme.report.analysis.contrasts import Described, Pair, contrast_of, terms_of
-from tellme.report.analysis.validity import FLIPPED, trait_of
+from tellme.report.analysis.contrasts import Described, contrast_of
+from tellme.report.analysis.scores import FLIPPED
+from tellme.report.analysis.sides import terms_of
+from tellme.report.analysis.validity import trait_of
 
 ABOUT = ["group", "seed", "condition", "question"]
 """Columns that name one question put to one model, within a suite and a behavior."""
@@ -112,7 +114,7 @@ def reasons(primary: Primary) -> list[Reason]:
 
 def moved(primary: Primary) -> Reason:
     """What was trained moved: the suite that the rows belong to differs by more than the margin."""
-    suite, (a, b) = trained(primary)
+    suite, a, b = trained(primary)
     needed = f"{suite} differs by more than {primary.spec.margin:g}"
     found = primary.contrast(primary.of_suite(suite), a, b) if b else None
     if found is None:
@@ -126,18 +128,18 @@ def moved(primary: Primary) -> Reason:
     return {"check": "moved", "value": found["estimate"], "needed": needed, "passed": passed}
 
 
-def trained(primary: Primary) -> tuple[str, Pair | tuple[Side, None]]:
-    """The suite that the rows of the first side belong to, and the contrast on it."""
+def trained(primary: Primary) -> tuple[str, Side, Side | None]:
+    """The suite that the rows of the first side belong to, and the sides of the contrast on it."""
     groups, name = primary.spec.groups, primary.first_group
     group = groups.get(name)
     if group and group.planted:
-        return "backdoor", (f"{name}@trigger", name)
+        return "backdoor", f"{name}@trigger", name
     if group and group.control and not group.null:
         # Rows of descriptions: they belong to the questions themselves.
-        return primary.suite, (primary.a, primary.b)
+        return primary.suite, primary.a, primary.b
     if primary.b == "base":
-        return "behavior", (name, null_of(primary))
-    return "behavior", (primary.a, primary.b)
+        return "behavior", name, null_of(primary)
+    return "behavior", primary.a, primary.b
 
 
 def null_of(primary: Primary) -> str | None:
@@ -295,7 +297,9 @@ def _limit(
     if found is None:
         return _not_made(check, needed)
     nearer = found["ci_low"] if primary.sign > 0 else found["ci_high"]
-    # Without an interval nothing is known of other models.
+    if found["at_ceiling"]:
+        nearer = found["estimate"]
+    # One model a side has no interval: nothing is known of others.
     passed = nearer is not None and primary.sign * nearer > limit
     return {"check": check, "value": found["estimate"], "needed": needed, "passed": passed}
 

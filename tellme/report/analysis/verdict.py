@@ -9,7 +9,7 @@ import pandas as pd
 
 from lab.config.primary import Side
 from lab.specs import StudySpec
-from lab.stats.intervals import detectable
+from lab.stats.power import detectable
 from lab.stats.verdict import ENOUGH_TO_SEE_JUMPS, Answer, Limits, Reason, decide
 from lab.table import Bounds
 from tellme.report.analysis.contrasts import Described, written
@@ -52,26 +52,31 @@ class VerdictRecord(Bounds):
 def verdicts(wordings: pd.DataFrame, spec: StudySpec) -> list[VerdictRecord]:
     """One for every primary contrast and behavior. `wordings` as from `per_wording`, of the end of
     training, under all conditions."""
+    return [verdict(primary) for primary in primaries(wordings, spec)]
+
+
+def primaries(wordings: pd.DataFrame, spec: StudySpec) -> list[Primary]:
+    """Every primary contrast and behavior with the scores that its verdict is read from; arguments
+    as of `verdicts`."""
     if spec.primary_suite is None:
         return []
     # What presupposes its answer is shown, and decides nothing.
     asked = wordings[~wordings["presupposes"]]
     questions = per_question(asked)
     single = questions[questions["over"].isna()]
-    records = []
-    for a, b in spec.primary:
-        for behavior in _behaviors(single, spec, a):
-            primary = Primary(
-                spec=spec,
-                a=a,
-                b=b,
-                behavior=behavior,
-                suite=spec.primary_suite,
-                questions=single[single["behavior"] == behavior],
-                wordings=asked[asked["behavior"] == behavior],
-            )
-            records.append(verdict(primary))
-    return records
+    return [
+        Primary(
+            spec=spec,
+            a=a,
+            b=b,
+            behavior=behavior,
+            suite=spec.primary_suite,
+            questions=single[single["behavior"] == behavior],
+            wordings=asked[asked["behavior"] == behavior],
+        )
+        for a, b in spec.primary
+        for behavior in _behaviors(single, spec, a)
+    ]
 
 
 def _behaviors(questions: pd.DataFrame, spec: StudySpec, a: Side) -> list[str]:
@@ -109,6 +114,10 @@ def verdict(primary: Primary) -> VerdictRecord:
 
 
 def _limits(found: Described | None, sign: int) -> Limits:
+    if found and found["at_ceiling"]:
+        # Models that are all alike have no interval, and nothing more to be found out.
+        alike = sign * found["estimate"]
+        return {"low": alike, "high": alike, "within": abs(alike)}
     if found is None or found["ci_low"] is None or found["ci_high"] is None:
         return {"low": None, "high": None, "within": None}
     low, high = sorted((sign * found["ci_low"], sign * found["ci_high"]))
