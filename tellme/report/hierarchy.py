@@ -57,11 +57,17 @@ Name = tuple[str, str, str, str]
 
 
 def _of_trained(verdict: VerdictRecord, one: Evidence) -> Name:
-    return one["suite"], verdict["behavior"], one["a"], one["b"]
+    return one["suite"], verdict["behavior"], _plain(one["a"]), _plain(one["b"])
 
 
 def _name(contrast: ContrastRecord | Line) -> Name:
-    return contrast["suite"], contrast["behavior"], contrast["a"], contrast["b"]
+    sides = _plain(contrast["a"]), _plain(contrast["b"])
+    return contrast["suite"], contrast["behavior"], *sides
+
+
+def _plain(side: str) -> str:
+    """A side as it is named without a condition, which is `clean`."""
+    return side.replace("@clean", "")
 
 
 def _of_contrast(contrast: ContrastRecord, moved: bool) -> Line:

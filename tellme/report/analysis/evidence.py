@@ -62,12 +62,15 @@ def evidence(primary: Primary, pool: pd.DataFrame) -> list[Evidence]:
 
 
 def _controls(primary: Primary) -> list[tuple[Side, Side]]:
-    """The contrasts of both sides with a control in which nothing was to be learned."""
-    if primary.spec.of_self:
-        null = null_of(primary)
-        sides = [side for side in (primary.a, primary.b) if side != null]
-        return [(side, null) for side in sides] if null else []
-    return [(primary.a, in_place(primary.a, name)) for name in controls_of(primary)]
+    """Beside the primary, contrasts with controls in which nothing was to be learned: of both sides
+    where models speak of themselves."""
+    if not primary.spec.of_self:
+        pairs = [(primary.a, in_place(primary.a, name)) for name in controls_of(primary)]
+    elif null := null_of(primary):
+        pairs = [(side, null) for side in (primary.a, primary.b) if side != null]
+    else:
+        pairs = []
+    return [pair for pair in pairs if pair != (primary.a, primary.b)]
 
 
 def _number_of_kinds(questions: pd.DataFrame) -> int:
