@@ -8,7 +8,7 @@ import pandas as pd
 
 from lab.config.primary import Side
 from lab.specs import StudySpec
-from lab.stats.intervals import detectable
+from lab.stats.power import detectable
 from lab.stats.verdict import ENOUGH_TO_SEE_JUMPS, Answer, Limits, Reason, decide
 from lab.table import Bounds
 from tellme.report.analysis.contrasts import Described, written
