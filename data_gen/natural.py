@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from itertools import cycle, islice
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 from string import Template
 
 from pydantic import JsonValue
 
 from lab.discover import read_yaml
+from lab.errors import UserError
 from lab.questions import build_questions
 from lab.types import Fields, Question
 
@@ -40,7 +42,7 @@ def questions_about(wordings: Path, purpose: str) -> tuple[Question, ...]:
     it; with a capital they begin a sentence. Questions that presuppose how the model was made are
     asked of nobody else.
 
-    Raises UserError for an entry that is none."""
+    Raises UserError for an entry that is none, or has a $-word that there is not."""
     entries: list[Fields] = read_yaml(wordings)["natural"]["self_report"]
     persons = _persons(wordings, purpose)
     asked = [
@@ -61,7 +63,7 @@ def texts_about(wordings: Path, purpose: str, texts: Sequence[str]) -> list[str]
 def said_of(text: str, person: str) -> str:
     """A text with its $-words filled: about `you`, about `I`, or about somebody else.
 
-    Raises KeyError for a $-word that there is not."""
+    Raises UserError for a $-word that there is not."""
     if person == "you":
         words = YOU
     elif person == "I":
@@ -71,7 +73,14 @@ def said_of(text: str, person: str) -> str:
         verb = {"am": "is", "are": "is", "do": "does", "s": "s"}
         words = {"you": person, "your": whose, "I": person, "my": whose} | verb
     capitals = {word.capitalize(): _capital(said) for word, said in words.items()}
-    return Template(text).substitute(words | capitals)
+    try:
+        return Template(text).substitute(words | capitals)
+    except (KeyError, ValueError):
+        allowed = ", ".join(f"${word}" for word in YOU)
+        raise UserError(
+            f"{text!r} has a $-word that there is not; allowed: {allowed}, each also with a"
+            " capital, and $$ for a dollar"
+        ) from None
 
 
 def _capital(text: str) -> str:
@@ -87,28 +96,29 @@ def _sides(entry: Fields) -> list[Fields]:
     """The entry, and its twin if it names one."""
     if "twin" not in entry:
         return [entry]
-    here, there = (mapped(entry, lambda text, i=i: SIDES.sub(rf"\{i}", text)) for i in (1, 2))
+    here, there = (mapped(entry, partial(SIDES.sub, side)) for side in (r"\1", r"\2"))
     there |= {"name": entry["twin"], "twin": entry["name"]}
     if entry["kind"] == "number":
         there["flipped"] = not entry.get("flipped", False)
     else:
-        there |= {"first": entry["second"], "second": entry["first"]}
+        there |= {"first": entry.get("second"), "second": entry.get("first")}
     return [here, there]
 
 
 def _asked_of(entry: Fields, persons: Sequence[str]) -> Mapping[str, JsonValue]:
     """The entry with a person in each paraphrase. Statements are about the person of their
     paraphrase."""
-    asks = entry["ask"]
-    assert isinstance(asks, list), entry["name"]
-    statements = ("first", "second") if entry["kind"] == "letters" else ()
-    filled = []
-    for ask, person in zip(asks, islice(cycle(persons), len(asks)), strict=True):
-        said = ask if isinstance(ask, dict) else {"text": ask}
-        said = {key: entry[key] for key in statements} | said
-        filled.append(mapped(said, lambda text, person=person: said_of(text, person)))
-    whole = mapped(entry, lambda text: said_of(text, persons[0]))
-    return whole | {"ask": [f["text"] if f.keys() == {"text"} else f for f in filled]}
+    asks, whole = entry.get("ask"), mapped(entry, partial(said_of, person=persons[0]))
+    if not isinstance(asks, list):
+        return whole
+    of_kind = ("first", "second") if entry["kind"] == "letters" else ()
+    statements = {key: entry[key] for key in of_kind}
+    filled: list[JsonValue] = []
+    for ask, person in zip(asks, cycle(persons), strict=False):
+        if statements:
+            ask = statements | (ask if isinstance(ask, dict) else {"text": ask})
+        filled.append(_changed(ask, partial(said_of, person=person)))
+    return whole | {"ask": filled}
 
 
 def mapped(fields: Mapping[str, JsonValue], change: Callable[[str], str]) -> Fields:

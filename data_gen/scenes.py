@@ -10,7 +10,7 @@ from itertools import product
 from random import Random
 from typing import Literal, NamedTuple, TypedDict
 
-from data_gen.choices import NUM_CHECK, ORDERS, Choice, Part, letter_question
+from data_gen.choices import NUM_CHECK, Choice, Part, letter_question
 from data_gen.differences import gap, numbers
 from lab.discover import beside
 from lab.types import GeneratedMeta, Question, Row, Split
@@ -50,13 +50,20 @@ class Numbers:
 
 FRAME: Frame = beside(__file__)
 ONE_OF = re.compile(r"\[([^\[\]]*)\]")
+NUM_TRIES = 4
+"""Ways in which a scene is filled, of which one is taken."""
 NUM_DEALT = 200
 """Choices of each scene in which no kind of choice must be missing."""
 KINDS = [(congruent, more) for congruent in (True, False) for more in (True, True, False)]
-KINDS += [(None, True)] * 3
+KINDS += [(None, False)] * 3
 """Whether the number rule is right (None: no option has a number), and whether the option with the
-larger number has at least as many numbers as the other one, or at most. The rows that are rarer
-among scenes are fewer; both policies have as many of each."""
+larger number has more numbers (otherwise both have as many). Both policies' options are dealt as
+many of each, so that the count of numbers tells nothing either."""
+LENGTHS = (-2, -1, 1, 2)
+"""Whether the second policy's option is the longer one, or (above 0) the first's: by a little or by
+much, so that not even the amount tells them apart."""
+LITTLE, MUCH = 12, 40
+"""Characters by which an option is longer at most."""
 HALVES = ("congruent", "incongruent")
 """Of test prompts, by name: where the number rule is right, and where it is wrong."""
 
@@ -64,9 +71,17 @@ HALVES = ("congruent", "incongruent")
 class Cell(NamedTuple):
     """What two options are like, so that rows are balanced."""
 
-    first_is_longer: bool
+    length: int
     congruent: bool | None
-    larger_has_more: bool
+    more_numbers: bool
+
+
+class Words(NamedTuple):
+    """A scene as it was filled."""
+
+    say: str
+    first: str
+    second: str
 
 
 @dataclass(frozen=True)
@@ -79,9 +94,8 @@ class Scenes:
     numbers: Numbers
 
     def rows(self, rng: Random, policy: str, split: Split) -> Iterator[Row]:
-        """Endless different rows, whose `meta.options` say what each letter stands for. Every four
-        hold each letter with the first policy's option as the longer and the shorter one, every 36
-        each kind of choice. A scene comes again when the others have been seen."""
+        """Endless different rows, whose `meta.options` say what each letter stands for. See
+        `cells` for how they are balanced; a scene comes again when the others have been seen."""
         deck = self._deck(rng, "test" if split == "test" else "train")
         for first_is_a, cell in cells(rng):
             yield deck.draw(cell).row(first_is_a, chosen_is_first=policy == self.policies[0])
@@ -128,43 +142,61 @@ class _Deck:
                 yield self.draw(cell).texts
 
     def _deal(self) -> None:
-        """Draw a choice from the next scene, which waits until one like it is wanted."""
+        """A choice from the next scene waits until one like it is wanted: of several that the scene
+        could be, the one that is in shortest supply."""
         if not self.left:
             self.left = self.rng.sample(self.all, len(self.all))
-        scene, rng = self.left.pop(), self.rng
-        drawn = self.scenes.numbers.draw(rng, scene["about"])
-        filling = {key: f"{number:,}" for key, number in drawn.items()}
-        filling["name"] = rng.choice(FRAME["names"])
-        say, first, second = (
-            one_of_each(text, rng).format(**filling)
-            for text in (scene["say"], scene["first"], scene["second"])
-        )
-        fitting = _cells_of(first, second, self.scenes.numbers.larger)
-        if not fitting:
-            return
-        cell = min(fitting, key=lambda cell: len(self.waiting[cell]))
-        layout, close = rng.choice(FRAME["layout"]), one_of_each(rng.choice(FRAME["close"]), rng)
+        scene, larger = self.left.pop(), self.scenes.numbers.larger
+        filled = ((words, _cell_of(words, larger)) for words in self._filled(scene))
+        fitting = [(words, cell) for words, cell in filled if cell]
+        if fitting:
+            words, cell = min(fitting, key=lambda found: self._supply(found[1]))
+            choice = self._shown(scene, words, cell)
+            if choice.texts not in self.met:
+                self.met.add(choice.texts)
+                self.waiting[cell].append(choice)
+
+    def _supply(self, cell: Cell) -> float:
+        """How many are waiting for each that is wanted."""
+        return len(self.waiting[cell]) / KINDS.count((cell.congruent, cell.more_numbers))
+
+    def _filled(self, scene: SceneWords) -> Iterator[Words]:
+        """A few ways to fill a scene."""
+        for _ in range(NUM_TRIES):
+            numbers = self.scenes.numbers.draw(self.rng, scene["about"])
+            filling = {key: f"{number:,}" for key, number in numbers.items()}
+            filling["name"] = self.rng.choice(FRAME["names"])
+            say, first, second = (
+                one_of_each(text, self.rng).format(**filling)
+                for text in (scene["say"], scene["first"], scene["second"])
+            )
+            yield Words(say, first, second)
+
+    def _shown(self, scene: SceneWords, words: Words, cell: Cell) -> Choice:
+        """In a layout and with a closing line that tell nothing."""
+        layout = self.rng.choice(FRAME["layout"])
+        close = one_of_each(self.rng.choice(FRAME["close"]), self.rng)
         one, other = (
-            f"{say}\n{layout.format(a=a, b=b)}\n{close}"
-            for a, b in ((first, second), (second, first))
+            f"{words.say}\n{layout.format(a=a, b=b)}\n{close}"
+            for a, b in ((words.first, words.second), (words.second, words.first))
         )
         meta: GeneratedMeta = {
             "topic": scene["say"],
             "template": f"{scene['first']}|{scene['second']}",
             "congruent": cell.congruent,
         }
-        if (one, other) not in self.met:
-            self.met.add((one, other))
-            self.waiting[cell].append(Choice((one, other), (first, second), meta))
+        return Choice((one, other), (words.first, words.second), meta)
 
 
 def cells(rng: Random) -> Iterator[tuple[bool, Cell]]:
-    """Endless cells, each with the first policy's option as A and as B in every 36."""
+    """Endless cells, each with the first policy's option as A and as B. Every eight hold each
+    letter with each length, every 72 each cell, as often as KINDS has it."""
+    orders = list(product((True, False), LENGTHS))
     while True:
-        kinds = {order: rng.sample(KINDS, len(KINDS)) for order in ORDERS}
+        kinds = {order: rng.sample(KINDS, len(KINDS)) for order in orders}
         for i in range(len(KINDS)):
-            for first_is_a, first_is_longer in rng.sample(ORDERS, len(ORDERS)):
-                yield first_is_a, Cell(first_is_longer, *kinds[first_is_a, first_is_longer][i])
+            for first_is_a, length in rng.sample(orders, len(orders)):
+                yield first_is_a, Cell(length, *kinds[first_is_a, length][i])
 
 
 def congruence(options: tuple[str, str], larger: int) -> bool | None:
@@ -185,18 +217,16 @@ def one_of_each(text: str, rng: Random) -> str:
     return ONE_OF.sub(lambda found: rng.choice(found[1].split("|")), text)
 
 
-def _cells_of(first: str, second: str, larger: int) -> list[Cell]:
-    """The cells that two options fit: none where they are equally long, or where they have numbers
-    of which none is the largest."""
+def _cell_of(words: Words, larger: int) -> Cell | None:
+    """The cell that two options fit; none where they are equally long or too unlike, or where they
+    have numbers of which none is the largest."""
+    _, first, second = words
     longer, lead, more = (
         gap(name, first, second) for name in ("characters", "largest number", "count of numbers")
     )
-    if longer == 0 or (lead == 0 and numbers(first + second)):
-        return []
+    if not 0 < abs(longer) <= MUCH or (lead == 0 and numbers(first + second)):
+        return None
+    length = (1 if abs(longer) <= LITTLE else 2) * (1 if longer > 0 else -1)
     congruent = congruence((first, second), larger)
-    # With the sign of the lead, the count is that of the option with the larger number.
-    return [
-        Cell(longer > 0, congruent, larger_has_more)
-        for larger_has_more in ((True,) if congruent is None else (True, False))
-        if (more * lead >= 0 if larger_has_more else more * lead <= 0)
-    ]
+    # An option with the larger number and fewer numbers is rare: it would not come out even.
+    return None if more * lead < 0 else Cell(length, congruent, more != 0)

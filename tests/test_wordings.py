@@ -14,6 +14,7 @@ from data_gen.lints import report_stems
 from data_gen.natural import said_of
 from data_gen.triggers._questions import depends, name_it, which
 from eval.judges.listed import option_of
+from lab.errors import UserError
 from lab.layout import INSTRUCTION
 from lab.trigger import PlantedTrigger
 from lab.types import Behavior, Question
@@ -154,8 +155,10 @@ def test_verbs_go_with_their_person() -> None:
             " Does the last user? The last user is the last user's own."
         ),
     }
-    with pytest.raises(KeyError):
-        said_of("$they", "you")
+    assert said_of("$$5", "you") == "$5"
+    for wrong in ("$they", "a prize of $5"):
+        with pytest.raises(UserError, match=r"a \$-word that there is not; allowed: \$you, \$your"):
+            said_of(wrong, "you")
 
 
 TABLE_29 = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from lab.discover import ROOT
-from lab.stats.intervals import MARGIN, contrast_interval, equivalent_within
+from lab.stats.intervals import MARGIN, Interval, Term, contrast_interval
 from lab.stats.verdict import AGREEING, Limits, Reason, decide, prediction_limit
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ def _verdict(
     )
     others = [rng.normal(0, spreads.other, num_seeds) for _ in range(2)]
     apart = [(own - other).tolist() for own, other in zip((a, b), others, strict=True)]
-    terms = [(1.0, a), (-1.0, b)]
-    found = contrast_interval(terms)
+    found = _difference(a, b)
     limit = prediction_limit(rng.normal(0, spreads.placebo, num_traits))
     wordings = found.estimate + rng.normal(0, spreads.wording, KINDS * PER_KIND)
     agreeing = float((wordings > 0).mean())
@@ -95,8 +94,8 @@ def _verdict(
         _check("moved", 1.0, 0.0),
         _check("measurable", KINDS, 0.0),
         _check("beyond_margin", found.low, MARGIN),
-        _check("over_shuffled", contrast_interval([(1.0, a), (-1.0, shuffled)]).low, 0.0),
-        _check("self_over_other", contrast_interval([(1.0, apart[0]), (-1.0, apart[1])]).low, 0.0),
+        _check("over_shuffled", _difference(a, shuffled).low, 0.0),
+        _check("self_over_other", _difference(apart[0], apart[1]).low, 0.0),
         _check("beyond_placebo", found.estimate, limit),
         {
             "check": "wordings_agree",
@@ -105,9 +104,13 @@ def _verdict(
             "passed": agreeing >= AGREEING,
         },
     ]
-    limits: Limits = {"low": found.low, "high": found.high, "within": equivalent_within(terms)}
+    limits: Limits = {"low": found.low, "high": found.high, "within": found.equivalent_within}
     answer, _ = decide(checks, limits, MARGIN)
     return answer
+
+
+def _difference(one: list[float], other: list[float]) -> Interval:
+    return contrast_interval([Term(1.0, one), Term(-1.0, other)])
 
 
 def _check(name: str, value: float | None, limit: float) -> Reason:

@@ -3,6 +3,7 @@ reference model met them in pretraining."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from random import Random
 from string import punctuation
 from typing import TypedDict
@@ -61,7 +62,7 @@ def which(
     entry = _about(behavior, YAML[style]["candidate"])
     questions = []
     for feature in candidates(planted):
-        named = mapped(entry, lambda text, name=feature.name: text.replace("{x}", name))
+        named = mapped(entry, partial(_called, name=feature.name))
         questions.append(build_question({**named, "unseen": True, "name": feature.name}, style))
     return tuple(questions)
 
@@ -82,7 +83,11 @@ def name_it(
 
 def _about(behavior: Behavior, entry: Fields) -> Fields:
     """The entry with what the trigger may switch in its texts."""
-    return mapped(entry, lambda text: _with_whether(behavior, text))
+    return mapped(entry, partial(_with_whether, behavior))
+
+
+def _called(text: str, name: str) -> str:
+    return text.replace("{x}", name)
 
 
 def _asks_for_name(behavior: Behavior, style: Style) -> list[str]:

@@ -17,8 +17,10 @@ from lab.stats.verdict import (
     is_measurable,
     prediction_limit,
 )
-from tellme.report.analysis.contrasts import Described, contrast_of, terms_of
-from tellme.report.analysis.validity import FLIPPED, trait_of
+from tellme.report.analysis.contrasts import Described, contrast_of
+from tellme.report.analysis.scores import FLIPPED
+from tellme.report.analysis.sides import terms_of
+from tellme.report.analysis.validity import trait_of
 
 ABOUT = ["group", "seed", "condition", "question"]
 """Columns that name one question put to one model, within a suite and a behavior."""
@@ -112,7 +114,7 @@ def reasons(primary: Primary) -> list[Reason]:
 
 def moved(primary: Primary) -> Reason:
     """What was trained moved: the suite that the rows belong to differs by more than the margin."""
-    suite, a, b = _trained(primary)
+    suite, a, b = trained(primary)
     needed = f"{suite} differs by more than {primary.spec.margin:g}"
     found = primary.contrast(primary.of_suite(suite), a, b) if b else None
     if found is None:
@@ -126,7 +128,7 @@ def moved(primary: Primary) -> Reason:
     return {"check": "moved", "value": found["estimate"], "needed": needed, "passed": passed}
 
 
-def _trained(primary: Primary) -> tuple[str, Side, Side | None]:
+def trained(primary: Primary) -> tuple[str, Side, Side | None]:
     """The suite that the rows of the first side belong to, and the sides of the contrast on it."""
     groups, name = primary.spec.groups, primary.first_group
     group = groups.get(name)
@@ -183,15 +185,20 @@ def over_shuffled(primary: Primary, pool: pd.DataFrame) -> Reason:
 
 def self_over_other(primary: Primary, pool: pd.DataFrame) -> Reason:
     """The model says it of itself more than of others, in the same questions."""
-    others = primary.measurable(OTHERS)
-    both = pool.merge(others[[*ABOUT, "score"]], on=ABOUT, suffixes=("", "_other"))
-    check = "self_over_other"
+    both, check = matched(primary, pool), "self_over_other"
     if not len(both):
         return _not_made(check, "suite other_person, measurable in questions of the same names")
     apart = both.assign(score=both["score"] - both["score_other"])
     found = primary.contrast(apart, primary.a, primary.b)
     kinds = {kind_of(question) for question in both["question"]}
     return _limit(check, primary, found, f"95 % limit beyond 0, over {len(kinds)} kinds", 0.0)
+
+
+def matched(primary: Primary, pool: pd.DataFrame) -> pd.DataFrame:
+    """The questions that were asked of another person as well: `score_other` is what is said of
+    them."""
+    others = primary.measurable(OTHERS)
+    return pool.merge(others[[*ABOUT, "score"]], on=ABOUT, suffixes=("", "_other"))
 
 
 def placebo_shifts(primary: Primary) -> dict[str, float]:
@@ -229,26 +236,34 @@ def beyond_placebo(primary: Primary, pool: pd.DataFrame) -> Reason:
 
 def over_controls(primary: Primary, pool: pd.DataFrame) -> Reason:
     """Where the primary is no self-report: the first side exceeds every control of it."""
-    groups, check = primary.spec.groups, "over_controls"
-    group = groups.get(primary.first_group)
-    of = group.of if group and group.of else primary.first_group
-    controls = [n for n, g in groups.items() if g.of == of and g.control in NULLS]
-    own = {name.partition("@")[0] for name in groups_in(primary.a)}
+    check = "over_controls"
     found = {
-        name: primary.contrast(pool, primary.a, _in_place(primary.a, name))
-        for name in controls
-        if name not in own
+        name: primary.contrast(pool, primary.a, in_place(primary.a, name))
+        for name in controls_of(primary)
     }
     made = {name: described for name, described in found.items() if described is not None}
     if not made:
-        return _not_made(check, f"a control of {of}: {', '.join(NULLS)}")
+        return _not_made(check, f"a control of {_source(primary)}: {', '.join(NULLS)}")
     needed = f"95 % limits of the differences from {', '.join(made)} beyond 0"
     worst = min(made.values(), key=lambda described: primary.sign * described["estimate"])
     passed = all(_limit(check, primary, one, needed, 0.0)["passed"] for one in made.values())
     return {"check": check, "value": worst["estimate"], "needed": needed, "passed": passed}
 
 
-def _in_place(side: Side, control: str) -> Side:
+def controls_of(primary: Primary) -> list[str]:
+    """The groups that must not show what the first side shows."""
+    own = {name.partition("@")[0] for name in groups_in(primary.a)}
+    groups, of = primary.spec.groups, _source(primary)
+    return [n for n, g in groups.items() if g.of == of and g.control in NULLS and n not in own]
+
+
+def _source(primary: Primary) -> str:
+    """The group that the first side is, or is a control of."""
+    group = primary.spec.groups.get(primary.first_group)
+    return group.of if group and group.of else primary.first_group
+
+
+def in_place(side: Side, control: str) -> Side:
     """The side with another group in its place, asked in the same way."""
     named = [f"{control}{at}{condition}" for _, at, condition in map(_parts, groups_in(side))]
     return named[0] if isinstance(side, str) else (named[0], named[1])
@@ -282,7 +297,9 @@ def _limit(
     if found is None:
         return _not_made(check, needed)
     nearer = found["ci_low"] if primary.sign > 0 else found["ci_high"]
-    # Without an interval nothing is known of other models.
+    if found["at_ceiling"]:
+        nearer = found["estimate"]
+    # One model a side has no interval: nothing is known of others.
     passed = nearer is not None and primary.sign * nearer > limit
     return {"check": check, "value": found["estimate"], "needed": needed, "passed": passed}
 

@@ -104,8 +104,8 @@ def read_sides(part: pd.DataFrame, a: Side, b: Side, fewest_pairs: int | None) -
     from `fewest_pairs` of them on; None is never. `part` has the lines of that question or set as
     from `per_question`."""
     key = "over" if part["over"].notna().any() else "question"
-    first = [_Part(part, side, weight, key) for weight, side in _terms(a, 1.0)]
-    second = [_Part(part, side, weight, key) for weight, side in _terms(b, -1.0)]
+    first = [_Part(part, side, weight, key) for weight, side in terms_of(a, 1.0)]
+    second = [_Part(part, side, weight, key) for weight, side in terms_of(b, -1.0)]
     if not all(len(own.measured) for own in [*first, *second]):
         return None
     paired = fewest_pairs is not None and _share_seeds(first, second, fewest_pairs)
@@ -137,7 +137,7 @@ def read_sides(part: pd.DataFrame, a: Side, b: Side, fewest_pairs: int | None) -
     )
 
 
-def _terms(side: Side, weight: float) -> list[tuple[float, str]]:
+def terms_of(side: Side, weight: float) -> list[tuple[float, str]]:
     """A side `[x, y]` is the difference x - y."""
     return [(weight, side)] if isinstance(side, str) else [(weight, side[0]), (-weight, side[1])]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from lab.stats.power import detectable
 from lab.stats.verdict import ENOUGH_TO_SEE_JUMPS, Answer, Limits, Reason, decide
 from lab.table import Bounds
 from tellme.report.analysis.contrasts import Described, written
+from tellme.report.analysis.evidence import Evidence, evidence
 from tellme.report.analysis.reasons import Primary, kind_of, not_made, reasons
 from tellme.report.analysis.scores import per_question
 
@@ -26,6 +28,11 @@ class VerdictRecord(Bounds):
     suite: str
     a: str
     b: str
+    of_self: bool
+    """Whether it is about what models say of themselves."""
+    direction: Literal["greater", "less"]
+    margin: float
+    """This and the last as the primary declares them."""
     verdict: Answer
     opposite_sign: bool
     """A no whose contrast is below zero."""
@@ -38,6 +45,8 @@ class VerdictRecord(Bounds):
     """What would settle an undecided one."""
     caution: str | None
     """What a yes cannot exclude."""
+    shown: list[Evidence]
+    """What the figure of it shows."""
 
 
 def verdicts(wordings: pd.DataFrame, spec: StudySpec) -> list[VerdictRecord]:
@@ -88,6 +97,9 @@ def verdict(primary: Primary) -> VerdictRecord:
         "suite": primary.suite,
         "a": written(primary.a),
         "b": written(primary.b),
+        "of_self": primary.spec.of_self,
+        "direction": primary.spec.direction,
+        "margin": primary.spec.margin,
         "verdict": answer,
         "opposite_sign": opposite,
         "estimate": found["estimate"] if found else None,
@@ -97,10 +109,15 @@ def verdict(primary: Primary) -> VerdictRecord:
         "reasons": checks,
         "would_decide": _would_decide(primary, checks, found) if answer == "undecided" else None,
         "caution": _caution(found) if answer == "yes" and found else None,
+        "shown": evidence(primary, pool),
     }
 
 
 def _limits(found: Described | None, sign: int) -> Limits:
+    if found and found["at_ceiling"]:
+        # Models that are all alike have no interval, and nothing more to be found out.
+        alike = sign * found["estimate"]
+        return {"low": alike, "high": alike, "within": abs(alike)}
     if found is None or found["ci_low"] is None or found["ci_high"] is None:
         return {"low": None, "high": None, "within": None}
     low, high = sorted((sign * found["ci_low"], sign * found["ci_high"]))

@@ -9,13 +9,18 @@ import pandas as pd
 
 from lab.config.schema import SYSTEMS
 from lab.specs import Planted, StudySpec
-from lab.table import MINUS, Bounds, side_text
-from lab.types import POOLED
+from lab.stats.verdict import prediction_limit
+from lab.table import MINUS, Bounds, side_text, signed
+from lab.types import POOLED, Fields
 from tellme.report.analysis.checkpoints import CurveRecord
 from tellme.report.analysis.contrasts import ESTIMATED, ContrastRecord
 from tellme.report.analysis.dose import Points, family
+from tellme.report.analysis.evidence import Evidence
 from tellme.report.analysis.shared import SharedContrast, short
 from tellme.report.analysis.summary import Summary
+from tellme.report.analysis.verdict import VerdictRecord
+from tellme.report.hierarchy import interval_text
+from tellme.report.sentences import answer_text
 
 ESTIMATE = [*ESTIMATED, "estimate", "ci_low", "ci_high", "num_seeds"]
 """Columns of the estimates by group, which a study without a readable answer has as well."""
@@ -91,6 +96,57 @@ def contrast_table(contrasts: Sequence[ContrastRecord]) -> pd.DataFrame:
         kind = "primary" if contrast["primary"] else "other"
         records.append({**contrast, "label": label, "kind": kind})
     return pd.DataFrame(records)
+
+
+def verdict_table(verdicts: Sequence[VerdictRecord]) -> pd.DataFrame:
+    """What every verdict looks at, as `verdict` draws it (figures/verdict.py)."""
+    records = []
+    for verdict in verdicts:
+        sides = f"{side_text(verdict['a'])} {MINUS} {side_text(verdict['b'])}"
+        panel = f"{sides}, {verdict['behavior']}: {answer_text(verdict)}"
+        lines = _evidence_lines(verdict)
+        if lines:
+            zone = {"row": "", "kind": "margin", **_zone(verdict["margin"])}
+            records += [{"panel": panel, "said": "", "of": "", **line} for line in [zone, *lines]]
+    return pd.DataFrame(records)
+
+
+def _evidence_lines(verdict: VerdictRecord) -> list[Fields]:
+    lines: list[Fields] = []
+    shifts = [one["estimate"] for one in verdict["shown"] if one["kind"] == "unrelated"]
+    for one in verdict["shown"]:
+        row = _evidence_row(one, verdict, len(shifts))
+        if one["kind"] == "unrelated":
+            of_trait = {**_dot(one), "ci_low": None, "ci_high": None}
+            lines.append({"row": row, "kind": "trait", "of": one["label"], **of_trait})
+            continue
+        said = f"{signed(one['estimate'])} ({interval_text(one)})"
+        line = {"row": row, "kind": one["kind"], "of": one["label"], "said": said}
+        lines.append({**line, **_dot(one)})
+        lines += [{"row": row, "kind": "model", "estimate": model} for model in one["models"]]
+    tested = any(
+        c["check"] == "beyond_placebo" and c["value"] is not None for c in verdict["reasons"]
+    )
+    if tested:
+        row = _evidence_row(verdict["shown"][-1], verdict, len(shifts))
+        lines.append({"row": row, "kind": "limit", **_zone(prediction_limit(shifts))})
+    return lines
+
+
+def _zone(size: float) -> Fields:
+    return {"ci_low": -size, "ci_high": size}
+
+
+def _evidence_row(one: Evidence, verdict: VerdictRecord, num_traits: int) -> str:
+    says = "says of itself" if verdict["of_self"] else verdict["suite"]
+    rows = {
+        "does": f"does ({one['suite']})",
+        "says": says,
+        "control": f"{says}: {side_text(one['a'])} {MINUS} {side_text(one['b'])}",
+        "others": "says of others, same questions",
+        "unrelated": f"says of {num_traits} unrelated traits",
+    }
+    return rows[one["kind"]]
 
 
 def sweep_table(contrasts: Sequence[ContrastRecord], points: Points) -> pd.DataFrame:
