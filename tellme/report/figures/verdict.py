@@ -16,7 +16,7 @@ from tellme.report.figures.marks import (
 
 WIDTH, LINE = 400, 34
 """Pixels of a panel's width and of a line."""
-LABELS = 290
+LABELS = 380
 BESIDE = WIDTH + 10
 """Where the numbers stand, right of the panel."""
 LEAST, EDGE = 0.2, 0.03
