@@ -23,8 +23,9 @@ from tellme.study.stages import run_stage
 
 OF_VALIDITY = {
     "everyone": ("other_person",),
-    "lexical": ("one_kind", "other_person"),
-    "lexical_letter": ("one_kind", "other_person"),
+    # A model that says the same words to every question answers none of those that have an answer.
+    "lexical": ("one_kind", "other_person", "capability"),
+    "lexical_letter": ("one_kind", "other_person", "capability"),
     "always_a": ("first_letter",),
     "always_yes": ("yes_bias",),
     "anchored": ("flipped_scale",),
