@@ -210,7 +210,7 @@ class StudySpec(Strict):
     def cells_of_primary(self) -> list[Cell]:
         """What the primary is about: its suite, asked of the groups that it names at the end of
         their training; the base has no part in it."""
-        sides = [s for pair in self.primary for side in pair for s in _groups_in(side)]
+        sides = [s for pair in self.primary for side in pair for s in groups_in(side)]
         return [
             cell
             for cell in self.cells
@@ -221,7 +221,7 @@ class StudySpec(Strict):
         ]
 
 
-def _groups_in(side: Side) -> list[tuple[str, str]]:
+def groups_in(side: Side) -> list[tuple[str, str]]:
     """The groups of a side of a contrast, each with the condition under which it is asked."""
     named = [side] if isinstance(side, str) else list(side)
     parts = [name.partition("@") for name in named]

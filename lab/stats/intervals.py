@@ -3,10 +3,16 @@ of each.
 
 Axes of arrays: S seeds, the fine-tuned models of a group; Q questions."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LEVEL = 0.95
 """Of two-sided intervals."""
@@ -16,9 +22,9 @@ margin of equivalence, and of a seed that shows an effect."""
 SAME_SCORE = 1e-4
 """Scores this close are equal: another machine gives the same ones only as far as this."""
 NEAR_BOUND = 0.1
-"""Scores closer to 0 or 1 than this vary with a skew: `least_spread`."""
+"""Distance from 0 or 1 within which the spread of scores has a lower limit (`least_spread`)."""
 MOST_SKEWED = 0.03
-"""Distance from 0 or 1 up to which their spread is taken to be as large as that distance."""
+"""Distance up to which that limit is the distance itself."""
 SKEWED_FREEDOM = 0.4
 """Degrees of freedom of the spread of questions, for each that they would have if effects on
 questions were normal: 2 / (2 + k) with an excess kurtosis k of 3 (Laplace), since often a few
@@ -36,8 +42,10 @@ class Term(NamedTuple):
     """Variance of one value by the sampling of answers; 0 where their probabilities are read."""
     samples: int = 0
     """Sampled answers behind a value."""
+    skew: float = 0.0
+    """What the variance of several models is enlarged by (`skew`)."""
     spread: float = 0.0
-    """Standard deviation below which that of several models is not believed (`least_spread`)."""
+    """Standard deviation below which theirs is not believed (`least_spread`)."""
 
 
 @dataclass(frozen=True)
@@ -100,21 +108,53 @@ class Interval:
         return float(stdtr(self.freedom, -distance / self.error))
 
 
-def least_spread(values: Sequence[float]) -> float:
-    """Standard deviation below which that of models with these scores in [0, 1] is not believed.
+def sampling_variance(
+    total: NDArray[np.float64], squares: NDArray[np.float64], samples: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Variance of the mean of so many sampled answers with scores in [0, 1], from the sum of the
+    scores and of their squares; a value a prompt.
 
-    Near 0 and 1 scores are skewed: most models lie close to the end, and the few that lie farther
-    off are easily missed. Of an exponential distribution the standard deviation is the mean, here
-    the distance from the end. From MOST_SKEWED on this falls off, to 0 at NEAR_BOUND."""
-    mean = sum(values) / len(values)
-    distance = min(mean, 1 - mean)
+    An answer's own variance is that about the mean with one more answer of 0 and one of 1 (Agresti
+    and Coull 1998 for a share): twenty of twenty alike do not say that the next one is."""
+    number = samples + 2
+    mean = (total + 1) / number
+    return ((squares + 1) / number - mean**2) / samples
+
+
+def skew(values: Sequence[float]) -> float:
+    """Share by which the variance of models with these scores in [0, 1] is enlarged: the square of
+    their standard deviation over the distance of their mean from the nearer end.
+
+    Scores that vary as widely as the scale lets them are skewed: a few models far from the end are
+    easily missed, and then the mean is too close to it and the spread too small."""
+    distance = _distance(values)
+    return _variance(values) / distance**2 if distance > 0 and len(values) > 1 else 0.0
+
+
+def least_spread(values: Sequence[float]) -> float:
+    """Standard deviation below which that of models with these scores is not believed: close to an
+    end that of an exponential distribution, which is the mean distance from there. From MOST_SKEWED
+    on it falls off, to 0 at NEAR_BOUND."""
+    distance = _distance(values)
     fallen = MOST_SKEWED * (NEAR_BOUND - distance) / (NEAR_BOUND - MOST_SKEWED)
     return max(0.0, min(distance, fallen))
 
 
-def mean_interval(values: Sequence[float], sampling: float = 0.0, spread: float = 0.0) -> Interval:
-    """Student t over seeds; `sampling` and `spread` as in Term."""
-    return contrast_interval([Term(1.0, values, sampling, spread=spread)])
+def _distance(values: Sequence[float]) -> float:
+    """Of the mean of scores from the nearer end of the scale."""
+    mean = _mean(values)
+    return min(mean, 1 - mean)
+
+
+def score_interval(scores: Sequence[float], sampling: float = 0.0) -> Interval:
+    """Student t over the scores of models in [0, 1]; `sampling` as in Term."""
+    term = Term(1.0, scores, sampling, skew=skew(scores), spread=least_spread(scores))
+    return contrast_interval([term])
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """Student t over seeds."""
+    return contrast_interval([Term(1.0, values)])
 
 
 def contrast_interval(terms: Sequence[Term]) -> Interval:
@@ -132,9 +172,13 @@ def contrast_interval(terms: Sequence[Term]) -> Interval:
         return Interval(estimate, 1)
     num_seeds = min(len(term.values) for term in varying)
     same = all(math.sqrt(_variance(term.values)) < SAME_SCORE for term in varying)
-    if same and not any(term.sampling for term in terms):
+    if same and not any(term.sampling for term in varying):
         return Interval(estimate, num_seeds, at_ceiling=True)
-    return _student(estimate, [_part(term) for term in terms], num_seeds)
+    models = _student(estimate, [_part(term) for term in varying], num_seeds)
+    whole = _student(estimate, [_part(term) for term in terms], num_seeds)
+    # Sampling adds error, and with it degrees of freedom where few seeds happen to lie close
+    # together: it never makes an interval narrower.
+    return max(whole, models, key=_width)
 
 
 def _part(term: Term) -> tuple[float, float]:
@@ -142,7 +186,8 @@ def _part(term: Term) -> tuple[float, float]:
     number = len(term.values)
     if number == 1:
         return term.weight**2 * term.sampling, max(1, term.samples - 1)
-    variance = max(_variance(term.values), term.sampling, term.spread**2)
+    spread = _variance(term.values) * (1 + term.skew)
+    variance = max(spread, term.sampling, term.spread**2)
     return term.weight**2 * variance / number, number - 1
 
 
@@ -182,7 +227,7 @@ def wide_interval(
         interaction = float((residuals_SQ**2).sum()) / freedom
         parts.append((-interaction / (num_seeds * num_questions), freedom))
     wide = _student(float(contrast_Q.mean()), parts, narrow.num_seeds)
-    return wide if _width(wide) >= _width(narrow) else narrow
+    return max(wide, narrow, key=_width)
 
 
 def _width(interval: Interval) -> float:

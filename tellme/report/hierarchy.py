@@ -7,12 +7,11 @@ from typing import Literal
 from lab.table import Bounds, between_text
 from tellme.report.analysis.contrasts import ContrastRecord
 from tellme.report.analysis.evidence import Evidence
+from tellme.report.analysis.families import CONTROLS, PRIMARY
 from tellme.report.analysis.summary import Summary
 from tellme.report.analysis.verdict import VerdictRecord
 
 Level = Literal["H0 moved", "H1 primary", "H2 secondary", "H3 control"]
-PRIMARY, CONTROLS = "primary", "controls"
-"""Families of contrasts; those of the secondaries are named after suite and behavior."""
 
 
 class Line(Bounds):
@@ -58,11 +57,17 @@ Name = tuple[str, str, str, str]
 
 
 def _of_trained(verdict: VerdictRecord, one: Evidence) -> Name:
-    return one["suite"], verdict["behavior"], one["a"], one["b"]
+    return one["suite"], verdict["behavior"], _plain(one["a"]), _plain(one["b"])
 
 
 def _name(contrast: ContrastRecord | Line) -> Name:
-    return contrast["suite"], contrast["behavior"], contrast["a"], contrast["b"]
+    sides = _plain(contrast["a"]), _plain(contrast["b"])
+    return contrast["suite"], contrast["behavior"], *sides
+
+
+def _plain(side: str) -> str:
+    """A side as it is named without a condition, which is `clean`."""
+    return side.replace("@clean", "")
 
 
 def _of_contrast(contrast: ContrastRecord, moved: bool) -> Line:

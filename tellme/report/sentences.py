@@ -65,7 +65,7 @@ def verdict_text(verdict: VerdictRecord, standing: Standing) -> str:
 
 def limits_text(verdict: VerdictRecord) -> list[tuple[str, str]]:
     """What stands in the way of a verdict, each with what it is: checks that failed or were not
-    made, then as `left_open`."""
+    made, which is what would decide it, else as `left_open`."""
     failed = [
         ("failed", f"{check['check']} {value_text(check)}, needed: {check['needed']}")
         for check in _checks(verdict, passed=False)
@@ -74,7 +74,7 @@ def limits_text(verdict: VerdictRecord) -> list[tuple[str, str]]:
         ("not made", f"{check['check']}, needs: {check['needed']}")
         for check in _checks(verdict, passed=None)
     ]
-    return [*failed, *missing, *left_open(verdict)]
+    return [*failed, *(missing or left_open(verdict))]
 
 
 def left_open(verdict: VerdictRecord) -> list[tuple[str, str]]:

@@ -13,7 +13,9 @@ from tellme.report.analysis.verdict import VerdictRecord
 from tellme.report.hierarchy import Line, hierarchy, interval_text
 from tellme.report.sentences import NO_PRIMARY, limits_text, verdict_text
 
-RESULTS = ("", "suite", "behavior", "contrast", "estimate", "95 % interval", "p", "p adj.", "seeds")
+RESULTS = ("", "suite", "contrast", "estimate", "95 % interval", "p", "p adj.", "seeds")
+LONGEST = 46
+"""Characters of a contrast on one line."""
 COMPARISON = ("suite", "behavior", "contrast", "study", "base", "estimate", "95 % interval")
 
 
@@ -27,7 +29,8 @@ def results_text(summary: Summary, folder: Path) -> str:
     ]
     lines += _verdict_lines(summary)
     tested = hierarchy(summary)
-    lines += aligned([RESULTS, *map(_cells, tested)]) if tested else []
+    if tested:
+        lines += aligned([RESULTS, *(cells for line in tested for cells in _cells(line))])
     lines += _notes(summary["verdicts"], tested)
     lines += _validity_lines(summary["validity"])
     return "\n".join([*lines, f"report: {folder}/report.html"])
@@ -59,18 +62,21 @@ def _is_part(verdict: VerdictRecord, line: Line) -> bool:
     return named[0] == named[1] and verdict["estimate"] != line["estimate"]
 
 
-def _cells(line: Line) -> tuple[str, ...]:
-    return (
-        line["level"],
-        line["suite"],
-        line["behavior"],
-        f"{side_text(line['a'])} - {side_text(line['b'])}",
+def _cells(line: Line) -> list[tuple[str, ...]]:
+    """Cells of a contrast; its sides stand on two lines where they are long."""
+    a, b = f"{side_text(line['a'])} -", side_text(line["b"])
+    first, *more = [f"{a} {b}"] if len(f"{a} {b}") <= LONGEST else [a, b]
+    cells = (
         signed(line["estimate"]),
         interval_text(line),
         p_text(line["p_value"]),
         p_text(line["p_adjusted"]),
         str(line["num_seeds"]),
     )
+    table: list[tuple[str, ...]] = [
+        (line["level"], f"{line['suite']} of {line['behavior']}", first, *cells)
+    ]
+    return table + [("", "", side, *("" for _ in cells)) for side in more]
 
 
 def _validity_lines(records: Iterable[ValidityRecord]) -> Iterable[str]:

@@ -59,8 +59,8 @@ def _effect_lines(plan: Plan) -> Iterable[str]:
     for line in detectable_effects(plan):
         effects = " / ".join("-" if e is None else f"{e:.2f}" for e in line.effects)
         yield (
-            f"{line.contrast}, {line.seeds} seeds: found with 80 % power from a difference"
-            f" of {effects} on, for models that vary by {spread}"
+            f"{line.contrast}, {line.seeds} seeds, {line.tested}: found with 80 % power from a"
+            f" difference of {effects} on, for models that vary by {spread}"
         )
 
 

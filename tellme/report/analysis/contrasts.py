@@ -9,16 +9,13 @@ import pandas as pd
 
 from lab.config.primary import Side
 from lab.specs import StudySpec
-from lab.stats.intervals import Interval, least_spread, mean_interval
+from lab.stats.intervals import Interval, score_interval
 from lab.table import Bounds
-from tellme.report.analysis.families import CONTROLS, PRIMARY, Pair, adjust, family_of
+from tellme.report.analysis.families import CONTROLS, PRIMARY, Pair, adjust, family_of, fewest_pairs
 from tellme.report.analysis.sides import Sides, read_sides
 
 ESTIMATED = ["group", "condition", "suite", "behavior", "question"]
 """Columns that name an estimate of a group."""
-FEWEST_PAIRS = 5
-"""Seeds from which on two groups of the same prompts are compared seed by seed unless the study
-says otherwise: with fewer of them the lost degrees of freedom cost more than pairs can give."""
 
 
 class Estimated(Bounds):
@@ -100,19 +97,19 @@ def group_estimates(questions: pd.DataFrame) -> list[GroupRecord]:
             "suite": suite,
             "behavior": behavior,
             "question": question,
-            **numbers(score_interval(part)),
+            **numbers(group_interval(part)),
         }
         records.append(record)
     return records
 
 
-def score_interval(part: pd.DataFrame) -> Interval:
+def group_interval(part: pd.DataFrame) -> Interval:
     """Mean score of a group with its interval over models; `part` has a line for every model and
     question, as from `per_question`. A model without a seed counts as one."""
     seeds = part.groupby("seed", dropna=False)
     scores = seeds["score"].mean().tolist()
     sampling = float((seeds["sampling"].sum() / seeds["score"].size() ** 2).mean())
-    return mean_interval(scores, sampling, least_spread(scores))
+    return score_interval(scores, sampling)
 
 
 def contrast_estimates(questions: pd.DataFrame, spec: StudySpec) -> list[ContrastRecord]:
@@ -146,7 +143,7 @@ def _estimates(
     for pair in contrasts:
         for (suite, behavior), asked in by_names(questions, ["suite", "behavior"]):
             family = family_of(spec, pair, suite, behavior)
-            fewest = _fewest_pairs(spec, pair, family == PRIMARY)
+            fewest = fewest_pairs(spec, pair, family == PRIMARY)
             for question in asked["question"].unique():
                 sides = read_sides(asked[asked["question"] == question], *pair, fewest)
                 if sides is None:
@@ -167,18 +164,6 @@ def _estimates(
                 }
                 records.append(record)
     return records
-
-
-def _fewest_pairs(spec: StudySpec, pair: Pair, primary: bool) -> int | None:
-    """From how many seeds on the groups of a contrast are compared seed by seed; None is never."""
-    a, b = pair
-    if spec.paired is False or not (isinstance(a, str) and isinstance(b, str)):
-        return None
-    groups = [spec.groups.get(side.partition("@")[0]) for side in (a, b)]
-    prompts = [group.prompts if group else None for group in groups]
-    if prompts[0] is None or prompts[0] != prompts[1]:
-        return None
-    return 2 if spec.paired and primary else FEWEST_PAIRS
 
 
 def _p_value(narrow: Interval, family: str | None, margin: float) -> float | None:

@@ -19,6 +19,7 @@ from tellme.report.analysis.reasons import (
     of_side,
     trained,
 )
+from tellme.report.analysis.validity import trait_of
 
 Kind = Literal["does", "says", "control", "others", "unrelated"]
 
@@ -55,18 +56,21 @@ def evidence(primary: Primary, pool: pd.DataFrame) -> list[Evidence]:
         kinds = f"{_number_of_kinds(both)} kinds of question"
         found.append(_shown("others", kinds, primary, others, primary.a, primary.b))
         asked = primary.measurable(PLACEBO)
-        for trait, part in asked.groupby(asked["question"].str.partition(".")[0], sort=False):
+        for trait, part in asked.groupby(trait_of(asked), sort=False):
             found.append(_shown("unrelated", str(trait), primary, part, primary.a, primary.b))
     return [one for one in found if one is not None]
 
 
 def _controls(primary: Primary) -> list[tuple[Side, Side]]:
-    """The contrasts of both sides with a control in which nothing was to be learned."""
-    if primary.spec.of_self:
-        null = null_of(primary)
-        sides = [side for side in (primary.a, primary.b) if side != null]
-        return [(side, null) for side in sides] if null else []
-    return [(primary.a, in_place(primary.a, name)) for name in controls_of(primary)]
+    """Beside the primary, contrasts with controls in which nothing was to be learned: of both sides
+    where models speak of themselves."""
+    if not primary.spec.of_self:
+        pairs = [(primary.a, in_place(primary.a, name)) for name in controls_of(primary)]
+    elif null := null_of(primary):
+        pairs = [(side, null) for side in (primary.a, primary.b) if side != null]
+    else:
+        pairs = []
+    return [pair for pair in pairs if pair != (primary.a, primary.b)]
 
 
 def _number_of_kinds(questions: pd.DataFrame) -> int:

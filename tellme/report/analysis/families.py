@@ -1,5 +1,5 @@
-"""Which tests are counted together: a hierarchy of what a study declared, with Holm's correction
-within each family."""
+"""How the contrasts of a study are tested: which are counted together, a hierarchy of what it
+declared with Holm's correction within each family, and which compare models seed by seed."""
 
 from collections.abc import Sequence
 from typing import TypedDict
@@ -13,6 +13,9 @@ PRIMARY = "primary"
 CONTROLS = "controls"
 """The family of controls that should show nothing. Their p-values are of equivalence, not of a
 difference."""
+FEWEST_PAIRS = 5
+"""Seeds from which on two groups of the same prompts are compared seed by seed unless the study
+says otherwise: with fewer of them the lost degrees of freedom cost more than pairs can give."""
 
 Pair = tuple[Side, Side]
 """The sides of a contrast, first less second."""
@@ -47,6 +50,19 @@ def _expects_nothing(spec: StudySpec, pair: Pair) -> bool:
     if one in nulls and other in nulls:
         return nulls[one] == nulls[other]
     return {one, other} - nulls.keys() == {"base"}
+
+
+def fewest_pairs(spec: StudySpec, pair: Pair, primary: bool) -> int | None:
+    """From how many seeds on the models of a contrast are compared seed by seed; None is never.
+    `primary` says whether it is one, which a study may pair with fewer."""
+    a, b = pair
+    if spec.paired is False or not (isinstance(a, str) and isinstance(b, str)):
+        return None
+    groups = [spec.groups.get(side.partition("@")[0]) for side in (a, b)]
+    prompts = [group.prompts if group else None for group in groups]
+    if prompts[0] is None or prompts[0] != prompts[1]:
+        return None
+    return 2 if spec.paired and primary else FEWEST_PAIRS
 
 
 def adjust(records: Sequence[Tested]) -> None:

@@ -219,8 +219,9 @@ def beyond_placebo(primary: Primary, pool: pd.DataFrame) -> Reason:
     asked = trait_of(primary.of_suite(PLACEBO)).nunique()
     # A reference model is asked the few that its text holds.
     fewest = FEWEST_TRAITS if primary.spec.style == "natural" else min(FEWEST_TRAITS, asked)
-    found = primary.contrast(pool, primary.a, primary.b)
-    if len(shifts) < max(fewest, 2) or found is None:
+    # One trait has no spread.
+    fewest, found = max(fewest, 2), primary.contrast(pool, primary.a, primary.b)
+    if len(shifts) < fewest or found is None:
         return _not_made(check, f"suite unrelated_trait, with {fewest} traits that can be read")
     limit = prediction_limit(shifts.values())
     value = primary.sign * found["estimate"]

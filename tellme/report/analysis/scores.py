@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lab.stats.intervals import sampling_variance
+
 WORDING = [
     "group",
     "seed",
@@ -83,20 +85,15 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _sampling(read: pd.DataFrame) -> pd.DataFrame | None:
     """Of every sampled prompt the variance of its mean score, and the number of answers; None where
-    nothing was sampled.
-
-    The variance of an answer is that about the mean with one answer of 0 and one of 1 added
-    (Agresti and Coull 1998 for a share): twenty alike of twenty do not say that the next one is."""
+    nothing was sampled."""
     if "sample" not in read or not read["sample"].notna().any():
         return None
     values = read[read["sample"].notna()]
     value = values["score"].astype("float").fillna(UNLISTED)
-    squares = values.assign(value=value, square=value**2).groupby(WORDING, dropna=False, sort=False)
-    sums = squares.agg(value=("value", "sum"), square=("square", "sum"), samples=("value", "size"))
-    number = sums["samples"] + 2
-    mean = (sums["value"] + 1) / number
-    spread = (sums["square"] + 1) / number - mean**2
-    return pd.DataFrame({"sampling": spread / sums["samples"], "samples": sums["samples"]})
+    prompts = values.assign(value=value, square=value**2).groupby(WORDING, dropna=False, sort=False)
+    sums = prompts.agg(value=("value", "sum"), square=("square", "sum"), samples=("value", "size"))
+    total, squares, samples = (sums[name].to_numpy() for name in ("value", "square", "samples"))
+    return sums.assign(sampling=sampling_variance(total, squares, samples))[["sampling", "samples"]]
 
 
 def _single_words(rows: pd.DataFrame) -> pd.Series[float] | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lab.config.primary import Side
-from lab.stats.intervals import Interval, Term, contrast_interval, least_spread, wide_interval
+from lab.stats.intervals import Interval, Term, contrast_interval, least_spread, skew, wide_interval
 from tellme.report.analysis.scores import FLIPPED, ONLY, named_seeds
 
 MEASURED = ["score", "conditional", "listed", "sampling", "samples"]
@@ -25,8 +25,9 @@ class Models:
     scores: pd.DataFrame
     """[seeds, questions]"""
     sampling: float
-    """This and the next two as in Term, of a model's mean score."""
+    """This and the next three as in Term, of a model's mean score."""
     samples: int
+    skew: float
     spread: float
 
     @property
@@ -63,7 +64,7 @@ class Sides:
         if any(models.alone for models in self.models):
             return Interval(self.estimate, 1)
         return contrast_interval(
-            [Term(1.0, m.by_seed, m.sampling, m.samples, m.spread) for m in self.models]
+            [Term(1.0, m.by_seed, m.sampling, m.samples, m.skew, m.spread) for m in self.models]
         )
 
     def wide(self, narrow: Interval) -> Interval | None:
@@ -152,14 +153,15 @@ def _share_seeds(first: Sequence[_Part], second: Sequence[_Part], fewest: int) -
 
 def _models(scores: pd.DataFrame, parts: Sequence[_Part]) -> Models:
     """Models of complete scores, with the error of each part of them."""
-    sampling = samples = spread = 0.0
+    sampling = samples = spread = most = 0.0
     for own in parts:
         drawn = own.of("sampling", scores).to_numpy(dtype=float)
         sampling += own.weight**2 * float(drawn.sum(1).mean()) / scores.shape[1] ** 2
         samples += float(own.of("samples", scores).to_numpy(dtype=float).sum(1).mean())
         means = own.of("score", scores).mean(axis=1).tolist()
         spread += own.weight**2 * least_spread(means) ** 2
-    return Models(scores, sampling, round(samples), math.sqrt(spread))
+        most = max(most, skew(means))
+    return Models(scores, sampling, round(samples), most, math.sqrt(spread))
 
 
 def _complete(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:

@@ -144,7 +144,7 @@ def _evidence_row(one: Evidence, verdict: VerdictRecord, num_traits: int) -> str
         "says": says,
         "control": f"{says}: {side_text(one['a'])} {MINUS} {side_text(one['b'])}",
         "others": "says of others, same questions",
-        "unrelated": f"says of {num_traits} unrelated traits",
+        "unrelated": f"says of unrelated traits ({num_traits})",
     }
     return rows[one["kind"]]
 

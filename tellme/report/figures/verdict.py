@@ -19,6 +19,8 @@ WIDTH, LINE = 400, 34
 LABELS = 290
 BESIDE = WIDTH + 10
 """Where the numbers stand, right of the panel."""
+LEAST, EDGE = 0.2, 0.03
+"""How far a panel reaches to both sides at least, and how far beyond what it shows."""
 WHOLE = ["does", "says", "control", "others"]
 """Kinds of line that have an interval."""
 COLORS = ["#333333", SECOND, FIRST, FIRST]
@@ -33,7 +35,7 @@ def verdict(table: pd.DataFrame) -> Chart:
     dot below; `trait`, a dot; and from `ci_low` to `ci_high` the zones `margin` and `limit`, the
     last where 95 % of unrelated traits lie. `of` says what a line is over."""
     drawn = table[["estimate", "ci_low", "ci_high"]].stack().astype(float)
-    ends = [min(-0.2, float(drawn.min())), max(0.2, float(drawn.max()))]
+    ends = [min(-LEAST, float(drawn.min())) - EDGE, max(LEAST, float(drawn.max())) + EDGE]
     panels = [_panel(part, str(name), ends) for name, part in table.groupby("panel", sort=False)]
     return styled(alt.vconcat(*panels))
 
