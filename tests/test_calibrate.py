@@ -300,15 +300,13 @@ def test_signs_are_held_to_their_intervals(
 @pytest.mark.parametrize("model", EXPECTED)
 def test_no_verdict_is_right_on_two_kinds_of_model(model: str) -> None:
     """A decided verdict is right or wrong, and whatever decides nothing is neither."""
-    said = {
-        (answer, opposite): verdict_outcome(
-            model, {"verdict": answer, "opposite_sign": opposite}, 10
-        )  # type: ignore[typeddict-item]
-        for answer, opposite in (("yes", False), ("no", False), ("no", True))
-    }
-    assert sorted(said.values()) == ["right", "wrong", "wrong"]
+    said = []
+    for answer, opposite in (("yes", False), ("no", False), ("no", True)):
+        found: Any = {"verdict": answer, "opposite_sign": opposite}
+        said.append(verdict_outcome(model, found, 10))
+    assert sorted(said) == ["right", "wrong", "wrong"]
     for answer in ("undecided", "not measurable"):
-        found: Any = {"verdict": answer, "opposite_sign": False}
+        found = {"verdict": answer, "opposite_sign": False}
         assert verdict_outcome(model, found, 10) == "undecided"
 
 

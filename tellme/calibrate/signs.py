@@ -187,8 +187,8 @@ def _difference(
         own = _pooled(studies[model], contrast["suite"], contrast["behavior"])
         tables.append(own.assign(group=f"{model}/" + own["group"]))
     a, b = written(contrast["a"]), written(contrast["b"])
-    sides = [(f"{model}/{a}", f"{model}/{b}") for model in (larger, smaller)]
-    found = contrast_of(pd.concat(tables), *sides, studies[larger].spec)
+    first, second = ((f"{model}/{a}", f"{model}/{b}") for model in (larger, smaller))
+    found = contrast_of(pd.concat(tables), first, second, studies[larger].spec)
     assert found is not None, f"reference models are asked the same questions: {contrast}"
     return found
 

@@ -132,7 +132,7 @@ def described_contrasts(
 def contrast_of(part: pd.DataFrame, a: Side, b: Side, spec: StudySpec) -> Described | None:
     """A contrast of a study on one question or one pooled set of them, in numbers; None where no
     question of it was read on both sides. `part` as in `read_sides`."""
-    sides = read_sides(part, a, b, _fewest_pairs(spec, (a, b), (a, b) in spec.primary))
+    sides = read_sides(part, a, b, fewest_pairs(spec, (a, b), (a, b) in spec.primary))
     return _described(sides, sides.interval(), spec.margin) if sides else None
 
 
