@@ -16,6 +16,8 @@ from tellme.report.analysis.sides import Sides, read_sides
 
 ESTIMATED = ["group", "condition", "suite", "behavior", "question"]
 """Columns that name an estimate of a group."""
+DIGITS = 9
+"""Of a score, far beyond what machines agree on."""
 
 
 class Estimated(Bounds):
@@ -172,6 +174,8 @@ def _described(sides: Sides, narrow: Interval, margin: float) -> Described:
     of_questions = sum(others, start=first)
     without = (of_questions.sum() - of_questions) / max(1, len(of_questions) - 1)
     several = len(of_questions) > 1
+    # Rounded, since of two questions each changes the estimate as much as the other.
+    change = (without - narrow.estimate).abs().round(DIGITS)
     return {
         **numbers(narrow),
         "standard_error": narrow.error,
@@ -184,7 +188,7 @@ def _described(sides: Sides, narrow: Interval, margin: float) -> Described:
         "seeds_asked": len(sides.models[0].scores),
         "drop_low": float(without.min()) if several else None,
         "drop_high": float(without.max()) if several else None,
-        "drop_question": str((without - narrow.estimate).abs().idxmax()) if several else None,
+        "drop_question": str(change.idxmax()) if several else None,
         "num_questions": len(of_questions),
         "listed_a": sides.listed_a,
         "listed_b": sides.listed_b,
