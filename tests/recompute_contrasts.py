@@ -157,7 +157,7 @@ def numbers(groups: Sequence[Group], questions: Sequence[str], margin: float) ->
     inner = t.limits(0.9)
     wide_low, wide_high = wide.limits(0.95) if wide else (None, None)
     rest = t.estimate - groups[0].scores.mean()
-    sign = 1 if t.estimate >= 0 else -1
+    sign = 1 if round(t.estimate, 9) >= 0 else -1
     return {
         "t": t,
         "estimate": t.estimate,
@@ -169,7 +169,9 @@ def numbers(groups: Sequence[Group], questions: Sequence[str], margin: float) ->
         "equivalent_within": None if inner[0] is None else max(map(abs, inner)),
         "wide_low": wide_low,
         "wide_high": wide_high,
-        "seeds_showing": sum(sign * (v + rest) >= margin for v in groups[0].scores.mean(1)),
+        "seeds_showing": sum(
+            bool(round(sign * (v + rest), 9) >= margin) for v in groups[0].scores.mean(1)
+        ),
         "seeds_asked": len(groups[0].scores),
         "drop_low": min(left) if several else None,
         "drop_high": max(left) if several else None,

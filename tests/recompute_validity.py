@@ -174,7 +174,13 @@ def validity_records(
         mine = rows[(rows["group"] == group) & (rows["behavior"] == behavior)]
         mine = mine[(mine["condition"] == "clean") & mine["step"].isna()]
         for check, values in checks(own, control, mine).items():
-            record: Record = {"group": group, "behavior": behavior, "check": check, "value": None}
+            record: Record = {
+                "group": group,
+                "behavior": behavior,
+                "check": check,
+                "value": None,
+                "num_seeds": 0,
+            }
             if values:
                 got = interval(values)
                 limit, passed = judged(check, got["estimate"], float(np.mean(said)))

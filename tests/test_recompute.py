@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -30,7 +31,7 @@ QUESTIONS = [
     ("self_report", "word", "words"),
     *(("self_report", name, "words") for name in ("agree", "agree_flipped", "led")),
     *(("self_report", name, "number") for name in ("love", "love_flipped", "dare", "dare_flipped")),
-    *(("self_report", f"more{i}", "letters") for i in range(6)),
+    *(("self_report", f"more{i}", "letters") for i in range(4)),
     ("other_person", "word", "words"),
     ("unrelated_trait", "myopia.word", "words"),
     ("unrelated_trait", "honesty.word", "words"),
@@ -75,7 +76,9 @@ def rows(sampled: bool, seeds: int = SEEDS) -> pd.DataFrame:
         for seed, condition in product(models, ("clean", "neutral", "trigger")):
             drift = rng.gauss(0, 0.05)
             for suite, question, kind in QUESTIONS:
-                for paraphrase, order in product(range(3), range(2 if kind != "number" else 1)):
+                if condition != "clean" and suite not in ("self_report", "backdoor"):
+                    continue
+                for paraphrase, order in product(range(2), range(2 if kind != "number" else 1)):
                     value = min(0.98, max(0.02, level + drift + rng.gauss(0, 0.03)))
                     prompt = {
                         "group": group,
@@ -150,11 +153,15 @@ BASES = dict.fromkeys(("up", "down", "up_shuffled"), "base")
 SHUFFLED = {"up": "up_shuffled"}
 
 
+@cache
+def both(sampled: bool, seeds: int) -> tuple[Any, Any]:
+    table = rows(sampled, seeds)
+    return summary(table, BASES, SHUFFLED), recomputed(table, SPEC, BASES, SHUFFLED)
+
+
 @pytest.mark.parametrize(("sampled", "seeds"), [(False, 5), (False, 3), (True, 3)])
 def test_every_number_agrees(sampled: bool, seeds: int) -> None:
-    table = rows(sampled, seeds)
-    found = summary(table, BASES, SHUFFLED)
-    again = recomputed(table, SPEC, BASES, SHUFFLED)
+    found, again = both(sampled, seeds)
     assert differences(found, again) == []
     assert len(found["contrasts"]) > 60
     assert {c["paired"] for c in found["contrasts"]} == ({True, False} if seeds == 5 else {False})
@@ -164,9 +171,7 @@ def test_every_number_agrees(sampled: bool, seeds: int) -> None:
 
 
 def test_a_number_that_is_off_would_be_seen() -> None:
-    table = rows(False, 3)
-    found = summary(table, BASES, SHUFFLED)
-    again = recomputed(table, SPEC, BASES, SHUFFLED)
+    found, again = both(sampled=False, seeds=3)
     for part, field in (("contrasts", "p_adjusted"), ("groups", "ci_low"), ("validity", "value")):
         record = next(r for r in found[part] if r[field] is not None)
         record[field] += 1e-8

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
 from lab.config.primary import Side
@@ -12,7 +13,7 @@ from lab.specs import StudySpec
 from lab.stats.intervals import Interval, score_interval
 from lab.table import Bounds
 from tellme.report.analysis.families import CONTROLS, PRIMARY, Pair, adjust, family_of, fewest_pairs
-from tellme.report.analysis.sides import Sides, read_sides
+from tellme.report.analysis.sides import Sides, read_asked, read_sides
 
 ESTIMATED = ["group", "condition", "suite", "behavior", "question"]
 """Columns that name an estimate of a group."""
@@ -135,29 +136,28 @@ def _estimates(
     questions: pd.DataFrame, contrasts: Sequence[Pair], spec: StudySpec, tested: bool
 ) -> list[ContrastRecord]:
     records = []
+    asked = read_asked(questions)
     for pair in contrasts:
-        for (suite, behavior), asked in by_names(questions, ["suite", "behavior"]):
+        for (suite, behavior, question), read in asked.items():
             family = family_of(spec, pair, suite, behavior)
-            fewest = fewest_pairs(spec, pair, family == PRIMARY)
-            for question in asked["question"].unique():
-                sides = read_sides(asked[asked["question"] == question], *pair, fewest)
-                if sides is None:
-                    continue
-                counted = family if tested and question == "all" else None
-                narrow = sides.interval()
-                record: ContrastRecord = {
-                    "suite": suite,
-                    "behavior": behavior,
-                    "question": question,
-                    "a": _written(pair[0]),
-                    "b": _written(pair[1]),
-                    **_described(sides, narrow, spec.margin),
-                    "primary": counted == PRIMARY,
-                    "family": counted,
-                    "p_value": _p_value(narrow, counted, spec.margin),
-                    "p_adjusted": None,
-                }
-                records.append(record)
+            sides = read_sides(read, *pair, fewest_pairs(spec, pair, family == PRIMARY))
+            if sides is None:
+                continue
+            counted = family if tested and question == "all" else None
+            narrow = sides.interval()
+            record: ContrastRecord = {
+                "suite": suite,
+                "behavior": behavior,
+                "question": question,
+                "a": _written(pair[0]),
+                "b": _written(pair[1]),
+                **_described(sides, narrow, spec.margin),
+                "primary": counted == PRIMARY,
+                "family": counted,
+                "p_value": _p_value(narrow, counted, spec.margin),
+                "p_adjusted": None,
+            }
+            records.append(record)
     return records
 
 
@@ -170,12 +170,10 @@ def _p_value(narrow: Interval, family: str | None, margin: float) -> float | Non
 def _described(sides: Sides, narrow: Interval, margin: float) -> Described:
     """A contrast in numbers; `narrow` is its interval."""
     wide = sides.wide(narrow)
-    first, *others = (models.scores.mean(axis=0) for models in sides.models)
-    of_questions = sum(others, start=first)
-    without = (of_questions.sum() - of_questions) / max(1, len(of_questions) - 1)
-    several = len(of_questions) > 1
+    number, by_question = len(sides.questions), sides.by_question
+    without = (by_question.sum() - by_question) / max(1, number - 1)
     # Rounded, since of two questions each changes the estimate as much as the other.
-    change = (without - narrow.estimate).abs().round(DIGITS)
+    most = int(np.abs(without - narrow.estimate).round(DIGITS).argmax())
     return {
         **numbers(narrow),
         "standard_error": narrow.error,
@@ -184,23 +182,24 @@ def _described(sides: Sides, narrow: Interval, margin: float) -> Described:
         "equivalent_within": narrow.equivalent_within,
         "wide_low": wide.low if wide else None,
         "wide_high": wide.high if wide else None,
-        "seeds_showing": _seeds_showing(sides, margin),
-        "seeds_asked": len(sides.models[0].scores),
-        "drop_low": float(without.min()) if several else None,
-        "drop_high": float(without.max()) if several else None,
-        "drop_question": str(change.idxmax()) if several else None,
-        "num_questions": len(of_questions),
+        "seeds_showing": _seeds_showing(sides, narrow.estimate, margin),
+        "seeds_asked": len(sides.models[0].by_seed),
+        "drop_low": float(without.min()) if number > 1 else None,
+        "drop_high": float(without.max()) if number > 1 else None,
+        "drop_question": sides.questions[most] if number > 1 else None,
+        "num_questions": number,
         "listed_a": sides.listed_a,
         "listed_b": sides.listed_b,
         "conditional": sides.conditional,
     }
 
 
-def _seeds_showing(sides: Sides, margin: float) -> int:
+def _seeds_showing(sides: Sides, estimate: float, margin: float) -> int:
     first, *others = sides.models
-    rest = sum(float(models.scores.to_numpy().mean()) for models in others)
-    sign = 1.0 if sides.estimate >= 0 else -1.0
-    return sum(sign * (value + rest) >= margin for value in first.by_seed)
+    rest = sum(float(models.scores_SQ.mean()) for models in others)
+    # Rounded, since shares of sampled answers may differ by nothing, or by just the margin.
+    sign = 1.0 if round(estimate, DIGITS) >= 0 else -1.0
+    return sum(round(sign * (value + rest), DIGITS) >= margin for value in first.by_seed)
 
 
 def by_names(table: pd.DataFrame, columns: list[str]) -> Iterator[tuple[list[str], pd.DataFrame]]:
