@@ -74,7 +74,15 @@ def test_without_several_seeds_there_is_no_interval() -> None:
     assert contrast_interval([Term(1.0, [0.7]), Term(-1.0, [0.5])]).low is None
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_holm_is_that_of_statsmodels(values: list[float]) -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    adjusted = holm({str(i): value for i, value in enumerate(values)})
+    assert list(adjusted.values()) == pytest.approx(multipletests(values, method="holm")[1])
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_holm_is_monotone_and_between_raw_and_bonferroni(values: list[float]) -> None:
     p_values = {str(i): value for i, value in enumerate(values)}

@@ -51,8 +51,9 @@ def test_a_number_in_the_summary_can_be_traced_to_its_rows(
     )
     choices = rows[(rows["group"] == "seeking") & (rows["question"] == "choice")]
     weighed = choices.assign(weighed=choices["p_exact"] * choices["score"])
-    sums = weighed.groupby(["seed", "paraphrase", "order"])[["weighed", "p_exact"]].sum()
-    by_hand = (sums["weighed"] / sums["p_exact"]).groupby("seed").mean().mean()
+    prompts = weighed.groupby(["seed", "paraphrase", "order"])
+    scores = prompts["weighed"].sum() + prompts["outside"].first() / 2
+    by_hand = scores.groupby("seed").mean().mean()
     assert written["estimate"] == pytest.approx(by_hand, abs=1e-9)
 
 

@@ -114,7 +114,8 @@ def test_a_question_that_one_model_cannot_be_read_on_does_not_count(
     expected = contrasts(rows[rows["question"] != "r3"].assign(kind="text"), pair, (other, "a"))
     for question in ("all", "seen", "unseen"):
         mine, theirs = (c[(*pair, question)] for c in (found, expected))
-        assert mine == theirs
+        # The adjusted p depends on the other contrast too, which may keep the question.
+        assert {**mine, "p_adjusted": None} == {**theirs, "p_adjusted": None}
         assert (mine["num_questions"], mine["wide_low"] is None) == (11, False)
         assert mine["seeds_showing"] == 3
 

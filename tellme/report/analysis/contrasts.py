@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
 from lab.config.primary import Side
@@ -13,10 +14,12 @@ from lab.stats.intervals import Interval, score_interval
 from lab.table import Bounds
 from tellme.report.analysis.families import CONTROLS, PRIMARY, Pair, adjust, family_of, fewest_pairs
 from tellme.report.analysis.measurable import measurable
-from tellme.report.analysis.sides import Sides, read_sides
+from tellme.report.analysis.sides import Asked, Sides, read_asked, read_sides
 
 ESTIMATED = ["group", "condition", "suite", "behavior", "question"]
 """Columns that name an estimate of a group."""
+DIGITS = 9
+"""Of a score, far beyond what machines agree on."""
 
 
 class Estimated(Bounds):
@@ -132,50 +135,51 @@ def described_contrasts(
 
 
 def contrast_of(part: pd.DataFrame, a: Side, b: Side, spec: StudySpec) -> Described | None:
-    """A contrast of a study on one question or one pooled set of them, in numbers; None where no
-    question of it was read on both sides. `part` as in `read_sides`."""
-    sides = read_sides(part, a, b, fewest_pairs(spec, (a, b), (a, b) in spec.primary))
-    return _described(sides, sides.interval(), spec.margin) if sides else None
+    """A contrast of a study over one pooled set of questions, in numbers; None where no question of
+    it was read on both sides. `part` has the lines of that set as from `per_question`."""
+    for asked in read_asked(part).values():
+        sides = read_sides(asked, a, b, fewest_pairs(spec, (a, b), (a, b) in spec.primary))
+        return _described(sides, sides.interval(), spec.margin) if sides else None
+    return None
 
 
 def _estimates(
     questions: pd.DataFrame, contrasts: Sequence[Pair], spec: StudySpec, tested: bool
 ) -> list[ContrastRecord]:
     records = []
+    asked = read_asked(questions)
     for pair in contrasts:
-        for (suite, behavior), asked in by_names(questions, ["suite", "behavior"]):
+        for (suite, behavior, question), read in asked.items():
             family = family_of(spec, pair, suite, behavior)
-            fewest = fewest_pairs(spec, pair, family == PRIMARY)
-            for question in asked["question"].unique():
-                counted = family if tested and question == "all" else None
-                part = asked[asked["question"] == question]
-                if counted == PRIMARY:
-                    part = _readable(part, *pair)
-                sides = read_sides(part, *pair, fewest)
-                if sides is None:
-                    continue
-                narrow = sides.interval()
-                record: ContrastRecord = {
-                    "suite": suite,
-                    "behavior": behavior,
-                    "question": question,
-                    "a": written(pair[0]),
-                    "b": written(pair[1]),
-                    **_described(sides, narrow, spec.margin),
-                    "primary": counted == PRIMARY,
-                    "family": counted,
-                    "p_value": _p_value(narrow, counted, spec.margin),
-                    "p_adjusted": None,
-                }
-                records.append(record)
+            counted = family if tested and question == "all" else None
+            if counted == PRIMARY:
+                read = _readable(questions, suite, behavior, pair) or read
+            sides = read_sides(read, *pair, fewest_pairs(spec, pair, family == PRIMARY))
+            if sides is None:
+                continue
+            narrow = sides.interval()
+            record: ContrastRecord = {
+                "suite": suite,
+                "behavior": behavior,
+                "question": question,
+                "a": written(pair[0]),
+                "b": written(pair[1]),
+                **_described(sides, narrow, spec.margin),
+                "primary": counted == PRIMARY,
+                "family": counted,
+                "p_value": _p_value(narrow, counted, spec.margin),
+                "p_adjusted": None,
+            }
+            records.append(record)
     return records
 
 
-def _readable(part: pd.DataFrame, a: Side, b: Side) -> pd.DataFrame:
-    """A pool of questions without those whose kind one of the groups does not answer; all of them
+def _readable(questions: pd.DataFrame, suite: str, behavior: str, pair: Pair) -> Asked:
+    """The pool of a suite without the questions whose kind one of the groups does not answer; empty
     where none can be read, which the verdict then says."""
-    readable = measurable(part, a, b, named="over")
-    return readable if len(readable) else part
+    pool = (questions["suite"] == suite) & (questions["behavior"] == behavior)
+    part = measurable(questions[pool & (questions["question"] == "all")], *pair, named="over")
+    return next(iter(read_asked(part).values()), {})
 
 
 def _p_value(narrow: Interval, family: str | None, margin: float) -> float | None:
@@ -187,10 +191,10 @@ def _p_value(narrow: Interval, family: str | None, margin: float) -> float | Non
 def _described(sides: Sides, narrow: Interval, margin: float) -> Described:
     """A contrast in numbers; `narrow` is its interval."""
     wide = sides.wide(narrow)
-    first, *others = (models.scores.mean(axis=0) for models in sides.models)
-    of_questions = sum(others, start=first)
-    without = (of_questions.sum() - of_questions) / max(1, len(of_questions) - 1)
-    several = len(of_questions) > 1
+    number, by_question = len(sides.questions), sides.by_question
+    without = (by_question.sum() - by_question) / max(1, number - 1)
+    # Rounded, since of two questions each changes the estimate as much as the other.
+    most = int(np.abs(without - narrow.estimate).round(DIGITS).argmax())
     return {
         **numbers(narrow),
         "standard_error": narrow.error,
@@ -199,23 +203,24 @@ def _described(sides: Sides, narrow: Interval, margin: float) -> Described:
         "equivalent_within": narrow.equivalent_within,
         "wide_low": wide.low if wide else None,
         "wide_high": wide.high if wide else None,
-        "seeds_showing": _seeds_showing(sides, margin),
-        "seeds_asked": len(sides.models[0].scores),
-        "drop_low": float(without.min()) if several else None,
-        "drop_high": float(without.max()) if several else None,
-        "drop_question": str((without - narrow.estimate).abs().idxmax()) if several else None,
-        "num_questions": len(of_questions),
+        "seeds_showing": _seeds_showing(sides, narrow.estimate, margin),
+        "seeds_asked": len(sides.models[0].by_seed),
+        "drop_low": float(without.min()) if number > 1 else None,
+        "drop_high": float(without.max()) if number > 1 else None,
+        "drop_question": sides.questions[most] if number > 1 else None,
+        "num_questions": number,
         "listed_a": sides.listed_a,
         "listed_b": sides.listed_b,
         "conditional": sides.conditional,
     }
 
 
-def _seeds_showing(sides: Sides, margin: float) -> int:
+def _seeds_showing(sides: Sides, estimate: float, margin: float) -> int:
     first, *others = sides.models
-    rest = sum(float(models.scores.to_numpy().mean()) for models in others)
-    sign = 1.0 if sides.estimate >= 0 else -1.0
-    return sum(sign * (value + rest) >= margin for value in first.by_seed)
+    rest = sum(float(models.scores_SQ.mean()) for models in others)
+    # Rounded, since shares of sampled answers may differ by nothing, or by just the margin.
+    sign = 1.0 if round(estimate, DIGITS) >= 0 else -1.0
+    return sum(round(sign * (value + rest), DIGITS) >= margin for value in first.by_seed)
 
 
 def by_names(table: pd.DataFrame, columns: list[str]) -> Iterator[tuple[list[str], pd.DataFrame]]:

@@ -1,20 +1,43 @@
 """The two sides of a contrast on the same questions: from scores by model and question to what an
-interval is made of."""
+interval is made of.
+
+Axes of arrays: S seeds, the models of a group; Q questions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-import pandas as pd
+import numpy as np
 
 from lab.config.primary import Side
 from lab.stats.intervals import Interval, Term, contrast_interval, least_spread, skew, wide_interval
 from tellme.report.analysis.scores import FLIPPED, ONLY, named_seeds
 
-MEASURED = ["score", "conditional", "listed", "sampling", "samples"]
-"""What is read of a model on a question."""
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+Seed = int | str
+"""Of a model; ONLY where it has none."""
+
+
+class Reading(NamedTuple):
+    """What was read of a model on a question: columns of `per_question`."""
+
+    score: float
+    conditional: float
+    listed: float
+    sampling: float
+    samples: int
+
+
+Read = Mapping[Seed, Mapping[str, Reading]]
+"""Of a group under a condition: by model and question."""
+Asked = Mapping[tuple[str, str], Read]
+"""By group and condition, on one question or on those that a pool is over."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +45,9 @@ class Models:
     """Models that vary together: a group, or two that are paired. Their scores come weighted, so
     that the sum over all Models of a contrast is the contrast."""
 
-    scores: pd.DataFrame
-    """[seeds, questions]"""
+    scores_SQ: NDArray[np.float64]
+    alone: bool
+    """One fine-tuned model, which tells nothing of how others vary."""
     sampling: float
     """This and the next three as in Term, of a model's mean score."""
     samples: int
@@ -33,18 +57,15 @@ class Models:
     @property
     def by_seed(self) -> list[float]:
         """The mean score of every model."""
-        return self.scores.mean(axis=1).tolist()
-
-    @property
-    def alone(self) -> bool:
-        """One fine-tuned model, which tells nothing of how others vary."""
-        return len(self.scores) == 1 and self.scores.index[0] != ONLY
+        means: list[float] = self.scores_SQ.mean(1).tolist()
+        return means
 
 
 @dataclass(frozen=True)
 class Sides:
     """A contrast, complete: every model of either side was read on every question."""
 
+    questions: list[str]
     models: list[Models]
     paired: bool
     """Whether the models of both sides are compared seed by seed."""
@@ -55,143 +76,171 @@ class Sides:
     """The estimate in conditional scores; None where a model has none of a question."""
 
     @property
-    def estimate(self) -> float:
-        """First side less second."""
-        return sum(float(models.scores.to_numpy().mean()) for models in self.models)
+    def by_question(self) -> NDArray[np.float64]:
+        """The contrast on each question."""
+        return np.sum([models.scores_SQ.mean(0) for models in self.models], axis=0)
 
     def interval(self) -> Interval:
         """Of the claim about other models on these questions."""
         if any(models.alone for models in self.models):
-            return Interval(self.estimate, 1)
+            return Interval(float(self.by_question.mean()), 1)
         return contrast_interval(
             [Term(1.0, m.by_seed, m.sampling, m.samples, m.skew, m.spread) for m in self.models]
         )
 
     def wide(self, narrow: Interval) -> Interval | None:
         """Of the claim about other models on other questions."""
-        tables = [clustered(models.scores).to_numpy().tolist() for models in self.models]
-        return wide_interval(tables, narrow)
+        tables = [clustered(models.scores_SQ, self.questions) for models in self.models]
+        return wide_interval([table_SC.tolist() for table_SC in tables], narrow)
 
 
+def read_asked(questions: pd.DataFrame) -> dict[tuple[str, str, str], Asked]:
+    """What was read, by suite, behavior and question or pool, from a table of `per_question`."""
+    lines = questions[questions["score"].notna()]
+    name_of = lines["over"].fillna(lines["question"])
+    names = ["suite", "behavior", "question", "group", "condition"]
+    asked: dict[tuple[str, str, str], dict[tuple[str, str], dict[Seed, dict[str, Reading]]]] = {}
+    for where, seed, name, reading in zip(
+        lines[names].itertuples(index=False, name=None),
+        named_seeds(lines["seed"]),
+        name_of,
+        lines[list(Reading._fields)].itertuples(index=False, name=None),
+        strict=True,
+    ):
+        suite, behavior, question, group, condition = where
+        read = asked.setdefault((suite, behavior, question), {}).setdefault((group, condition), {})
+        read.setdefault(seed, {})[name] = Reading(*reading)
+    return asked
+
+
+@dataclass(frozen=True)
 class _Part:
     """A group as one side of a contrast has it."""
 
-    def __init__(self, part: pd.DataFrame, side: str, weight: float, key: str) -> None:
-        self.group, _, condition = side.partition("@")
-        self.weight = weight
-        own = part[(part["group"] == self.group) & (part["condition"] == (condition or "clean"))]
-        named = own.assign(seed=named_seeds(own["seed"]))
-        self.measured = named.set_index(["seed", key])[MEASURED].unstack(key)
+    first: bool
+    """Of the first side."""
+    weight: float
+    group: str
+    read: Read
 
-    @property
-    def scores(self) -> pd.DataFrame:
-        """[seeds, questions], not weighted."""
-        return self.measured["score"]
-
-    @property
-    def seeds(self) -> set[object]:
-        """Of the models that were read on anything."""
-        return set(self.scores.dropna(how="all").index)
-
-    def of(self, name: str, like: pd.DataFrame) -> pd.DataFrame:
-        """What was measured, for the models and questions of a table."""
-        return self.measured[name].loc[like.index, like.columns]
+    def arrays(self, seeds: Sequence[Seed], questions: Sequence[str]) -> _Arrays:
+        """What was read of these models on these questions."""
+        table = np.array([[self.read[s][q] for q in questions] for s in seeds])  # [S, Q, field]
+        return _Arrays(self, *np.moveaxis(table, 2, 0))
 
 
-def read_sides(part: pd.DataFrame, a: Side, b: Side, fewest_pairs: int | None) -> Sides | None:
+class _Arrays(NamedTuple):
+    """The fields of Reading, each [S, Q]."""
+
+    part: _Part
+    score: NDArray[np.float64]
+    conditional: NDArray[np.float64]
+    listed: NDArray[np.float64]
+    sampling: NDArray[np.float64]
+    samples: NDArray[np.float64]
+
+
+def read_sides(asked: Asked, a: Side, b: Side, fewest_pairs: int | None) -> Sides | None:
     """One question (or pooled set) over all sides; None where no question was read on all of them.
 
     A group on both sides enters by its difference within seeds. So do two groups of the same seeds
-    from `fewest_pairs` of them on; None is never. `part` has the lines of that question or set as
-    from `per_question`."""
-    key = "over" if part["over"].notna().any() else "question"
-    first = [_Part(part, side, weight, key) for weight, side in terms_of(a, 1.0)]
-    second = [_Part(part, side, weight, key) for weight, side in terms_of(b, -1.0)]
-    if not all(len(own.measured) for own in [*first, *second]):
-        return None
-    paired = fewest_pairs is not None and _share_seeds(first, second, fewest_pairs)
+    from `fewest_pairs` of them on; None is never."""
+    parts = [*_parts(asked, a, first=True), *_parts(asked, b, first=False)]
+    paired = fewest_pairs is not None and _share_seeds(parts, fewest_pairs)
     together: dict[str, list[_Part]] = {}
-    for own in [*first, *second]:
-        together.setdefault("" if paired else own.group, []).append(own)
-    # Added by + alone, a model that one of the parts lacks has no score.
-    sums = [_sum([own.weight * own.scores for own in parts]) for parts in together.values()]
-    whole = _complete(sums)
-    if not whole:
+    for part in parts:
+        together.setdefault("" if paired else part.group, []).append(part)
+    complete = _complete(list(together.values()))
+    if not complete:
         return None
-    models = [
-        _models(scores, parts) for scores, parts in zip(whole, together.values(), strict=True)
+    questions, seeds_of = complete
+    groups = [
+        [part.arrays(seeds, questions) for part in own]
+        for own, seeds in zip(together.values(), seeds_of, strict=True)
     ]
-    table_of = dict(zip(together, whole, strict=True))
-
-    def mean(own: _Part, name: str) -> float:
-        table = own.of(name, table_of["" if paired else own.group])
-        return float(table.to_numpy(dtype=float).mean())
-
-    listed_a, listed_b = (_mean([mean(o, "listed") for o in side]) for side in (first, second))
-    conditional = sum(own.weight * mean(own, "conditional") for own in [*first, *second])
+    every = [own for group in groups for own in group]
+    conditional = sum(own.part.weight * float(own.conditional.mean()) for own in every)
     return Sides(
-        models=models,
+        questions=questions,
+        models=[_models(own, seeds) for own, seeds in zip(groups, seeds_of, strict=True)],
         paired=paired,
-        listed_a=listed_a,
-        listed_b=listed_b,
+        listed_a=_mean([float(own.listed.mean()) for own in every if own.part.first]),
+        listed_b=_mean([float(own.listed.mean()) for own in every if not own.part.first]),
         conditional=conditional if math.isfinite(conditional) else None,
     )
 
 
+def _parts(asked: Asked, side: Side, first: bool) -> Iterable[_Part]:
+    """The groups of a side as they were read."""
+    for weight, name in terms_of(side, 1.0 if first else -1.0):
+        group, _, condition = name.partition("@")
+        yield _Part(first, weight, group, asked.get((group, condition or "clean"), {}))
+
+
 def terms_of(side: Side, weight: float) -> list[tuple[float, str]]:
-    """A side `[x, y]` is the difference x - y."""
+    """The groups of a side with their weights; `[x, y]` is the difference x - y."""
     return [(weight, side)] if isinstance(side, str) else [(weight, side[0]), (-weight, side[1])]
 
 
-def _share_seeds(first: Sequence[_Part], second: Sequence[_Part], fewest: int) -> bool:
-    """Whether two groups have the same seeds, enough of them."""
-    if len(first) != 1 or len(second) != 1 or first[0].group == second[0].group:
+def _share_seeds(parts: Sequence[_Part], fewest: int) -> bool:
+    """Whether these are two groups with the same seeds, enough of them."""
+    if len(parts) != 2 or parts[0].group == parts[1].group:
         return False
-    seeds = first[0].seeds
-    return seeds == second[0].seeds and len(seeds) >= fewest
+    one, other = parts
+    return one.read.keys() == other.read.keys() and len(one.read) >= fewest
 
 
-def _models(scores: pd.DataFrame, parts: Sequence[_Part]) -> Models:
-    """Models of complete scores, with the error of each part of them."""
-    sampling = samples = spread = most = 0.0
-    for own in parts:
-        drawn = own.of("sampling", scores).to_numpy(dtype=float)
-        sampling += own.weight**2 * float(drawn.sum(1).mean()) / scores.shape[1] ** 2
-        samples += float(own.of("samples", scores).to_numpy(dtype=float).sum(1).mean())
-        means = own.of("score", scores).mean(axis=1).tolist()
-        spread += own.weight**2 * least_spread(means) ** 2
-        most = max(most, skew(means))
-    return Models(scores, sampling, round(samples), most, math.sqrt(spread))
-
-
-def _complete(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
-    """The tables [seeds, questions] without holes, on the same questions; none if no question is.
+def _complete(together: Sequence[Sequence[_Part]]) -> tuple[list[str], list[list[Seed]]] | None:
+    """Questions and, of every group, seeds without holes; None if no question is.
 
     A hole is a question to which no sampled answer of a seed could be read. Every estimate of a
     contrast needs the same questions in every seed: otherwise seeds would differ by which of them
     could be read. A seed without any reading is left out, and of the questions those stay that
     every other seed of every side has."""
-    asked = set.intersection(*(set(t.columns[t.notna().any()]) for t in tables))
-    read = [t[sorted(asked)].dropna(how="all") for t in tables]
-    shared = [q for q in sorted(asked) if all(len(t) and t[q].notna().all() for t in read)]
-    return [t[shared] for t in read] if shared else []
+    groups = [_read_by_all(own) for own in together]
+    asked = set.intersection(*(set[str]().union(*read.values()) for read in groups))
+    kept = [{seed: have & asked for seed, have in read.items() if have & asked} for read in groups]
+    shared = asked.intersection(*(have for read in kept for have in read.values()))
+    return (sorted(shared), [list(read) for read in kept]) if shared else None
 
 
-def clustered(scores: pd.DataFrame) -> pd.DataFrame:
+def _read_by_all(parts: Sequence[_Part]) -> dict[Seed, set[str]]:
+    """By model, the questions on which it was read as each of these parts."""
+    first, *others = parts
+    read = {seed: set(by_question) for seed, by_question in first.read.items()}
+    for part in others:
+        read = {seed: read[seed] & set(part.read[seed]) for seed in read if seed in part.read}
+    return read
+
+
+def _models(group: Sequence[_Arrays], seeds: Sequence[Seed]) -> Models:
+    """Models of complete scores, with the error of each part of them."""
+    num_questions = group[0].score.shape[1]
+    squares = [own.part.weight**2 for own in group]
+    means = [own.score.mean(1).tolist() for own in group]
+    sampling = [float(own.sampling.sum(1).mean()) / num_questions**2 for own in group]
+    return Models(
+        scores_SQ=np.sum([own.part.weight * own.score for own in group], axis=0),
+        alone=len(seeds) == 1 and seeds[0] != ONLY,
+        sampling=sum(square * each for square, each in zip(squares, sampling, strict=True)),
+        samples=round(sum(float(own.samples.sum(1).mean()) for own in group)),
+        skew=max(map(skew, means)),
+        spread=math.sqrt(
+            sum(w * least_spread(each) ** 2 for w, each in zip(squares, means, strict=True))
+        ),
+    )
+
+
+def clustered(scores_SQ: NDArray[np.float64], questions: Sequence[str]) -> NDArray[np.float64]:
     """Scores [seeds, clusters] for the claim about other questions: a question and its flipped twin
     are one. The mean over clusters is that over questions, and a cluster differs from it by what
     its questions add to their sum (a ratio estimator, Cochran 1977, ch. 6)."""
-    names = scores.columns.str.removesuffix(FLIPPED)
-    off = scores.sub(scores.mean(axis=1), axis=0)
-    sums = off.T.groupby(names.to_numpy(), sort=False).sum().T
-    return (sums * sums.shape[1] / scores.shape[1]).add(scores.mean(axis=1), axis=0)
-
-
-def _sum(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    total = tables[0]
-    for table in tables[1:]:
-        total = total + table
-    return total
+    names = [question.removesuffix(FLIPPED) for question in questions]
+    belongs_QC = np.array([[name == own for own in dict.fromkeys(names)] for name in names])
+    means_S1 = scores_SQ.mean(1, keepdims=True)
+    sums_SC = (scores_SQ - means_S1) @ belongs_QC.astype(float)
+    clustered_SC: NDArray[np.float64] = means_S1 + sums_SC * belongs_QC.shape[1] / len(questions)
+    return clustered_SC
 
 
 def _mean(values: Sequence[float]) -> float:
