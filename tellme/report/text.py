@@ -6,12 +6,12 @@ from pathlib import Path
 
 from lab.store.trust import means
 from lab.table import aligned, between_text, p_text, side_text, signed
+from tellme.report.analysis.hierarchy import Line, hierarchy, interval_text
+from tellme.report.analysis.sentences import NO_PRIMARY, limits_text, verdict_text
 from tellme.report.analysis.shared import Comparison, SharedContrast
 from tellme.report.analysis.summary import Summary
 from tellme.report.analysis.validity import ValidityRecord
 from tellme.report.analysis.verdict import VerdictRecord
-from tellme.report.hierarchy import Line, hierarchy, interval_text
-from tellme.report.sentences import NO_PRIMARY, limits_text, verdict_text
 
 RESULTS = ("", "suite", "contrast", "estimate", "95 % interval", "p", "p adj.", "seeds")
 LONGEST = 46
