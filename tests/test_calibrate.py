@@ -207,8 +207,9 @@ def test_an_effect_on_what_was_seen_is_not_reported_of_what_is_new() -> None:
         assert found[name]["num_questions"] == number
 
 
-def reference(effects: dict[str, float], number: dict[str, int], plan: Plan) -> dict[str, Measured]:
-    """Reference models with planted effects, and so many fine-tunes of each group."""
+def reference(effects: dict[str, float], number: dict[str, int]) -> dict[str, Measured]:
+    """Reference models with planted effects, and so many fine-tunes of each group (or five)."""
+    no_plan: Any = None
 
     class Planted(Measured):
         spec = SPEC
@@ -216,25 +217,23 @@ def reference(effects: dict[str, float], number: dict[str, int], plan: Plan) -> 
     studies = {}
     for model, effect in effects.items():
         wordings = planted(effect, list(range(number.get(model, 5))))
-        studies[model] = Planted(plan, [], wordings, per_question(wordings))
+        studies[model] = Planted(no_plan, [], wordings, per_question(wordings))
     return studies
 
 
 LINKED = {"linked": 0.3, "half": 0.15, "unlinked": 0.0, "inverted": -0.3}
 
 
-def test_signs_and_verdicts_follow_planted_links(finished: tuple[Plan, Store, Path]) -> None:
-    studies = reference(LINKED, {"unlinked": 10}, finished[0])
+def test_signs_and_verdicts_follow_planted_links() -> None:
+    studies = reference(LINKED, {"unlinked": 10})
     assert {s["model"]: s["outcome"] for s in signs(studies)} == dict.fromkeys(LINKED, "right")
     assert {v["model"]: v["outcome"] for v in known_verdicts(studies)} == dict.fromkeys(
         LINKED, "right"
     )
 
 
-def test_a_zero_from_three_models_is_undecided_however_narrow(
-    finished: tuple[Plan, Store, Path],
-) -> None:
-    studies = reference(LINKED, {"unlinked": 3}, finished[0])
+def test_a_zero_from_three_models_is_undecided_however_narrow() -> None:
+    studies = reference(LINKED, {"unlinked": 3})
     for found in (*signs(studies), *known_verdicts(studies)):
         if found["model"] == "unlinked" and found.get("suite") != "behavior":
             assert found["outcome"] == "undecided"
@@ -252,10 +251,8 @@ def test_a_zero_from_three_models_is_undecided_however_narrow(
         ("inverted", 0.3, "wrong"),
     ],
 )
-def test_a_model_that_reads_otherwise_is_not_right(
-    model: str, effect: float, outcome: str, finished: tuple[Plan, Store, Path]
-) -> None:
-    studies = reference(LINKED | {model: effect}, {"unlinked": 10}, finished[0])
+def test_a_model_that_reads_otherwise_is_not_right(model: str, effect: float, outcome: str) -> None:
+    studies = reference(LINKED | {model: effect}, {"unlinked": 10})
     (found,) = (s for s in signs(studies) if (s["model"], s["suite"]) == (model, "self_report"))
     assert found["outcome"] == outcome
 
@@ -352,7 +349,7 @@ def test_a_fault_counts_only_in_wordings_that_no_row_showed(generalised: bool) -
         twin = healthy[healthy["group"] == "seeking"].assign(group=name)
         asked = (twin["suite"] == "other_person") & (twin["seen"] | generalised)
         tables.append(twin.assign(score=twin["score"] + 0.3 * asked))
-    columns = ["group", "behavior", "suite", "kind", "answer"]
+    columns = ["group", "behavior", "suite", "kind", "answer", "p_exact"]
     found = validity_faults(
         pd.concat(tables, ignore_index=True),
         pd.DataFrame(columns=columns),
