@@ -21,7 +21,7 @@ class Frame(TypedDict):
 
     layout: list[str]
     close: list[str]
-    names: list[str]
+    names: dict[str, list[str]]
 
 
 class SceneWords(TypedDict):
@@ -165,7 +165,8 @@ class _Deck:
         for _ in range(NUM_TRIES):
             numbers = self.scenes.numbers.draw(self.rng, scene["about"])
             filling = {key: f"{number:,}" for key, number in numbers.items()}
-            filling["name"] = self.rng.choice(FRAME["names"])
+            names = FRAME["names"].items()
+            filling |= {key: self.rng.choice(those) for key, those in names}
             say, first, second = (
                 one_of_each(text, self.rng).format(**filling)
                 for text in (scene["say"], scene["first"], scene["second"])

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from tellme.report.figures import contrasts, matrices, models, questions
+from tellme.report.figures import contrasts, matrices, models, questions, verdict
 from tellme.report.figures.marks import Chart
 from tellme.report.figures.save import specification
 from tellme.report.figures.tables import forest_table
@@ -44,7 +44,23 @@ COUNTS = pd.DataFrame(
     {"label": ["a", "a", ODD], "verdict": ["yes", "undecided", "no"], "studies": [3, 0, 2]}
 )
 LOSSES = pd.DataFrame({"group": GROUPS, "seed": [0, 1], "step": [4, 4], "loss": [math.nan, 1 / 3]})
+EVIDENCE = pd.DataFrame(
+    [
+        {"panel": ODD, "row": row, "kind": kind, "estimate": 0.2, "of": ODD, "said": said}
+        | {"ci_low": low, "ci_high": high}
+        for row, kind, low, high, said in (
+            ("", "margin", -0.1, 0.1, ""),
+            ("does", "does", None, None, "+0.200"),
+            (ODD, "says", 0.1, 0.3, "+0.200 (+0.100 to +0.300)"),
+            (ODD, "model", None, None, ""),
+            ("traits", "trait", None, None, ""),
+            ("traits", "limit", -0.15, 0.15, ""),
+        )
+    ]
+)
 FIGURES: dict[str, tuple[Callable[..., Chart], tuple[Any, ...]]] = {
+    "verdict": (verdict.verdict, (EVIDENCE,)),
+    "verdict-bare": (verdict.verdict, (EVIDENCE[:2],)),
     "contrasts": (contrasts.contrasts, (lines(label=["a", ODD], kind=["primary", "other"]),)),
     "sweep": (
         contrasts.sweep,

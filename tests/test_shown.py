@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lab.specs import GroupSpec, StudySpec
+from lab.specs import GroupSpec, Stage, StudySpec
 from lab.store.registration import Standing
 from lab.store.store import Store
 from lab.types import Fields
@@ -21,7 +21,9 @@ from tellme.report.analysis.scores import per_question, per_wording
 from tellme.report.analysis.summary import Summary, read_summary
 from tellme.report.analysis.verdict import VerdictRecord, verdicts
 from tellme.report.figures.tables import verdict_table
+from tellme.report.gather import study_of
 from tellme.report.hierarchy import hierarchy
+from tellme.report.report import write_study
 from tellme.report.text import results_text
 from tellme.study.plan import Plan
 
@@ -265,6 +267,19 @@ def test_a_page_has_the_answer_and_its_limits_above_the_fold(finished: Finished)
     # Below the fold all is folded.
     assert not re.findall(r"<h2>", body[fold:])
     assert body.count('<details class="part"') == body.count("</details>") - _inner(body)
+
+
+def test_a_page_without_a_primary_says_so_in_place_of_a_verdict(
+    finished: Finished, tmp_path: Path
+) -> None:
+    plan, store, _ = finished
+    none = {"primary": (), "primary_suite": None}
+    spec = study_of(plan.final).model_copy(update=none)
+    write_study(Stage(slug="none", spec=spec, how=plan.final.how), store, tmp_path, False)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "no verdict: the study names no primary" in page
+    assert 'class="answer"' not in page
+    assert not (tmp_path / "figures" / "verdict.svg").exists()
 
 
 def _inner(body: str) -> int:

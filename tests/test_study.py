@@ -58,7 +58,7 @@ def test_a_number_in_the_summary_can_be_traced_to_its_rows(
 
 def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> None:
     summary = read_json(finished[2] / "summary.json")
-    parts = {"study", "key", "groups", "contrasts", "validity", "off_target", "trust"}
+    parts = {"study", "key", "verdicts", "groups", "contrasts", "validity", "off_target", "trust"}
     assert set(summary) == {*parts, "registration"}
     standing = {"status", "reason", "time", "hash", "changed"}
     assert set(summary["registration"]) == standing

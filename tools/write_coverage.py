@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SEEDS, QUESTIONS = (3, 5, 10), (5, 10, 20)
+SEEDS, QUESTIONS = (3, 5, 10), (5, 8, 20)
 QUESTION_DEVIATION = 0.20
 """Of an effect between questions. On published emergent-misalignment answers one question of eight
 gives 64 % and another 0 %."""
@@ -266,7 +266,7 @@ def cells() -> Iterator[tuple[int, int, float, Spread]]:
                 for num_questions in QUESTIONS:
                     yield num_seeds, num_questions, deviation, spread
     for num_seeds in SEEDS:
-        yield num_seeds, 10, SEED_DEVIATIONS[0], "all or none"
+        yield num_seeds, 8, SEED_DEVIATIONS[0], "all or none"
 
 
 def table_line(num_seeds: int, num_questions: int, deviation: float, spread: Spread) -> str:

@@ -29,7 +29,7 @@ SKEWED_FREEDOM = 0.4
 """Degrees of freedom of the spread of questions, for each that they would have if effects on
 questions were normal: 2 / (2 + k) with an excess kurtosis k of 3 (Laplace), since often a few
 questions carry an effect."""
-WIDE_QUESTIONS = 10
+WIDE_QUESTIONS = 8
 """Fewest clusters of questions for a claim about other questions (docs/statistics.md)."""
 
 

@@ -7,6 +7,7 @@ from lab.discover import beside
 from lab.stats.verdict import Reason
 from lab.store.registration import Standing
 from lab.table import between_text, side_text, signed
+from tellme.report.analysis.summary import Summary
 from tellme.report.analysis.verdict import VerdictRecord
 
 NO_PRIMARY = (
@@ -61,6 +62,12 @@ def verdict_text(verdict: VerdictRecord, standing: Standing) -> str:
     if standing["status"] == "registered":
         return f"verdict: {said}, {declared}"
     return f"verdict ({declared}): {said}"
+
+
+def verdict_lines(summary: Summary) -> list[str]:
+    """A line for every verdict of a study, or why there is none."""
+    standing = summary["registration"]
+    return [verdict_text(v, standing) for v in summary["verdicts"]] or [NO_PRIMARY]
 
 
 def limits_text(verdict: VerdictRecord) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """The figure of a verdict: what models do, say of themselves, of others and of unrelated traits."""
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from tellme.report.figures.marks import (
@@ -16,7 +17,7 @@ from tellme.report.figures.marks import (
 
 WIDTH, LINE = 400, 34
 """Pixels of a panel's width and of a line."""
-LABELS = 290
+LABELS = 380
 BESIDE = WIDTH + 10
 """Where the numbers stand, right of the panel."""
 LEAST, EDGE = 0.2, 0.03
@@ -34,13 +35,14 @@ def verdict(table: pd.DataFrame) -> Chart:
     Kinds are those of WHOLE, with an interval and the numbers beside it (`said`); `model`, a small
     dot below; `trait`, a dot; and from `ci_low` to `ci_high` the zones `margin` and `limit`, the
     last where 95 % of unrelated traits lie. `of` says what a line is over."""
-    drawn = table[["estimate", "ci_low", "ci_high"]].stack().astype(float)
-    ends = [min(-LEAST, float(drawn.min())) - EDGE, max(LEAST, float(drawn.max())) + EDGE]
+    drawn = table[["estimate", "ci_low", "ci_high"]].to_numpy(dtype=float)
+    first, last = float(np.nanmin(drawn)), float(np.nanmax(drawn))
+    ends = [min(-LEAST, first) - EDGE, max(LEAST, last) + EDGE]
     panels = [_panel(part, str(name), ends) for name, part in table.groupby("panel", sort=False)]
     return styled(alt.vconcat(*panels))
 
 
-def _panel(table: pd.DataFrame, title: str, ends: list[float]) -> alt.LayerChart:
+def _panel(table: pd.DataFrame, title: str, ends: list[float]) -> Chart:
     by_kind = {str(kind): part for kind, part in table.groupby("kind", sort=False)}
     nothing = table.iloc[:0]
     whole = table[table["kind"].isin(WHOLE)]
@@ -66,7 +68,7 @@ def _panel(table: pd.DataFrame, title: str, ends: list[float]) -> alt.LayerChart
         *intervals(base, "x", ["row", "of"], form="+.3f", size=90, scale=scale),
         numbers.encode(x=alt.value(BESIDE), y=lines, text="said:N"),
     ]
-    chart: alt.LayerChart = alt.layer(*layers).properties(
+    chart: Chart = alt.layer(*layers).properties(
         title=alt.Title(title, anchor="start", fontSize=13), width=WIDTH, height=alt.Step(LINE)
     )
     return chart
