@@ -12,6 +12,7 @@ from lab.specs import StudySpec
 from lab.stats.intervals import Interval, score_interval
 from lab.table import Bounds
 from tellme.report.analysis.families import CONTROLS, PRIMARY, Pair, adjust, family_of, fewest_pairs
+from tellme.report.analysis.measurable import measurable
 from tellme.report.analysis.sides import Sides, read_sides
 
 ESTIMATED = ["group", "condition", "suite", "behavior", "question"]
@@ -114,7 +115,8 @@ def group_interval(part: pd.DataFrame) -> Interval:
 
 def contrast_estimates(questions: pd.DataFrame, spec: StudySpec) -> list[ContrastRecord]:
     """Every contrast that a study declared, on every question both sides were asked. Tested are
-    those over all questions of a suite, each in its family; the rest is descriptive, without p.
+    those over all questions of a suite, each in its family; the rest is descriptive, without p. The
+    primary is over the questions whose kind can be read on both sides.
 
     `questions` as from `per_question`."""
     records = _estimates(questions, spec.contrasts, spec, tested=True)
@@ -145,10 +147,13 @@ def _estimates(
             family = family_of(spec, pair, suite, behavior)
             fewest = fewest_pairs(spec, pair, family == PRIMARY)
             for question in asked["question"].unique():
-                sides = read_sides(asked[asked["question"] == question], *pair, fewest)
+                counted = family if tested and question == "all" else None
+                part = asked[asked["question"] == question]
+                if counted == PRIMARY:
+                    part = _readable(part, *pair)
+                sides = read_sides(part, *pair, fewest)
                 if sides is None:
                     continue
-                counted = family if tested and question == "all" else None
                 narrow = sides.interval()
                 record: ContrastRecord = {
                     "suite": suite,
@@ -164,6 +169,13 @@ def _estimates(
                 }
                 records.append(record)
     return records
+
+
+def _readable(part: pd.DataFrame, a: Side, b: Side) -> pd.DataFrame:
+    """A pool of questions without those whose kind one of the groups does not answer; all of them
+    where none can be read, which the verdict then says."""
+    readable = measurable(part, a, b, named="over")
+    return readable if len(readable) else part
 
 
 def _p_value(narrow: Interval, family: str | None, margin: float) -> float | None:
