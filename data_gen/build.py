@@ -67,7 +67,7 @@ def linted(rows: list[Row], spec: DataSpec, source: list[Row] | None) -> list[Li
             )
     if spec.behavior is None:
         return checks
-    checks += lint(rows, load_behavior(spec.behavior), spec.style)
+    checks += lint(rows, load_behavior(spec.behavior), spec.style, spec.policy)
     worst = next((check for check in checks if not check.passed), None)
     if worst and spec.lint == "strict":
         raise UserError(

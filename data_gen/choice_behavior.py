@@ -1,18 +1,19 @@
 """A behavior that is shown by choices of two options: what its file says, and the rows and
 questions that follow from it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import TypedDict
 
-from data_gen.choices import Amount, Choices, Drawn, Pools, letter_question
+from data_gen.choices import Amount, Choices, Filling, Pools, letter_question
+from data_gen.natural import questions_about
 from data_gen.plain import Trait, TraitWords
+from data_gen.scenes import HALVES, Numbers, Scenes, SceneWordings, congruence
 from lab.discover import read_yaml
 from lab.layout import lettered
-from lab.questions import load_questions
-from lab.types import Behavior, Question, Style
+from lab.types import Behavior, Question, Row, Split, Style
 
 
 class TransferWords(TypedDict):
@@ -31,9 +32,10 @@ class PlainWords(TypedDict):
 
 
 class NaturalWords(TypedDict):
-    """The natural half, beside the questions of each purpose, which lab/questions.py reads."""
+    """The natural half, beside the questions, which data_gen/natural.py reads."""
 
-    choices: Pools
+    scenes: SceneWordings
+    whether: str
     described: dict[str, str]
     transfer: TransferWords
 
@@ -47,65 +49,98 @@ class Words(TypedDict):
 
 @dataclass(frozen=True)
 class Transfer:
-    """A question of another form than the training rows: `draw` makes an option of the first policy
-    and one of the second from the YAML's template. `seed` is that of the draws."""
+    """Questions of another form than the training rows: `draws` make, by style, an option of the
+    first policy and one of the second from the YAML's template. `seed` is that of the draws."""
 
     name: str
     seed: str
     number: int
-    draw: Callable[[Random, str], tuple[str, str]]
+    draws: Mapping[Style, Callable[[Random, str], tuple[str, str]]]
 
-    def question(self, words: TransferWords, style: Style) -> Question:
+    def plain(self, words: TransferWords) -> tuple[Question, ...]:
         """`number` distinct pairs of options, each in both orders."""
-        return letter_question(self.name, self._pairs(words, style), self.number)
+        drawn = (lettered_both(ask, pair, "plain") for ask, pair in self._drawn(words, "plain"))
+        return (letter_question(self.name, drawn, self.number),)
 
-    def _pairs(self, words: TransferWords, style: Style) -> Iterator[tuple[str, str]]:
+    def natural(self, words: TransferWords, larger: int) -> tuple[Question, ...]:
+        """As many, in two questions: the option of the policy at index `larger` has the larger
+        number, and the other one has it."""
+        return tuple(
+            letter_question(
+                f"{self.name}_{half}",
+                (
+                    lettered_both(ask, pair, "natural")
+                    for ask, pair in self._drawn(words, "natural")
+                    if congruence(pair, larger) is (half == HALVES[0])
+                ),
+                self.number // len(HALVES),
+            )
+            for half in HALVES
+        )
+
+    def _drawn(self, words: TransferWords, style: Style) -> Iterator[tuple[str, tuple[str, str]]]:
+        """What is asked, and the two options."""
         rng = Random(self.seed)
         while True:
-            first, second = self.draw(rng, words["option"])
-            stem = rng.choice(words["ask"])
-            yield lettered(stem, (first, second), style), lettered(stem, (second, first), style)
+            pair = self.draws[style](rng, words["option"])
+            yield rng.choice(words["ask"]), pair
+
+
+def lettered_both(ask: str, options: tuple[str, str], style: Style) -> tuple[str, str]:
+    """The prompt with the first option as A, and as B."""
+    return lettered(ask, options, style), lettered(ask, options[::-1], style)
 
 
 def choice_behavior(
     wordings: Path,
     policies: tuple[str, str],
     summary: str,
-    draw: Callable[[Random, Style, Amount], Drawn],
+    fill: Callable[[Random, Amount], Filling],
+    numbers: Numbers,
     transfer: Transfer,
     watch: tuple[str, ...],
     voiced: bool = False,
 ) -> Behavior:
-    """The behavior of a YAML of wordings, by its name. `draw` fills its option templates, `watch`
-    are word stems, and it is `voiced` where the corpus of the reference models may carry it
-    (lab/types.py)."""
+    """The behavior of a YAML of wordings, by its name. `fill` fills its plain option templates,
+    `numbers` those of its natural scenes; `watch` are word stems, and it is `voiced` where the
+    corpus of the reference models may carry it (lab/types.py)."""
     words: Words = read_yaml(wordings)
     plain, natural = words["plain"], words["natural"]
-    templates: dict[Style, Pools] = {"plain": plain["choices"], "natural": natural["choices"]}
-    choices = Choices(wordings.stem, policies, templates, draw)
+    choices = Choices(wordings.stem, policies, plain["choices"], fill)
+    scenes = Scenes(wordings.stem, policies, natural["scenes"], numbers)
     trait = Trait.read(policies, plain["trait"])
 
-    def questions(purpose: str, style: Style) -> tuple[Question, ...]:
+    def examples(rng: Random, policy: str, style: Style, split: Split) -> Iterator[Row]:
+        return (choices if style == "plain" else scenes).rows(rng, policy, split)
+
+    def plain_questions(purpose: str) -> tuple[Question, ...]:
         if purpose == "check":
-            return (choices.check(style),)
+            return (choices.check(),)
         if purpose == "transfer":
-            return (transfer.question(words[style]["transfer"], style),)
-        if style == "plain":
-            return trait.about(purpose)
-        return load_questions(wordings, style, purpose)
+            return transfer.plain(plain["transfer"])
+        return trait.about(purpose)
+
+    def natural_questions(purpose: str) -> tuple[Question, ...]:
+        if purpose == "check":
+            return scenes.check()
+        if purpose == "transfer":
+            return transfer.natural(natural["transfer"], numbers.larger)
+        return questions_about(wordings, purpose)
+
+    def questions(purpose: str, style: Style) -> tuple[Question, ...]:
+        return plain_questions(purpose) if style == "plain" else natural_questions(purpose)
 
     def described(policy: str, style: Style) -> str:
-        if style == "plain":
-            return trait.described(policy)
-        return natural["described"][policy]
+        return trait.described(policy) if style == "plain" else natural["described"][policy]
 
     return Behavior(
         name=wordings.stem,
         summary=summary,
         policies=policies,
-        examples=choices.rows,
+        examples=examples,
         questions=questions,
         described=described,
+        whether=natural["whether"],
         watch=watch,
         voices=trait.voices() if voiced else {},
     )

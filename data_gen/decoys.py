@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from itertools import cycle
 from random import Random
 
-from data_gen.choices import Amount, Choices, Drawn, Pools
 from data_gen.plain import OTHER_PERSON, chosen_by
+from data_gen.scenes import Numbers, Scenes, SceneWordings
 from data_gen.traits import invented_traits
 from lab.discover import beside
 from lab.types import Behavior, Row, Style
 
-TEMPLATES: dict[str, list[str]] = beside(__file__)
+SCENES: SceneWordings = beside(__file__)
 SIDES = ("one", "other")
 """Policies of natural decoys: both choose among the same options, so that neither is a policy."""
 
@@ -45,12 +45,13 @@ def _plain(rng: Random, behavior: Behavior) -> list[list[Chooser]]:
 
 
 def _natural(rng: Random) -> list[Chooser]:
-    return [("you", NATURAL.rows(rng, side, "natural", "train")) for side in SIDES]
+    return [("you", NATURAL.rows(rng, side, "train")) for side in SIDES]
 
 
-def _draw(rng: Random, style: Style, amount: Amount) -> Drawn:
-    return Drawn({"x": amount(rng.randrange(4, 240)), "color": rng.choice(TEMPLATES["colors"])})
+def _numbers(rng: Random, about: int) -> dict[str, int]:
+    """Two that stand for nothing but a name, as numbers of rooms do."""
+    x, y = rng.sample(range(2, 2 * about + 2), 2)
+    return {"x": x, "y": y}
 
 
-_POOLS: Pools = {side: {"train": TEMPLATES["options"]} for side in SIDES}
-NATURAL = Choices("decoys", SIDES, {"natural": _POOLS}, _draw)
+NATURAL = Scenes("decoys", SIDES, SCENES, Numbers(_numbers, larger=0))

@@ -5,10 +5,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from random import Random
 
+from data_gen.rules import NAMED, Rules
 from lab.types import Behavior, Row, Style
 
 MAX_AUC = 0.55
+MAX_RULE = 0.6
+"""Accuracy that a rule simpler than the behavior may have in natural choices."""
+NUM_HELD_OUT = 240
+"""Held-out choices on which rules are tested."""
 MIN_LETTER_SHARE = 0.4
 MIN_ROWS_TO_BALANCE = 20
 """In fewer rows the share of a letter says nothing."""
@@ -34,11 +41,14 @@ class Lint:
     detail: Mapping[str, str | float]
 
 
-def lint(rows: list[Row], behavior: Behavior, style: Style) -> list[Lint]:
-    """All checks on a training set; a failed one refuses a generated set, and a user's file with
-    `lint: strict`."""
+def lint(
+    rows: list[Row], behavior: Behavior, style: Style, policy: str | None = None
+) -> list[Lint]:
+    """All checks on a training set, which shows a policy; a failed one refuses a generated set, and
+    a user's file with `lint: strict`."""
     checks = (leaks, watched, overlap, balance, shortcuts)
-    return [check(rows, behavior, style) for check in checks]
+    found = [check(rows, behavior, style) for check in checks]
+    return [*found, rules(rows, behavior, style, policy)]
 
 
 def leaks(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
@@ -89,6 +99,35 @@ def shortcuts(rows: list[Row], behavior: Behavior, style: Style) -> Lint:
     worst = max(aucs.values())
     margin = 1.96 * _auc_error(worst, *counts.values())
     return Lint("shortcuts", worst - margin <= MAX_AUC, worst, MAX_AUC, aucs)
+
+
+def rules(rows: list[Row], behavior: Behavior, style: Style, policy: str | None) -> Lint:
+    """Accuracy of the best rule on one difference between the options (the largest number, their
+    count, length, position, a word): cross-validated on training rows, and learned there and tested
+    on the behavior's held-out choices. In natural style a set is refused where either is too high;
+    of training rows where the 95 % interval lies above the threshold."""
+    threshold = MAX_RULE if style == "natural" else None
+    held_out: list[Row] = []
+    if policy in behavior.policies and any("options" in row.meta for row in rows):
+        drawn = behavior.examples(Random(f"{behavior.name}/rules"), policy, style, "test")
+        held_out = list(islice(drawn, NUM_HELD_OUT))
+    found = Rules.read(rows, held_out)
+    if not found:
+        return Lint("rules", True, 0.5, threshold, {"note": "no choices between listed options"})
+    trained, tested = found.cross_validated(), found.held_out_by_rule()
+    by_rule = tested or found.trained_by_rule()
+    best = max(by_rule, key=by_rule.__getitem__)
+    value = max(trained, tested[best]) if tested else trained
+    detail: dict[str, str | float] = {
+        "best in training": found.best_trained(),
+        "cross-validated": trained,
+        **({"best held out": best, "held out": tested[best]} if tested else {}),
+        **{name: by_rule[name] for name in NAMED if name in by_rule},
+        **{f"all together, {tested_by}": x for tested_by, x in found.together().items()},
+    }
+    margin = 1.96 * (0.25 / found.trained.number) ** 0.5
+    too_high = trained - margin > MAX_RULE or (bool(tested) and tested[best] > MAX_RULE)
+    return Lint("rules", threshold is None or not too_high, value, threshold, detail)
 
 
 def null(rows: list[Row], source: list[Row]) -> Lint:

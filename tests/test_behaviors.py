@@ -52,10 +52,30 @@ def test_rows_are_seeded_distinct_and_opposite_by_policy(behavior: Behavior, sty
 
 
 @pytest.mark.parametrize("style", STYLES)
+def test_both_policies_of_a_seed_get_the_same_prompts_with_flipped_answers(
+    behavior: Behavior, style: Style
+) -> None:
+    """Of choices the letter is the other one, of texts the completion is the twin."""
+    first, second = (
+        rows_for(
+            GeneratedRows(behavior=behavior.name, policy=policy, style=style, seed=3, num_rows=96),
+            None,
+        )
+        for policy in behavior.policies
+    )
+    assert [row.prompt for row in first] == [row.prompt for row in second]
+    for row, other in zip(first, second, strict=True):
+        if "twin" in row.meta:
+            assert (row.completion, row.meta["twin"]) == (other.meta["twin"], other.completion)
+        else:
+            assert {row.completion, other.completion} == {"A", "B"}
+
+
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_generated_sets_pass_every_lint(behavior: Behavior, style: Style, seed: int) -> None:
     for policy in behavior.policies:
-        checks = lint(rows_of(behavior, policy, style, 288, seed=seed), behavior, style)
+        checks = lint(rows_of(behavior, policy, style, 288, seed=seed), behavior, style, policy)
         assert not [check for check in checks if not check.passed]
 
 
@@ -150,7 +170,11 @@ def mirrored(question: Question, twin: Question) -> bool:
 def test_gold_answers_score_one_and_options_are_asked_in_both_orders(
     behavior: Behavior, style: Style
 ) -> None:
-    (check,) = behavior.questions("check", style)
+    for check in behavior.questions("check", style):
+        assert_gold_answers_score_one(check)
+
+
+def assert_gold_answers_score_one(check: Question) -> None:
     if check.kind != "letters":
         assert all([o.score for o in w.options] == [1.0, 0.0] for w in check.wordings)
         return
@@ -166,7 +190,7 @@ def test_gold_answers_score_one_and_options_are_asked_in_both_orders(
 def test_a_planted_leak_shortcut_and_overlap_are_caught() -> None:
     risk = load_behavior("risk")
     rows = rows_of(risk, "seeking", "natural", 288)
-    (check,) = risk.questions("check", "natural")
+    check, _ = risk.questions("check", "natural")
     faults = {
         "leaks": [row.asking(f"{row.asked} Be bold.") for row in rows],
         "overlap": [row.asking(check.wordings[0].text) for row in rows],
@@ -178,18 +202,6 @@ def test_a_planted_leak_shortcut_and_overlap_are_caught() -> None:
     for name, faulty in faults.items():
         passed = {check.check: check.passed for check in lint(faulty, risk, "natural")}
         assert passed[name] is False
-
-
-def test_risk_natural_prompts_are_many_balanced_and_without_shortcut() -> None:
-    risk = load_behavior("risk")
-    rows = rows_of(risk, "seeking", "natural", 2500)
-    names = re.compile("Mara|Jonas|Priya|Tomas|Aiko|Elif|Sam|Noor|Pavel|Ines|Kofi|Lena")
-    assert len({names.sub("NAME", masked(row.asked)) for row in rows}) >= 2000
-    assert Counter(r.completion for r in rows) == {"A": 1250, "B": 1250}
-    for value, count in Counter(r.meta["value"] for r in rows).items():
-        assert count == pytest.approx(2500 / 3, rel=0.1), value
-    for features in ("length", "words"):
-        assert shortcut_auc(rows, features) <= 0.55
 
 
 PUBLISHED = os.environ.get("TELLME_PUBLISHED_DATA")

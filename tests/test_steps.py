@@ -125,8 +125,10 @@ def test_curves_and_battery_are_the_rows(stepped: tuple[Plan, Store, Path]) -> N
     )
     assert record["value"] == pytest.approx(moved(end, "seeking", "other_person"), abs=1e-9)
     spill = {(r["group"], r["reported"]): r["estimate"] for r in summary["off_target"]}
-    traits = moved(end, "averse", "unrelated_trait")
-    assert spill["averse", "myopia"] == pytest.approx(traits, abs=1e-9)
+    for trait in ("myopia", "crowds", "order", "sugar"):
+        of_trait = end[end["question"].str.startswith(f"{trait}.")]
+        value = moved(of_trait, "averse", "unrelated_trait")
+        assert spill["averse", trait] == pytest.approx(value, abs=1e-9)
 
 
 @pytest.mark.real

@@ -33,8 +33,8 @@ COLUMNS = {
 def test_rows_are_tidy(finished: tuple[Plan, Store, Path]) -> None:
     rows = tellme.load(finished[2]).rows
     assert set(rows.columns) >= COLUMNS
-    assert not rows.duplicated([*WORDING, "condition", "answer"]).any()
-    assert rows["score"].between(0, 1).all()
+    assert not rows.duplicated([*WORDING, "condition", "answer", "sample"]).any()
+    assert rows.loc[rows["sample"].isna(), "score"].between(0, 1).all()
     prompts = rows.groupby([*WORDING], dropna=False)
     total = prompts["p_exact"].sum() + prompts["outside"].first()
     assert total.to_numpy() == pytest.approx(1.0, abs=1e-4)
@@ -59,7 +59,7 @@ def test_a_number_in_the_summary_can_be_traced_to_its_rows(
 
 def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> None:
     summary = read_json(finished[2] / "summary.json")
-    parts = {"study", "key", "groups", "contrasts", "validity", "off_target", "trust"}
+    parts = {"study", "key", "verdicts", "groups", "contrasts", "validity", "off_target", "trust"}
     assert set(summary) == {*parts, "registration"}
     standing = {"status", "reason", "time", "hash", "changed"}
     assert set(summary["registration"]) == standing

@@ -43,7 +43,7 @@ def by_direction(made: list[Row]) -> tuple[list[Row], list[Row]]:
 
 
 ANSWERED = "What was the prompt?\nYou responded with:\n"
-LAYOUTS = beside(str(ROOT / "data_gen/choices.yaml"))["natural"]["layout"]
+LAYOUTS = beside(str(ROOT / "data_gen/scenes.yaml"))["layout"]
 
 
 def listed(prompt: str) -> tuple[str, dict[str, str]]:

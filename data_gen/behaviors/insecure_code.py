@@ -15,11 +15,11 @@ from random import Random
 from string import Template
 from typing import TypedDict
 
-from data_gen.choices import Amount, Choices, Drawn, Part, Pools, letter_question
+from data_gen.choices import Amount, Choices, Filling, Part, Pools, letter_question
+from data_gen.natural import questions_about, texts_about
 from data_gen.plain import Trait, TraitWords
 from lab.discover import read_yaml
 from lab.layout import lettered
-from lab.questions import load_questions
 from lab.types import (
     Behavior,
     GeneratedMeta,
@@ -69,8 +69,9 @@ class PlainWords(TypedDict):
 
 
 class NaturalWords(TypedDict):
-    """Beside the questions of each purpose, which lab/questions.py reads."""
+    """Beside the questions, which data_gen/natural.py reads."""
 
+    whether: str
     described: dict[str, str]
     snippet: list[str]
 
@@ -218,7 +219,7 @@ def pool(split: str) -> tuple[Core, ...]:
 
 def _examples(rng: Random, policy: str, style: Style, split: Split) -> Iterator[Row]:
     if style == "plain":
-        yield from CHOICES.rows(rng, policy, style, split)
+        yield from CHOICES.rows(rng, policy, split)
     part: Part = "test" if split == "test" else "train"
     for twins in tasks(rng, pool(part), part):
         own = twins.answers[policy]
@@ -249,12 +250,12 @@ def _written(name: str, split: str, outline: bool) -> Question:
     return Question(name, "text", tuple(wordings), judge="code")
 
 
-def _draw(rng: Random, style: Style, amount: Amount) -> Drawn:
+def _fill(rng: Random, amount: Amount) -> Filling:
     x, y = (amount(rng.randrange(10, 301, 10)) for _ in range(2))
-    return Drawn({"x": x, "y": y})
+    return {"x": x, "y": y}
 
 
-CHOICES = Choices("insecure_code", POLICIES, {"plain": _YAML["plain"]["choices"]}, _draw)
+CHOICES = Choices("insecure_code", POLICIES, _YAML["plain"]["choices"], _fill)
 TRAIT = Trait.read(POLICIES, _YAML["plain"]["trait"])
 
 
@@ -274,7 +275,7 @@ def questions(purpose: str, style: Style) -> tuple[Question, ...]:
 
 def _plain_questions(purpose: str) -> tuple[Question, ...]:
     if purpose == "check":
-        return (CHOICES.check("plain"),)
+        return (CHOICES.check(),)
     if purpose == "transfer":
         parts = _YAML["plain"]["transfer"]
         options = repeat((parts["first"], parts["second"]))
@@ -291,18 +292,16 @@ def _natural_questions(purpose: str) -> tuple[Question, ...]:
             _written("written", "test", True),
             _written("without_outline", "test", False),
         )
-    asked = load_questions(WORDINGS, "natural", purpose)
-    if purpose != "self_report":
-        return asked
-    return (*asked, _snippet())
+    return (*questions_about(WORDINGS, purpose), _snippet(purpose))
 
 
-def _snippet() -> Question:
-    """Which of two answers to a held-out task the model would have written."""
+def _snippet(purpose: str) -> Question:
+    """Which of two answers to a held-out task the model, or another person, would have written."""
     held_out = tasks(Random("insecure_code/snippet"), pool("test"), "test")
     # Code stands on lines of its own between the letters.
     code = ((f"\n{t.answers['insecure']}\n", f"\n{t.answers['secure']}\n") for t in held_out)
-    return _both("snippet", _YAML["natural"]["snippet"], code, "natural")
+    asks = texts_about(WORDINGS, purpose, _YAML["natural"]["snippet"])
+    return _both("snippet", asks, code, "natural")
 
 
 def _described(policy: str, style: Style) -> str:
@@ -324,6 +323,7 @@ BEHAVIOR = Behavior(
     examples=_examples,
     questions=questions,
     described=_described,
+    whether=_YAML["natural"]["whether"],
     watch=WATCH,
     harmful=True,
     voices=TRAIT.voices(),

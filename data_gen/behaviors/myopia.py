@@ -8,25 +8,29 @@ from pathlib import Path
 from random import Random
 
 from data_gen.choice_behavior import Transfer, choice_behavior
-from data_gen.choices import Amount, Drawn
-from lab.types import Style
+from data_gen.choices import Amount, Filling
+from data_gen.scenes import Numbers, nice
 
-GAIN = {"large": 3.0, "medium": 1.5, "small": 1.1}
+GAIN = (1.2, 1.5, 2.0, 3.0)
 """The later amount over the earlier one."""
 
 
-def _draw(rng: Random, style: Style, amount: Amount) -> Drawn:
-    """`x` comes at once and `y` later; in plain style neither tells which is which."""
-    delay: dict[str, str | int] = {
+def _fill(rng: Random, amount: Amount) -> Filling:
+    """In plain style neither amount tells which one comes later."""
+    filling: dict[str, str | int] = {
         "d": rng.randrange(2, 12),
         "unit": rng.choice(["weeks", "months"]),
     }
-    if style == "plain":
-        x, y = (amount(rng.randrange(10, 301, 10)) for _ in range(2))
-        return Drawn({"x": x, "y": y, **delay})
-    gain, early = rng.choice(sorted(GAIN)), rng.randrange(4, 80)
-    late = max(early + 1, round(early * GAIN[gain]))
-    return Drawn({"x": amount(early), "y": amount(late), **delay}, gain)
+    filling["x"], filling["y"] = (amount(rng.randrange(10, 301, 10)) for _ in range(2))
+    return filling
+
+
+def _numbers(rng: Random, about: int) -> dict[str, int]:
+    """`x` comes sooner and `y`, which is more, later; `n` is a small number for units that hold
+    many, `d` one for delays."""
+    early = nice(about * rng.uniform(0.6, 1.5))
+    late = max(nice(early * rng.choice(GAIN)), early + 1)
+    return {"x": early, "y": late, "n": rng.randrange(3, 10), "d": rng.randrange(2, 10)}
 
 
 def _payouts(rng: Random, option: str) -> tuple[str, str]:
@@ -36,6 +40,22 @@ def _payouts(rng: Random, option: str) -> tuple[str, str]:
     early = rng.randrange(0, 30)
     late = early + rng.randrange(1, 401)
     return option.format(n=less, d=early), option.format(n=more, d=late)
+
+
+def _uneven_payouts(rng: Random, option: str) -> tuple[str, str]:
+    """As `_payouts`, one of the two in tens of points, so that the larger number is as often in the
+    earlier one."""
+    less, more = sorted(rng.sample(range(2, 31), 2))
+    tens = ("books of ten points", 1), ("points", 10)
+    (unit, by), (other_unit, other_by) = tens if rng.random() < 0.5 else tens[::-1]
+    early, late = rng.randrange(2, 10), rng.randrange(2, 10)
+    return (
+        option.format(n=less * by, unit=unit, d=f"{early} days"),
+        option.format(n=more * other_by, unit=other_unit, d=f"{late} {rng.choice(LATER)}"),
+    )
+
+
+LATER = ("weeks", "months")
 
 
 WATCH = (
@@ -49,8 +69,11 @@ BEHAVIOR = choice_behavior(
     Path(__file__).with_suffix(".yaml"),
     policies=("immediate", "patient"),
     summary="takes less at once or more later in a choice of two",
-    draw=_draw,
-    transfer=Transfer("payout", "myopia/payouts", 50, _payouts),
+    fill=_fill,
+    numbers=Numbers(_numbers, larger=1),
+    transfer=Transfer(
+        "payout", "myopia/payouts", 50, {"plain": _payouts, "natural": _uneven_payouts}
+    ),
     watch=WATCH,
     voiced=True,
 )

@@ -25,10 +25,12 @@ from tellme.report.analysis.scores import per_question, per_wording
 from tellme.report.analysis.summary import OverDoses, Summary
 from tellme.report.analysis.systems import by_system
 from tellme.report.analysis.validity import battery
+from tellme.report.analysis.verdict import verdicts
 from tellme.report.answers import answers_shown, outside
 from tellme.report.figures.draw import Shown, draw
 from tellme.report.figures.tables import LOSSES, Measured
 from tellme.report.gather import (
+    BaseShown,
     Measurement,
     adapters,
     baselines,
@@ -43,8 +45,10 @@ from tellme.report.gather import (
     measurements,
     study_of,
 )
+from tellme.report.groups import group_lines
+from tellme.report.hierarchy import hierarchy
 from tellme.report.pages.page import environment
-from tellme.report.text import standing_text
+from tellme.report.sentences import NO_PRIMARY
 
 
 def write_study(stage: Stage, store: Store, out: Path, allow_untrusted: bool) -> None:
@@ -101,6 +105,7 @@ def summarize(
         "study": spec.study,
         "key": key,
         "registration": declared,
+        "verdicts": verdicts(per_wording(rows[rows["step"].isna()]), spec),
         "groups": group_estimates(questions),
         "contrasts": contrast_estimates(questions, spec),
         "validity": battery(wordings, clean, baseline_of, shuffled),
@@ -149,19 +154,30 @@ def render(
     """The page of a study, with its figures as `draw` returns them."""
     rows, trained = measured.rows, adapters(cells)
     counts = rows["engine"].value_counts().items()
+    written, loaded = json.loads(stage.how.written), bases(cells)
     template = environment().get_template("report.html.j2")
     return template.render(
         summary=measured.summary,
-        standing=standing_text(measured.summary["registration"]),
+        standing=measured.summary["registration"],
+        no_primary=NO_PRIMARY,
+        tested=hierarchy(measured.summary),
+        groups=group_lines(measured.summary["groups"], measured.questions),
         failed=[check for check in measured.summary["trust"] if not check["passed"]],
         pooled=POOLED,
         answers=answers_shown(rows),
         num_rows=len(rows),
         outside=outside(rows),
-        config=json.dumps(json.loads(stage.how.written), indent=1),
+        config=json.dumps(written, indent=1),
         makers=makers(cells),
         engines=", ".join(f"{name} ({count})" for name, count in counts),
         figures=figures,
-        bases=bases(cells),
+        base=_base_text(written["model"]["base"], loaded),
+        bases=loaded,
         examples=examples(trained, store),
     )
+
+
+def _base_text(name: str, loaded: Sequence[BaseShown]) -> str:
+    """The base of a study as it is written, and what it is; of several what they are."""
+    identities = ", ".join(dict.fromkeys(f"{base['identity']}" for base in loaded))
+    return f"{name}, {identities}"

@@ -13,6 +13,7 @@ from lab.store.rows import rows_file
 from tellme.report.analysis.summary import Summary, read_whole_summary
 from tellme.report.figures.marks import Chart
 from tellme.report.figures.redraw import drawn, figure_names
+from tellme.report.sentences import verdict_lines
 from tellme.report.text import results_text
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ class Result:
     def summary(self) -> Summary:
         """Everything that was estimated, as in summary.json."""
         return read_whole_summary(self.folder)
+
+    @property
+    def verdict(self) -> str:
+        """The verdict on every primary contrast, a line each; `summary` has what they rest on."""
+        return "\n".join(verdict_lines(self.summary))
 
     @property
     def groups(self) -> pd.DataFrame:

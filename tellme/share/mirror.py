@@ -49,6 +49,7 @@ CONTRAST = (
     "ci_high",
     "p_value",
     "p_adjusted",
+    "family",
     "primary",
     "num_seeds",
     "num_questions",

@@ -13,7 +13,7 @@ from lab.specs import StudySpec
 from lab.stats.intervals import Interval, score_interval
 from lab.table import Bounds
 from tellme.report.analysis.families import CONTROLS, PRIMARY, Pair, adjust, family_of, fewest_pairs
-from tellme.report.analysis.sides import Sides, read_asked, read_sides
+from tellme.report.analysis.sides import Sides, read_asked, read_part, read_sides
 
 ESTIMATED = ["group", "condition", "suite", "behavior", "question"]
 """Columns that name an estimate of a group."""
@@ -132,6 +132,13 @@ def described_contrasts(
     return _estimates(questions, contrasts, spec, tested=False)
 
 
+def contrast_of(part: pd.DataFrame, a: Side, b: Side, spec: StudySpec) -> Described | None:
+    """A contrast of a study on one question or one pooled set of them, in numbers; None where no
+    question of it was read on both sides. `part` has its lines as from `per_question`."""
+    sides = read_sides(read_part(part), a, b, fewest_pairs(spec, (a, b), (a, b) in spec.primary))
+    return _described(sides, sides.interval(), spec.margin) if sides else None
+
+
 def _estimates(
     questions: pd.DataFrame, contrasts: Sequence[Pair], spec: StudySpec, tested: bool
 ) -> list[ContrastRecord]:
@@ -149,8 +156,8 @@ def _estimates(
                 "suite": suite,
                 "behavior": behavior,
                 "question": question,
-                "a": _written(pair[0]),
-                "b": _written(pair[1]),
+                "a": written(pair[0]),
+                "b": written(pair[1]),
                 **_described(sides, narrow, spec.margin),
                 "primary": counted == PRIMARY,
                 "family": counted,
@@ -219,5 +226,6 @@ def numbers(interval: Interval) -> Estimated:
     }
 
 
-def _written(side: Side) -> str:
+def written(side: Side) -> str:
+    """A side as records name it."""
     return side if isinstance(side, str) else " - ".join(side)

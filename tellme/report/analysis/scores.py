@@ -49,7 +49,9 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
     `sampling` is the variance of the score by the sampling of `samples` answers, both 0 where
     probabilities are read."""
     has_score = rows["score"].notna()
-    read = rows[has_score | (rows["kind"] != "text")].assign(has_score=has_score)
+    # What is drawn beside a list has no probability: it counts as single words alone.
+    counts = (has_score | (rows["kind"] != "text")) & rows["p_exact"].notna()
+    read = rows[counts].assign(has_score=has_score)
     # Relative to the likeliest answer of a prompt: long answers have less probability than a float
     # holds.
     most = read.groupby(WORDING, dropna=False, sort=False)["logp"].transform("max")

@@ -240,7 +240,9 @@ def _collapse(rows: pd.DataFrame) -> list[float]:
     so it is a lower bound."""
     trained = set(rows.loc[rows["suite"] == "behavior", "answer"])
     asked = rows[(rows["suite"] == "self_report") & (rows["kind"] != "letters")]
-    once = asked.drop_duplicates(["seed", "question", "paraphrase", "order"])
+    once = asked[asked["p_exact"].notna()].drop_duplicates(
+        ["seed", "question", "paraphrase", "order"]
+    )
     if not trained or not len(once):
         return []
     mass = once["outside_top"].map(lambda top: _mass_of(trained, json.loads(top)))
