@@ -14,7 +14,7 @@ from lab.stats.intervals import Interval, score_interval
 from lab.table import Bounds
 from tellme.report.analysis.families import CONTROLS, PRIMARY, Pair, adjust, family_of, fewest_pairs
 from tellme.report.analysis.measurable import measurable
-from tellme.report.analysis.sides import Asked, Sides, read_asked, read_sides
+from tellme.report.analysis.sides import Asked, Sides, read_asked, read_part, read_sides
 
 ESTIMATED = ["group", "condition", "suite", "behavior", "question"]
 """Columns that name an estimate of a group."""
@@ -135,12 +135,10 @@ def described_contrasts(
 
 
 def contrast_of(part: pd.DataFrame, a: Side, b: Side, spec: StudySpec) -> Described | None:
-    """A contrast of a study over one pooled set of questions, in numbers; None where no question of
-    it was read on both sides. `part` has the lines of that set as from `per_question`."""
-    for asked in read_asked(part).values():
-        sides = read_sides(asked, a, b, fewest_pairs(spec, (a, b), (a, b) in spec.primary))
-        return _described(sides, sides.interval(), spec.margin) if sides else None
-    return None
+    """A contrast of a study on one question or one pooled set of them, in numbers; None where no
+    question of it was read on both sides. `part` has its lines as from `per_question`."""
+    sides = read_sides(read_part(part), a, b, fewest_pairs(spec, (a, b), (a, b) in spec.primary))
+    return _described(sides, sides.interval(), spec.margin) if sides else None
 
 
 def _estimates(
@@ -179,7 +177,7 @@ def _readable(questions: pd.DataFrame, suite: str, behavior: str, pair: Pair) ->
     where none can be read, which the verdict then says."""
     pool = (questions["suite"] == suite) & (questions["behavior"] == behavior)
     part = measurable(questions[pool & (questions["question"] == "all")], *pair, named="over")
-    return next(iter(read_asked(part).values()), {})
+    return read_part(part)
 
 
 def _p_value(narrow: Interval, family: str | None, margin: float) -> float | None:

@@ -74,5 +74,5 @@ def adjust(records: Sequence[Tested]) -> None:
             families.setdefault(record["family"], {})[str(i)] = record["p_value"]
     for name, p_values in families.items():
         adjusted = p_values if name == CONTROLS else holm(p_values)
-        for i, p in adjusted.items():
-            records[int(i)]["p_adjusted"] = p
+        for number, p in adjusted.items():
+            records[int(number)]["p_adjusted"] = p

@@ -78,7 +78,9 @@ class Sides:
     @property
     def by_question(self) -> NDArray[np.float64]:
         """The contrast on each question."""
-        return np.sum([models.scores_SQ.mean(0) for models in self.models], axis=0)
+        means_Q = [models.scores_SQ.mean(0) for models in self.models]
+        total_Q: NDArray[np.float64] = np.sum(means_Q, axis=0)
+        return total_Q
 
     def interval(self) -> Interval:
         """Of the claim about other models on these questions."""
@@ -96,20 +98,28 @@ class Sides:
 
 def read_asked(questions: pd.DataFrame) -> dict[tuple[str, str, str], Asked]:
     """What was read, by suite, behavior and question or pool, from a table of `per_question`."""
-    lines = questions[questions["score"].notna()]
-    name_of = lines["over"].fillna(lines["question"])
-    names = ["suite", "behavior", "question", "group", "condition"]
-    asked: dict[tuple[str, str, str], dict[tuple[str, str], dict[Seed, dict[str, Reading]]]] = {}
-    for where, seed, name, reading in zip(
-        lines[names].itertuples(index=False, name=None),
+    asked = {}
+    for _, part in questions.groupby(["suite", "behavior", "question"], sort=False):
+        first = part.iloc[0]
+        asked[first["suite"], first["behavior"], first["question"]] = read_part(part)
+    return asked
+
+
+def read_part(part: pd.DataFrame) -> Asked:
+    """What was read on one question or pool, whose lines of `per_question` these are."""
+    lines = part[part["score"].notna()]
+    asked: dict[tuple[str, str], dict[Seed, dict[str, Reading]]] = {}
+    for group, condition, seed, name, *reading in zip(
+        lines["group"],
+        lines["condition"],
         named_seeds(lines["seed"]),
-        name_of,
-        lines[list(Reading._fields)].itertuples(index=False, name=None),
+        lines["over"].fillna(lines["question"]),
+        *(lines[field] for field in Reading._fields),
         strict=True,
     ):
-        suite, behavior, question, group, condition = where
-        read = asked.setdefault((suite, behavior, question), {}).setdefault((group, condition), {})
-        read.setdefault(seed, {})[name] = Reading(*reading)
+        of_model = asked.setdefault((group, condition), {}).setdefault(seed, {})
+        assert name not in of_model, f"{name} is twice in what {group} was asked"
+        of_model[name] = Reading(*reading)
     return asked
 
 
