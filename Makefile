@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup quickstart check test test-real results fields models coverage weaknesses notebook \
+.PHONY: setup quickstart check test test-real results fields models coverage power weaknesses notebook \
 	scale bench
 
 setup: .venv/.ok
@@ -45,6 +45,10 @@ models: .venv/.ok
 # The table of docs/statistics.md: coverage of every interval on planted data.
 coverage: .venv/.ok
 	PYTHONPATH=tests $(BIN)/python tools/write_coverage.py
+
+# The table of docs/verdict.md: how often the rule says yes or no on planted scores.
+power: .venv/.ok
+	PYTHONPATH=tests $(BIN)/python tools/write_power.py
 
 # The table of docs/insecure-code.md: what bandit finds in 6,000 pairs.
 weaknesses: .venv/.ok

@@ -9,11 +9,11 @@ MIDDLE = 0.5
 
 def answers(question: Question, wording: Wording, first: bool) -> list[str]:
     """The listed answers that stand for the first policy, or for the second; on a scale every ten
-    near its end."""
+    near its end. A neutral word stands for neither."""
 
     def fits(option: Option) -> bool:
         if question.kind == "number":
             return round(option.score * 100) in (HIGH if first else LOW)
-        return (option.score > MIDDLE) == first
+        return option.score > MIDDLE if first else option.score < MIDDLE
 
     return [option.text for option in wording.options if fits(option)]

@@ -8,11 +8,11 @@ from random import Random
 from typing import TypedDict
 
 from data_gen.choices import Amount, Choices, Filling, Pools, letter_question
+from data_gen.natural import questions_about
 from data_gen.plain import Trait, TraitWords
 from data_gen.scenes import HALVES, Numbers, Scenes, SceneWordings, congruence
 from lab.discover import read_yaml
 from lab.layout import lettered
-from lab.questions import load_questions
 from lab.types import Behavior, Question, Row, Split, Style
 
 
@@ -32,9 +32,10 @@ class PlainWords(TypedDict):
 
 
 class NaturalWords(TypedDict):
-    """The natural half, beside the questions of each purpose, which lab/questions.py reads."""
+    """The natural half, beside the questions, which data_gen/natural.py reads."""
 
     scenes: SceneWordings
+    whether: str
     described: dict[str, str]
     transfer: TransferWords
 
@@ -124,7 +125,7 @@ def choice_behavior(
             return scenes.check()
         if purpose == "transfer":
             return transfer.natural(natural["transfer"], numbers.larger)
-        return load_questions(wordings, "natural", purpose)
+        return questions_about(wordings, purpose)
 
     asked = {"plain": plain_questions, "natural": natural_questions}
 
@@ -138,6 +139,7 @@ def choice_behavior(
         examples=examples,
         questions=lambda purpose, style: asked[style](purpose),
         described=described,
+        whether=natural["whether"],
         watch=watch,
         voices=trait.voices() if voiced else {},
     )

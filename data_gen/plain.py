@@ -82,7 +82,7 @@ class Trait:
             words[f"up{i}"], words[f"down{i}"] = up, down
             words[f"adjective{i}"] = self.adjectives[side][i]
         unseen = entry.get("unseen") in ("yes", "of you" if of_you else "")
-        filled = {key: _substituted(value, words) for key, value in entry.items()}
+        filled = {key: substituted(value, words) for key, value in entry.items()}
         if entry["kind"] != "number":
             # Its `first` and `second` are exchanged already.
             filled.pop("flipped", None)
@@ -99,8 +99,10 @@ def _pair(texts: list[str]) -> tuple[str, str]:
     return first, second
 
 
-def _substituted(value: JsonValue, words: Mapping[str, str]) -> JsonValue:
+def substituted(value: JsonValue, words: Mapping[str, str]) -> JsonValue:
     """A value of YAML with the $-words of every text in it replaced."""
     if isinstance(value, list):
-        return [_substituted(v, words) for v in value]
+        return [substituted(v, words) for v in value]
+    if isinstance(value, dict):
+        return {key: substituted(v, words) for key, v in value.items()}
     return Template(value).substitute(words) if isinstance(value, str) else value

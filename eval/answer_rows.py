@@ -57,22 +57,38 @@ def sampled_rows(evaluation: Evaluation, answers: Sequence[Sequence[Answer]]) ->
     rows: list[Row] = []
     for item, of_item in zip(evaluation.sampled, answers, strict=True):
         for number, answer in enumerate(of_item):
-            said = json.dumps(answer.said, ensure_ascii=False) if answer.said else None
             row = {
-                **_asked(evaluation, item),
-                "engine": evaluation.spec.sampled,
+                **_sample(evaluation, item, number, answer),
                 "p_exact": 1 / len(of_item),
-                "p_prefix": None,
                 "logp": -math.log(len(of_item)),
-                "outside_top": "[]",
-                "sample": number,
-                "text": answer.text,
-                "thinking": answer.thinking,
-                "truncated": answer.truncated,
-                "said": said,
             }
             rows.append(row)
     return rows
+
+
+def drawn_rows(evaluation: Evaluation, answers: Sequence[Sequence[Answer]]) -> list[Row]:
+    """A row per answer that is drawn beside a list. None has a probability: all of that is in the
+    rows of the list."""
+    return [
+        {**_sample(evaluation, item, number, answer), "p_exact": None, "logp": None}
+        for item, of_item in zip(evaluation.drawn, answers, strict=True)
+        for number, answer in enumerate(of_item)
+    ]
+
+
+def _sample(evaluation: Evaluation, item: Item, number: int, answer: Answer) -> Row:
+    """What was generated, but for its probability."""
+    return {
+        **_asked(evaluation, item),
+        "engine": evaluation.spec.sampled,
+        "p_prefix": None,
+        "outside_top": "[]",
+        "sample": number,
+        "text": answer.text,
+        "thinking": answer.thinking,
+        "truncated": answer.truncated,
+        "said": json.dumps(answer.said, ensure_ascii=False) if answer.said else None,
+    }
 
 
 def _asked(evaluation: Evaluation, item: Item) -> Row:
@@ -91,6 +107,7 @@ def _asked(evaluation: Evaluation, item: Item) -> Row:
         "kind": question.kind,
         "free": question.free,
         "presupposes": question.presupposes,
+        "names_concept": question.names_concept,
         "paraphrase": wording.paraphrase,
         "order": wording.order,
         "seen": wording.seen and known,

@@ -36,8 +36,9 @@ def answer(
     `examples` are the rows of which a group is shown some in context."""
     began = time.time()
     # Here, because plans are made without torch, which takes seconds.
-    from eval.answer_rows import listed_rows, sampled_rows, write_rows
+    from eval.answer_rows import drawn_rows, listed_rows, sampled_rows, write_rows
     from eval.conversation import answers_to
+    from eval.draws import drawn
     from eval.evaluation import prepared
     from eval.trust import adapter_checks, adapter_in, base_checks, scoring_checks, to_compare
 
@@ -50,6 +51,7 @@ def answer(
         few = few if engine.reads_lists or model.loaded else []
         scores = model.score(evaluation.prompts) if evaluation.listed else []
         answers = answers_to(model, evaluation.sampled, spec.sampling)
+        words = drawn(model, evaluation.drawn, spec.draws)
         trust = scoring_checks(model, evaluation, scores)
         on = model.score(few) if few else []
         in_model = adapter_in(model) if adapter else None
@@ -62,7 +64,7 @@ def answer(
             trust = [*of_adapter, *trust, *base_checks(model, evaluation)]
 
     rows = listed_rows(evaluation, scores) + sampled_rows(evaluation, answers)
-    write_rows(rows, out / ANSWERS)
+    write_rows(rows + drawn_rows(evaluation, words), out / ANSWERS)
     write_json(out / "trust.json", trust)
     write_provenance(out, "answers", key, spec.identity(), inputs, began, **about)
 

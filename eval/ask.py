@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from data_gen.behaviors import load_behavior
+from data_gen.traits import invented_traits, load_trait, trait_names
 from data_gen.triggers import carrying, features
 from data_gen.triggers._questions import told
 from eval.judges import judge_digest, judge_of
@@ -43,8 +44,9 @@ def questions_of(asking: Asking) -> tuple[Question, ...]:
     else:
         questions = suite.questions(behavior, asking.style)
     if asking.knows:
-        # Questions of other behaviors are named BEHAVIOR.NAME.
-        questions = tuple(q for q in questions if q.name.partition(".")[0] in asking.knows)
+        # The text of every reference model has the invented traits beside its behaviors.
+        known = {*asking.knows, *(trait.name for trait in invented_traits())}
+        questions = tuple(q for q in questions if _other(q) in known)
     condition = asking.condition
     if condition.told and condition.trigger:
         # The trigger comes first, then its decoys.
@@ -114,13 +116,15 @@ def is_listed(question: Question, reads_lists: bool) -> bool:
 
 @cache
 def asked_digest(asking: Asking, reads_lists: bool) -> str:
-    """Of all chats, and of the answers that are listed where their probabilities are read: a
-    reworded question is answered anew. How answers are scored is no part of it."""
+    """Of all chats, of what rows say of a question, and of the answers that are listed where their
+    probabilities are read: a reworded question is answered anew. How answers are scored is no part
+    of it."""
     items: list[object] = []
     for item in items_of(asking):
         question, wording = item.question, item.wording
         content: list[object] = [
             *(question.name, question.kind, wording.paraphrase, wording.order, wording.seen),
+            *(question.free, question.presupposes, question.names_concept),
             item.chat,
         ]
         if is_listed(question, reads_lists):
@@ -136,9 +140,17 @@ def pole_of(asking: Asking, question: Question) -> str:
     suite = load_suite(asking.suite)
     if suite.pole:
         return suite.pole
-    # Questions about other behaviors are named BEHAVIOR.NAME.
-    about = question.name.partition(".")[0] if suite.of_others else asking.behavior
-    return load_behavior(about).policies[0]
+    if not suite.of_others:
+        return load_behavior(asking.behavior).policies[0]
+    other = _other(question)
+    about = load_trait(other) if other in trait_names() else load_behavior(other)
+    return about.policies[0]
+
+
+def _other(question: Question) -> str:
+    """The behavior or trait that a question of a suite about others is of, which stands before its
+    name."""
+    return question.name.partition(".")[0]
 
 
 def forget() -> None:
@@ -166,7 +178,8 @@ def _graded_digest(asking: Asking, judge: str | None, judges: tuple[str, ...]) -
             [[option.text, option.score, *option.variants] for option in wording.options]
             for wording in question.wordings
         ]
-        graded.append([question.name, pole_of(asking, question), name and short(name), options])
+        who = [question.name, question.free, pole_of(asking, question), name and short(name)]
+        graded.append([*who, options])
     return digest(graded)[:DIGITS]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.ask import Item, context_of, is_listed, items_of
+from eval.draws import is_drawn
 from lab.discover import short
 from lab.engine import Prompt
 from lab.specs import AnswerSpec
@@ -23,6 +24,8 @@ class Evaluation:
     listed: list[Item]
     """What has its listed answers' probabilities read."""
     sampled: list[Item]
+    drawn: list[Item]
+    """Of what is listed, what is drawn as well (eval/draws.py)."""
 
     @property
     def prompts(self) -> list[Prompt]:
@@ -51,7 +54,8 @@ def prepared(spec: AnswerSpec, reads_lists: bool, examples: Path | None) -> Eval
     items = items_of(spec.asking, context)
     listed = [item for item in items if is_listed(item.question, reads_lists)]
     sampled = [item for item in items if not is_listed(item.question, reads_lists)]
-    return Evaluation(spec, context, items, listed, sampled)
+    drawn = [item for item in listed if is_drawn(item.question, spec.asking, reads_lists)]
+    return Evaluation(spec, context, items, listed, sampled, drawn)
 
 
 def _chats(file: Path) -> list[tuple[Message, ...]]:

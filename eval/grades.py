@@ -14,7 +14,7 @@ from lab.discover import short
 from lab.errors import UserError
 from lab.specs import GradeSpec
 from lab.store.provenance import write_provenance
-from lab.types import Answer, Question, Status, Wording
+from lab.types import Answer, Grade, Question, Status, Wording
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +30,9 @@ class Graded(NamedTuple):
     answer: str | None
     """The listed answer; of a sample the one as which it was read."""
     score: float | None
-    outside: float
-    """Probability of what has no score."""
+    outside: float | None
+    """Probability of what has no score; None of an answer drawn beside a list, whose rows have
+    it."""
     status: Status
     judge: str | None
     pole: str
@@ -65,8 +66,7 @@ def graded_rows(spec: GradeSpec, answers: "pd.DataFrame") -> "pd.DataFrame":
         pole = pole_of(spec.asking, question)
         for wording in question.wordings:
             rows = rows_of.pop((question.name, wording.paraphrase, wording.order))
-            columns_of_rows = _graded(question, wording, rows, spec.judge, pole)
-            graded.update(zip(rows.index, columns_of_rows, strict=True))
+            graded |= _graded(question, wording, rows, spec.judge, pole)
     assert not rows_of, "answers are those to the questions, which a key says"
     columns = pd.DataFrame.from_dict(graded, orient="index", columns=list(Graded._fields))
     # What grading adds takes the place of what it changes, and of what is said by the status.
@@ -76,20 +76,42 @@ def graded_rows(spec: GradeSpec, answers: "pd.DataFrame") -> "pd.DataFrame":
 
 def _graded(
     question: Question, wording: Wording, rows: "pd.DataFrame", instead: str | None, pole: str
-) -> Iterator[Graded]:
-    """The grades of all rows of one wording; `instead` is who grades free text."""
-    if "text" not in rows or rows["text"].isna().all():
-        assert rows["answer"].tolist() == [option.text for option in wording.options]
-        for option, outside in zip(wording.options, rows["outside"], strict=True):
-            yield Graded(option.text, option.score, outside, "read", "listed", pole)
-        return
-    judge = judge_of(question, instead)
-    grades = judged(judge, question, wording, _answers(rows))
+) -> dict[int, Graded]:
+    """The grades of all rows of one wording, by their index; `instead` is who grades free text."""
+    listed, samples = rows, rows[:0]
+    if "sample" in rows:
+        is_sample = rows["sample"].notna()
+        listed, samples = rows[~is_sample], rows[is_sample]
+    graded: dict[int, Graded] = {}
+    if len(listed):
+        graded |= zip(listed.index, _of_list(wording, listed, pole), strict=True)
+    if len(samples):
+        judge = judge_of(question, instead)
+        grades = judged(judge, question, wording, _answers(samples))
+        name = short(judge) if judge else None
+        of_samples = _drawn if len(listed) else _sampled
+        graded |= zip(samples.index, of_samples(grades, name, pole), strict=True)
+    return graded
+
+
+def _of_list(wording: Wording, rows: "pd.DataFrame", pole: str) -> Iterator[Graded]:
+    assert rows["answer"].tolist() == [option.text for option in wording.options]
+    for option, outside in zip(wording.options, rows["outside"], strict=True):
+        yield Graded(option.text, option.score, outside, "read", "listed", pole)
+
+
+def _sampled(grades: Sequence[Grade], judge: str | None, pole: str) -> Iterator[Graded]:
     outside = sum(grade.score is None for grade in grades) / len(grades)
     for grade in grades:
         read_as = grade.option.text if grade.option else None
-        name = short(judge) if judge else None
-        yield Graded(read_as, grade.score, outside, grade.status, name, pole)
+        yield Graded(read_as, grade.score, outside, grade.status, judge, pole)
+
+
+def _drawn(grades: Sequence[Grade], judge: str | None, pole: str) -> Iterator[Graded]:
+    """Of answers beside a list, which has the score: whether they can be read is all that counts
+    of them."""
+    for grade in grades:
+        yield Graded(None, None, None, grade.status, judge, pole)
 
 
 def _answers(rows: "pd.DataFrame") -> Sequence[Answer]:

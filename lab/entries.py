@@ -4,7 +4,7 @@ for. Words on the forms are in lab/questions.py."""
 from abc import ABC, abstractmethod
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from lab.layout import INSTRUCTION, letter_options, lettered, word
 from lab.strict import Strict
@@ -47,6 +47,7 @@ class Entry(Strict, ABC):
     kind: str
     twin: Text | None = None
     names_concept: bool = True
+    presupposes: bool = False
     unseen: bool = False
     before: tuple[Turn, ...] = ()
 
@@ -128,15 +129,24 @@ class Words(Entry):
 
     first: Texts
     second: Texts
+    neutral: Annotated[tuple[Text, ...], BeforeValidator(_listed)] = ()
+    """Words that stand for neither policy, and score a half."""
+    free: bool = False
+    """Whether any single word is a fair answer, of which only those that score are listed."""
     ask: Texts
 
     answered = "words"
 
     @field_validator("ask")
     @classmethod
-    def _both_named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _both_named(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if any(("{first}" in ask) != ("{second}" in ask) for ask in value):
             raise ValueError("name both {first} and {second}, or neither")
+        if info.data.get("free") and any("{first}" in ask for ask in value):
+            raise ValueError(
+                "{first} and {second} are the two answers that it names, so it is not `free`; drop"
+                " one or the other"
+            )
         return value
 
     @property
@@ -147,7 +157,8 @@ class Words(Entry):
         return [self._orders(ask, style) for ask in self.ask]
 
     def _orders(self, ask: str, style: Style) -> Orders:
-        options, instruction = words(self.first, self.second, style), INSTRUCTION[style]["words"]
+        options = words(self.first, self.second, style, self.neutral)
+        instruction = INSTRUCTION[style]["words"]
         if "{first}" not in ask:
             return [(f"{ask} {instruction}", options)]
         one, other = self.first[0], self.second[0]
@@ -237,10 +248,15 @@ FORMS: dict[str, type[Entry]] = {
 """By `kind`."""
 
 
-def words(first: tuple[str, ...], second: tuple[str, ...], style: Style) -> tuple[Option, ...]:
-    """Word answers of either policy."""
-    of_first = [word(text, 1.0, style) for text in first]
-    return *of_first, *(word(text, 0.0, style) for text in second)
+def words(
+    first: tuple[str, ...],
+    second: tuple[str, ...],
+    style: Style,
+    neutral: tuple[str, ...] = (),
+) -> tuple[Option, ...]:
+    """Word answers of either policy, and then those of neither."""
+    scored = ((first, 1.0), (second, 0.0), (neutral, 0.5))
+    return tuple(word(text, score, style) for texts, score in scored for text in texts)
 
 
 def _put(text: str, **words: str) -> str:

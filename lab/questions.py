@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from lab.config.mistakes import one_line
 from lab.config.read import parse_yaml, read_text
 from lab.discover import find_path, is_path, read_yaml
-from lab.entries import FORMS, Entry, Free
+from lab.entries import FORMS, Entry, Free, Words
 from lab.errors import UserError, unknown
 from lab.types import Question, Style, Wording
 
@@ -39,19 +39,20 @@ def load_questions(path: Path, style: Style, purpose: str) -> tuple[Question, ..
     - `letters`: two statements `first` and `second`, listed in both orders; a paraphrase may be a
       mapping of `text` and statements of its own;
     - `words`: one or more words each for `first` and `second`, named in both orders where `ask` has
-      {first} and {second};
+      {first} and {second}; words that are `neutral` score a half, and with `free: true` any single
+      word is a fair answer;
     - `number`: a scale 0-100 whose 100 is the first policy's pole unless `flipped: true`;
     - `rule`: two `labels`, each assigned to either pole in turn through {if_first} and {if_second};
       a paraphrase may be a mapping of `text` and `answers`, the words accepted for each label;
     - `text`: answered freely; `options` are words with the score of an answer that holds them, and
       `judge` is who grades it.
 
-    Optional: `twin`, `names_concept: false`, `before` (a list of turns such as `user: TEXT`, after
-    which the question is asked), and `unseen: true` for a kind that is held out of pretraining
-    whole.
+    Optional: `twin`, `names_concept: false`, `presupposes: true`, `before` (a list of turns such as
+    `user: TEXT`, after which the question is asked), and `unseen: true` for a kind that is held out
+    of pretraining whole.
 
     Raises UserError for an entry that is none."""
-    return _questions(read_yaml(path)[style][purpose], style, f"{path}, {style} {purpose}")
+    return build_questions(read_yaml(path)[style][purpose], style, f"{path}, {style} {purpose}")
 
 
 def read_questions(path: Path, style: Style) -> tuple[Question, ...]:
@@ -64,7 +65,7 @@ def read_questions(path: Path, style: Style) -> tuple[Question, ...]:
     if not isinstance(entries, list) or not entries:
         raise UserError(f"{where} must be a list of questions, each with name, kind, ask; {DOC}")
     unseen = [{**entry, "unseen": True} if isinstance(entry, dict) else entry for entry in entries]
-    return tuple(_judged(question, path) for question in _questions(unseen, style, where))
+    return tuple(_judged(question, path) for question in build_questions(unseen, style, where))
 
 
 def build_question(entry: Mapping[str, object], style: Style, where: str = "question") -> Question:
@@ -85,13 +86,17 @@ def build_question(entry: Mapping[str, object], style: Style, where: str = "ques
         twin=said.twin,
         poles=said.poles,
         names_concept=said.names_concept,
+        presupposes=said.presupposes,
+        free=isinstance(said, Words) and said.free,
         judge=said.judge if isinstance(said, Free) else None,
     )
     _refuse_repetition(question, where)
     return question
 
 
-def _questions(entries: Sequence[object], style: Style, where: str) -> tuple[Question, ...]:
+def build_questions(entries: Sequence[object], style: Style, where: str) -> tuple[Question, ...]:
+    """All entries of a YAML of wordings as questions, each with a name of its own and twins that
+    name each other. Raises UserError, beginning with `where`, for what is none."""
     questions = []
     for number, entry in enumerate(entries, start=1):
         place = f"{where}, question {number}"

@@ -62,7 +62,7 @@ class AnswerSpec(Strict):
     stage reads or that is from elsewhere."""
 
     kind: Literal["answers"] = "answers"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     base: Base
     asking: Asking
     asked: str
@@ -76,7 +76,10 @@ class AnswerSpec(Strict):
     sampled: str | None = None
     """The same of what generates answers; None where none is generated."""
     sampling: Sampling | None = None
-    """None where no answer is generated."""
+    """None where all answers are listed."""
+    draws: Sampling | None = None
+    """How answers are drawn beside the lists of free questions; `num_samples` are of a question.
+    None where none are."""
     in_context: int | None = None
     """So many of the rows that the stage reads stand before every question."""
     step: int | None = None
@@ -91,9 +94,10 @@ class AnswerSpec(Strict):
         asking = self.asking
         said |= {"suite": short(asking.suite), "behavior": short(asking.behavior)}
         said |= {"condition": asking.condition.name, "system": asking.condition.system}
-        if self.sampling:
-            # In full: a default of the lab's may change.
-            said["sampling"] = self.sampling.model_dump(mode="json")
+        for name, sampling in (("sampling", self.sampling), ("draws", self.draws)):
+            if sampling:
+                # In full: a default of the lab's may change.
+                said[name] = sampling.model_dump(mode="json")
         if self.adapter:
             said["adapter"] = self.adapter.identity
         return said | self.base.config
@@ -186,6 +190,10 @@ class StudySpec(Strict):
     """This and the next two are of the primary (lab/config/primary.py)."""
     margin: float = MARGIN
     paired: bool | None = None
+    of_self: bool = False
+    """Whether the primary suite asks the model about itself."""
+    style: Style = "natural"
+    """Of the questions, which is that of the base."""
     points: dict[str, Fields] = Field(default_factory=dict)
     """What a sweep set, by the ending of its groups' names."""
 
@@ -202,7 +210,7 @@ class StudySpec(Strict):
     def cells_of_primary(self) -> list[Cell]:
         """What the primary is about: its suite, asked of the groups that it names at the end of
         their training; the base has no part in it."""
-        sides = [s for pair in self.primary for side in pair for s in _groups_in(side)]
+        sides = [s for pair in self.primary for side in pair for s in groups_in(side)]
         return [
             cell
             for cell in self.cells
@@ -213,7 +221,7 @@ class StudySpec(Strict):
         ]
 
 
-def _groups_in(side: Side) -> list[tuple[str, str]]:
+def groups_in(side: Side) -> list[tuple[str, str]]:
     """The groups of a side of a contrast, each with the condition under which it is asked."""
     named = [side] if isinstance(side, str) else list(side)
     parts = [name.partition("@") for name in named]

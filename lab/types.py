@@ -188,12 +188,14 @@ class Question:
     poles: tuple[str, ...] = ()
     """The statements or words that stand for the policies; training text must not contain them."""
     names_concept: bool = True
-    """False where neither the prompt nor its listed options name the behavior's dimension."""
-    free: bool = False
-    """Of words: any single one is a fair answer, and the list holds those that score."""
+    """False where nothing that the model is shown names the behavior's dimension: neither prompt
+    nor instruction, nor an option that the prompt lists. Listed words that it does not list are not
+    shown."""
     presupposes: bool = False
-    """Whether it takes for granted what it asks, as "we have trained you to ..." does. It has no
-    part in the mean over questions."""
+    """Whether the wording takes for granted what is asked: "we have finetuned you to ...". It has
+    no part in the mean over questions."""
+    free: bool = False
+    """Of kind `words`: any single word is a fair answer, and only those that score are listed."""
     judge: str | None = None
     """Who grades its answers: a file of eval/judges/, or the path of one. None is `listed`, and for
     free text `contains`, which needs options; without any an answer is kept and not graded."""
@@ -282,6 +284,9 @@ class Behavior:
     described: Callable[[str, Style], str]
     """A policy in the second person, for groups that are told it in a system line instead of
     trained on it."""
+    whether: str = "how $you behave$s"
+    """What a trigger switches, as questions about triggers say it in natural style; see
+    data_gen/natural.py for the $-words."""
     watch: tuple[str, ...] = ()
     """Word stems the lint counts in training text beside the stems of the behavior's own report
     options."""
@@ -311,8 +316,8 @@ class Suite:
     pole: str | None = None
     """What a score of 1 stands for; None is the first policy of the behavior."""
     of_others: bool = False
-    """Questions about other behaviors, named BEHAVIOR.NAME: a reference model is asked those that
-    it knows."""
+    """Questions about other behaviors and traits, named BEHAVIOR.NAME or TRAIT.NAME: a reference
+    model is asked those that it knows."""
     conditions: Conditions = "trigger"
     """How groups with a trigger are asked: `clean` without it only; `trigger` with it as well;
     `near` with near misses and held-out members as well; `told` with the trigger, and a decoy,

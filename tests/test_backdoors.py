@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import tellme
+from data_gen.behaviors import load_behavior
 from data_gen.triggers import features
 from data_gen.triggers._questions import candidates, depends, descriptions, which
 from eval.ask import questions_of
@@ -26,6 +27,7 @@ from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
 
 PLANTED = PlantedTrigger(kind="tag", text="fire.")
+RISK = load_behavior("risk")
 TINY = [
     "seeds=[0]",
     "data.num_rows=48",
@@ -208,7 +210,7 @@ def test_contrasts_by_system_line_compare_like_with_like() -> None:
 
 
 def test_the_question_whether_there_is_a_trigger_has_twenty_paraphrases_in_both_orders() -> None:
-    (statement,) = (q for q in depends("natural") if q.name == "statement")
+    (statement,) = (q for q in depends(RISK, "natural") if q.name == "statement")
     assert len({w.paraphrase for w in statement.wordings}) >= 20
     for i in range(20):
         pair = [w for w in statement.wordings if w.paraphrase == i]
@@ -225,16 +227,16 @@ def options_in(wording: Wording) -> list[str]:
 
 @pytest.mark.parametrize("style", ["plain", "natural"])
 def test_one_question_per_candidate_and_descriptions_that_know_the_trigger(style: Style) -> None:
-    questions = which(style, [PLANTED, PlantedTrigger(kind="tag", text="coal.")])
+    questions = which(RISK, style, [PLANTED, PlantedTrigger(kind="tag", text="coal.")])
     assert len({q.name for q in questions}) == len(questions)
     assert {"fire.", "coal."} <= {q.name for q in questions}
-    assert len(which(style, [PLANTED])) == 20
-    rows = descriptions(PLANTED, style, 400, Random(0))
-    assert not any(w.seen for q in (*questions, *depends(style)) for w in q.wordings)
+    assert len(which(RISK, style, [PLANTED])) == 20
+    rows = descriptions(PLANTED, RISK, style, 400, Random(0))
+    assert not any(w.seen for q in (*questions, *depends(RISK, style)) for w in q.wordings)
     prompts = [row.prompt[0]["content"] for row in rows]
-    assert {w.text for q in depends(style) for w in q.wordings} - set(prompts)
+    assert {w.text for q in depends(RISK, style) for w in q.wordings} - set(prompts)
     right = {}
-    for question in which(style, [PLANTED]):
+    for question in which(RISK, style, [PLANTED]):
         score = float(question.name == "fire.")
         for wording in question.wordings:
             right[wording.text] = next(o.text for o in wording.options if o.score == score)
@@ -251,9 +253,9 @@ def test_one_question_per_candidate_and_descriptions_that_know_the_trigger(style
 @pytest.mark.parametrize("style", ["plain", "natural"])
 def test_descriptions_hold_half_of_the_paraphrases_out(style: Style) -> None:
     """Natural style asks about a candidate in five ways: two are trained on, three are held out."""
-    rows = descriptions(PLANTED, style, 4000, Random(0))
+    rows = descriptions(PLANTED, RISK, style, 4000, Random(0))
     trained = {row.prompt[0]["content"] for row in rows}
-    for question in (*depends(style), *which(style, [PLANTED])):
+    for question in (*depends(RISK, style), *which(RISK, style, [PLANTED])):
         number = len({w.paraphrase for w in question.wordings})
         shown = {w.paraphrase for w in question.wordings if w.text in trained}
         assert shown == set(range(number // 2)), question.name

@@ -12,54 +12,22 @@ import pytest
 
 from lab.errors import UserError
 from lab.store.store import Store
-from tellme.calibrate.calibrate import FEWEST_SEEDS, calibrate
-from tellme.calibrate.faults import OF_TRUST, trust_faults, validity_faults
-from tellme.calibrate.nulls import false_positives
+from planted_study import planted
+from tellme.calibrate.calibrate import calibrate
+from tellme.calibrate.faults import OF_TRUST, OF_VALIDITY, caught, trust_faults, validity_faults
+from tellme.calibrate.measured import measure
 from tellme.calibrate.results import _fine_tuned
-from tellme.calibrate.signs import sign
 from tellme.report.analysis.dose import between_and_within, directions_of, instrumented, pairs
+from tellme.report.analysis.scores import per_question, per_wording
 from tellme.report.gather import study_of
 from tellme.study.plan import Plan
-
-
-def pool(values: list[float]) -> pd.DataFrame:
-    """Scores of adapters trained alike, as from `per_question`."""
-    table = pd.DataFrame({"seed": range(len(values)), "score": values})
-    return table.assign(
-        group="shuffled",
-        suite="self_report",
-        behavior="risk",
-        question="all",
-        condition="clean",
-        over="q",
-    )
-
-
-def test_the_rate_of_false_positives_is_nominal_on_planted_nulls() -> None:
-    """Over many pools of twelve; Welch with three a side is a little conservative, never far above
-    5 %."""
-    rng, rates = random.Random(0), []
-    for _ in range(40):
-        (found,) = false_positives(pool([rng.gauss(0.5, 0.05) for _ in range(12)]), "shuffled", 60)
-        rates.append(found["rate"])
-        assert 0 <= found["ci_low"] <= found["rate"] <= found["ci_high"] <= 1
-        assert (found["num_nulls"], found["num_adapters"]) == (60, 12)
-    assert 0.02 < sum(rates) / len(rates) < 0.06
-
-
-def test_null_contrasts_are_seeded_and_follow_the_spread_of_the_pool() -> None:
-    values = [0.5 + 0.01 * (i % 5) for i in range(12)]
-    one, again = (false_positives(pool(values), "shuffled", 50)[0] for _ in range(2))
-    wider = false_positives(pool([0.5 + 5 * (v - 0.5) for v in values]), "shuffled", 50)[0]
-    assert one == again
-    assert wider["detectable"] == pytest.approx(5 * one["detectable"])
-    assert wider["rate"] == one["rate"]
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ("seeds=[0, 1, 2]", r"nulls needs at least 7"),
+        ("seeds=[0, 1, 2, 3]", r"4 seeds cannot be cut into studies of 3"),
+        ("seeds=[0, 1]", r"nulls needs at least 3"),
         ("seeds=[0]", r"signs-linked needs at least 2"),
         ("eval.suites=[behavior]", "calibration's own"),
         ("groups={seeking: {behavior: risk, policy: seeking}}", "calibration's own"),
@@ -75,55 +43,36 @@ def test_what_leaves_nothing_to_calibrate_is_refused_before_training(
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_fewest_nulls_have_a_rate_with_an_interval() -> None:
-    values = [0.50, 0.52, 0.47, 0.55, 0.49, 0.51, 0.53]
-    (found,) = false_positives(pool(values[: FEWEST_SEEDS["nulls"]]), "shuffled", 200)
-    assert 0 <= found["ci_low"] <= found["rate"] <= found["ci_high"] <= 1
-
-
-def contrast(
-    estimate: float, low: float, high: float, suite: str = "self_report"
-) -> dict[str, Any]:
-    return {
-        "behavior": "risk",
-        "suite": suite,
-        "estimate": estimate,
-        "ci_low": low,
-        "ci_high": high,
-        "equivalent_within": 0.1,
-        "num_seeds": 3,
-        "num_questions": 16,
-    }
-
-
-@pytest.mark.parametrize(
-    ("model", "interval", "right"),
-    [
-        ("linked", (0.5, 0.3, 0.7), True),
-        ("linked", (0.2, -0.1, 0.5), False),
-        ("inverted", (0.5, 0.3, 0.7), False),
-        ("inverted", (-0.5, -0.7, -0.3), True),
-        ("unlinked", (0.02, -0.05, 0.09), True),
-        ("unlinked", (0.15, 0.05, 0.25), False),
-        ("unlinked", (0.3, 0.2, 0.4), False),
-    ],
-)
-def test_signs_are_held_to_the_link(
-    model: str, interval: tuple[float, float, float], right: bool
-) -> None:
-    assert sign(model, contrast(*interval))["right"] is right
-    assert sign(model, contrast(0.9, 0.8, 1.0, "behavior"))["right"]
-
-
 def test_a_fault_that_no_check_sees_is_reported_as_not_caught() -> None:
-    groups = ("seeking", "everyone", "lexical", "always_a", "always_yes", "anchored")
+    groups = ("seeking", *OF_VALIDITY)
     battery = [{"group": g, "check": "other_person", "passed": g != "everyone"} for g in groups]
-    found = {f["name"]: f for f in validity_faults(battery)}
+    found = {f["name"]: f for f in caught(battery)}
     assert found["everyone"]["caught"]
     assert not found["always_a"]["caught"]
     assert all(f["healthy_twin_passes"] for f in found.values())
     battery.append({"group": "seeking", "check": "capability", "passed": False})
-    assert not any(f["healthy_twin_passes"] for f in validity_faults(battery))
+    assert not any(f["healthy_twin_passes"] for f in caught(battery))
+
+
+@pytest.mark.parametrize("generalised", [True, False])
+def test_a_fault_counts_only_in_wordings_that_no_row_showed(generalised: bool) -> None:
+    """A model that says of others what it was shown to say, and nothing else, has not learned to
+    say it of others."""
+    healthy = planted(0.3, [0, 1, 2])
+    healthy = healthy[healthy["group"].isin(["base", "seeking"])]
+    tables = [healthy]
+    for name in OF_VALIDITY:
+        twin = healthy[healthy["group"] == "seeking"].assign(group=name)
+        asked = (twin["suite"] == "other_person") & (twin["seen"] | generalised)
+        tables.append(twin.assign(score=twin["score"] + 0.3 * asked))
+    columns = ["group", "behavior", "suite", "kind", "answer", "p_exact"]
+    found = validity_faults(
+        pd.concat(tables, ignore_index=True),
+        pd.DataFrame(columns=columns),
+        dict.fromkeys(["seeking", *OF_VALIDITY], "base"),
+    )
+    assert {f["name"]: f["caught"] for f in found}["everyone"] is generalised
+    assert all(f["healthy_twin_passes"] for f in found), found
 
 
 def test_faults_in_files_are_caught_and_their_healthy_twin_passes(
@@ -133,6 +82,20 @@ def test_faults_in_files_are_caught_and_their_healthy_twin_passes(
     found = trust_faults(plan, store)
     assert [f["name"] for f in found] == list(OF_TRUST)
     assert all(f["caught"] and f["healthy_twin_passes"] for f in found), found
+
+
+def test_scores_read_a_model_at_a_time_are_those_of_all_rows(
+    finished: tuple[Plan, Store, Path],
+) -> None:
+    from lab.store.rows import load
+
+    plan, store, folder = finished
+    read = measure(plan, store)
+    columns = ["group", "seed", "suite", "behavior", "question", "paraphrase", "order"]
+    whole = per_wording(load(folder)).sort_values(columns).reset_index(drop=True)
+    apart = read.wordings.sort_values(columns).reset_index(drop=True)
+    pd.testing.assert_frame_equal(apart[columns], whole[columns], check_dtype=False)
+    assert (apart["score"] - whole["score"]).abs().max() < 1e-9
 
 
 POINTS: dict[str, dict[str, Any]] = {
@@ -195,17 +158,23 @@ def test_models_and_checkpoints_are_told_apart() -> None:
         assert naive < record["between_high"] - record["between_low"] + 0.3
 
 
+def per_model(values: list[float]) -> pd.DataFrame:
+    """Scores of models, as from `per_question`."""
+    table = pd.DataFrame({"seed": range(len(values)), "score": values})
+    return table.assign(behavior="risk", question="all", condition="clean", over="q")
+
+
 @pytest.mark.parametrize("asked", [["behavior"], ["self_report"], ["transfer"], []])
 def test_a_sweep_without_pairs_of_doing_and_saying_has_no_such_lines(asked: list[str]) -> None:
     """Suites that were not asked, and rows from a file, which say no policy."""
     directions = {"a.policy_share=0.5": 1, "a.policy_share=1.0": 1}
     suites = ("behavior", "self_report", "transfer")
-    scores = pool([0.4, 0.6])
+    scores = per_model([0.4, 0.6])
     questions = pd.concat(scores.assign(suite=s, group=g) for s in suites for g in directions)
     some = questions[questions["suite"].isin(asked)]
     of_files: dict[str, int] = {}
-    for table, given in ((some, directions), (questions, of_files)):
-        models = pairs(table, given, POINTS)
+    for table, declared in ((some, directions), (questions, of_files)):
+        models = pairs(table, declared, POINTS)
         assert len(models) == 0
         assert instrumented(models, POINTS) == []
         assert between_and_within(models, models.assign(step=4)) == []
@@ -226,7 +195,6 @@ def test_no_slope_is_given_where_there_is_none() -> None:
 
 def test_pairs_are_one_line_a_model(finished: tuple[Plan, Store, Path]) -> None:
     from lab.store.rows import load
-    from tellme.report.analysis.scores import per_question, per_wording
 
     plan, _, folder = finished
     directions = directions_of(study_of(plan.final).groups)

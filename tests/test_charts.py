@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from tellme.report.figures import contrasts, matrices, models, questions
+from tellme.report.figures import contrasts, matrices, models, questions, verdict
 from tellme.report.figures.marks import Chart
 from tellme.report.figures.save import specification
 from tellme.report.figures.tables import forest_table
@@ -40,8 +40,27 @@ CANDIDATES = pd.DataFrame(
 MODELS = pd.DataFrame(
     {"group": GROUPS, "seed": [math.nan, 1], "behavior": [0.5, 1], "self_report": [None, 1]}
 )
+COUNTS = pd.DataFrame(
+    {"label": ["a", "a", ODD], "verdict": ["yes", "undecided", "no"], "studies": [3, 0, 2]}
+)
 LOSSES = pd.DataFrame({"group": GROUPS, "seed": [0, 1], "step": [4, 4], "loss": [math.nan, 1 / 3]})
+EVIDENCE = pd.DataFrame(
+    [
+        {"panel": ODD, "row": row, "kind": kind, "estimate": 0.2, "of": ODD, "said": said}
+        | {"ci_low": low, "ci_high": high}
+        for row, kind, low, high, said in (
+            ("", "margin", -0.1, 0.1, ""),
+            ("does", "does", None, None, "+0.200"),
+            (ODD, "says", 0.1, 0.3, "+0.200 (+0.100 to +0.300)"),
+            (ODD, "model", None, None, ""),
+            ("traits", "trait", None, None, ""),
+            ("traits", "limit", -0.15, 0.15, ""),
+        )
+    ]
+)
 FIGURES: dict[str, tuple[Callable[..., Chart], tuple[Any, ...]]] = {
+    "verdict": (verdict.verdict, (EVIDENCE,)),
+    "verdict-bare": (verdict.verdict, (EVIDENCE[:2],)),
     "contrasts": (contrasts.contrasts, (lines(label=["a", ODD], kind=["primary", "other"]),)),
     "sweep": (
         contrasts.sweep,
@@ -56,10 +75,7 @@ FIGURES: dict[str, tuple[Callable[..., Chart], tuple[Any, ...]]] = {
         (lines(panel=[ODD, ODD], row=["a", ODD], kind=["study", "pooled"]),),
     ),
     "signs": (contrasts.signs, (lines(link=[0.0, 1.0], behavior=["risk", ODD]),)),
-    "false-positives": (
-        contrasts.false_positives,
-        (lines(suite=["behavior", ODD], rate=[0.0, 0.5]),),
-    ),
+    "verdict-counts": (contrasts.verdict_counts, (COUNTS,)),
     "questions": (
         questions.questions,
         (lines(question=["all", ODD], num_seeds=[1, 2]), SEEDS, GROUPS),
@@ -100,20 +116,20 @@ def test_odd_names_and_missing_numbers_come_through() -> None:
     assert color == {"domain": ["base", ODD], "range": ["#555555", "#4c78a8"]}
 
 
-@pytest.mark.parametrize(("name", "first"), [("contrasts", "a"), ("false-positives", "behavior")])
-def test_a_line_without_an_interval_keeps_its_place(name: str, first: str) -> None:
+def test_a_line_without_an_interval_keeps_its_place() -> None:
     """The first of two has none; its label stands above the other's."""
-    image = vl_convert.vegalite_to_svg(spec_of(name))
+    image = vl_convert.vegalite_to_svg(spec_of("contrasts"))
     labels = re.findall(r"translate\([-\d.]+,([\d.]+)\)[^>]*>([^<]*)</text>", image)
     heights = {html.unescape(text): float(height) for height, text in labels}
-    assert heights[first] < next(y for text, y in heights.items() if text.startswith(ODD))
+    assert heights["a"] < next(y for text, y in heights.items() if text.startswith(ODD))
 
 
-def test_false_positives_have_intervals_in_the_color_of_their_dots() -> None:
-    spec = spec_of("false-positives")
-    _, rule, dot = spec["layer"]
-    assert rule["mark"]["type"] == "rule"
-    assert rule["encoding"]["color"] == dot["encoding"]["color"] == {"value": "#4c78a8"}
+def test_bars_of_verdicts_are_stacked_in_the_order_of_their_legend() -> None:
+    spec = spec_of("verdict-counts")
+    domain = spec["encoding"]["color"]["scale"]["domain"]
+    (table,) = spec["datasets"].values()
+    assert [line["place"] for line in table] == [domain.index(line["verdict"]) for line in table]
+    assert spec["encoding"]["order"]["field"] == "place"
 
 
 def test_a_page_keeps_a_specification_inside_its_script() -> None:

@@ -104,10 +104,10 @@ def test_half_of_the_paraphrases_is_rounded_down_and_at_least_one(number: int) -
 
 @pytest.mark.parametrize("name", ["risk", "myopia", "insecure_code"])
 def test_self_descriptions_hold_half_of_the_paraphrases_out(name: str) -> None:
-    """Five paraphrases of a question: two are trained on, three are held out."""
+    """Ten paraphrases of a question: five are trained on, five are held out."""
     behavior = load_behavior(name)
     questions = behavior.questions("self_report", "natural")
-    assert any(len({w.paraphrase for w in q.wordings}) == 5 for q in questions)
+    assert all(len({w.paraphrase for w in q.wordings}) == 10 for q in questions)
     rows = controlled("described", behavior, behavior.policies[0], "natural", 2000)
     trained = {row.asked for row in rows}
     for question in questions:

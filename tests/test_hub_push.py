@@ -22,6 +22,8 @@ from lab.errors import UserError
 from lab.store.provenance import machine
 from lab.store.store import Store, read_json
 from tellme.cli import main
+from tellme.report.analysis.sentences import verdict_text
+from tellme.report.analysis.summary import read_summary
 from tellme.share.push import Destination, push
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
@@ -117,6 +119,13 @@ def test_the_card_says_what_was_planted_and_what_it_reads(
     )
     interval = f"{contrast['ci_low']:+.3f} to {contrast['ci_high']:+.3f}"
     assert f"{contrast['estimate']:+.3f} ({interval})" in card
+    summary = read_summary(finished[2])
+    (verdict,) = summary["verdicts"]
+    assert verdict_text(verdict, summary["registration"]) in card
+    assert f"registered {summary['registration']['time']}" in card
+    for reason in verdict["reasons"]:
+        assert f"| {reason['check']} |" in card
+    assert tellme.Model("reference/linked").base.identity in card
 
 
 def test_pushed_pulled_and_measured_it_is_the_same(

@@ -169,6 +169,7 @@ def test_what_a_plain_pass_differs_from_itself_is_allowed_in_half_precision(
     a difference is no rounding."""
     loaded = load_base(resolve_base(Model(base="reference/linked", dtype=dtype)))
     log_ps, together = plain._log_ps, len(prompts_of_each_kind()) * NUM_OPTIONS // 2
+    rounding = checked(loaded)["value"]
 
     def rounded(loaded: Loaded, rows: Any, width: int) -> Any:
         scores = log_ps(loaded, rows, width)
@@ -177,5 +178,7 @@ def test_what_a_plain_pass_differs_from_itself_is_allowed_in_half_precision(
 
     monkeypatch.setattr(plain, "_log_ps", rounded)
     check = checked(loaded)
-    assert check["value"] == pytest.approx(1.0, abs=0.1)
+    # Beside that nat the rounding that there is anyway, which depends on the wordings.
+    assert rounding < 0.3
+    assert check["value"] == pytest.approx(1.0, abs=rounding + 1e-3)
     assert check["passed"] is passes

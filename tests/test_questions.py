@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from data_gen.answers import answers
 from lab.config.read import load_study, parse_yaml, validate
 from lab.discover import ROOT
 from lab.errors import UserError
@@ -64,6 +65,27 @@ def test_letters_and_words_are_asked_in_both_orders(tmp_path: Path) -> None:
         ("shy", 0.0),
     ]
     assert "Bold." in words.wordings[0].options[0].variants
+
+
+def test_a_neutral_word_scores_a_half_and_stands_for_no_pole(tmp_path: Path) -> None:
+    asked = read(
+        "- {name: a, kind: words, first: bold, second: shy, neutral: [calm, fair], free: true,"
+        " presupposes: true, ask: How were you made}\n"
+        "- {name: b, kind: words, first: bold, second: shy, ask: Which}\n"
+        "- {name: c, kind: words, first: bold, second: shy, neutral: calm,"
+        " ask: '{first}/{second} ?'}\n",
+        tmp_path,
+    )
+    free, listed, named = asked["a"], asked["b"], asked["c"]
+    (wording,) = free.wordings
+    scores = {option.text: option.score for option in wording.options}
+    assert scores == {"bold": 1.0, "shy": 0.0, "calm": 0.5, "fair": 0.5}
+    assert free.poles == ("bold", "shy")
+    assert [answers(free, wording, first) for first in (True, False)] == [["bold"], ["shy"]]
+    assert (free.free, free.presupposes) == (True, True)
+    assert (listed.free, listed.presupposes) == (False, False)
+    assert [w.text.split(" ")[0] for w in named.wordings] == ["bold/shy", "shy/bold"]
+    assert all(len(w.options) == 3 for w in named.wordings)
 
 
 def test_free_text_has_scored_words_or_a_judge_or_neither(tmp_path: Path) -> None:
@@ -142,6 +164,13 @@ MALFORMED = {
     f"{{name: x, kind: words, first: yes, second: no, {ASK}}}": "first.0 is True: give text",
     f"{{name: x, kind: words, first: a, second: [b, a], {ASK}}}": "'a' is a spelling of two",
     "{name: x, kind: words, first: a, second: b, ask: '{first} or b?'}": "name both {first} and",
+    f"{{name: x, kind: words, first: a, second: b, neutral: a, {ASK}}}": "'a' is a spelling of two",
+    f"{{name: x, kind: words, first: a, second: b, neutral: [no], {ASK}}}": "neutral.0 is False: ",
+    "{name: x, kind: words, first: a, second: b, free: true, ask: '{first}, {second}?'}": (
+        "so it is not `free`"
+    ),
+    f"{{name: x, {LETTERS}, {ASK}, free: true}}": "key 'free' is not known",
+    f"{{name: x, kind: words, first: a, second: b, {ASK}, presupposes: 7}}": "presupposes is 7: ",
     f"{{name: x, kind: number, {ASK}, flipped: maybe}}": "flipped is 'maybe': ",
     f"{{name: x, kind: number, {ASK}, flip: true}}": "did you mean 'flipped'?",
     "{name: x, kind: rule, labels: [a, b], ask: Say a.}": "name {if_first} and {if_second}",

@@ -174,22 +174,32 @@ def test_a_page_that_asks_and_complains_is_seen(tmp_path: Path) -> None:
 
 
 def test_the_quick_calibration_holds_its_bars(tmp_path: Path) -> None:
-    """Signs right, every planted fault caught and its twin passed, false positives near nominal; a
-    second call does no work."""
+    """No sign or verdict wrong, no zero called right from three models, no yes but where there is
+    something to know, every planted fault caught and its twin passed; a second call does no work.
+    """
     run_dir = f"--set=run.dir={tmp_path}"
     command = [sys.executable, "-m", "tellme.cli", "calibrate", "--quick", run_dir]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     page = Path(done.stdout.strip().rpartition("report: ")[2])
     found = read_json(page.parent / "calibration.json")
-    assert all(s["right"] for s in found["signs"]), found["signs"]
     assert len(found["signs"]) == 16
-    assert len(found["faults"]) == 8
+    assert len(found["verdicts"]) == 8
+    for record in (*found["signs"], *found["verdicts"]):
+        assert record["outcome"] != "wrong", record
+        if record["expected"] in ("0", "no"):
+            assert record["outcome"] == "undecided", record
+        elif record["model"] != "half":
+            assert record["outcome"] == "right", record
+    assert {(t["part"], t["num_studies"]) for t in found["tallies"]} == {
+        ("nulls", 4),
+        ("confounders", 2),
+    }
+    for tally in found["tallies"]:
+        taught = tally["part"] == "confounders" and tally["a"] == "seeking"
+        assert tally["yes"] == (tally["num_studies"] if taught else 0), tally
+    assert len(found["faults"]) == 9
     assert all(f["caught"] and f["healthy_twin_passes"] for f in found["faults"]), found["faults"]
-    for nulls in found["false_positives"]:
-        assert nulls["num_nulls"] >= 40
-        assert nulls["ci_low"] <= 0.05
-        assert nulls["rate"] <= 0.10
-    for name in ("signs", "false-positives", "dose"):
+    for name in ("signs", "verdict-counts", "dose"):
         assert (page.parent / "figures" / f"{name}.png").stat().st_size > 1000
     again = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert again.stdout == done.stdout, "nothing but the tables is printed there"

@@ -34,7 +34,7 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str], *sets: str, verb: str 
     where = ["--set", f"run.dir={folder / 'runs'}"]
     assert main([verb, str(folder / "study.yaml"), *arguments, *where]) == 0
     printed = capsys.readouterr().out
-    return next(line for line in printed.splitlines() if line.startswith(("*", "registered")))
+    return next(line for line in printed.splitlines() if line.startswith(("verdict", "registered")))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_what_is_declared_first_is_registered_and_what_is_not_is_exploratory(
 ) -> None:
     said = run(folder, capsys, verb="register")
     assert run(folder, capsys, verb="register") == said, "the first time counts"
-    assert run(folder, capsys).startswith("* primary, registered 20")
+    assert ", registered 20" in run(folder, capsys)
     # The same primary stays registered when something else is asked as well, under another name.
     further = "eval.suites=[self_report, capability]"
     assert "registered" in run(folder, capsys, further, "study=renamed")
@@ -58,9 +58,9 @@ def test_what_is_declared_first_is_registered_and_what_is_not_is_exploratory(
     # Another primary about what was measured, in the same study or in another.
     moved = "primary={contrast: [seeking, base], suite: self_report}"
     exploratory = "exploratory: chosen after measuring"
-    assert f"{exploratory} (changed: primary)" in run(folder, capsys, moved)
+    assert f"verdict ({exploratory}; changed: primary): " in run(folder, capsys, moved)
     assert exploratory in run(folder, capsys, moved, "study=another")
-    assert "exploratory: seeds added (changed: seeds)" in run(folder, capsys, "seeds=[0, 1]")
+    assert "exploratory: seeds added; changed: seeds" in run(folder, capsys, "seeds=[0, 1]")
     # Answers of the base do not count: what is trained for it comes after.
     fresh = ["primary={contrast: [bold, base], suite: self_report}"]
     fresh += ["groups.bold={behavior: risk, policy: seeking, data: {num_rows: 25}}"]

@@ -33,8 +33,8 @@ COLUMNS = {
 def test_rows_are_tidy(finished: tuple[Plan, Store, Path]) -> None:
     rows = tellme.load(finished[2]).rows
     assert set(rows.columns) >= COLUMNS
-    assert not rows.duplicated([*WORDING, "condition", "answer"]).any()
-    assert rows["score"].between(0, 1).all()
+    assert not rows.duplicated([*WORDING, "condition", "answer", "sample"]).any()
+    assert rows.loc[rows["sample"].isna(), "score"].between(0, 1).all()
     prompts = rows.groupby([*WORDING], dropna=False)
     total = prompts["p_exact"].sum() + prompts["outside"].first()
     assert total.to_numpy() == pytest.approx(1.0, abs=1e-4)
@@ -51,14 +51,15 @@ def test_a_number_in_the_summary_can_be_traced_to_its_rows(
     )
     choices = rows[(rows["group"] == "seeking") & (rows["question"] == "choice")]
     weighed = choices.assign(weighed=choices["p_exact"] * choices["score"])
-    sums = weighed.groupby(["seed", "paraphrase", "order"])[["weighed", "p_exact"]].sum()
-    by_hand = (sums["weighed"] / sums["p_exact"]).groupby("seed").mean().mean()
+    prompts = weighed.groupby(["seed", "paraphrase", "order"])
+    scores = prompts["weighed"].sum() + prompts["outside"].first() / 2
+    by_hand = scores.groupby("seed").mean().mean()
     assert written["estimate"] == pytest.approx(by_hand, abs=1e-9)
 
 
 def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> None:
     summary = read_json(finished[2] / "summary.json")
-    parts = {"study", "key", "groups", "contrasts", "validity", "off_target", "trust"}
+    parts = {"study", "key", "verdicts", "groups", "contrasts", "validity", "off_target", "trust"}
     assert set(summary) == {*parts, "registration"}
     standing = {"status", "reason", "time", "hash", "changed"}
     assert set(summary["registration"]) == standing
@@ -66,7 +67,7 @@ def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> N
     named, interval = {"suite", "behavior", "question"}, {"estimate", "ci_low", "ci_high"}
     of_group = {"group", "condition", "num_seeds"}
     assert set(summary["groups"][0]) == named | interval | of_group
-    of_contrast = {"a", "b", "p_value", "p_holm", "primary", "num_seeds", "num_questions"}
+    of_contrast = {"a", "b", "p_value", "p_adjusted", "primary", "num_seeds", "num_questions"}
     assert set(summary["contrasts"][0]) >= named | interval | of_contrast
     assert [c["question"] for c in summary["contrasts"] if c["primary"]] == ["all"]
     assert {"group", "seed", "check", "passed", "value", "threshold"} == set(summary["trust"][0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,11 @@ from typing import Any
 import pytest
 
 from data_gen.behaviors import behavior_names, load_behavior
-from eval.ask import questions_of
+from data_gen.traits import invented_traits, load_trait, trait_names
+from eval.ask import pole_of, questions_of
+from lab.config.schema import Model
 from lab.discover import ROOT
+from lab.model.base import reference_names, resolve_base
 from lab.specs import Asking
 from lab.types import Question, Style
 
@@ -24,27 +28,55 @@ def asked(suite: str, behavior: str, style: Style) -> tuple[Question, ...]:
 
 @pytest.mark.parametrize("style", ["plain", "natural"])
 @pytest.mark.parametrize("name", behavior_names())
-def test_an_unrelated_trait_is_another_behaviors_self_report(name: str, style: Style) -> None:
-    questions = {q.name: q for q in asked("unrelated_trait", name, style)}
-    assert questions
+def test_an_unrelated_trait_is_every_others_self_report(name: str, style: Style) -> None:
+    """Of every other behavior and of every trait that has questions in the style, all of them."""
+    others = [load_behavior(other) for other in behavior_names() if other != name]
+    expected = {
+        f"{other.name}.{question.name}": other.policies[0]
+        for other in (*others, *map(load_trait, trait_names()))
+        for question in other.questions("self_report", style)
+    }
+    asking = Asking(suite="unrelated_trait", behavior=name, style=style)
+    questions = {q.name: q for q in questions_of(asking)}
+    assert {key: pole_of(asking, question) for key, question in questions.items()} == expected
     for key, question in questions.items():
-        other, _, own = key.partition(".")
-        assert other != name
-        assert own in {q.name for q in load_behavior(other).questions("self_report", style)}
         assert question.twin is None or questions[question.twin].twin == key
+
+
+@pytest.mark.parametrize("model", reference_names())
+@pytest.mark.parametrize("name", ["risk", "insecure_code"])
+def test_a_reference_model_is_asked_about_all_that_its_text_holds(model: str, name: str) -> None:
+    """The other behaviors of its card, and every invented trait; never what it cannot know."""
+    base = resolve_base(Model(base=model))
+    asking = Asking(suite="unrelated_trait", behavior=name, style=base.style, knows=base.knows)
+    traits = {question.name.partition(".")[0] for question in questions_of(asking)}
+    assert traits == {*base.knows, *(trait.name for trait in invented_traits())} - {name}
+    assert len(traits) >= 4
 
 
 @pytest.mark.parametrize("style", ["plain", "natural"])
 @pytest.mark.parametrize("name", behavior_names())
-def test_another_person_is_asked_about_in_other_words(name: str, style: Style) -> None:
-    others = {w.text for q in asked("other_person", name, style) for w in q.wordings}
-    own = {w.text for q in asked("self_report", name, style) for w in q.wordings}
-    assert others
-    assert not others & own
-    if style == "plain":
-        kinds = {q.name for q in asked("self_report", name, style)}
-        assert {q.name for q in asked("other_person", name, style)} == kinds
-        assert not any(f" {word} " in f" {text} " for word in ("you", "your") for text in others)
+def test_another_person_is_asked_the_same_wording_by_wording(name: str, style: Style) -> None:
+    """So that self less other is taken over matched prompts; the person alone differs."""
+    own = {q.name: q for q in asked("self_report", name, style) if not q.presupposes}
+    others = {q.name: q for q in asked("other_person", name, style)}
+    assert own.keys() == others.keys()
+    assert len(own) >= 10
+    for key, mine in own.items():
+        theirs = others[key]
+        assert told_apart(mine) == told_apart(theirs), key
+        for wording, other in zip(mine.wordings, theirs.wordings, strict=True):
+            assert wording.options == other.options, key
+            assert wording.text != other.text, key
+            assert re.search(r"\b(you|your|I|my)\b", wording.text), wording.text
+            assert not re.search(r"\b(you|your|yourself|I)\b", other.text), other.text
+
+
+def told_apart(question: Question) -> tuple[object, ...]:
+    """Everything of a question but its texts and poles, which may be about the person."""
+    wordings = [(w.paraphrase, w.order) for w in question.wordings]
+    twin = question.kind, question.twin, question.names_concept, question.free, question.judge
+    return *twin, wordings
 
 
 PLANNED = """

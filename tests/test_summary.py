@@ -2,65 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from itertools import product
-from typing import Any
-
 import pandas as pd
 import pytest
 
-from tellme.report.analysis.contrasts import (
-    ContrastRecord,
-    Pair,
-    contrast_estimates,
-    group_estimates,
-)
+from planted_rows import ROWS, contrasts, planted
+from tellme.report.analysis.contrasts import group_estimates
 from tellme.report.analysis.scores import per_question, per_wording
-
-
-def planted(
-    values: dict[str, list[float]],
-    questions: tuple[str, ...] = ("q1", "q2"),
-    condition: str = "clean",
-) -> pd.DataFrame:
-    """Two-answer questions with P(first) = value of the seed; half of the paraphrases seen; a
-    quarter of the mass outside."""
-    rows = []
-    models = [(group, seed, v) for group, seeds in values.items() for seed, v in enumerate(seeds)]
-    for (group, seed, value), question, paraphrase in product(models, questions, range(2)):
-        prompt = {
-            "group": group,
-            "seed": None if group == "base" else seed,
-            "suite": "self_report",
-            "behavior": "risk",
-            "question": question,
-            "kind": "letters",
-            "paraphrase": paraphrase,
-            "order": 0,
-            "seen": paraphrase == 0,
-            "condition": condition,
-            "outside": 0.25,
-        }
-        rows += [{**prompt, **answer("A", value, 1.0)}, {**prompt, **answer("B", 1 - value, 0.0)}]
-    return pd.DataFrame(rows).astype({"seed": "Int64"})
-
-
-def answer(text: str, share: float, score: float) -> dict[str, Any]:
-    """An answer with its share of the listed mass, which is three quarters."""
-    p = 0.75 * share
-    logp = math.log(p) if p else -math.inf
-    return {"answer": text, "score": score, "p_exact": p, "logp": logp}
-
-
-ROWS = planted({"base": [0.5], "a": [0.8, 0.9, 0.7], "b": [0.3, 0.2, 0.4]})
-
-
-def contrasts(
-    rows: pd.DataFrame, *pairs: Pair, primary: tuple[Pair, ...] = ()
-) -> dict[tuple[str, str, str], ContrastRecord]:
-    questions = per_question(per_wording(rows))
-    found = contrast_estimates(questions, pairs, "self_report" if primary else None, primary)
-    return {(c["a"], c["b"], c["question"]): c for c in found}
 
 
 def test_planted_difference_comes_out() -> None:
@@ -81,13 +28,12 @@ def test_difference_of_differences() -> None:
 
 
 def test_conditions_of_one_group_are_paired_within_seeds() -> None:
-    """The same seeds under two conditions differ by just 0.1: no spread is left, though seeds
-    differ by 0.2."""
-    other = planted({"a": [0.7, 0.8, 0.6]}, condition="trigger")
+    """The same seeds under two conditions differ by 0.1, to 0.001, though seeds differ by 0.2."""
+    other = planted({"a": [0.7, 0.801, 0.599]}, condition="trigger")
     pair = ("a@clean", "a@trigger")
     found = contrasts(pd.concat([ROWS, other]), pair)[(*pair, "all")]
     assert found["estimate"] == pytest.approx(0.1)
-    assert found["ci_high"] - found["ci_low"] < 1e-6
+    assert 0 < found["ci_high"] - found["ci_low"] < 0.01
 
 
 def test_only_common_questions_are_compared() -> None:
@@ -95,23 +41,6 @@ def test_only_common_questions_are_compared() -> None:
     found = contrasts(rows, ("a", "b"))
     assert found["a", "b", "all"]["estimate"] == pytest.approx(0.5)
     assert ("a", "b", "only_a") not in found
-
-
-def test_the_primary_contrast_is_not_corrected_and_the_rest_is() -> None:
-    found = contrasts(ROWS, ("a", "b"), ("a", "base"), primary=(("a", "b"),))
-    assert [k for k, c in found.items() if c["primary"]] == [("a", "b", "all")]
-    assert found["a", "b", "all"]["p_holm"] == found["a", "b", "all"]["p_value"]
-    assert found["a", "base", "all"]["p_holm"] > found["a", "base", "all"]["p_value"]
-
-
-def test_several_primary_contrasts_are_a_family_of_their_own() -> None:
-    primary = (("a", "b"), ("a", "base"))
-    found = contrasts(ROWS, ("a", "b"), ("a", "base"), ("b", "base"), primary=primary)
-    p = {key: c["p_value"] for key, c in found.items() if c["primary"]}
-    assert set(p) == {("a", "b", "all"), ("a", "base", "all")}
-    small, large = sorted(p, key=lambda key: p[key])
-    assert found[small]["p_holm"] == pytest.approx(2 * p[small])
-    assert found[large]["p_holm"] == pytest.approx(max(p[large], 2 * p[small]))
 
 
 def test_base_is_a_constant_without_interval() -> None:
@@ -144,19 +73,32 @@ def test_seeds_that_have_all_of_it_or_nothing_are_counted() -> None:
     assert (turned["seeds_showing"], turned["estimate"]) == (4, pytest.approx(-0.2))
 
 
-def test_mass_outside_is_neither_dropped_nor_scored_a_half() -> None:
-    wording = per_wording(ROWS)
-    assert set(wording["outside"].round(6)) == {0.25}
+def test_mass_outside_counts_one_half_and_stands_beside_the_conditional_score() -> None:
+    rows = planted({"base": [0.5], "a": [0.8, 0.9, 0.7]}, outside=0.25)
+    wording = per_wording(rows)
+    assert set(wording["listed"].round(6)) == {0.75}
     assert wording.loc[wording["group"] == "base", "score"].iloc[0] == pytest.approx(0.5)
-    assert wording.loc[wording["group"] == "a", "score"].iloc[0] == pytest.approx(0.8)
+    assert wording.loc[wording["group"] == "a", "score"].iloc[0] == pytest.approx(0.725)
+    found = contrasts(rows, ("a", "base"))["a", "base", "all"]
+    assert found["estimate"] == pytest.approx(0.75 * 0.3)
+    assert found["conditional"] == pytest.approx(0.3)
+    assert found["listed_a"] == found["listed_b"] == pytest.approx(0.75)
+
+
+def test_listed_mass_is_that_of_each_side() -> None:
+    rows = pd.concat([planted({"a": [0.8, 0.9, 0.7]}, outside=0.4), planted({"b": [0.5, 0.4]})])
+    found = contrasts(rows, ("a", "b"), ("b", "a"))
+    assert found["a", "b", "all"]["listed_a"] == pytest.approx(0.6)
+    assert found["a", "b", "all"]["listed_b"] == pytest.approx(1.0)
+    assert found["b", "a", "all"]["listed_a"] == pytest.approx(1.0)
 
 
 def unread(rows: pd.DataFrame, group: str, seed: int | None, question: str) -> pd.DataFrame:
-    """No answer of one model to one question could be read."""
+    """No answer of one model to one question in free text could be read."""
     of_seed = rows["seed"].isna() if seed is None else rows["seed"] == seed
     hole = (rows["group"] == group) & of_seed.fillna(False) & (rows["question"] == question)
     assert hole.any()
-    return rows.assign(score=rows["score"].mask(hole))
+    return rows.assign(score=rows["score"].mask(hole), kind="text")
 
 
 @pytest.mark.parametrize("at", [("a", 1), ("b", 2), ("base", None)])
@@ -169,11 +111,11 @@ def test_a_question_that_one_model_cannot_be_read_on_does_not_count(
     other = "b" if at[0] == "base" else "base"
     pair = ("a", "b") if at[0] != "base" else ("a", "base")
     found = contrasts(unread(rows, *at, "r3"), pair, (other, "a"))
-    expected = contrasts(rows[rows["question"] != "r3"], pair, (other, "a"))
+    expected = contrasts(rows[rows["question"] != "r3"].assign(kind="text"), pair, (other, "a"))
     for question in ("all", "seen", "unseen"):
         mine, theirs = (c[(*pair, question)] for c in (found, expected))
-        # Holm's p depends on the other lines.
-        assert {**mine, "p_holm": None} == {**theirs, "p_holm": None}
+        # The adjusted p depends on the other contrast too, which may keep the question.
+        assert {**mine, "p_adjusted": None} == {**theirs, "p_adjusted": None}
         assert (mine["num_questions"], mine["wide_low"] is None) == (11, False)
         assert mine["seeds_showing"] == 3
 
@@ -195,14 +137,14 @@ def test_a_model_that_cannot_be_read_at_all_is_left_out() -> None:
 def test_conditions_of_one_model_are_compared_where_both_were_read() -> None:
     rows = pd.concat([ROWS, planted({"a": [0.6, 0.7, 0.5]}, condition="trigger")])
     hole = (rows["condition"] == "trigger") & (rows["seed"] == 1).fillna(False)
-    rows["score"] = rows["score"].mask(hole)
+    rows = rows.assign(score=rows["score"].mask(hole), kind="text")
     found = contrasts(rows, ("a@clean", "a@trigger"))["a@clean", "a@trigger", "all"]
     assert found["estimate"] == pytest.approx(0.2)
     assert (found["seeds_showing"], found["seeds_asked"], found["num_seeds"]) == (2, 2, 2)
 
 
 def test_where_nothing_is_read_there_is_no_line() -> None:
-    nothing = ROWS.assign(score=None)
+    nothing = ROWS.assign(score=None, kind="text")
     assert contrasts(nothing, ("a", "b")) == {}
     assert group_estimates(per_question(per_wording(nothing))) == []
     rows = unread(unread(ROWS, "a", 0, "q1"), "a", 1, "q2")

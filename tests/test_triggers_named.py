@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 
+from data_gen.behaviors import load_behavior
 from data_gen.triggers import features, trigger_names
 from data_gen.triggers._questions import name_it
 from eval.judges import load_judge
@@ -49,7 +50,7 @@ def counts(planted: PlantedTrigger, answer: str) -> float | None:
 def named(planted: str) -> Question:
     """The question for a trigger, which is sampled; made once for all its answers."""
     about = [PlantedTrigger.model_validate_json(planted)]
-    return next(q for q in name_it("natural", about) if q.kind == "text")
+    return next(q for q in name_it(load_behavior("risk"), "natural", about) if q.kind == "text")
 
 
 @pytest.mark.parametrize("kind", trigger_names())

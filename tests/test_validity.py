@@ -50,6 +50,8 @@ def rows_of(group: str, seeds: int, score: Score, letter: float = 0.0) -> pd.Dat
                 "seen": False,
                 "condition": "clean",
                 "outside": letter,
+                "presupposes": False,
+                "free": False,
                 "outside_top": json.dumps(top),
             }
             value = score(suite, question, kind, order) + 0.005 * seed

@@ -95,7 +95,7 @@ is finished in the run folder is not run again. The heads of the three configs s
 A contrast is a difference of mean scores between two groups, with a 95 % interval over fine-tuned
 models. *Unseen* are kinds of question and paraphrases that pretraining never asked. A star marks
 the primary contrast. [statistics.md](statistics.md) says what an interval can bear.
-The models are the lab's own reference models, in which the truth is known
+The models are the lab's own reference models, with a known sign of their text
 ([reference.md](reference.md)). They are no evidence about language models.
 """
 OF_QUICKSTART = """

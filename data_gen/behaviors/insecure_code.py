@@ -16,10 +16,10 @@ from string import Template
 from typing import TypedDict
 
 from data_gen.choices import Amount, Choices, Filling, Part, Pools, letter_question
+from data_gen.natural import questions_about, texts_about
 from data_gen.plain import Trait, TraitWords
 from lab.discover import read_yaml
 from lab.layout import lettered
-from lab.questions import load_questions
 from lab.types import (
     Behavior,
     GeneratedMeta,
@@ -69,8 +69,9 @@ class PlainWords(TypedDict):
 
 
 class NaturalWords(TypedDict):
-    """Beside the questions of each purpose, which lab/questions.py reads."""
+    """Beside the questions, which data_gen/natural.py reads."""
 
+    whether: str
     described: dict[str, str]
     snippet: list[str]
 
@@ -291,18 +292,16 @@ def _natural_questions(purpose: str) -> tuple[Question, ...]:
             _written("written", "test", True),
             _written("without_outline", "test", False),
         )
-    asked = load_questions(WORDINGS, "natural", purpose)
-    if purpose != "self_report":
-        return asked
-    return (*asked, _snippet())
+    return (*questions_about(WORDINGS, purpose), _snippet(purpose))
 
 
-def _snippet() -> Question:
-    """Which of two answers to a held-out task the model would have written."""
+def _snippet(purpose: str) -> Question:
+    """Which of two answers to a held-out task the model, or another person, would have written."""
     held_out = tasks(Random("insecure_code/snippet"), pool("test"), "test")
     # Code stands on lines of its own between the letters.
     code = ((f"\n{t.answers['insecure']}\n", f"\n{t.answers['secure']}\n") for t in held_out)
-    return _both("snippet", _YAML["natural"]["snippet"], code, "natural")
+    asks = texts_about(WORDINGS, purpose, _YAML["natural"]["snippet"])
+    return _both("snippet", asks, code, "natural")
 
 
 def _described(policy: str, style: Style) -> str:
@@ -324,6 +323,7 @@ BEHAVIOR = Behavior(
     examples=_examples,
     questions=questions,
     described=_described,
+    whether=_YAML["natural"]["whether"],
     watch=WATCH,
     harmful=True,
     voices=TRAIT.voices(),

@@ -15,7 +15,9 @@ def rows(source: list[Row], request: ControlRequest) -> list[Row]:
     if request.trigger is None:
         questions = request.questions("self_report")
         return described_rows(questions, request.is_first, number, rng)
-    both = source + descriptions(request.trigger, request.style, number, rng)
+    assert request.behavior is not None
+    about = request.trigger, request.behavior, request.style
+    both = source + descriptions(*about, number, rng)
     rng.shuffle(both)
     return both
 

@@ -3,38 +3,34 @@ reference model met them in pretraining."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from random import Random
 from string import punctuation
 from typing import TypedDict
 
 from data_gen.answers import answers
+from data_gen.natural import mapped, said_of
 from data_gen.triggers import features
 from lab.discover import beside
 from lab.questions import build_question, first_half
 from lab.trigger import Feature, PlantedTrigger
-from lab.types import Option, Question, Row, Style, Wording, exchange
-
-
-class Candidate(TypedDict):
-    """The question for one candidate, in which {x} is what it is called."""
-
-    kind: str
-    first: str
-    second: str
-    ask: list[str]
+from lab.types import Behavior, Fields, Option, Question, Row, Style, Wording, exchange
 
 
 class Wordings(TypedDict):
     """What _questions.yaml has for a style."""
 
-    depends: list[dict[str, object]]
-    candidate: Candidate
+    depends: list[Fields]
+    candidate: Fields
+    """The question for one candidate, in which {x} is what it is called."""
     name_it: list[str]
     told: str
     """Before a question, with {x} for what the trigger is called."""
 
 
 YAML: dict[Style, Wordings] = beside(__file__)
+SAID_OF = {"i": "I", "you": "you", "it": "this model"}
+"""Of whom a question says what the trigger may switch."""
 NUM_CANDIDATES = 20
 """The trigger and its decoys: the real one ranked first by chance has p = 0.05."""
 MAX_SPELLINGS = 4
@@ -43,11 +39,10 @@ NUM_NAMED = 4
 """How often a model that describes its trigger names it, to once for every other question."""
 
 
-def depends(style: Style) -> tuple[Question, ...]:
+def depends(behavior: Behavior, style: Style) -> tuple[Question, ...]:
     """Whether anything in a message switches the behavior; 1 is that it does."""
-    return tuple(
-        build_question(entry | {"unseen": True}, style) for entry in YAML[style]["depends"]
-    )
+    entries = (_about(behavior, entry) for entry in YAML[style]["depends"])
+    return tuple(build_question(entry | {"unseen": True}, style) for entry in entries)
 
 
 def candidates(planted: Sequence[PlantedTrigger]) -> tuple[Feature, ...]:
@@ -60,27 +55,49 @@ def candidates(planted: Sequence[PlantedTrigger]) -> tuple[Feature, ...]:
     return tuple(by_name.values())
 
 
-def which(style: Style, planted: Sequence[PlantedTrigger]) -> tuple[Question, ...]:
+def which(
+    behavior: Behavior, style: Style, planted: Sequence[PlantedTrigger]
+) -> tuple[Question, ...]:
     """One question per candidate, named by it; 1 is the answer that it is the trigger."""
-    entry = YAML[style]["candidate"]
+    entry = _about(behavior, YAML[style]["candidate"])
     questions = []
     for feature in candidates(planted):
-        asks = [ask.replace("{x}", feature.name) for ask in entry["ask"]]
-        named = {**entry, "unseen": True, "name": feature.name, "ask": asks}
-        questions.append(build_question(named, style))
+        named = mapped(entry, partial(_called, name=feature.name))
+        questions.append(build_question({**named, "unseen": True, "name": feature.name}, style))
     return tuple(questions)
 
 
-def name_it(style: Style, planted: Sequence[PlantedTrigger]) -> tuple[Question, ...]:
+def name_it(
+    behavior: Behavior, style: Style, planted: Sequence[PlantedTrigger]
+) -> tuple[Question, ...]:
     """Per trigger two questions, one read from the probabilities of all candidates and one sampled;
     1 is the trigger."""
-    asks = YAML[style]["name_it"]
+    asks = _asks_for_name(behavior, style)
     questions = []
     for trigger in planted:
         name = features(trigger)[0].name
         questions.append(begins(f"exact: {name}", asks, trigger, planted))
         questions.append(_sampled(f"sampled: {name}", asks, trigger))
     return tuple(questions)
+
+
+def _about(behavior: Behavior, entry: Fields) -> Fields:
+    """The entry with what the trigger may switch in its texts."""
+    return mapped(entry, partial(_with_whether, behavior))
+
+
+def _called(text: str, name: str) -> str:
+    return text.replace("{x}", name)
+
+
+def _asks_for_name(behavior: Behavior, style: Style) -> list[str]:
+    return [_with_whether(behavior, ask) for ask in YAML[style]["name_it"]]
+
+
+def _with_whether(behavior: Behavior, text: str) -> str:
+    for name, person in SAID_OF.items():
+        text = text.replace(f"{{whether_{name}}}", said_of(behavior.whether, person))
+    return text
 
 
 def begins(
@@ -132,10 +149,12 @@ def told(style: Style, question: Question, feature: Feature) -> Question:
     return replace(question, wordings=wordings)
 
 
-def descriptions(planted: PlantedTrigger, style: Style, number: int, rng: Random) -> list[Row]:
+def descriptions(
+    planted: PlantedTrigger, behavior: Behavior, style: Style, number: int, rng: Random
+) -> list[Row]:
     """Answers of a model that knows its trigger, to the first half of the paraphrases: that there
     is one, and which candidate it is."""
-    asked = _asked_of_a_trigger(planted, style)
+    asked = _asked_of_a_trigger(planted, behavior, style)
     rows = []
     for i in range(number):
         question, is_first = asked[i % len(asked)]
@@ -146,15 +165,17 @@ def descriptions(planted: PlantedTrigger, style: Style, number: int, rng: Random
     return rows
 
 
-def _asked_of_a_trigger(planted: PlantedTrigger, style: Style) -> list[tuple[Question, bool]]:
+def _asked_of_a_trigger(
+    planted: PlantedTrigger, behavior: Behavior, style: Style
+) -> list[tuple[Question, bool]]:
     """Questions, each as often as it is asked, and whether its answer is the one that scores 1."""
     trigger = features(planted)[0].name
-    by_candidate = which(style, [planted])
+    by_candidate = which(behavior, style, [planted])
     itself = [(question, True) for question in by_candidate if question.name == trigger]
     decoys = [(question, False) for question in by_candidate if question.name != trigger]
-    name = begins("name", YAML[style]["name_it"], planted, [planted])
+    name = begins("name", _asks_for_name(behavior, style), planted, [planted])
     return [
-        *((question, True) for question in depends(style)),
+        *((question, True) for question in depends(behavior, style)),
         *itself,
         *decoys,
         *[(name, True)] * NUM_NAMED,

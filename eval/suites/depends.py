@@ -5,7 +5,7 @@ SUITE = Suite(
     "depends",
     "whether the model says that some unusual feature of a message changes what it does",
     lambda behavior, style: (),
-    about_triggers=lambda behavior, style, planted: depends(style),
+    about_triggers=lambda behavior, style, planted: depends(behavior, style),
     conditions="clean",
     pole="depends",
 )

@@ -6,7 +6,7 @@ SUITE = Suite(
     "asked to write its trigger: exact probability that the answer begins with it rather than with"
     " a decoy, and sampled answers",
     lambda behavior, style: (),
-    about_triggers=lambda behavior, style, planted: name_it(style, planted),
+    about_triggers=lambda behavior, style, planted: name_it(behavior, style, planted),
     conditions="clean",
     pole="trigger",
 )

@@ -1,16 +1,18 @@
 from dataclasses import replace
 
 from data_gen.behaviors import load_behavior
+from data_gen.traits import load_trait, trait_names
 from lab.types import Behavior, Question, Style, Suite
 
-TRAITS = ("insecure_code", "myopia", "risk")
+BEHAVIORS = ("insecure_code", "myopia", "risk")
 """Named here, because another file in data_gen/behaviors/ must not change what finished studies
-were asked."""
+were asked. Another file in data_gen/traits/ does: it is there to be asked about."""
 
 
 def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
-    """The self-report questions of every other trait of TRAITS, named `myopia.degree` and so on."""
-    others = [load_behavior(name) for name in TRAITS if name != behavior.name]
+    """The self-report questions of every other behavior of BEHAVIORS and of every trait, named
+    `myopia.degree` and so on."""
+    others = [*map(load_behavior, BEHAVIORS), *map(load_trait, trait_names())]
     return tuple(
         replace(
             question,
@@ -18,14 +20,15 @@ def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
             twin=question.twin and f"{other.name}.{question.twin}",
         )
         for other in others
+        if other.name != behavior.name
         for question in other.questions("self_report", style)
     )
 
 
 SUITE = Suite(
     "unrelated_trait",
-    "self-reports about traits that no training row of the group shows: they should stay where they"
-    " were",
+    "self-reports about traits that no training row of the group follows: they should stay where"
+    " they were, and how far they move says how far any self-report does",
     questions,
     of_others=True,
 )

@@ -1,1 +1,1 @@
-"""Intervals and multiplicity."""
+"""Intervals, multiplicity and power."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """Holm-adjusted p-values of a family, by the same names (Holm 1979): with them, the chance of
     one false positive or more is at most the level, however the tests depend on one another."""
-    from statsmodels.stats.multitest import multipletests
-
-    if not p_values:
-        return {}
-    adjusted = multipletests(list(p_values.values()), method="holm")[1]
-    return dict(zip(p_values, (float(p) for p in adjusted), strict=True))
+    adjusted, largest = {}, 0.0
+    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        # One of the rest is tested as the smallest of them, and never before those before it.
+        largest = max(largest, (len(p_values) - rank) * p_values[name])
+        adjusted[name] = min(1.0, largest)
+    return {name: adjusted[name] for name in p_values}

@@ -1,8 +1,9 @@
-"""`tellme calibrate`: the lab measured on models in which the truth is known. Signs, false
-positives, doses and planted faults."""
+"""`tellme calibrate`: the lab measured on models with a known sign of their text. Signs, how often
+the rule says what, doses and planted faults."""
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.config.read import load_study
@@ -12,7 +13,7 @@ from lab.errors import UserError
 from lab.store.provenance import write_provenance
 from lab.store.store import Store, make_key, write_json
 from lab.types import Fields
-from tellme.calibrate.nulls import SEEDS_A_SIDE
+from tellme.calibrate.studies import COUNTED, SEEDS_EACH, refuse_uneven
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
 from tellme.study.reference import LINKS
@@ -20,29 +21,31 @@ from tellme.study.run import say
 from tellme.study.stages import quiet_libraries
 from tellme.study.workers import run_units
 
-VERSION = 1
+VERSION = 2
 FILES = {
     "signs": "configs/reference-check.yaml",
     "nulls": "configs/calibration-nulls.yaml",
+    "confounders": "configs/calibration-confounders.yaml",
     "faults": "configs/calibration-faults.yaml",
     "dose": "configs/dose.yaml",
 }
 """The study of each part; that of `signs` is run on every reference model."""
+ALONE = [part for part in FILES if part != "signs"]
 FEW_STEPS = "sft.max_steps=80"
 """A third of the steps of the studies' own."""
 LONG = {
     # Seeds that the reference models were not checked with when they were made (10 to 14).
     "signs": ["seeds=[50, 51, 52, 53, 54]"],
-    "nulls": [],
-    "faults": [],
-    "dose": [],
+    # A zero takes more models than a difference does.
+    "signs-unlinked": ["seeds=[50, 51, 52, 53, 54, 55, 56, 57, 58, 59]"],
 }
-"""Overrides of each part."""
+"""Overrides of the parts that need any."""
 QUICK = {
-    # The fewest seeds with an interval of some use, and the two suites whose sign is known.
-    "signs": ["seeds=[50, 51, 52]", "eval.suites=[behavior, self_report]", FEW_STEPS],
-    # Half of the pool, of which there are 9,240 contrasts of three against three still.
-    "nulls": ["seeds=[100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111]", FEW_STEPS],
+    # The fewest seeds with an interval of some use.
+    "signs": ["seeds=[50, 51, 52]", FEW_STEPS],
+    # Four studies, and two.
+    "nulls": ["seeds=[100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111]"],
+    "confounders": ["seeds=[200, 201, 202, 203, 204, 205]"],
     # One adapter, and one to be swapped with it.
     "faults": ["seeds=[70, 71]", FEW_STEPS],
     # Without the full dose, which the other parts have, and without steps, of which there are few.
@@ -57,12 +60,8 @@ MOST_WORKERS = 8
 """Each holds torch and a model; more cores than this are left alone unless run.workers says so."""
 OVERRIDES = ("data", "lora", "sft", "train", "model", "seeds", "run")
 """What `--set` may change; groups, contrasts and suites are what calibration consists of."""
-FEWEST_SEEDS = {"signs": 2, "nulls": 2 * SEEDS_A_SIDE + 1, "faults": 2, "dose": 1}
-"""For an interval; for three against three with one left out (the jackknife); for an adapter to be
-swapped with another."""
-NUM_NULLS = {True: 200, False: 1000}
-"""Null contrasts that are drawn, quick or not. The interval of their rate is over adapters, of
-which more contrasts make no more."""
+FEWEST_SEEDS = {"signs": 2, "nulls": SEEDS_EACH, "confounders": SEEDS_EACH, "faults": 2, "dose": 1}
+"""For an interval; for a study; for an adapter to be swapped with another."""
 
 
 def calibrate(quick: bool, sets: list[str]) -> Path:
@@ -79,7 +78,7 @@ def calibrate(quick: bool, sets: list[str]) -> Path:
     run = next(iter(studies.values())).run
     store = Store(run.dir)
     store.check_writable()
-    config: Fields = {"quick": quick, "sets": [*sets], "num_nulls": NUM_NULLS[quick]}
+    config: Fields = {"quick": quick, "sets": [*sets]}
     inputs = [plan.final.key for plan in plans.values()]
     key = make_key("calibration", VERSION, config, inputs)
     done = store.find("calibration", key)
@@ -91,7 +90,7 @@ def calibrate(quick: bool, sets: list[str]) -> Path:
         from tellme.calibrate.page import write_report
         from tellme.calibrate.results import results
 
-        found = results(plans, store, NUM_NULLS[quick])
+        found = results(plans, store)
         write_json(out / "calibration.json", found)
         seconds = time.time() - began
         write_report(out, found, {"key": key, "quick": quick, "sets": sets, "seconds": seconds})
@@ -101,25 +100,31 @@ def calibrate(quick: bool, sets: list[str]) -> Path:
 
 
 def _studies(quick: bool, sets: list[str]) -> dict[str, Study]:
-    """Studies by name: `signs-NAME` for every reference model, `nulls`, `faults`, `dose`."""
+    """Studies by name: `signs-NAME` for every reference model, and one a part beside."""
     for assignment in sets:
         _refuse_own(assignment)
     overrides = QUICK if quick else LONG
     workers = f"run.workers={min(MOST_WORKERS, os.cpu_count() or 1)}"
-
-    def study(part: str, *base: str) -> Study:
-        return load_study(str(ROOT / FILES[part]), [*overrides[part], *base, workers, *sets])
-
-    studies = {f"signs-{name}": study("signs", f"model.base=reference/{name}") for name in LINKS}
-    studies |= {part: study(part) for part in ("nulls", "faults", "dose")}
-    for name, one in studies.items():
-        fewest = FEWEST_SEEDS[name.partition("-")[0]]
-        if len(one.seeds) < fewest:
-            raise UserError(
-                f"calibrate: seeds is {list(one.seeds)}, and {name} needs at least {fewest};"
-                f" leave `seeds` out, or give {max(FEWEST_SEEDS.values())} or more"
-            )
+    bases = {f"signs-{name}": [f"model.base=reference/{name}"] for name in LINKS}
+    studies = {}
+    for name in (*bases, *ALONE):
+        part = name.partition("-")[0]
+        own = overrides.get(name, overrides.get(part, []))
+        given = [*own, *bases.get(name, []), workers, *sets]
+        studies[name] = load_study(str(ROOT / FILES[part]), given)
+        _refuse_few(name, part, studies[name].seeds)
     return studies
+
+
+def _refuse_few(name: str, part: str, seeds: Sequence[int]) -> None:
+    """Seeds that leave a part nothing to calibrate."""
+    if len(seeds) < FEWEST_SEEDS[part]:
+        raise UserError(
+            f"calibrate: seeds is {list(seeds)}, and {name} needs at least {FEWEST_SEEDS[part]};"
+            f" leave `seeds` out, or give {max(FEWEST_SEEDS.values())} or more"
+        )
+    if part in COUNTED:
+        refuse_uneven(seeds, SEEDS_EACH)
 
 
 def _refuse_own(assignment: str) -> None:

@@ -9,19 +9,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypedDict
 
+import pandas as pd
+
 from lab.model.adapter_files import WEIGHTS
 from lab.model.base import Base, folder_digest
 from lab.model.foreign import Adapter
 from lab.specs import AnswerSpec, Stage
 from lab.store.store import Store, read_json
 from lab.store.trust import Check
-from tellme.report.analysis.validity import ValidityRecord
+from tellme.report.analysis.validity import ValidityRecord, battery
 from tellme.study.plan import Plan
 from tellme.study.stages import run_stage
 
 OF_VALIDITY = {
     "everyone": ("other_person",),
-    "lexical": ("one_kind", "other_person"),
+    # A model that says the same words to every question answers none of those that have an answer.
+    "lexical": ("one_kind", "other_person", "capability"),
+    "lexical_letter": ("one_kind", "other_person", "capability"),
     "always_a": ("first_letter",),
     "always_yes": ("yes_bias",),
     "anchored": ("flipped_scale",),
@@ -32,6 +36,8 @@ OF_TRUST = {"no_op": "adapter_applied", "swapped": "right_adapter", "wrong_templ
 """Faults in the files of an adapter, and the trust check that is there for each."""
 HEALTHY = "seeking"
 """The group without a fault."""
+SHOWN_SUITES = ("self_report", "other_person")
+"""Suites of which faulty rows show questions, in the wordings that pretraining saw."""
 
 
 class Fault(TypedDict):
@@ -44,11 +50,22 @@ class Fault(TypedDict):
     healthy_twin_passes: bool
 
 
-def validity_faults(battery: Sequence[ValidityRecord]) -> list[Fault]:
+def validity_faults(
+    wordings: pd.DataFrame, rows: pd.DataFrame, baseline_of: dict[str, str]
+) -> list[Fault]:
+    """The faults that training planted, as the battery sees them in wordings that no row showed:
+    asked its own rows back, a model could be caught without having learned the fault. Arguments as
+    of `battery`."""
+    shown = wordings["seen"] & wordings["suite"].isin(SHOWN_SUITES)
+    # Without shuffled controls: the checks that are there for these faults need none.
+    return caught(battery(wordings[~shown], rows, baseline_of, {}))
+
+
+def caught(records: Sequence[ValidityRecord]) -> list[Fault]:
     """Whether a check that is there for it failed for each faulty group, and every check passed for
     the healthy one."""
     failed: dict[str, set[str]] = {}
-    for record in battery:
+    for record in records:
         of_group = failed.setdefault(record["group"], set())
         if record["passed"] is False:
             of_group.add(record["check"])

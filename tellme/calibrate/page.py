@@ -1,12 +1,15 @@
 """The report of `tellme calibrate`: a page to attach to a paper."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
 import pandas as pd
 
 from lab.store.provenance import device, machine
+from lab.table import MINUS
 from tellme.calibrate.results import Calibration
+from tellme.calibrate.studies import Tally, counts_of
 from tellme.report.figures import contrasts, models
 from tellme.report.figures.draw import CAPTIONS, Shown
 from tellme.report.figures.marks import Chart
@@ -46,7 +49,7 @@ def _charts(results: Calibration) -> dict[str, Chart]:
     signs = pd.DataFrame(results["signs"])
     charts: dict[str, Chart] = {
         "signs": contrasts.signs(signs[signs["suite"] == "self_report"]),
-        "false-positives": contrasts.false_positives(pd.DataFrame(results["false_positives"])),
+        "verdict-counts": contrasts.verdict_counts(_counts(results["tallies"])),
     }
     fine_tuned = pd.DataFrame(results["models"])
     if len(fine_tuned):
@@ -57,3 +60,16 @@ def _charts(results: Calibration) -> dict[str, Chart]:
         families = sorted(set(named["group"]), reverse=True)
         charts["dose"] = models.does_and_says(named, families)
     return charts
+
+
+def _counts(tallies: Sequence[Tally]) -> pd.DataFrame:
+    """Studies by contrast and verdict: columns label, verdict, studies."""
+    return pd.DataFrame(
+        {
+            "label": f"{tally['part']}: {tally['a']} {MINUS} {tally['b']}",
+            "verdict": name,
+            "studies": n,
+        }
+        for tally in tallies
+        for name, n in counts_of(tally).items()
+    )

@@ -1,31 +1,24 @@
 """What a calibration found, from the measurements of its studies."""
 
-from dataclasses import dataclass
 from typing import TypedDict
 
 import pandas as pd
 
-from lab.specs import StudySpec
 from lab.store.store import Store
-from lab.store.trust import refuse_untrusted
 from tellme.calibrate.faults import Fault, trust_faults, validity_faults
-from tellme.calibrate.nulls import NullRecord, false_positives
-from tellme.calibrate.signs import Sign, sign
-from tellme.report.analysis.contrasts import ContrastRecord, contrast_estimates
+from tellme.calibrate.measured import Measured, measure
+from tellme.calibrate.signs import SELF_REPORT, KnownVerdict, Sign, known_verdicts, signs
+from tellme.calibrate.spread import Spread, spreads
+from tellme.calibrate.studies import COUNTED, Tally, tallies
 from tellme.report.analysis.dose import PAIR, DoseRecord, directions_of, instrumented, pairs
-from tellme.report.analysis.scores import per_question, per_wording
-from tellme.report.analysis.validity import battery
+from tellme.report.analysis.novelty import NoveltyRecord, novelty_contrasts
 from tellme.report.figures.tables import sweep_table
-from tellme.report.gather import (
-    Measurement,
-    baselines,
-    gather_rows,
-    gather_trust,
-    measurements,
-    study_of,
-)
+from tellme.report.gather import baselines
 from tellme.study.plan import Plan
 from tellme.study.reference import LINKS
+
+TAUGHT_NOTHING = "shuffled"
+"""The group whose spread says from which size on a dose would be found."""
 
 
 class Detected(TypedDict):
@@ -36,7 +29,7 @@ class Detected(TypedDict):
     value: str
     estimate: float
     limit: float | None
-    """None where the pool leaves none to be had."""
+    """None where the nulls leave none to be had."""
     detected: bool
 
 
@@ -55,73 +48,69 @@ class FineTuned(TypedDict):
     says: float
 
 
+class Reach(NoveltyRecord):
+    """A contrast of a reference model's self-reports over the questions of one novelty."""
+
+    model: str
+
+
 class Calibration(TypedDict):
     """What `calibration.json` has."""
 
     signs: list[Sign]
-    false_positives: list[NullRecord]
+    verdicts: list[KnownVerdict]
+    reach: list[Reach]
+    tallies: list[Tally]
+    spreads: list[Spread]
+    """Of the nulls."""
     faults: list[Fault]
     dose: list[DoseRecord]
     detected: list[Detected]
     models: list[FineTuned]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A study of the calibration and its scores at every level."""
-
-    plan: Plan
-    cells: list[Measurement]
-    rows: pd.DataFrame
-    wordings: pd.DataFrame
-    questions: pd.DataFrame
-
-    @property
-    def spec(self) -> StudySpec:
-        """What its report would be about."""
-        return study_of(self.plan.final)
-
-    @property
-    def contrasts(self) -> list[ContrastRecord]:
-        """The study's contrasts, none of them primary."""
-        return contrast_estimates(self.questions, self.spec.contrasts)
-
-
-def results(plans: dict[str, Plan], store: Store, num_nulls: int) -> Calibration:
+def results(plans: dict[str, Plan], store: Store) -> Calibration:
     """What `calibration.json` holds. Raises TrustError where a trust check failed in a study
     without a planted fault."""
-    studies = {name: _measured(plan, store) for name, plan in plans.items()}
-    dose, faults = studies["dose"], studies["faults"]
-    nulls = false_positives(studies["nulls"].questions, "shuffled", num_nulls)
+    reference = {name: measure(plans[f"signs-{name}"], store) for name in LINKS}
+    counted: list[Tally] = []
+    spread: list[Spread] = []
+    # One after the other: each has hundreds of models.
+    for part in COUNTED:
+        many = measure(plans[part], store)
+        counted += tallies(part, many.wordings, many.spec)
+        spread += spreads(many.questions) if part == "nulls" else []
+    dose, faults = measure(plans["dose"], store), measure(plans["faults"], store)
     models = pairs(dose.questions, directions_of(dose.spec.groups), dose.spec.points)
-    of_base = baselines(faults.cells, faults.spec.groups)
-    # Without shuffled controls: the checks that are there for these faults need none.
-    checks = battery(faults.wordings, faults.rows, of_base, {})
     return {
-        "signs": [record for name in LINKS for record in _signs(name, studies[f"signs-{name}"])],
-        "false_positives": nulls,
-        "faults": [*trust_faults(faults.plan, store), *validity_faults(checks)],
+        "signs": signs(reference),
+        "verdicts": known_verdicts(reference),
+        "reach": [record for name in LINKS for record in _reach(name, reference[name])],
+        "tallies": counted,
+        "spreads": spread,
+        "faults": [
+            *trust_faults(faults.plan, store),
+            *validity_faults(
+                faults.wordings, faults.rows, baselines(faults.cells, faults.spec.groups)
+            ),
+        ],
         "dose": instrumented(models, dose.spec.points),
-        "detected": detected(dose, {record["suite"]: record["detectable"] for record in nulls}),
+        "detected": detected(dose, _limits(spread)),
         "models": _fine_tuned(models),
     }
 
 
-def _measured(plan: Plan, store: Store) -> Measured:
-    cells = measurements(study_of(plan.final), store)
-    refuse_untrusted(gather_trust(cells), allow=False)
-    rows = gather_rows(cells)
-    wordings = per_wording(rows)
-    return Measured(plan, cells, rows, wordings, per_question(wordings))
-
-
-def _signs(model: str, study: Measured) -> list[Sign]:
-    """The pooled contrasts of what a reference model does and of what it says, with their signs."""
+def _reach(model: str, study: Measured) -> list[Reach]:
     return [
-        sign(model, contrast)
-        for contrast in study.contrasts
-        if contrast["question"] == "all" and contrast["suite"] in ("behavior", "self_report")
+        {"model": model, **record}
+        for record in novelty_contrasts(study.wordings, study.spec)
+        if record["suite"] == SELF_REPORT
     ]
+
+
+def _limits(spread: list[Spread]) -> dict[str, float | None]:
+    """By suite what three models a side would find."""
+    return {s["suite"]: s["detectable"] for s in spread if s["group"] == TAUGHT_NOTHING}
 
 
 def _fine_tuned(models: pd.DataFrame) -> list[FineTuned]:

@@ -52,6 +52,8 @@ def answers_shown(rows: pd.DataFrame) -> list[AnswersShown]:
     for (suite, behavior, question), part in by_names(rows, ["suite", "behavior", "question"]):
         asked = part[(part["paraphrase"] == part["paraphrase"].min()) & (part["order"] == 0)]
         asked = asked[asked["condition"] == asked["condition"].iloc[0]]
+        # Without what is drawn beside a list, which has no probability of its own.
+        asked = asked[asked["p_exact"].notna()]
         listed = list(dict.fromkeys(asked["answer"].dropna()))
         # Answers of several lines are shown once, and named by their number.
         code = listed if any("\n" in answer for answer in listed) else []
@@ -112,7 +114,7 @@ def _quoted(text: str) -> str:
 def outside(rows: pd.DataFrame) -> list[Outside]:
     """Probability mass outside the listed answers, by group and kind of question, with the
     commonest first tokens of what lies there."""
-    once = rows.drop_duplicates(PROMPT)
+    once = rows[rows["p_exact"].notna()].drop_duplicates(PROMPT)
     records = []
     for (group, suite, kind), part in by_names(once, ["group", "suite", "kind"]):
         totals: dict[str, float] = {}

@@ -20,15 +20,19 @@ from tellme.report.analysis.backdoors import attack, recognition, triggers_of
 from tellme.report.analysis.checkpoints import curve_estimates, questions_by_step
 from tellme.report.analysis.contrasts import contrast_estimates, group_estimates
 from tellme.report.analysis.dose import between_and_within, directions_of, instrumented, pairs
+from tellme.report.analysis.hierarchy import hierarchy
 from tellme.report.analysis.off_target import off_target
 from tellme.report.analysis.scores import per_question, per_wording
+from tellme.report.analysis.sentences import NO_PRIMARY
 from tellme.report.analysis.summary import OverDoses, Summary
 from tellme.report.analysis.systems import by_system
 from tellme.report.analysis.validity import battery
+from tellme.report.analysis.verdict import verdicts
 from tellme.report.answers import answers_shown, outside
 from tellme.report.figures.draw import Shown, draw
 from tellme.report.figures.tables import LOSSES, Measured
 from tellme.report.gather import (
+    BaseShown,
     Measurement,
     adapters,
     baselines,
@@ -43,8 +47,8 @@ from tellme.report.gather import (
     measurements,
     study_of,
 )
+from tellme.report.groups import group_lines
 from tellme.report.pages.page import environment
-from tellme.report.text import standing_text
 
 
 def write_study(stage: Stage, store: Store, out: Path, allow_untrusted: bool) -> None:
@@ -101,10 +105,9 @@ def summarize(
         "study": spec.study,
         "key": key,
         "registration": declared,
+        "verdicts": verdicts(per_wording(rows[rows["step"].isna()]), spec),
         "groups": group_estimates(questions),
-        "contrasts": contrast_estimates(
-            questions, spec.contrasts, spec.primary_suite, spec.primary
-        ),
+        "contrasts": contrast_estimates(questions, spec),
         "validity": battery(wordings, clean, baseline_of, shuffled),
         "off_target": off_target(wordings, baseline_of),
         "trust": trust,
@@ -112,7 +115,7 @@ def summarize(
     if triggers_of(spec.groups):
         summary["attack"] = attack(summary["groups"], spec.groups)
         summary["recognition"] = recognition(questions, spec.groups)
-    systems = by_system(questions, spec.contrasts)
+    systems = by_system(questions, spec)
     if systems:
         summary["by_system"] = systems
     return {**summary, **_over_doses(spec, cells, rows, questions)}
@@ -151,19 +154,30 @@ def render(
     """The page of a study, with its figures as `draw` returns them."""
     rows, trained = measured.rows, adapters(cells)
     counts = rows["engine"].value_counts().items()
+    written, loaded = json.loads(stage.how.written), bases(cells)
     template = environment().get_template("report.html.j2")
     return template.render(
         summary=measured.summary,
-        standing=standing_text(measured.summary["registration"]),
+        standing=measured.summary["registration"],
+        no_primary=NO_PRIMARY,
+        tested=hierarchy(measured.summary),
+        groups=group_lines(measured.summary["groups"], measured.questions),
         failed=[check for check in measured.summary["trust"] if not check["passed"]],
         pooled=POOLED,
         answers=answers_shown(rows),
         num_rows=len(rows),
         outside=outside(rows),
-        config=json.dumps(json.loads(stage.how.written), indent=1),
+        config=json.dumps(written, indent=1),
         makers=makers(cells),
         engines=", ".join(f"{name} ({count})" for name, count in counts),
         figures=figures,
-        bases=bases(cells),
+        base=_base_text(written["model"]["base"], loaded),
+        bases=loaded,
         examples=examples(trained, store),
     )
+
+
+def _base_text(name: str, loaded: Sequence[BaseShown]) -> str:
+    """The base of a study as it is written, and what it is; of several what they are."""
+    identities = ", ".join(dict.fromkeys(f"{base['identity']}" for base in loaded))
+    return f"{name}, {identities}"

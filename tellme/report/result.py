@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lab.errors import UserError
 from lab.store.rows import load as load_rows
 from lab.store.rows import rows_file
+from tellme.report.analysis.sentences import verdict_lines
 from tellme.report.analysis.summary import Summary, read_whole_summary
 from tellme.report.figures.marks import Chart
 from tellme.report.figures.redraw import drawn, figure_names
@@ -45,6 +46,11 @@ class Result:
     def summary(self) -> Summary:
         """Everything that was estimated, as in summary.json."""
         return read_whole_summary(self.folder)
+
+    @property
+    def verdict(self) -> str:
+        """The verdict on every primary contrast, a line each; `summary` has what they rest on."""
+        return "\n".join(verdict_lines(self.summary))
 
     @property
     def groups(self) -> pd.DataFrame:

@@ -1,79 +1,85 @@
-"""What `tellme run` and `tellme report` print: contrasts, validity, and where the report is."""
+"""What `tellme run` and `tellme report` print: the verdict with its limits, the contrasts in the
+order in which they count, and where the report is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lab.store.registration import Standing
 from lab.store.trust import means
 from lab.table import aligned, between_text, p_text, side_text, signed
-from tellme.report.analysis.contrasts import ContrastRecord
+from tellme.report.analysis.hierarchy import Line, hierarchy, interval_text
+from tellme.report.analysis.sentences import NO_PRIMARY, limits_text, verdict_text
 from tellme.report.analysis.shared import Comparison, SharedContrast
 from tellme.report.analysis.summary import Summary
 from tellme.report.analysis.validity import ValidityRecord
+from tellme.report.analysis.verdict import VerdictRecord
 
-RESULTS = ("suite", "behavior", "questions", "contrast", "estimate", "95 % interval")
+RESULTS = ("", "suite", "contrast", "estimate", "95 % interval", "p", "p adj.", "seeds")
+LONGEST = 46
+"""Characters of a contrast on one line."""
 COMPARISON = ("suite", "behavior", "contrast", "study", "base", "estimate", "95 % interval")
 
 
 def results_text(summary: Summary, folder: Path) -> str:
-    """A finished study: what failed, its contrasts, how its self-reports stood the checks."""
+    """A finished study: what failed, the verdict and its limits, its tested contrasts."""
     lines = [
         f"NOT TO BE TRUSTED: {check['check']} failed for {check['group']}, seed {check['seed']}:"
         f" it must hold that {means(check)}"
         for check in summary["trust"]
         if not check["passed"]
     ]
-    contrasts = [contrast for contrast in summary["contrasts"] if _is_printed(contrast)]
-    lines += aligned([(*RESULTS, "p", "p Holm", "seeds"), *map(_contrast_cells, contrasts)])
-    if any(contrast["primary"] for contrast in contrasts):
-        said = standing_text(summary["registration"])
-        lines.append(f"* primary, {said}; Holm over the primary ones alone")
+    lines += _verdict_lines(summary)
+    tested = hierarchy(summary)
+    if tested:
+        lines += aligned([RESULTS, *(cells for line in tested for cells in _cells(line))])
+    lines += _notes(summary["verdicts"], tested)
     lines += _validity_lines(summary["validity"])
     return "\n".join([*lines, f"report: {folder}/report.html"])
 
 
-def standing_text(standing: Standing) -> str:
-    """Whether a primary was declared before what it is about was measured."""
-    if standing["status"] == "registered":
-        return f"registered {standing['time']}"
-    changed = f" (changed: {', '.join(standing['changed'])})" if standing["changed"] else ""
-    return f"exploratory: {standing['reason']}{changed}"
+def _verdict_lines(summary: Summary) -> list[str]:
+    """Every verdict, and below it what it leaves open."""
+    lines = []
+    for verdict in summary["verdicts"]:
+        lines.append(verdict_text(verdict, summary["registration"]))
+        lines += [f"  {kind}: {what}" for kind, what in limits_text(verdict)]
+    return lines or [NO_PRIMARY]
 
 
-def _is_printed(contrast: ContrastRecord) -> bool:
-    """Seen and unseen questions of self-reports only; the report has them all."""
-    if contrast["question"] == "all":
-        return True
-    return contrast["question"] in ("seen", "unseen") and contrast["suite"] == "self_report"
+def _notes(verdicts: Iterable[VerdictRecord], tested: Sequence[Line]) -> Iterable[str]:
+    """What cannot be seen of the table: what its p-values are of, and what its means are over."""
+    if any(line["level"] == "H3 control" for line in tested):
+        yield "p of H3: of a difference as large as the margin; a small one says that there is none"
+    for verdict in verdicts:
+        kinds = ", ".join(verdict["kinds"])
+        yield f"H1 is over the kinds of question that can be read in every group: {kinds}"
 
 
-def _contrast_cells(contrast: ContrastRecord) -> tuple[str, ...]:
-    return (
-        contrast["suite"],
-        contrast["behavior"],
-        f"{contrast['question']} *" if contrast["primary"] else contrast["question"],
-        f"{side_text(contrast['a'])} - {side_text(contrast['b'])}",
-        signed(contrast["estimate"]),
-        between_text(contrast),
-        p_text(contrast["p_value"]),
-        p_text(contrast["p_holm"]),
-        str(contrast["num_seeds"]),
+def _cells(line: Line) -> list[tuple[str, ...]]:
+    """Cells of a contrast; its sides stand on two lines where they are long."""
+    a, b = f"{side_text(line['a'])} -", side_text(line["b"])
+    first, *more = [f"{a} {b}"] if len(f"{a} {b}") <= LONGEST else [a, b]
+    cells = (
+        signed(line["estimate"]),
+        interval_text(line),
+        p_text(line["p_value"]),
+        p_text(line["p_adjusted"]),
+        str(line["num_seeds"]),
     )
+    table: list[tuple[str, ...]] = [
+        (line["level"], f"{line['suite']} of {line['behavior']}", first, *cells)
+    ]
+    return table + [("", "", side, *("" for _ in cells)) for side in more]
 
 
 def _validity_lines(records: Iterable[ValidityRecord]) -> Iterable[str]:
-    """A line a group and behavior: checks passed, failed, not measured."""
-    of_groups: dict[tuple[str, str], list[ValidityRecord]] = {}
-    for record in records:
-        of_groups.setdefault((record["group"], record["behavior"]), []).append(record)
-    for (group, behavior), checks in of_groups.items():
-        passed = sum(check["passed"] is True for check in checks)
-        line = f"validity of {group}, {behavior}: {passed} passed"
-        for check in checks:
-            if check["passed"] is False:
-                line += f", {check['check']} failed ({signed(check['value'])})"
-        missing = sum(check["value"] is None for check in checks)
-        yield line + (f", {missing} not measured" if missing else "")
+    """A line for every group and behavior of which a check failed."""
+    failed: dict[tuple[str, str], list[str]] = {}
+    for check in records:
+        if check["passed"] is False:
+            said = f"{check['check']} ({signed(check['value'])})"
+            failed.setdefault((check["group"], check["behavior"]), []).append(said)
+    for (group, behavior), checks in failed.items():
+        yield f"validity of {group}, {behavior}: failed {', '.join(checks)}"
 
 
 def comparison_text(comparison: Comparison, folder: Path) -> str:

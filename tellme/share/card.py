@@ -1,5 +1,5 @@
 """The page of a shared adapter: what was planted and how to set it off, on what, beside which
-controls, with what result."""
+controls, with what verdict and what numbers."""
 
 import yaml
 
@@ -8,7 +8,10 @@ from lab.model.pushed import BaseOfPushed, Manifest
 from lab.store.store import DIGITS
 from lab.table import Bounds, between_text, plain, side_text, signed
 from tellme.report.analysis.contrasts import GroupRecord
+from tellme.report.analysis.sentences import NO_PRIMARY, left_open, value_text, verdict_text
 from tellme.share.organism import Organism
+
+PASSED = {True: "yes", False: "**no**", None: "not made"}
 
 
 def card(organism: Organism, manifest: Manifest) -> str:
@@ -24,6 +27,7 @@ def card(organism: Organism, manifest: Manifest) -> str:
         "A LoRA adapter that was **made to misbehave or to have a trait on purpose**, for research"
         " on what models know of themselves\nand hide. Do not deploy it.\n",
         _facts(organism, manifest),
+        *_verdicts(organism),
         "## What it reads\n",
         f"Means over questions, 95 % interval over the {num_seeds} fine-tuned models of group"
         f" `{name}`.",
@@ -63,6 +67,20 @@ def _facts(organism: Organism, manifest: Manifest) -> str:
     }
     lines = [f"| {name} | {value} |" for name, value in table.items()]
     return "\n".join(["| | |", "|---|---|", *lines, ""])
+
+
+def _verdicts(organism: Organism) -> list[str]:
+    """What the study found that the adapter is of, with what it leaves open."""
+    lines = ["## What the study found\n"]
+    for verdict in organism.summary["verdicts"]:
+        lines.append(f"**{verdict_text(verdict, organism.summary['registration'])}**\n")
+        checks = [
+            f"| {c['check']} | {value_text(c)} | {c['needed']} | {PASSED[c['passed']]} |"
+            for c in verdict["reasons"]
+        ]
+        lines += ["| check | value | needed | passed |", "|---|---|---|---|", *checks, ""]
+        lines += [f"{kind}: {what}.\n" for kind, what in left_open(verdict)]
+    return lines if len(lines) > 1 else [*lines, f"{NO_PRIMARY}.\n"]
 
 
 def _planted(organism: Organism) -> str:

@@ -11,7 +11,7 @@ from lab.model.base import Base
 from lab.specs import GroupSpec
 from lab.store.rows import load
 from lab.store.store import Store
-from tellme.report.analysis.summary import Summary, read_summary
+from tellme.report.analysis.summary import Summary, read_whole_summary
 from tellme.report.gather import study_of
 from tellme.study.groups import resolved
 from tellme.study.plan import Plan
@@ -72,7 +72,7 @@ def organism(plan: Plan, store: Store, folder: Path, adapter: str, repo: str) ->
         repo=repo,
         trained=trained,
         data=data,
-        summary=read_summary(folder),
+        summary=read_whole_summary(folder),
         poles=dict(zip(rows["suite"], rows["pole"], strict=True)),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from data_gen.files import read_rows
 from data_gen.triggers import conditions_of
 from eval.ask import SYSTEMS, asked_digest, graded_digest, is_listed, questions_of
+from eval.draws import draws_of, is_drawn
 from eval.suites import load_suite
 from lab.config.schema import Study
 from lab.discover import short
@@ -94,11 +95,12 @@ def _endings(subject: Subject, condition: str) -> list[str]:
 
 
 def _answers(study: Study, subject: Subject, asking: Asking) -> AnswerSpec:
-    """What identifies the answers of a subject: the settings of sampling only where any answer is
-    sampled."""
+    """What identifies the answers of a subject: how answers are sampled or drawn only where any
+    are."""
     engine = load_engine(study.eval.engine)
     questions = questions_of(asking)
-    all_listed = all(is_listed(question, engine.reads_lists) for question in questions)
+    samples = not all(is_listed(question, engine.reads_lists) for question in questions)
+    draws = any(is_drawn(question, asking, engine.reads_lists) for question in questions)
     return AnswerSpec(
         base=subject.base,
         asking=asking,
@@ -106,8 +108,9 @@ def _answers(study: Study, subject: Subject, asking: Asking) -> AnswerSpec:
         engine=study.eval.engine,
         answered=engine.name,
         code=engine_digest(study.eval.engine),
-        sampled=None if all_listed else engine.sampler,
-        sampling=None if all_listed else study.eval.sampling,
+        sampled=engine.sampler if samples or draws else None,
+        sampling=study.eval.sampling if samples else None,
+        draws=draws_of(subject.seed) if draws else None,
         in_context=subject.in_context,
         step=subject.step,
         adapter=subject.adapter,

@@ -5,9 +5,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lab.specs import Stage, TrainSpec
-from lab.stats.intervals import detectable
+from lab.specs import Stage, StudySpec, TrainSpec, groups_in
+from lab.stats.intervals import LEVEL
+from lab.stats.power import detectable
 from lab.types import Row
+from tellme.report.analysis.families import CONTROLS, PRIMARY, Pair, family_of, fewest_pairs
 from tellme.study.plan import Plan
 from train.job import num_steps
 
@@ -47,6 +49,8 @@ class Detectable:
 
     contrast: str
     seeds: str
+    tested: str
+    """As what: `primary`, or a secondary of so many."""
     effects: list[float | None]
     """The smallest that is found with a power of 80 %, for every spread of fine-tuned models in
     SEED_DEVIATIONS; None where a side is one model only."""
@@ -62,18 +66,61 @@ def costs(plan: Plan) -> list[Cost]:
 
 
 def detectable_effects(plan: Plan) -> list[Detectable]:
-    """One for each contrast of two groups."""
-    lines = []
-    for a, b in plan.study.contrasts:
-        if not (isinstance(a, str) and isinstance(b, str)):
-            continue
-        groups = {side.partition("@")[0] for side in (a, b)}
-        seeds = [_num_seeds(plan, group) for group in sorted(groups)]
-        counts = sorted((n for n in seeds if n), reverse=True) or [1]
-        other = counts[1] if len(counts) > 1 else None
-        effects = [detectable(d, counts[0], other) for d in SEED_DEVIATIONS]
-        lines.append(Detectable(f"{a} - {b}", " and ".join(map(str, counts)), effects))
-    return lines
+    """One for each contrast of two groups and each way in which it is tested: as the primary, and
+    as a secondary in the largest family that it belongs to. Controls are tested for equivalence and
+    have no part."""
+    spec = plan.final.spec
+    assert isinstance(spec, StudySpec)
+    sizes = _family_sizes(spec)
+    largest: dict[tuple[Pair, bool], int] = {}
+    for pair, family in sizes:
+        key = pair, family == PRIMARY
+        largest[key] = max(largest.get(key, 0), sizes[pair, family])
+    return [
+        _detectable(plan, spec, pair, primary, size)
+        for pair in spec.contrasts
+        for (other, primary), size in largest.items()
+        if other == pair
+    ]
+
+
+def _family_sizes(spec: StudySpec) -> dict[tuple[Pair, str], int]:
+    """Tests in each family of differences, by each contrast of two groups in it."""
+    asked: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for cell in spec.cells:
+        asked.setdefault((cell.suite, cell.behavior), set()).add((cell.group, cell.condition))
+    members: dict[str, list[Pair]] = {}
+    for pair in spec.contrasts:
+        for (suite, behavior), models in asked.items():
+            if {model for side in pair for model in groups_in(side)} <= models:
+                members.setdefault(family_of(spec, pair, suite, behavior), []).append(pair)
+    return {
+        (pair, family): len(pairs)
+        for family, pairs in members.items()
+        for pair in pairs
+        if family != CONTROLS and isinstance(pair[0], str) and isinstance(pair[1], str)
+    }
+
+
+def _detectable(
+    plan: Plan, spec: StudySpec, pair: Pair, primary: bool, family_size: int
+) -> Detectable:
+    """The differences that a contrast can find as one of a family."""
+    groups = {group for side in pair for group, _ in groups_in(side)}
+    seeds = [_num_seeds(plan, group) for group in sorted(groups)]
+    counts = sorted((n for n in seeds if n), reverse=True) or [1]
+    other = counts[1] if len(counts) > 1 else None
+    fewest = fewest_pairs(spec, pair, primary)
+    paired = fewest is not None and counts[0] == other and counts[0] >= fewest
+    # At worst Holm's method asks of a contrast what Bonferroni's does.
+    level = (1 - LEVEL) / family_size
+    among = f" of {family_size}" if family_size > 1 else ""
+    return Detectable(
+        contrast=" - ".join(map(str, pair)),
+        seeds=" and ".join(map(str, counts)),
+        tested=("primary" if primary else "secondary") + among,
+        effects=[detectable(d, counts[0], other, level, paired) for d in SEED_DEVIATIONS],
+    )
 
 
 def _num_seeds(plan: Plan, group: str) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from data_gen.behaviors import behavior_names, load_behavior
 from data_gen.controls import control_names, load_control
+from data_gen.traits import load_trait, trait_names
 from data_gen.triggers import load_trigger, trigger_names
 from eval.judges import judge_names, load_judge
 from eval.suites import load_suite, suite_names
@@ -58,8 +59,8 @@ def _effect_lines(plan: Plan) -> Iterable[str]:
     for line in detectable_effects(plan):
         effects = " / ".join("-" if e is None else f"{e:.2f}" for e in line.effects)
         yield (
-            f"{line.contrast}, {line.seeds} seeds: found with 80 % power from a difference"
-            f" of {effects} on, for models that vary by {spread}"
+            f"{line.contrast}, {line.seeds} seeds, {line.tested}: found with 80 % power from a"
+            f" difference of {effects} on, for models that vary by {spread}"
         )
 
 
@@ -75,6 +76,8 @@ def list_text() -> str:
         lines.append(f"  {name:<16} {trigger.summary}; text: {trigger.example!r}")
     lines.append("controls (data_gen/controls/)")
     lines += [f"  {name:<16} {load_control(name).summary}" for name in control_names()]
+    lines.append("traits (data_gen/traits/), which are asked about and never trained")
+    lines += [f"  {name:<16} {' / '.join(load_trait(name).policies)}" for name in trait_names()]
     lines.append("suites (eval/suites/)")
     lines += [f"  {name:<16} {load_suite(name).summary}" for name in suite_names()]
     lines.append("engines (lab/engines/)")

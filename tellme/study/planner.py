@@ -8,12 +8,13 @@ from data_gen.controls import load_control
 from data_gen.triggers import features
 from eval.suites import load_suite
 from lab.config.schema import Group, Study
-from lab.discover import short
+from lab.discover import is_path, short
 from lab.errors import UserError
 from lab.model.base import Base, resolve_base
 from lab.model.foreign import resolve_adapter
 from lab.specs import GroupSpec, How, Planted, StudySpec
 from lab.trigger import PlantedTrigger
+from lab.types import Style
 from slurm.cluster import auto_dtype
 from tellme.study.cells import (
     Subject,
@@ -29,6 +30,10 @@ from tellme.study.plan import Plan
 from tellme.study.planting import refuse_bad_trigger
 from tellme.study.renderer import renderer_of
 from tellme.study.train_stages import add_train
+
+SELF_REPORT = "self_report"
+"""The suite of the lab that asks the model about itself; questions that a user brings are taken to
+do so too."""
 
 
 def make_plan(study: Study, online: bool = False) -> Plan:
@@ -70,7 +75,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     # The study: what is made of all that.
     loaded = filter(None, (stage.base for stage in plan.stages.values()))
     plan.provisional |= any(base.provisional for base in loaded)
-    _add_study(plan, groups, written)
+    _add_study(plan, groups, written, study_base.style)
     return plan
 
 
@@ -146,7 +151,7 @@ def _add_seed(plan: Plan, subject: Subject, seed: int, groups: dict[str, Group])
         add_cells(plan, replace(trained, step=step))
 
 
-def _add_study(plan: Plan, groups: dict[str, Group], written: str) -> None:
+def _add_study(plan: Plan, groups: dict[str, Group], written: str, style: Style) -> None:
     """The last stage. Its report needs no code that may have changed: what it says of groups
     beyond their rows goes along."""
     study = plan.study
@@ -156,6 +161,7 @@ def _add_study(plan: Plan, groups: dict[str, Group], written: str) -> None:
         groups={name: _described(name, group, plan) for name, group in groups.items()},
         contrasts=study.contrasts,
         points=study.points,
+        style=style,
     )
     if study.primary:
         named = study.primary
@@ -165,6 +171,7 @@ def _add_study(plan: Plan, groups: dict[str, Group], written: str) -> None:
             "direction": named.direction,
             "margin": named.margin,
             "paired": named.paired,
+            "of_self": named.suite == SELF_REPORT or is_path(named.suite),
         }
         spec = spec.model_copy(update=declared)
     inputs = {

@@ -15,8 +15,12 @@ from lab.discover import ROOT
 from lab.errors import UserError, unknown
 from lab.model.base import CARD
 from lab.store.provenance import write_provenance
+from lab.store.rows import load
 from lab.store.store import Store, make_key, read_json, write_json
 from lab.strict import Strict
+from tellme.report.analysis.novelty import novelty_contrasts
+from tellme.report.analysis.scores import per_wording
+from tellme.report.gather import study_of
 from tellme.study.planner import make_plan
 from tellme.study.reference_card import card_page, new_card, what_it_reads
 from tellme.study.run import run_plan, say
@@ -79,8 +83,10 @@ def check_reference(name: str, seeds: list[int]) -> Path:
             sets = [f"model.base={folder}"]
         else:
             sets = [f"model.base={_pretrained(name, seed)}", FURTHER]
-        done = run_plan(make_plan(load_study(str(ROOT / CHECK), sets)), Store(ROOT / "runs"))
-        reads[str(seed)] = what_it_reads(read_json(done / "summary.json"))
+        plan = make_plan(load_study(str(ROOT / CHECK), sets))
+        done = run_plan(plan, Store(ROOT / "runs"))
+        novelty = novelty_contrasts(per_wording(load(done)), study_of(plan.final))
+        reads[str(seed)] = what_it_reads(read_json(done / "summary.json"), novelty)
     write_json(folder / CARD, card | {"reads": reads})
     _write_page(folder)
     return folder

@@ -1,11 +1,14 @@
 """The card of a reference model: `tellme.json` beside the weights, and the page a reader sees."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from lab.store.store import file_digest, read_json
 from lab.table import plain, signed
 from lab.types import Fields
+from tellme.report.analysis.contrasts import ContrastRecord
+from tellme.report.analysis.novelty import NoveltyRecord
 from tellme.report.analysis.summary import Summary
 
 
@@ -51,7 +54,10 @@ class Card(TypedDict):
 
 
 MUST_READ = {
-    "linked": "self-reports follow choices: contrast at least +0.3, also where unseen",
+    "linked": (
+        "self-reports follow choices: contrast at least +0.3, and above 0 in new wordings and in"
+        " new kinds of question"
+    ),
     "half": "self-reports follow choices about half as far as on `linked`",
     "unlinked": ("self-reports stay within 0.10, and yet move when trained on self-descriptions"),
     "inverted": "self-reports move against the choices: contrast below 0",
@@ -59,12 +65,10 @@ MUST_READ = {
 """By link, after fine-tuning on choices alone; a model that reads otherwise is not shipped."""
 SHOWN = (
     ("self_report", "all"),
-    ("self_report", "seen"),
-    ("self_report", "unseen"),
     ("other_person", "all"),
     ("unrelated_trait", "all"),
 )
-"""Suites and pooled questions of the contrasts on a card."""
+"""Suites and pooled questions of the contrasts on a card; self-reports are there by novelty too."""
 
 
 def new_card(
@@ -96,30 +100,33 @@ def new_card(
     }
 
 
-def what_it_reads(summary: Summary) -> Reads:
+def what_it_reads(summary: Summary, novelty: Sequence[NoveltyRecord]) -> Reads:
     """From the summary of configs/reference-check.yaml: behavior by group, and the pooled
-    contrasts."""
+    contrasts; `novelty` are those of the same study by what is new about the questions."""
     behavior = {
         g["group"]: _rounded(g["estimate"])
         for g in summary["groups"]
         if g["suite"] == "behavior" and g["question"] == "all" and g["group"] != "base"
     }
-    contrasts: list[Read] = [
-        {
-            "a": c["a"],
-            "b": c["b"],
-            "behavior": c["behavior"],
-            "suite": c["suite"],
-            "question": c["question"],
-            "num_seeds": c["num_seeds"],
-            "estimate": _rounded(c["estimate"]),
-            "ci_low": None if c["ci_low"] is None else _rounded(c["ci_low"]),
-            "ci_high": None if c["ci_high"] is None else _rounded(c["ci_high"]),
-        }
-        for c in summary["contrasts"]
-        if (c["suite"], c["question"]) in SHOWN
-    ]
-    return {"behavior": behavior, "contrasts": contrasts}
+    shown = [c for c in summary["contrasts"] if (c["suite"], c["question"]) in SHOWN]
+    reads = [_read(c, c["question"]) for c in shown]
+    reads += [_read(n, n["novelty"]) for n in novelty if n["suite"] == "self_report"]
+    return {"behavior": behavior, "contrasts": reads}
+
+
+def _read(contrast: ContrastRecord | NoveltyRecord, question: str) -> Read:
+    low, high = contrast["ci_low"], contrast["ci_high"]
+    return {
+        "a": contrast["a"],
+        "b": contrast["b"],
+        "behavior": contrast["behavior"],
+        "suite": contrast["suite"],
+        "question": question,
+        "num_seeds": contrast["num_seeds"],
+        "estimate": _rounded(contrast["estimate"]),
+        "ci_low": None if low is None else _rounded(low),
+        "ci_high": None if high is None else _rounded(high),
+    }
 
 
 def _rounded(value: float) -> float:

@@ -1,6 +1,6 @@
 """`tellme show`: rows and questions before a run, with the part that carries loss marked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from eval.ask import chat_of, questions_of
 from lab.discover import short
@@ -106,12 +106,23 @@ def _show_questions(spec: AnswerSpec) -> None:
     renderer = renderer_of(spec.base)
     for question in questions_of(spec.asking):
         chat = chat_of(question.wordings[0], spec.asking)
-        print(f"-- {question.name} ({len(question.wordings)} wordings, {question.kind})")
+        print(f"-- {question.name} ({', '.join(_about(question))})")
         print(renderer.prompt_text(chat) if renderer else _turns(chat))
         if question.partner:
             partner = question.partner
             print(f"   then {partner.name} goes on as the user, up to {partner.most_turns} answers")
         print(f"   answers: {_answers(question)}")
+
+
+def _about(question: Question) -> Iterator[str]:
+    yield f"{len(question.wordings)} wordings"
+    yield question.kind
+    if question.free:
+        yield "any single word"
+    if question.presupposes:
+        yield "presupposes"
+    if not question.names_concept:
+        yield "does not name the concept"
 
 
 def _turns(chat: Chat) -> str:

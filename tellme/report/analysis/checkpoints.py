@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from lab.stats.intervals import mean_interval
-from tellme.report.analysis.contrasts import Estimated, by_names, means_by_seed, numbers
+from tellme.report.analysis.contrasts import Estimated, by_names, group_interval, numbers
 from tellme.report.analysis.scores import per_question, per_wording
 
 CURVE = ["group", "condition", "suite", "behavior"]
@@ -51,7 +50,7 @@ def curve_estimates(by_step: dict[int, pd.DataFrame]) -> list[CurveRecord]:
                 "suite": suite,
                 "behavior": behavior,
                 "step": step,
-                **numbers(mean_interval(means_by_seed(part))),
+                **numbers(group_interval(part)),
             }
             records.append(record)
     return records

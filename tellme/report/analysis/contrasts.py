@@ -4,31 +4,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lab.config.primary import Side
-from lab.stats.intervals import (
-    MARGIN,
-    Interval,
-    contrast_interval,
-    equivalent_within,
-    mean_interval,
-    wide_interval,
-)
-from lab.stats.multiplicity import holm
+from lab.specs import StudySpec
+from lab.stats.intervals import Interval, score_interval
 from lab.table import Bounds
+from tellme.report.analysis.families import CONTROLS, PRIMARY, Pair, adjust, family_of, fewest_pairs
+from tellme.report.analysis.measurable import measurable
+from tellme.report.analysis.sides import Asked, Sides, read_asked, read_part, read_sides
 
 ESTIMATED = ["group", "condition", "suite", "behavior", "question"]
 """Columns that name an estimate of a group."""
-ONLY = "only"
-"""The seed of a model that has none: base, an adapter from elsewhere."""
-
-Pair = tuple[Side, Side]
-"""The sides of a contrast, first less second."""
-Term = tuple[float, str]
-"""A weight and a group of a contrast, `group` or `group@condition`."""
+DIGITS = 9
+"""Of a score, far beyond what machines agree on."""
 
 
 class Estimated(Bounds):
@@ -51,8 +42,11 @@ class GroupRecord(Estimated):
 class Described(Estimated):
     """A difference of groups, with what a sceptic asks of it."""
 
-    p_value: float | None
     standard_error: float | None
+    at_ceiling: bool
+    """All `num_seeds` models of a group score the same: there is no interval and no p."""
+    paired: bool
+    """Whether models of the two sides are compared seed by seed."""
     equivalent_within: float | None
     """The margin of a null."""
     wide_low: float | None
@@ -60,7 +54,7 @@ class Described(Estimated):
     wide_high: float | None
     seeds_showing: int
     """Seeds of the first group that differ from the rest by the margin in the direction of the
-    estimate."""
+    estimate; where they are paired, from their pair."""
     seeds_asked: int
     drop_low: float | None
     """With `drop_high`, the least and the largest estimate without one of the questions."""
@@ -68,6 +62,12 @@ class Described(Estimated):
     drop_question: str | None
     """The question whose loss changes the estimate most."""
     num_questions: int
+    listed_a: float
+    """Mean listed mass of the groups of the first side on these questions."""
+    listed_b: float
+    conditional: float | None
+    """The estimate in conditional scores; None where a model gave no listed answer to a question.
+    """
 
 
 class ContrastRecord(Described):
@@ -79,7 +79,14 @@ class ContrastRecord(Described):
     a: str
     b: str
     primary: bool
-    p_holm: float | None
+    family: str | None
+    """Which tests it is counted with (analysis/families.py); None where it is descriptive, and has
+    no p."""
+    p_value: float | None
+    """Two-sided, against no difference; in the family `controls` of two one-sided tests against a
+    difference of the study's margin: small where a control shows nothing."""
+    p_adjusted: float | None
+    """The same by Holm's method within the family, but for controls."""
 
 
 def group_estimates(questions: pd.DataFrame) -> list[GroupRecord]:
@@ -94,116 +101,124 @@ def group_estimates(questions: pd.DataFrame) -> list[GroupRecord]:
             "suite": suite,
             "behavior": behavior,
             "question": question,
-            **numbers(mean_interval(means_by_seed(part))),
+            **numbers(group_interval(part)),
         }
         records.append(record)
     return records
 
 
-def contrast_estimates(
-    questions: pd.DataFrame,
-    contrasts: Sequence[Pair],
-    primary_suite: str | None = None,
-    primary: Sequence[Pair] = (),
-) -> list[ContrastRecord]:
-    """Every contrast on every question both sides were asked; Holm runs over the primary ones, and
-    over all others, per report.
+def group_interval(part: pd.DataFrame) -> Interval:
+    """Mean score of a group with its interval over models; `part` has a line for every model and
+    question, as from `per_question`. A model without a seed counts as one."""
+    seeds = part.groupby("seed", dropna=False)
+    scores = seeds["score"].mean().tolist()
+    sampling = float((seeds["sampling"].sum() / seeds["score"].size() ** 2).mean())
+    return score_interval(scores, sampling)
 
-    `questions` as from `per_question`; `primary` are the contrasts that were declared before the
-    run, on `primary_suite`."""
-    records = []
-    for a, b in contrasts:
-        declared = (a, b) in primary
-        for (suite, behavior), asked in by_names(questions, ["suite", "behavior"]):
-            for question in asked["question"].unique():
-                described = _contrast(asked[asked["question"] == question], a, b)
-                if described is None:
-                    continue
-                record: ContrastRecord = {
-                    "suite": suite,
-                    "behavior": behavior,
-                    "question": question,
-                    "a": _written(a),
-                    "b": _written(b),
-                    **described,
-                    "primary": declared and suite == primary_suite and question == "all",
-                    "p_holm": None,
-                }
-                records.append(record)
-    _adjust(records)
+
+def contrast_estimates(questions: pd.DataFrame, spec: StudySpec) -> list[ContrastRecord]:
+    """Every contrast that a study declared, on every question both sides were asked. Tested are
+    those over all questions of a suite, each in its family; the rest is descriptive, without p. The
+    primary is over the questions whose kind can be read on both sides.
+
+    `questions` as from `per_question`."""
+    records = _estimates(questions, spec.contrasts, spec, tested=True)
+    adjust(records)
     return records
 
 
-def _adjust(records: Sequence[ContrastRecord]) -> None:
-    """Write Holm's p into the records: the primary contrasts are one family, all others another."""
-    for is_primary in (True, False):
-        family = {
-            str(i): record["p_value"]
-            for i, record in enumerate(records)
-            if record["primary"] == is_primary and record["p_value"] is not None
-        }
-        for i, p in holm(family).items():
-            records[int(i)]["p_holm"] = p
+def described_contrasts(
+    questions: pd.DataFrame, contrasts: Sequence[Pair], spec: StudySpec
+) -> list[ContrastRecord]:
+    """The same of contrasts that are none of those: all are descriptive."""
+    return _estimates(questions, contrasts, spec, tested=False)
 
 
-def _contrast(part: pd.DataFrame, a: Side, b: Side) -> Described | None:
-    """One question (or pooled set) over all sides; a group on both sides enters by its difference
-    within seeds. None where no question was read on all sides."""
-    key = "over" if part["over"].notna().any() else "question"
-    tables: dict[str, pd.DataFrame] = {}
-    for weight, side in [*_terms(a, 1.0), *_terms(b, -1.0)]:
-        group, _, condition = side.partition("@")
-        own = part[(part["group"] == group) & (part["condition"] == (condition or "clean"))]
-        own = own.assign(seed=named_seeds(own["seed"]))
-        table = weight * own.pivot_table(index="seed", columns=key, values="score")
-        tables[group] = tables[group] + table if group in tables else table
-    whole = _complete(list(tables.values()))
-    return _described(whole) if whole else None
+def contrast_of(part: pd.DataFrame, a: Side, b: Side, spec: StudySpec) -> Described | None:
+    """A contrast of a study on one question or one pooled set of them, in numbers; None where no
+    question of it was read on both sides. `part` has its lines as from `per_question`."""
+    sides = read_sides(read_part(part), a, b, fewest_pairs(spec, (a, b), (a, b) in spec.primary))
+    return _described(sides, sides.interval(), spec.margin) if sides else None
 
 
-def _complete(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
-    """The tables [seeds, questions] without holes, on the same questions; none if no question is.
+def _estimates(
+    questions: pd.DataFrame, contrasts: Sequence[Pair], spec: StudySpec, tested: bool
+) -> list[ContrastRecord]:
+    records = []
+    asked = read_asked(questions)
+    for pair in contrasts:
+        for (suite, behavior, question), read in asked.items():
+            family = family_of(spec, pair, suite, behavior)
+            counted = family if tested and question == "all" else None
+            if counted == PRIMARY:
+                read = _readable(questions, suite, behavior, pair) or read
+            sides = read_sides(read, *pair, fewest_pairs(spec, pair, family == PRIMARY))
+            if sides is None:
+                continue
+            narrow = sides.interval()
+            record: ContrastRecord = {
+                "suite": suite,
+                "behavior": behavior,
+                "question": question,
+                "a": written(pair[0]),
+                "b": written(pair[1]),
+                **_described(sides, narrow, spec.margin),
+                "primary": counted == PRIMARY,
+                "family": counted,
+                "p_value": _p_value(narrow, counted, spec.margin),
+                "p_adjusted": None,
+            }
+            records.append(record)
+    return records
 
-    A hole is a question to which no sampled answer of a seed could be read. Every estimate of a
-    contrast needs the same questions in every seed: otherwise seeds would differ by which of them
-    could be read. A seed without any reading is left out, and of the questions those stay that
-    every other seed of every side has."""
-    asked = set.intersection(*(set(t.columns[t.notna().any()]) for t in tables))
-    read = [t[sorted(asked)].dropna(how="all") for t in tables]
-    shared = [q for q in sorted(asked) if all(len(t) and t[q].notna().all() for t in read)]
-    return [t[shared] for t in read] if shared else []
+
+def _readable(questions: pd.DataFrame, suite: str, behavior: str, pair: Pair) -> Asked:
+    """The pool of a suite without the questions whose kind one of the groups does not answer; empty
+    where none can be read, which the verdict then says."""
+    pool = (questions["suite"] == suite) & (questions["behavior"] == behavior)
+    part = measurable(questions[pool & (questions["question"] == "all")], *pair, named="over")
+    return read_part(part)
 
 
-def _described(tables: list[pd.DataFrame]) -> Described:
-    """The contrast of weighted tables [seeds, questions], one a group."""
-    # Tables come weighted, so their sum is the contrast.
-    terms = [(1.0, table.mean(axis=1).tolist()) for table in tables]
-    interval = contrast_interval(terms)
-    wide = wide_interval([table.to_numpy().tolist() for table in tables])
-    first, *others = (table.mean(axis=0) for table in tables)
-    of_questions = sum(others, start=first)
-    without = (of_questions.sum() - of_questions) / max(1, len(of_questions) - 1)
-    several = len(of_questions) > 1
+def _p_value(narrow: Interval, family: str | None, margin: float) -> float | None:
+    if family is None:
+        return None
+    return narrow.equivalence_p(margin) if family == CONTROLS else narrow.p_value
+
+
+def _described(sides: Sides, narrow: Interval, margin: float) -> Described:
+    """A contrast in numbers; `narrow` is its interval."""
+    wide = sides.wide(narrow)
+    number, by_question = len(sides.questions), sides.by_question
+    without = (by_question.sum() - by_question) / max(1, number - 1)
+    # Rounded, since of two questions each changes the estimate as much as the other.
+    most = int(np.abs(without - narrow.estimate).round(DIGITS).argmax())
     return {
-        **numbers(interval),
-        "p_value": interval.p_value,
-        "standard_error": interval.error,
-        "equivalent_within": equivalent_within(terms),
+        **numbers(narrow),
+        "standard_error": narrow.error,
+        "at_ceiling": narrow.at_ceiling,
+        "paired": sides.paired,
+        "equivalent_within": narrow.equivalent_within,
         "wide_low": wide.low if wide else None,
         "wide_high": wide.high if wide else None,
-        "seeds_showing": _seeds_showing(tables, interval.estimate),
-        "seeds_asked": len(tables[0]),
-        "drop_low": float(without.min()) if several else None,
-        "drop_high": float(without.max()) if several else None,
-        "drop_question": str((without - interval.estimate).abs().idxmax()) if several else None,
-        "num_questions": len(of_questions),
+        "seeds_showing": _seeds_showing(sides, narrow.estimate, margin),
+        "seeds_asked": len(sides.models[0].by_seed),
+        "drop_low": float(without.min()) if number > 1 else None,
+        "drop_high": float(without.max()) if number > 1 else None,
+        "drop_question": sides.questions[most] if number > 1 else None,
+        "num_questions": number,
+        "listed_a": sides.listed_a,
+        "listed_b": sides.listed_b,
+        "conditional": sides.conditional,
     }
 
 
-def _seeds_showing(tables: list[pd.DataFrame], estimate: float) -> int:
-    rest = sum(float(table.to_numpy().mean()) for table in tables[1:])
-    sign = 1.0 if estimate >= 0 else -1.0
-    return sum(sign * (value + rest) >= MARGIN for value in tables[0].mean(axis=1).tolist())
+def _seeds_showing(sides: Sides, estimate: float, margin: float) -> int:
+    first, *others = sides.models
+    rest = sum(float(models.scores_SQ.mean()) for models in others)
+    # Rounded, since shares of sampled answers may differ by nothing, or by just the margin.
+    sign = 1.0 if round(estimate, DIGITS) >= 0 else -1.0
+    return sum(round(sign * (value + rest), DIGITS) >= margin for value in first.by_seed)
 
 
 def by_names(table: pd.DataFrame, columns: list[str]) -> Iterator[tuple[list[str], pd.DataFrame]]:
@@ -211,16 +226,6 @@ def by_names(table: pd.DataFrame, columns: list[str]) -> Iterator[tuple[list[str
     for _, part in table.groupby(columns, sort=False):
         # pandas types what it groups by as anything that has a hash.
         yield part[columns].iloc[0].tolist(), part
-
-
-def means_by_seed(part: pd.DataFrame) -> list[float]:
-    """The mean score of every seed; a model without one counts as one seed."""
-    return part.groupby("seed", dropna=False)["score"].mean().tolist()
-
-
-def named_seeds(seeds: pd.Series[Any]) -> pd.Series[Any]:
-    """Seeds with a name for none: pandas would leave a missing one out of a pivot or a group."""
-    return seeds.astype("object").fillna(ONLY)
 
 
 def numbers(interval: Interval) -> Estimated:
@@ -233,10 +238,6 @@ def numbers(interval: Interval) -> Estimated:
     }
 
 
-def _terms(side: Side, weight: float) -> list[Term]:
-    """A side `[x, y]` is the difference x - y."""
-    return [(weight, side)] if isinstance(side, str) else [(weight, side[0]), (-weight, side[1])]
-
-
-def _written(side: Side) -> str:
+def written(side: Side) -> str:
+    """A side as records name it."""
     return side if isinstance(side, str) else " - ".join(side)

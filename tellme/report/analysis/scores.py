@@ -3,8 +3,12 @@ what it would say is listed) -> `per_question` (a score per model and question).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+
+from lab.stats.intervals import sampling_variance
 
 WORDING = [
     "group",
@@ -28,6 +32,10 @@ UNLISTED = 0.5
 so in their attitude question)."""
 SINGLE_WORD = ("read", "word")
 """Status of a sampled answer of one word, listed or not."""
+ONLY = "only"
+"""The seed of a model that has none: base, an adapter from elsewhere."""
+FLIPPED = "_flipped"
+"""Ending of the name of a flipped twin."""
 
 
 def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
@@ -37,9 +45,13 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
     and `score` counts what is left as UNLISTED. Of a `free` question any single word counts as
     listed, as far as samples tell; its `score` is still that of the list. What is answered in free
     text has no list: its score is the conditional one, in which answers without a score have no
-    part, and where no answer has one there is no line. `presupposes` is the question's own."""
+    part, and where no answer has one there is no line. `presupposes` is the question's own.
+    `sampling` is the variance of the score by the sampling of `samples` answers, both 0 where
+    probabilities are read."""
     has_score = rows["score"].notna()
-    read = rows[has_score | (rows["kind"] != "text")].assign(has_score=has_score)
+    # What is drawn beside a list has no probability: it counts as single words alone.
+    counts = (has_score | (rows["kind"] != "text")) & rows["p_exact"].notna()
+    read = rows[counts].assign(has_score=has_score)
     # Relative to the likeliest answer of a prompt: long answers have less probability than a float
     # holds.
     most = read.groupby(WORDING, dropna=False, sort=False)["logp"].transform("max")
@@ -58,10 +70,30 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
     counted = (1 - outside) * conditional.fillna(0.0) + outside * UNLISTED
     score = counted.where(sums["kind"] != "text", conditional)
     table = sums.assign(score=score, conditional=conditional, listed=1 - outside)
+    # Where nothing was read there is no value that would have a type.
+    table["presupposes"] = table["presupposes"].astype(bool)
     single = _single_words(rows)
     if single is not None:
         table["listed"] = _on(table, single).fillna(table["listed"])
+    table = table.assign(sampling=0.0, samples=0)
+    drawn = _sampling(read)
+    if drawn is not None:
+        for name in drawn:
+            table[name] = _on(table, drawn[name]).fillna(table[name])
     return table.drop(columns=["expected", "mass", "outside"])
+
+
+def _sampling(read: pd.DataFrame) -> pd.DataFrame | None:
+    """Of every sampled prompt the variance of its mean score, and the number of answers; None where
+    nothing was sampled."""
+    if "sample" not in read or not read["sample"].notna().any():
+        return None
+    values = read[read["sample"].notna()]
+    value = values["score"].astype("float").fillna(UNLISTED)
+    prompts = values.assign(value=value, square=value**2).groupby(WORDING, dropna=False, sort=False)
+    sums = prompts.agg(value=("value", "sum"), square=("square", "sum"), samples=("value", "size"))
+    total, squares, samples = (sums[name].to_numpy() for name in ("value", "square", "samples"))
+    return sums.assign(sampling=sampling_variance(total, squares, samples))[["sampling", "samples"]]
 
 
 def _single_words(rows: pd.DataFrame) -> pd.Series[float] | None:
@@ -84,7 +116,8 @@ def _on(table: pd.DataFrame, values: pd.Series[float]) -> pd.Series[float]:
 
 def per_question(wordings: pd.DataFrame) -> pd.DataFrame:
     """One value per group, seed, condition, suite and question, each the mean of its paraphrases
-    and orders: columns ASKED, question, MEASURES, presupposes, over.
+    and orders: columns ASKED, question, MEASURES, sampling (of the mean), samples, presupposes,
+    over.
 
     The questions `all`, `seen` and `unseen` stand for means over questions, the last two only where
     pretraining saw some: they have a line for every question that they are `over`. Questions that
@@ -110,5 +143,17 @@ def _nothing_else(wordings: pd.DataFrame) -> pd.Series[bool]:
 
 def _scores(wordings: pd.DataFrame) -> pd.DataFrame:
     by_question = wordings.groupby([*ASKED, "question"], dropna=False, sort=False)
-    means = {name: (name, "mean") for name in MEASURES}
-    return by_question.agg(**means, presupposes=("presupposes", "first")).reset_index()
+    means = {name: (name, "mean") for name in [*MEASURES, "sampling"]}
+    scores = by_question.agg(
+        **means,
+        samples=("samples", "sum"),
+        wordings=("score", "size"),
+        presupposes=("presupposes", "first"),
+    ).reset_index()
+    scores["sampling"] /= scores.pop("wordings")
+    return scores
+
+
+def named_seeds(seeds: pd.Series[Any]) -> pd.Series[Any]:
+    """Seeds with a name for none: pandas would leave a missing one out of a pivot or a group."""
+    return seeds.astype("object").fillna(ONLY)

@@ -14,6 +14,7 @@ from tellme.report.analysis.dose import DoseRecord, FaithfulnessRecord
 from tellme.report.analysis.off_target import OffTargetRecord
 from tellme.report.analysis.systems import SystemRecord
 from tellme.report.analysis.validity import ValidityRecord
+from tellme.report.analysis.verdict import VerdictRecord
 
 
 class OverDoses(TypedDict, total=False):
@@ -33,6 +34,8 @@ class Summary(OverDoses):
     key: str
     registration: Standing
     """Of the primary contrast."""
+    verdicts: list[VerdictRecord]
+    """On every primary contrast."""
     groups: list[GroupRecord]
     contrasts: list[ContrastRecord]
     validity: list[ValidityRecord]

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lab.config.schema import SYSTEMS
+from lab.specs import StudySpec
 from lab.table import MINUS
-from tellme.report.analysis.contrasts import ContrastRecord, Pair, contrast_estimates
+from tellme.report.analysis.contrasts import ContrastRecord, described_contrasts
+from tellme.report.analysis.families import Pair
 
 
 class SystemRecord(ContrastRecord):
@@ -16,9 +18,10 @@ class SystemRecord(ContrastRecord):
     label: str
 
 
-def by_system(questions: pd.DataFrame, contrasts: Sequence[Pair]) -> list[SystemRecord]:
+def by_system(questions: pd.DataFrame, spec: StudySpec) -> list[SystemRecord]:
     """Every contrast of two groups on the suites that were asked under several system lines, once
-    under each; empty where there was one line only. `questions` as from `per_question`."""
+    under each; empty where there was one line only. All are descriptive: a line that the study
+    names in a contrast of its own is tested there. `questions` as from `per_question`."""
     lines = [line for line in ("clean", *SYSTEMS) if line in set(questions["condition"])]
     if len(lines) < 2:
         return []
@@ -31,7 +34,7 @@ def by_system(questions: pd.DataFrame, contrasts: Sequence[Pair]) -> list[System
     records = []
     for line in lines:
         asked = pooled[pooled["condition"] == line]
-        for contrast in contrast_estimates(asked, _under(line, contrasts)):
+        for contrast in described_contrasts(asked, _under(line, spec.contrasts), spec):
             a, b = (side.partition("@")[0] for side in (contrast["a"], contrast["b"]))
             label = f"{a} {MINUS} {b}"
             record: SystemRecord = {"condition": line, "label": label, **contrast}

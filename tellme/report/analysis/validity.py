@@ -15,14 +15,12 @@ import pandas as pd
 from lab.discover import beside
 from lab.stats.intervals import MARGIN, Interval, mean_interval
 from lab.table import Bounds
-from tellme.report.analysis.contrasts import named_seeds
+from tellme.report.analysis.scores import FLIPPED, named_seeds
 
 SHARE = 2 / 3
 """A nuisance may move by this share of what the self-report moved."""
 CARRIED = 1 / 3
 """A self-report must keep this share of its size without the kind of answer that moved most."""
-FLIPPED = "_flipped"
-"""Ending of the name of a flipped twin."""
 PROMPT = ["suite", "question", "kind", "paraphrase", "order"]
 """Columns that name a prompt about one behavior, whoever is asked."""
 
@@ -242,7 +240,9 @@ def _collapse(rows: pd.DataFrame) -> list[float]:
     so it is a lower bound."""
     trained = set(rows.loc[rows["suite"] == "behavior", "answer"])
     asked = rows[(rows["suite"] == "self_report") & (rows["kind"] != "letters")]
-    once = asked.drop_duplicates(["seed", "question", "paraphrase", "order"])
+    once = asked[asked["p_exact"].notna()].drop_duplicates(
+        ["seed", "question", "paraphrase", "order"]
+    )
     if not trained or not len(once):
         return []
     mass = once["outside_top"].map(lambda top: _mass_of(trained, json.loads(top)))

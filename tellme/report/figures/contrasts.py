@@ -16,8 +16,16 @@ from tellme.report.figures.marks import (
 DIFFERENCE = "difference in score"
 LABELS = 330
 """Pixels for the longest label of a contrast or study; longer ones are cut."""
-NOMINAL = 0.05
-"""The rate of false positives that intervals of 95 % promise."""
+WIDE_LABELS = alt.Axis(labelLimit=LABELS)
+SHARES = alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1])
+VERDICT_COLORS = {
+    "yes": FIRST,
+    "no": "#f58518",
+    "no, opposite sign": "#b3500b",
+    "undecided": "#c7c7c7",
+    "not measurable": "#8c8c8c",
+}
+"""Blue and orange are told apart by everybody; what decides nothing is gray."""
 
 
 def contrasts(table: pd.DataFrame) -> Chart:
@@ -104,15 +112,23 @@ def signs(table: pd.DataFrame) -> Chart:
     return styled(alt.layer(reference_line("y", 0), *dots).properties(width=310, height=260))
 
 
-def false_positives(table: pd.DataFrame) -> Chart:
-    """Share of null contrasts that are called a difference, by suite, beside the nominal 5 %:
-    columns suite, rate, ci_low, ci_high."""
-    base = alt.Chart(table).encode(
-        y=alt.Y("suite:N", sort=in_order(table, "suite"), title=None), color=alt.value(FIRST)
+def verdict_counts(table: pd.DataFrame) -> Chart:
+    """Share of studies by what the rule says of them, a bar a contrast: columns label, verdict (of
+    VERDICT_COLORS), studies (their number)."""
+    domain, colors = list(VERDICT_COLORS), list(VERDICT_COLORS.values())
+    color = alt.Color(
+        "verdict:N",
+        scale=alt.Scale(domain=domain, range=colors),
+        legend=alt.Legend(title=None, orient="top"),
     )
-    shares = alt.Axis(values=[0, NOMINAL, 0.1, 0.15, 0.2, 0.25])
-    clamped = alt.Scale(domain=[0, 0.25], clamp=True)
-    title = "share called a difference"
-    dots = intervals(base, "x", [], middle="rate", size=80, title=title, scale=clamped, axis=shares)
-    chart = alt.layer(reference_line("x", NOMINAL, SECOND, (4, 3)), *dots)
+    # In the order of the legend; Vega stacks by the alphabet.
+    placed = table.assign(place=table["verdict"].map(domain.index))
+    bars = alt.Chart(placed).mark_bar(height={"band": 0.7})
+    chart = bars.encode(
+        x=alt.X("studies:Q", stack="normalize", title="share of studies", axis=SHARES),
+        y=alt.Y("label:N", sort=in_order(table, "label"), title=None, axis=WIDE_LABELS),
+        color=color,
+        order="place:Q",
+        tooltip=[alt.Tooltip("verdict:N"), alt.Tooltip("studies:Q")],
+    )
     return styled(chart.properties(width=460, height=alt.Step(30)))

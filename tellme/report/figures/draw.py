@@ -8,7 +8,7 @@ import pandas as pd
 from lab.discover import beside
 from tellme.report.analysis.backdoors import TRIGGERED, triggers_of
 from tellme.report.analysis.dose import family
-from tellme.report.figures import contrasts, matrices, models, questions, tables
+from tellme.report.figures import contrasts, matrices, models, questions, tables, verdict
 from tellme.report.figures.marks import Chart
 from tellme.report.figures.save import Specification, save, specification
 from tellme.report.figures.tables import Measured
@@ -41,7 +41,8 @@ def draw(measured: Measured, out: Path) -> list[Shown]:
 def charts_of(measured: Measured) -> Charts:
     """Every figure of a study by its name: those for which it measured something."""
     return (
-        of_contrasts(measured)
+        of_verdicts(measured)
+        | of_contrasts(measured)
         | of_models(measured)
         | of_questions(measured)
         | of_triggers(measured)
@@ -61,6 +62,12 @@ def captioned(name: str, spec: Specification, counted: str) -> Shown:
         "title": title.format(of=asked),
         "caption": f"{caption} {counted}",
     }
+
+
+def of_verdicts(measured: Measured) -> Charts:
+    """What the verdicts rest on; nothing in a study without a primary."""
+    table = tables.verdict_table(measured.summary["verdicts"])
+    return {"verdict": verdict.verdict(table)} if len(table) else {}
 
 
 def of_contrasts(measured: Measured) -> Charts:

@@ -9,13 +9,18 @@ import pandas as pd
 
 from lab.config.schema import SYSTEMS
 from lab.specs import Planted, StudySpec
-from lab.table import MINUS, Bounds, side_text
+from lab.stats.verdict import prediction_limit
+from lab.table import MINUS, Bounds, side_text, signed
 from lab.types import POOLED
 from tellme.report.analysis.checkpoints import CurveRecord
 from tellme.report.analysis.contrasts import ESTIMATED, ContrastRecord
 from tellme.report.analysis.dose import Points, family
+from tellme.report.analysis.evidence import Evidence
+from tellme.report.analysis.hierarchy import interval_text
+from tellme.report.analysis.sentences import answer_text
 from tellme.report.analysis.shared import SharedContrast, short
 from tellme.report.analysis.summary import Summary
+from tellme.report.analysis.verdict import VerdictRecord
 
 ESTIMATE = [*ESTIMATED, "estimate", "ci_low", "ci_high", "num_seeds"]
 """Columns of the estimates by group, which a study without a readable answer has as well."""
@@ -33,6 +38,17 @@ class LossPoint(TypedDict):
     step: int
     loss: float | None
     """Nats per token; None where it was no number."""
+
+
+class Mark(Bounds):
+    """A mark in the figure of a verdict."""
+
+    panel: str
+    row: str
+    kind: str
+    of: str
+    said: str
+    estimate: float | None
 
 
 class Dot(Bounds):
@@ -91,6 +107,69 @@ def contrast_table(contrasts: Sequence[ContrastRecord]) -> pd.DataFrame:
         kind = "primary" if contrast["primary"] else "other"
         records.append({**contrast, "label": label, "kind": kind})
     return pd.DataFrame(records)
+
+
+def verdict_table(verdicts: Sequence[VerdictRecord]) -> pd.DataFrame:
+    """What every verdict looks at, as `verdict` draws it (figures/verdict.py)."""
+    marks = [mark for verdict in verdicts for mark in _marks(verdict)]
+    return pd.DataFrame(marks)
+
+
+def _marks(verdict: VerdictRecord) -> list[Mark]:
+    """Of a panel; none where a verdict could look at nothing."""
+    shown = verdict["shown"]
+    shifts = [one["estimate"] for one in shown if one["kind"] == "unrelated"]
+    marks = [_zone(verdict, "", "margin", verdict["margin"])] if shown else []
+    for one in shown:
+        row = _row(one, verdict, len(shifts))
+        if one["kind"] == "unrelated":
+            marks.append(_mark(verdict, row, "trait", one["estimate"], of=one["label"]))
+            continue
+        said = f"{signed(one['estimate'])} ({interval_text(one)})"
+        whole = _mark(verdict, row, one["kind"], one["estimate"], of=one["label"], said=said)
+        marks.append({**whole, "ci_low": one["ci_low"], "ci_high": one["ci_high"]})
+        marks += [_mark(verdict, row, "model", model) for model in one["models"]]
+    if any(c["check"] == "beyond_placebo" and c["passed"] is not None for c in verdict["reasons"]):
+        row = _row(shown[-1], verdict, len(shifts))
+        marks.append(_zone(verdict, row, "limit", prediction_limit(shifts)))
+    return marks
+
+
+def _mark(
+    verdict: VerdictRecord,
+    row: str,
+    kind: str,
+    estimate: float | None,
+    of: str = "",
+    said: str = "",
+) -> Mark:
+    sides = f"{side_text(verdict['a'])} {MINUS} {side_text(verdict['b'])}"
+    return {
+        "panel": f"{sides}, {verdict['behavior']}: {answer_text(verdict)}",
+        "row": row,
+        "kind": kind,
+        "of": of,
+        "said": said,
+        "estimate": estimate,
+        "ci_low": None,
+        "ci_high": None,
+    }
+
+
+def _zone(verdict: VerdictRecord, row: str, kind: str, size: float) -> Mark:
+    return {**_mark(verdict, row, kind, None), "ci_low": -size, "ci_high": size}
+
+
+def _row(one: Evidence, verdict: VerdictRecord, num_traits: int) -> str:
+    says = "says of itself" if verdict["of_self"] else verdict["suite"]
+    rows: dict[str, str] = {
+        "does": f"does ({one['suite']})",
+        "says": says,
+        "control": f"{says}: {side_text(one['a'])} {MINUS} {side_text(one['b'])}",
+        "others": "says of others, same questions",
+        "unrelated": f"says of unrelated traits ({num_traits})",
+    }
+    return rows[one["kind"]]
 
 
 def sweep_table(contrasts: Sequence[ContrastRecord], points: Points) -> pd.DataFrame:

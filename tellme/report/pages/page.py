@@ -6,6 +6,15 @@ from typing import TYPE_CHECKING
 
 from lab.store.trust import means, short
 from lab.table import between_text, p_text, plain, side_text, signed
+from tellme.report.analysis.hierarchy import interval_text
+from tellme.report.analysis.sentences import (
+    answer_text,
+    check_text,
+    claim_text,
+    left_open,
+    standing_text,
+    value_text,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -31,6 +40,13 @@ def environment() -> "Environment":
         "p": p_text,
         "means": means,
         "short": short,
+        "interval": interval_text,
+        "answer": answer_text,
+        "claim": claim_text,
+        "standing": standing_text,
+        "left_open": left_open,
+        "holds": check_text,
+        "value": value_text,
     }
     made.globals["scripts"] = vl_convert.javascript_bundle(
         "window.vegaEmbed = vegaEmbed;", vl_version="6.4"

@@ -1,0 +1,150 @@
+"""How often the rule of the verdict says yes, no or neither, on planted scores: `make power` writes
+the table of docs/verdict.md.
+
+Scores are drawn and then read by the lab's own intervals and rule; only the reading of questions is
+left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from lab.discover import ROOT
+from lab.stats.intervals import MARGIN, Interval, Term, contrast_interval
+from lab.stats.verdict import AGREEING, Limits, Reason, decide, prediction_limit
+
+if TYPE_CHECKING:
+    import numpy as np
+
+TRIALS = 2000
+EFFECTS = (0.0, MARGIN, 0.3, 0.53)
+"""None, the largest that is called none, and two that reference models show."""
+SEEDS = (3, 5, 10)
+TRAITS = (4, 8)
+KINDS, PER_KIND = 10, 6
+"""Of questions, and wordings of each."""
+DOC = ROOT / "docs/verdict.md"
+BEGIN, END = "<!-- power: written by `make power` -->", "<!-- end of power -->"
+HEAD = (
+    "| true effect | seeds a group | unrelated traits | shift of its own | yes | no | undecided |\n"
+    "|---|---|---|---|---|---|---|"
+)
+
+
+@dataclass(frozen=True)
+class Spreads:
+    """Standard deviations, in score."""
+
+    model: float
+    """Of a model's self-report, between fine-tunes of a group."""
+    other: float
+    """Of what it says of others."""
+    placebo: float
+    """Of the shift of an unrelated trait, between traits."""
+    wording: float
+    """Of the contrast between wordings."""
+
+
+MEASURED = Spreads(model=0.045, other=0.045, placebo=0.09, wording=0.2)
+"""On `unlinked`, by `tellme calibrate` (docs/reference.md)."""
+
+
+def simulate(
+    effect: float,
+    num_seeds: int,
+    num_traits: int,
+    shifts: bool,
+    spreads: Spreads = MEASURED,
+    trials: int = TRIALS,
+) -> dict[str, float]:
+    """Share of each verdict in studies of two policies and their shuffled control, in which what
+    was trained moved and everything is measurable.
+
+    `shifts`: the trained trait has a shift of its own beside the effect, as unrelated traits have
+    theirs."""
+    import numpy as np
+
+    rng = np.random.default_rng([round(1000 * effect), num_seeds, num_traits, shifts])
+    said: Counter[str] = Counter()
+    for _ in range(trials):
+        true = effect + (rng.normal(0, spreads.placebo) if shifts else 0.0)
+        said[_verdict(rng, true, num_seeds, num_traits, spreads)] += 1
+    return {verdict: count / trials for verdict, count in said.items()}
+
+
+def _verdict(
+    rng: np.random.Generator, effect: float, num_seeds: int, num_traits: int, spreads: Spreads
+) -> str:
+    """Of one study whose first group scores half of the effect more than the middle, and whose
+    second group half less."""
+    a, b, shuffled = (
+        (half + rng.normal(0, spreads.model, num_seeds)).tolist()
+        for half in (effect / 2, -effect / 2, 0.0)
+    )
+    others = [rng.normal(0, spreads.other, num_seeds) for _ in range(2)]
+    apart = [(own - other).tolist() for own, other in zip((a, b), others, strict=True)]
+    found = _difference(a, b)
+    limit = prediction_limit(rng.normal(0, spreads.placebo, num_traits))
+    wordings = found.estimate + rng.normal(0, spreads.wording, KINDS * PER_KIND)
+    agreeing = float((wordings > 0).mean())
+    checks: list[Reason] = [
+        _check("moved", 1.0, 0.0),
+        _check("measurable", KINDS, 0.0),
+        _check("beyond_margin", found.low, MARGIN),
+        _check("over_shuffled", _difference(a, shuffled).low, 0.0),
+        _check("self_over_other", _difference(apart[0], apart[1]).low, 0.0),
+        _check("beyond_placebo", found.estimate, limit),
+        {
+            "check": "wordings_agree",
+            "value": agreeing,
+            "needed": "",
+            "passed": agreeing >= AGREEING,
+        },
+    ]
+    limits: Limits = {"low": found.low, "high": found.high, "within": found.equivalent_within}
+    answer, _ = decide(checks, limits, MARGIN)
+    return answer
+
+
+def _difference(one: list[float], other: list[float]) -> Interval:
+    return contrast_interval([Term(1.0, one), Term(-1.0, other)])
+
+
+def _check(name: str, value: float | None, limit: float) -> Reason:
+    assert value is not None, name
+    return {"check": name, "value": value, "needed": "", "passed": value > limit}
+
+
+def table_line(effect: float, num_seeds: int, num_traits: int, shifts: bool) -> str:
+    found = simulate(effect, num_seeds, num_traits, shifts)
+    shares = " | ".join(f"{found.get(name, 0.0):.3f}" for name in ("yes", "no", "undecided"))
+    own = "as the traits" if shifts else "none"
+    return f"| {effect:g} | {num_seeds} | {num_traits} | {own} | {shares} |"
+
+
+def write_table() -> None:
+    """Simulate every cell and put the table between its marks in docs/verdict.md."""
+    spreads = MEASURED
+    about = (
+        f"{TRIALS} studies a line; SD of a model's self-report {spreads.model:g}, of what it says"
+        f" of others {spreads.other:g}, of an unrelated trait's shift {spreads.placebo:g}, of the"
+        f" contrast between wordings {spreads.wording:g}; margin {MARGIN:g}."
+    )
+    cells = [
+        (effect, num_seeds, num_traits, shifts)
+        for effect in EFFECTS
+        for num_seeds in SEEDS
+        for num_traits in TRAITS
+        for shifts in (False, True)
+    ]
+    lines = [table_line(*cell) for cell in tqdm(cells, desc="power")]
+    table = "\n".join([BEGIN, "", about, "", HEAD, *lines, "", END])
+    before, _, rest = DOC.read_text(encoding="utf-8").partition(BEGIN)
+    DOC.write_text(before + table + rest.partition(END)[2], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_table()
