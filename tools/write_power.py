@@ -104,7 +104,7 @@ def _verdict(
             "passed": agreeing >= AGREEING,
         },
     ]
-    limits: Limits = {"low": found.low, "high": found.high, "within": found.equivalent_within}
+    limits: Limits = {"high": found.high, "within": found.equivalent_within}
     answer, _ = decide(checks, limits, MARGIN)
     return answer
 

@@ -40,9 +40,8 @@ class Limits(TypedDict):
     """The primary contrast in the direction that was declared, as a positive number where it goes
     that way."""
 
-    low: float | None
-    """This and the next are its 95 % limits; None where models do not vary."""
     high: float | None
+    """Its upper 95 % limit; None where models do not vary, as is the next."""
     within: float | None
     """The farther end of its 90 % interval, as a size."""
 
@@ -71,8 +70,7 @@ def decide(reasons: Sequence[Reason], limits: Limits, margin: float) -> tuple[An
 
 
 def is_measurable(listed_a: float, listed_b: float) -> bool:
-    """Whether what two groups say to a kind of question can be compared, from their listed masses.
-    """
+    """Whether two groups answer a kind of question comparably, from their listed masses."""
     return min(listed_a, listed_b) >= LEAST_LISTED and abs(listed_a - listed_b) <= MOST_APART
 
 

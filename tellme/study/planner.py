@@ -171,7 +171,7 @@ def _add_study(plan: Plan, groups: dict[str, Group], written: str, style: Style)
             "direction": named.direction,
             "margin": named.margin,
             "paired": named.paired,
-            "of_self": named.suite == SELF_REPORT or is_path(named.suite),
+            "of_self": named.suite == SELF_REPORT or named.suite in _brought(study),
         }
         spec = spec.model_copy(update=declared)
     inputs = {
@@ -180,6 +180,11 @@ def _add_study(plan: Plan, groups: dict[str, Group], written: str, style: Style)
     }
     how = How(report_to=study.run.report_to, written=written)
     plan.add(study.study, spec, inputs, how)
+
+
+def _brought(study: Study) -> list[str]:
+    """Suites of a user's files, by the names under which rows have them."""
+    return [short(suite) for suite in study.eval.suites if is_path(suite)]
 
 
 def _described(name: str, group: Group, plan: Plan) -> GroupSpec:

@@ -18,6 +18,8 @@ from tellme.report.analysis.sides import Asked, Sides, read_asked, read_part, re
 
 ESTIMATED = ["group", "condition", "suite", "behavior", "question"]
 """Columns that name an estimate of a group."""
+LESS = ", less"
+"""Ending of the condition under which a set of questions stands that is subtracted."""
 DIGITS = 9
 """Of a score, far beyond what machines agree on."""
 
@@ -139,6 +141,29 @@ def contrast_of(part: pd.DataFrame, a: Side, b: Side, spec: StudySpec) -> Descri
     question of it was read on both sides. `part` has its lines as from `per_question`."""
     sides = read_sides(read_part(part), a, b, fewest_pairs(spec, (a, b), (a, b) in spec.primary))
     return _described(sides, sides.interval(), spec.margin) if sides else None
+
+
+def apart_from(
+    part: pd.DataFrame, others: pd.DataFrame, a: Side, b: Side, spec: StudySpec
+) -> Described | None:
+    """The contrast of what models say on one set of questions less what they say on another, within
+    each model. Both have lines as of `contrast_of`, under the same names of questions."""
+    less = others.assign(condition=others["condition"] + LESS)
+    sides = read_sides(
+        read_part(pd.concat([part, less])),
+        (a, _less(a)),
+        (b, _less(b)),
+        fewest_pairs(spec, (a, b), (a, b) in spec.primary),
+    )
+    return _described(sides, sides.interval(), spec.margin) if sides else None
+
+
+def _less(side: Side) -> Side:
+    """A side asked the questions that are subtracted."""
+    if isinstance(side, str):
+        return f"{side}{'' if '@' in side else '@clean'}{LESS}"
+    one, other = (f"{name}{'' if '@' in name else '@clean'}{LESS}" for name in side)
+    return one, other
 
 
 def _estimates(

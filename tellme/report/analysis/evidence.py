@@ -8,7 +8,7 @@ import pandas as pd
 from lab.config.primary import Side
 from lab.table import Bounds
 from tellme.report.analysis.contrasts import Described, written
-from tellme.report.analysis.measurable import kind_of, of_side
+from tellme.report.analysis.measurable import kind_of, measurable, of_side
 from tellme.report.analysis.reasons import (
     PLACEBO,
     Primary,
@@ -48,11 +48,13 @@ def evidence(primary: Primary, pool: pd.DataFrame) -> list[Evidence]:
     found = [] if b is None else [_shown("does", suite, primary, primary.of_suite(suite), a, b)]
     kinds = f"{_number_of_kinds(pool)} kinds of question"
     found.append(_shown("says", kinds, primary, pool, primary.a, primary.b))
-    found += [_shown("control", kinds, primary, pool, *pair) for pair in _controls(primary)]
+    for one, control in _controls(primary):
+        asked = measurable(pool, one, control)
+        kinds = f"{_number_of_kinds(asked)} kinds of question"
+        found.append(_shown("control", kinds, primary, asked, one, control))
     if primary.spec.of_self:
-        both = matched(primary, pool)
-        others = both.assign(score=both["score_other"], suite="other_person")
-        kinds = f"{_number_of_kinds(both)} kinds of question"
+        _, others = matched(primary, pool)
+        kinds = f"{_number_of_kinds(others)} kinds of question"
         found.append(_shown("others", kinds, primary, others, primary.a, primary.b))
         asked = primary.measurable(PLACEBO)
         for trait, part in asked.groupby(trait_of(asked), sort=False):
@@ -63,13 +65,14 @@ def evidence(primary: Primary, pool: pd.DataFrame) -> list[Evidence]:
 def _controls(primary: Primary) -> list[tuple[Side, Side]]:
     """Beside the primary, contrasts with controls in which nothing was to be learned: of both sides
     where models speak of themselves."""
+    both = primary.a, primary.b
     if not primary.spec.of_self:
         pairs = [(primary.a, in_place(primary.a, name)) for name in controls_of(primary)]
     elif null := null_of(primary):
-        pairs = [(side, null) for side in (primary.a, primary.b) if side != null]
+        pairs = [(side, in_place(side, null)) for side in (primary.a, primary.b)]
     else:
         pairs = []
-    return [pair for pair in pairs if pair != (primary.a, primary.b)]
+    return [(one, null) for one, null in pairs if one != null and (one, null) != both]
 
 
 def _number_of_kinds(questions: pd.DataFrame) -> int:

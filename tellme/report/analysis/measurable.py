@@ -18,6 +18,11 @@ def names_in(side: Side) -> list[str]:
     return [side] if isinstance(side, str) else list(side)
 
 
+def group_of(name: str) -> str:
+    """The group of `group` or `group@condition`."""
+    return name.partition("@")[0]
+
+
 def of_side(asked: pd.DataFrame, name: str) -> pd.DataFrame:
     """The lines of a group under a condition, `group` or `group@condition`."""
     group, _, condition = name.partition("@")
@@ -29,13 +34,14 @@ def measurable(asked: pd.DataFrame, a: Side, b: Side, named: str = "question") -
     """The lines whose kind of question can be read in every group of a contrast. `asked` as from
     `per_question`; `named` is the column in which a line has its question."""
     kinds = asked[named].map(kind_of)
-    names = [*names_in(a), *names_in(b)]
-    readable = [kind for kind in kinds.unique() if _can_be_read(asked[kinds == kind], names)]
+    readable = [kind for kind in kinds.unique() if can_be_read(asked[kinds == kind], a, b)]
     return asked[kinds.isin(readable)]
 
 
-def _can_be_read(asked: pd.DataFrame, names: list[str]) -> bool:
-    of_groups = [of_side(asked, name) for name in names]
+def can_be_read(asked: pd.DataFrame, a: Side, b: Side) -> bool:
+    """Whether every group of a contrast was asked these questions, all together, and gives answers
+    to them that can be compared."""
+    of_groups = [of_side(asked, name) for name in (*names_in(a), *names_in(b))]
     if not all(map(len, of_groups)):
         return False
     masses = [float(own["listed"].mean()) for own in of_groups]

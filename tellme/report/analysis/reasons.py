@@ -16,17 +16,18 @@ from lab.stats.verdict import (
     Reason,
     prediction_limit,
 )
-from tellme.report.analysis.contrasts import Described, contrast_of
-from tellme.report.analysis.measurable import kind_of, names_in, of_side
+from tellme.report.analysis.contrasts import Described, apart_from, contrast_of
+from tellme.report.analysis.measurable import can_be_read, group_of, kind_of, names_in, of_side
 from tellme.report.analysis.measurable import measurable as readable
 from tellme.report.analysis.sides import terms_of
 from tellme.report.analysis.validity import trait_of
 
 ABOUT = ["group", "seed", "condition", "question"]
 """Columns that name one question put to one model, within a suite and a behavior."""
-PLACEBO, OTHERS, MATCHED = "unrelated_trait", "other_person", "self_report"
-"""Suites: traits that no row shows, somebody else's trait, and the questions that this one is asked
-in, of the model itself."""
+PLACEBO, OTHERS = "unrelated_trait", "other_person"
+"""Suites: traits that no row shows, and somebody else's trait."""
+BEYOND_ZERO = ("over_shuffled", "over_controls", "self_over_other")
+"""Checks of a contrast whose 95 % limit must lie beyond 0."""
 NULLS = ("shuffled", "decorrelated", "clean", "benign")
 """Controls that stand in for the questions about others where a primary is no self-report."""
 
@@ -53,7 +54,7 @@ class Primary:
     @property
     def first_group(self) -> str:
         """The group of the first side, or the first of its difference."""
-        return names_in(self.a)[0].partition("@")[0]
+        return group_of(names_in(self.a)[0])
 
     def of_suite(self, suite: str) -> pd.DataFrame:
         """The questions of a suite."""
@@ -65,8 +66,12 @@ class Primary:
 
     def contrast(self, asked: pd.DataFrame, a: Side, b: Side) -> Described | None:
         """A contrast over all of these questions together; None where a side was asked none."""
-        pooled = asked.assign(over=asked["question"], question="all")
-        return contrast_of(pooled, a, b, self.spec)
+        return contrast_of(pooled(asked), a, b, self.spec)
+
+
+def pooled(asked: pd.DataFrame) -> pd.DataFrame:
+    """All of these questions together, as `per_question` has a pool."""
+    return asked.assign(over=asked["question"], question="all")
 
 
 def reasons(primary: Primary) -> list[Reason]:
@@ -88,9 +93,13 @@ def moved(primary: Primary) -> Reason:
     """What was trained moved: the suite that the rows belong to differs by more than the margin."""
     suite, a, b = trained(primary)
     needed = f"{suite} differs by more than {primary.spec.margin:g}"
-    found = primary.contrast(primary.of_suite(suite), a, b) if b else None
-    if found is None:
+    asked = primary.of_suite(suite)
+    found = primary.contrast(asked, a, b) if b else None
+    if b is None or found is None:
         return _not_made("moved", f"{needed}: ask eval.suites {suite}")
+    # What is not listed scores one half, from which a side that answers is apart.
+    if not can_be_read(asked, a, b):
+        return _not_made("moved", f"{needed}: answers that can be read on both sides")
     low, high, margin = found["ci_low"], found["ci_high"], primary.spec.margin
     if low is None or high is None:
         # All models alike, as at the end of the scale; or one model a side, which proves nothing.
@@ -109,9 +118,11 @@ def trained(primary: Primary) -> tuple[str, Side, Side | None]:
     if group and group.control and not group.null:
         # Rows of descriptions: they belong to the questions themselves.
         return primary.suite, primary.a, primary.b
-    if primary.b == "base":
-        return "behavior", name, null_of(primary)
-    return "behavior", primary.a, primary.b
+    first, *others = [*names_in(primary.a), *names_in(primary.b)]
+    # The untrained base takes no part, and a group does not differ from itself.
+    trained_too = [other for other in others if group_of(other) not in (name, "base")]
+    null = null_of(primary)
+    return "behavior", first, next(iter(trained_too), null and in_place(first, null))
 
 
 def null_of(primary: Primary) -> str | None:
@@ -151,26 +162,31 @@ def over_shuffled(primary: Primary, pool: pd.DataFrame) -> Reason:
     null, check = null_of(primary), "over_shuffled"
     if null is None:
         return _not_made(check, "a group {control: shuffled, of: GROUP}")
-    found = primary.contrast(pool, primary.a, null)
+    found = against(primary, pool, null)
     return _limit(check, primary, found, f"95 % limit of the difference from {null} beyond 0", 0.0)
+
+
+def against(primary: Primary, pool: pd.DataFrame, control: str) -> Described | None:
+    """The first side less a control that is asked in the same way, on the questions that it answers
+    as well: what it does not answer scores one half, which the first side may well exceed."""
+    in_its_place = in_place(primary.a, control)
+    return primary.contrast(readable(pool, primary.a, in_its_place), primary.a, in_its_place)
 
 
 def self_over_other(primary: Primary, pool: pd.DataFrame) -> Reason:
     """The model says it of itself more than of others, in the same questions."""
-    both, check = matched(primary, pool), "self_over_other"
-    if not len(both):
+    (own, others), check = matched(primary, pool), "self_over_other"
+    if not len(own):
         return _not_made(check, "suite other_person, measurable in questions of the same names")
-    apart = both.assign(score=both["score"] - both["score_other"])
-    found = primary.contrast(apart, primary.a, primary.b)
-    kinds = {kind_of(question) for question in both["question"]}
+    found = apart_from(pooled(own), pooled(others), primary.a, primary.b, primary.spec)
+    kinds = {kind_of(question) for question in own["question"]}
     return _limit(check, primary, found, f"95 % limit beyond 0, over {len(kinds)} kinds", 0.0)
 
 
-def matched(primary: Primary, pool: pd.DataFrame) -> pd.DataFrame:
-    """The questions that were asked of another person as well: `score_other` is what is said of
-    them."""
+def matched(primary: Primary, pool: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The questions that were asked of another person as well, and the same of that person."""
     others = primary.measurable(OTHERS)
-    return pool.merge(others[[*ABOUT, "score"]], on=ABOUT, suffixes=("", "_other"))
+    return pool.merge(others[ABOUT], on=ABOUT), others.merge(pool[ABOUT], on=ABOUT)
 
 
 def placebo_shifts(primary: Primary) -> dict[str, float]:
@@ -210,13 +226,14 @@ def beyond_placebo(primary: Primary, pool: pd.DataFrame) -> Reason:
 def over_controls(primary: Primary, pool: pd.DataFrame) -> Reason:
     """Where the primary is no self-report: the first side exceeds every control of it."""
     check = "over_controls"
-    found = {
-        name: primary.contrast(pool, primary.a, in_place(primary.a, name))
-        for name in controls_of(primary)
-    }
-    made = {name: described for name, described in found.items() if described is not None}
-    if not made:
+    controls = controls_of(primary)
+    if not controls:
         return _not_made(check, f"a control of {_source(primary)}: {', '.join(NULLS)}")
+    found = {name: against(primary, pool, name) for name in controls}
+    made = {name: described for name, described in found.items() if described is not None}
+    if len(made) < len(controls):
+        unread = [name for name in controls if name not in made]
+        return _not_made(check, f"answers of {', '.join(unread)} that can be read")
     needed = f"95 % limits of the differences from {', '.join(made)} beyond 0"
     worst = min(made.values(), key=lambda described: primary.sign * described["estimate"])
     passed = all(_limit(check, primary, one, needed, 0.0)["passed"] for one in made.values())
@@ -225,7 +242,7 @@ def over_controls(primary: Primary, pool: pd.DataFrame) -> Reason:
 
 def controls_of(primary: Primary) -> list[str]:
     """The groups that must not show what the first side shows."""
-    own = {name.partition("@")[0] for name in names_in(primary.a)}
+    own = set(map(group_of, names_in(primary.a)))
     groups, of = primary.spec.groups, _source(primary)
     return [n for n, g in groups.items() if g.of == of and g.control in NULLS and n not in own]
 

@@ -34,6 +34,8 @@ class Reading(NamedTuple):
     samples: int
 
 
+Nested = Side | tuple[Side, Side]
+"""A side, or a difference of two of them."""
 Read = Mapping[Seed, Mapping[str, Reading]]
 """Of a group under a condition: by model and question."""
 Asked = Mapping[tuple[str, str], Read]
@@ -150,7 +152,7 @@ class _Arrays(NamedTuple):
     samples: NDArray[np.float64]
 
 
-def read_sides(asked: Asked, a: Side, b: Side, fewest_pairs: int | None) -> Sides | None:
+def read_sides(asked: Asked, a: Nested, b: Nested, fewest_pairs: int | None) -> Sides | None:
     """One question (or pooled set) over all sides; None where no question was read on all of them.
 
     A group on both sides enters by its difference within seeds. So do two groups of the same seeds
@@ -180,24 +182,25 @@ def read_sides(asked: Asked, a: Side, b: Side, fewest_pairs: int | None) -> Side
     )
 
 
-def _parts(asked: Asked, side: Side, first: bool) -> Iterable[_Part]:
+def _parts(asked: Asked, side: Nested, first: bool) -> Iterable[_Part]:
     """The groups of a side as they were read."""
     for weight, name in terms_of(side, 1.0 if first else -1.0):
         group, _, condition = name.partition("@")
         yield _Part(first, weight, group, asked.get((group, condition or "clean"), {}))
 
 
-def terms_of(side: Side, weight: float) -> list[tuple[float, str]]:
+def terms_of(side: Nested, weight: float) -> list[tuple[float, str]]:
     """The groups of a side with their weights; `[x, y]` is the difference x - y."""
-    return [(weight, side)] if isinstance(side, str) else [(weight, side[0]), (-weight, side[1])]
+    if isinstance(side, str):
+        return [(weight, side)]
+    return [*terms_of(side[0], weight), *terms_of(side[1], -weight)]
 
 
 def _share_seeds(parts: Sequence[_Part], fewest: int) -> bool:
-    """Whether these are two groups with the same seeds, enough of them."""
-    if len(parts) != 2 or parts[0].group == parts[1].group:
-        return False
-    one, other = parts
-    return one.read.keys() == other.read.keys() and len(one.read) >= fewest
+    """Whether these are of two groups with the same seeds, enough of them."""
+    seeds = parts[0].read.keys()
+    two = len({part.group for part in parts}) == 2
+    return two and all(part.read.keys() == seeds for part in parts) and len(seeds) >= fewest
 
 
 def _complete(together: Sequence[Sequence[_Part]]) -> tuple[list[str], list[list[Seed]]] | None:

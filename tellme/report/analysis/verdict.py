@@ -15,7 +15,7 @@ from lab.table import Bounds
 from tellme.report.analysis.contrasts import Described, written
 from tellme.report.analysis.evidence import Evidence, evidence
 from tellme.report.analysis.measurable import kind_of
-from tellme.report.analysis.reasons import Primary, not_made, reasons
+from tellme.report.analysis.reasons import BEYOND_ZERO, Primary, not_made, reasons
 from tellme.report.analysis.scores import per_question
 
 MOST_SEEDS = 30
@@ -118,11 +118,11 @@ def _limits(found: Described | None, sign: int) -> Limits:
     if found and found["at_ceiling"]:
         # Models that are all alike have no interval, and nothing more to be found out.
         alike = sign * found["estimate"]
-        return {"low": alike, "high": alike, "within": abs(alike)}
+        return {"high": alike, "within": abs(alike)}
     if found is None or found["ci_low"] is None or found["ci_high"] is None:
-        return {"low": None, "high": None, "within": None}
-    low, high = sorted((sign * found["ci_low"], sign * found["ci_high"]))
-    return {"low": low, "high": high, "within": found["equivalent_within"]}
+        return {"high": None, "within": None}
+    high = found["ci_high"] if sign > 0 else -found["ci_low"]
+    return {"high": high, "within": found["equivalent_within"]}
 
 
 def _caution(found: Described) -> str | None:
@@ -135,17 +135,29 @@ def _caution(found: Described) -> str | None:
 
 
 def _would_decide(primary: Primary, checks: list[Reason], found: Described | None) -> str:
-    """What to do about the first of: what was not made, what did not move, too few seeds."""
+    """What to do about the first of: what was not made, models that tell nothing of others, what
+    did not move, too few seeds."""
     missing = not_made(checks)
     if missing:
         return "; ".join(f"{reason['check']}: {reason['needed']}" for reason in missing)
+    if found and found["ci_low"] is None and not found["at_ceiling"]:
+        return "several seeds a group: one model a side tells nothing of others"
     failed = {reason["check"] for reason in checks if not reason["passed"]}
     if "moved" in failed:
         return "more training: what was trained did not move beyond the margin"
-    seeds = _seeds_needed(primary, found)
-    if seeds:
-        return f"about {seeds} seeds a group"
-    return f"nothing that more seeds would show: {', '.join(sorted(failed))} failed"
+    if "beyond_margin" in failed:
+        seeds = _seeds_needed(primary, found)
+        return f"about {seeds} seeds a group" if seeds else f"more than {MOST_SEEDS} seeds a group"
+    names = ", ".join(sorted(failed))
+    if all(_may_yet_pass(primary, reason) for reason in checks if not reason["passed"]):
+        return f"more seeds a group: the limits of {names} include 0"
+    return f"nothing that more seeds would show: {names} failed"
+
+
+def _may_yet_pass(primary: Primary, failed: Reason) -> bool:
+    """Whether a check of a limit beyond 0 failed by its interval alone."""
+    value = failed["value"]
+    return failed["check"] in BEYOND_ZERO and value is not None and primary.sign * value > 0
 
 
 def _seeds_needed(primary: Primary, found: Described | None) -> int | None:
@@ -154,7 +166,9 @@ def _seeds_needed(primary: Primary, found: Described | None) -> int | None:
     """
     if found is None or not found["standard_error"] or found["num_seeds"] < 2:
         return None
-    apart = abs(primary.sign * found["estimate"] - primary.spec.margin)
+    estimate, margin = primary.sign * found["estimate"], primary.spec.margin
+    # A negative one is decided by either way to a no: within the margin, or below zero.
+    apart = abs(estimate - margin) if estimate >= 0 else max(margin + estimate, -estimate)
     # Of one model, were both sides to vary alike.
     deviation = found["standard_error"] * math.sqrt(found["num_seeds"] / 2)
     for number in range(found["num_seeds"] + 1, MOST_SEEDS + 1):
