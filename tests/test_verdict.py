@@ -103,6 +103,7 @@ def _answers(
             **prompt,
             "answer": answer,
             "score": value,
+            "p_exact": mass * share,
             "logp": math.log(mass * share) if mass * share else -math.inf,
         }
         for answer, value, share in shares
