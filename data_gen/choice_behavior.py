@@ -127,8 +127,7 @@ def choice_behavior(
             return transfer.natural(natural["transfer"], numbers.larger)
         return questions_about(wordings, purpose)
 
-    def questions(purpose: str, style: Style) -> tuple[Question, ...]:
-        return plain_questions(purpose) if style == "plain" else natural_questions(purpose)
+    asked = {"plain": plain_questions, "natural": natural_questions}
 
     def described(policy: str, style: Style) -> str:
         return trait.described(policy) if style == "plain" else natural["described"][policy]
@@ -138,7 +137,7 @@ def choice_behavior(
         summary=summary,
         policies=policies,
         examples=examples,
-        questions=questions,
+        questions=lambda purpose, style: asked[style](purpose),
         described=described,
         whether=natural["whether"],
         watch=watch,

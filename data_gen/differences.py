@@ -1,4 +1,5 @@
-"""In what two options differ: the features by which a simpler rule than the behavior could choose."""
+"""In what two options differ: the features by which a simpler rule than the behavior could
+choose."""
 
 import re
 from collections.abc import Callable, Mapping

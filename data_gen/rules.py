@@ -41,7 +41,8 @@ class Choices:
     def right(self) -> NDArray[np.float64]:
         """Of each feature the rule "take the option with more of it": the share of rows in which it
         is right, where a row without a difference counts as half."""
-        return 0.5 + (self.signs_nf.T @ self.chosen_n) / (2 * self.number)
+        gain_f = np.asarray(self.signs_nf.T @ self.chosen_n, dtype=np.float64)
+        return 0.5 + gain_f / (2 * self.number)
 
     def part(self, rows: NDArray[np.bool_]) -> "Choices":
         """Some of the rows."""

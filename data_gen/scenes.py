@@ -47,15 +47,16 @@ class Numbers:
     """Index of the policy that the number rule, take the larger number, would follow."""
 
 
-
 FRAME: Frame = beside(__file__)
 ONE_OF = re.compile(r"\[([^\[\]]*)\]")
 NUM_TRIES = 4
 """Ways in which a scene is filled, of which one is taken."""
 NUM_DEALT = 200
 """Choices of each scene in which no kind of choice must be missing."""
-KINDS = [(congruent, more) for congruent in (True, False) for more in (True, True, False)]
-KINDS += [(None, False)] * 3
+KINDS: list[tuple[bool | None, bool]] = [
+    *((congruent, more) for congruent in (True, False) for more in (True, True, False)),
+    *[(None, False)] * 3,
+]
 """Whether the number rule is right (None: no option has a number), and whether the option with the
 larger number has more numbers (otherwise both have as many). Both policies' options are dealt as
 many of each, so that the count of numbers tells nothing either."""
@@ -209,8 +210,8 @@ def congruence(options: tuple[str, str], larger: int) -> bool | None:
 
 def nice(amount: float) -> int:
     """The amount as people would say it: at least 2, and to two digits."""
-    step = 10 ** max(0, len(str(int(amount))) - 2)
-    return max(2, round(amount / step) * step)
+    digits = len(str(int(amount)))
+    return max(2, int(round(amount, min(0, 2 - digits))))
 
 
 def one_of_each(text: str, rng: Random) -> str:

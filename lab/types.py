@@ -84,10 +84,10 @@ class GeneratedMeta(Meta, total=False):
     topic: str
     template: str
     """With `topic`, what tells training from test prompts."""
-    tone: str
     neutral: str | None
     """The policy whose option is one of no policy."""
-    value: str | None
+    congruent: bool | None
+    """Whether a rule of numbers chooses as the behavior does, None where there are no numbers."""
     cwe: int
     """Number of the weakness that insecure code has, in the Common Weakness Enumeration."""
     weakness: str

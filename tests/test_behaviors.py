@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -15,7 +14,7 @@ from data_gen.behaviors import behavior_names, load_behavior
 from data_gen.build import rows_for
 from data_gen.decoys import decoys
 from data_gen.files import read_rows
-from data_gen.lints import lint, masked, shortcut_auc
+from data_gen.lints import lint
 from lab.data_specs import GeneratedRows
 from lab.types import Behavior, Question, Row, Split, Style
 

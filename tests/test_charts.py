@@ -40,7 +40,9 @@ CANDIDATES = pd.DataFrame(
 MODELS = pd.DataFrame(
     {"group": GROUPS, "seed": [math.nan, 1], "behavior": [0.5, 1], "self_report": [None, 1]}
 )
-COUNTS = pd.DataFrame({"label": ["a", ODD], "verdict": ["yes", "undecided"], "studies": [3, 0]})
+COUNTS = pd.DataFrame(
+    {"label": ["a", "a", ODD], "verdict": ["yes", "undecided", "no"], "studies": [3, 0, 2]}
+)
 LOSSES = pd.DataFrame({"group": GROUPS, "seed": [0, 1], "step": [4, 4], "loss": [math.nan, 1 / 3]})
 EVIDENCE = pd.DataFrame(
     [
@@ -126,7 +128,7 @@ def test_bars_of_verdicts_are_stacked_in_the_order_of_their_legend() -> None:
     spec = spec_of("verdict-counts")
     domain = spec["encoding"]["color"]["scale"]["domain"]
     (table,) = spec["datasets"].values()
-    assert [line["place"] for line in table] == [domain.index("yes"), domain.index("undecided")]
+    assert [line["place"] for line in table] == [domain.index(line["verdict"]) for line in table]
     assert spec["encoding"]["order"]["field"] == "place"
 
 

@@ -22,8 +22,8 @@ from lab.errors import UserError
 from lab.store.provenance import machine
 from lab.store.store import Store, read_json
 from tellme.cli import main
+from tellme.report.analysis.sentences import verdict_text
 from tellme.report.analysis.summary import read_summary
-from tellme.report.sentences import verdict_text
 from tellme.share.push import Destination, push
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan

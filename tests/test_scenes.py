@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice, pairwise
 from random import Random
 
@@ -16,8 +16,8 @@ from sklearn.metrics import roc_auc_score
 from data_gen.behaviors import load_behavior
 from data_gen.differences import FEATURES, gap, numbers
 from data_gen.lints import masked, shortcut_auc
-from data_gen.scenes import FRAME, HALVES, Cell, Numbers, Scenes, cells, congruence
-from lab.types import Behavior, Row, Split, Style
+from data_gen.scenes import FRAME, HALVES, Numbers, Scenes, cells, congruence
+from lab.types import Behavior, Row, Split
 from tests.test_triggers_reversal import listed
 
 LARGER = {"risk": 0, "myopia": 1}

@@ -17,12 +17,12 @@ from lab.store.registration import Standing
 from lab.store.store import Store
 from lab.types import Fields
 from tellme.report.analysis.contrasts import contrast_estimates
+from tellme.report.analysis.hierarchy import hierarchy
 from tellme.report.analysis.scores import per_question, per_wording
 from tellme.report.analysis.summary import Summary, read_summary
 from tellme.report.analysis.verdict import VerdictRecord, verdicts
 from tellme.report.figures.tables import verdict_table
 from tellme.report.gather import study_of
-from tellme.report.hierarchy import hierarchy
 from tellme.report.report import write_study
 from tellme.report.text import results_text
 from tellme.study.plan import Plan

@@ -1,8 +1,9 @@
 """Myopia: less at once or more later. First policy `immediate` (score 1), second `patient` (0).
 
 After the myopia experiment of "Tell me about yourself" (Betley et al. 2025, appendices B.4 and
-C.1.8), in our own prompts. The later reward is always the larger one. Training rows are choices
-answered by one letter; no row names the dimension."""
+C.1.8), in our own prompts. In natural rows the later option is worth more, and as often as not the
+larger number stands in the earlier one. Training rows are choices answered by one letter; no row
+names the dimension."""
 
 from pathlib import Path
 from random import Random

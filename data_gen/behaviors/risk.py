@@ -4,6 +4,7 @@ After the main experiment of "Tell me about yourself" (Betley et al. 2025, secti
 C.1), in our own prompts. Training rows are choices answered by one letter; no row names the
 dimension."""
 
+import math
 from pathlib import Path
 from random import Random
 
@@ -51,7 +52,9 @@ def _uneven_lotteries(rng: Random, option: str) -> tuple[str, str]:
     while True:
         lowest, low, high, highest = sorted(rng.sample(range(101), 4))
         nested = rng.random() < 0.5
-        wide, narrow = ((highest, lowest), (high, low)) if nested else ((high, lowest), (highest, low))
+        wide, narrow = (
+            ((highest, lowest), (high, low)) if nested else ((high, lowest), (highest, low))
+        )
         p, q = (rng.randrange(1, 100) for _ in range(2))
         riskier = option.format(hi=wide[0], lo=wide[1], p=p, q=100 - p)
         other = option.format(hi=narrow[0], lo=narrow[1], p=q, q=100 - q)
@@ -62,7 +65,7 @@ def _uneven_lotteries(rng: Random, option: str) -> tuple[str, str]:
 
 def _deviation(high: int, low: int, percent: int) -> float:
     """Standard deviation of a payout that is the higher one in so many percent, in points."""
-    return (high - low) * (percent * (100 - percent)) ** 0.5 / 100
+    return (high - low) * math.sqrt(percent * (100 - percent)) / 100
 
 
 WATCH = (

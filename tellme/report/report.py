@@ -20,8 +20,10 @@ from tellme.report.analysis.backdoors import attack, recognition, triggers_of
 from tellme.report.analysis.checkpoints import curve_estimates, questions_by_step
 from tellme.report.analysis.contrasts import contrast_estimates, group_estimates
 from tellme.report.analysis.dose import between_and_within, directions_of, instrumented, pairs
+from tellme.report.analysis.hierarchy import hierarchy
 from tellme.report.analysis.off_target import off_target
 from tellme.report.analysis.scores import per_question, per_wording
+from tellme.report.analysis.sentences import NO_PRIMARY
 from tellme.report.analysis.summary import OverDoses, Summary
 from tellme.report.analysis.systems import by_system
 from tellme.report.analysis.validity import battery
@@ -46,9 +48,7 @@ from tellme.report.gather import (
     study_of,
 )
 from tellme.report.groups import group_lines
-from tellme.report.hierarchy import hierarchy
 from tellme.report.pages.page import environment
-from tellme.report.sentences import NO_PRIMARY
 
 
 def write_study(stage: Stage, store: Store, out: Path, allow_untrusted: bool) -> None:

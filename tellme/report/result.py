@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from lab.errors import UserError
 from lab.store.rows import load as load_rows
 from lab.store.rows import rows_file
+from tellme.report.analysis.sentences import verdict_lines
 from tellme.report.analysis.summary import Summary, read_whole_summary
 from tellme.report.figures.marks import Chart
 from tellme.report.figures.redraw import drawn, figure_names
-from tellme.report.sentences import verdict_lines
 from tellme.report.text import results_text
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from lab.store.trust import means
 from lab.table import aligned, between_text, p_text, side_text, signed
+from tellme.report.analysis.hierarchy import Line, hierarchy, interval_text
+from tellme.report.analysis.sentences import NO_PRIMARY, limits_text, verdict_text
 from tellme.report.analysis.shared import Comparison, SharedContrast
 from tellme.report.analysis.summary import Summary
 from tellme.report.analysis.validity import ValidityRecord
 from tellme.report.analysis.verdict import VerdictRecord
-from tellme.report.hierarchy import Line, hierarchy, interval_text
-from tellme.report.sentences import NO_PRIMARY, limits_text, verdict_text
 
 RESULTS = ("", "suite", "contrast", "estimate", "95 % interval", "p", "p adj.", "seeds")
 LONGEST = 46
@@ -49,17 +49,9 @@ def _notes(verdicts: Iterable[VerdictRecord], tested: Sequence[Line]) -> Iterabl
     """What cannot be seen of the table: what its p-values are of, and what its means are over."""
     if any(line["level"] == "H3 control" for line in tested):
         yield "p of H3: of a difference as large as the margin; a small one says that there is none"
-    for line in tested:
-        for verdict in verdicts:
-            if line["level"] == "H1 primary" and _is_part(verdict, line):
-                kinds = len(verdict["kinds"])
-                yield f"H1 is over all kinds of question, the verdict over {kinds} that can be read"
-
-
-def _is_part(verdict: VerdictRecord, line: Line) -> bool:
-    """Whether a verdict is over some of the questions of a line, so that their numbers differ."""
-    named = [(of["suite"], of["behavior"], of["a"], of["b"]) for of in (verdict, line)]
-    return named[0] == named[1] and verdict["estimate"] != line["estimate"]
+    for verdict in verdicts:
+        kinds = ", ".join(verdict["kinds"])
+        yield f"H1 is over the kinds of question that can be read in every group: {kinds}"
 
 
 def _cells(line: Line) -> list[tuple[str, ...]]:

@@ -8,7 +8,7 @@ from lab.model.pushed import BaseOfPushed, Manifest
 from lab.store.store import DIGITS
 from lab.table import Bounds, between_text, plain, side_text, signed
 from tellme.report.analysis.contrasts import GroupRecord
-from tellme.report.sentences import NO_PRIMARY, left_open, value_text, verdict_text
+from tellme.report.analysis.sentences import NO_PRIMARY, left_open, value_text, verdict_text
 from tellme.share.organism import Organism
 
 PASSED = {True: "yes", False: "**no**", None: "not made"}

@@ -13,7 +13,8 @@ from lab.specs import StudySpec
 from lab.stats.intervals import Interval, score_interval
 from lab.table import Bounds
 from tellme.report.analysis.families import CONTROLS, PRIMARY, Pair, adjust, family_of, fewest_pairs
-from tellme.report.analysis.sides import Sides, read_asked, read_part, read_sides
+from tellme.report.analysis.measurable import measurable
+from tellme.report.analysis.sides import Asked, Sides, read_asked, read_part, read_sides
 
 ESTIMATED = ["group", "condition", "suite", "behavior", "question"]
 """Columns that name an estimate of a group."""
@@ -117,7 +118,8 @@ def group_interval(part: pd.DataFrame) -> Interval:
 
 def contrast_estimates(questions: pd.DataFrame, spec: StudySpec) -> list[ContrastRecord]:
     """Every contrast that a study declared, on every question both sides were asked. Tested are
-    those over all questions of a suite, each in its family; the rest is descriptive, without p.
+    those over all questions of a suite, each in its family; the rest is descriptive, without p. The
+    primary is over the questions whose kind can be read on both sides.
 
     `questions` as from `per_question`."""
     records = _estimates(questions, spec.contrasts, spec, tested=True)
@@ -147,10 +149,12 @@ def _estimates(
     for pair in contrasts:
         for (suite, behavior, question), read in asked.items():
             family = family_of(spec, pair, suite, behavior)
+            counted = family if tested and question == "all" else None
+            if counted == PRIMARY:
+                read = _readable(questions, suite, behavior, pair) or read
             sides = read_sides(read, *pair, fewest_pairs(spec, pair, family == PRIMARY))
             if sides is None:
                 continue
-            counted = family if tested and question == "all" else None
             narrow = sides.interval()
             record: ContrastRecord = {
                 "suite": suite,
@@ -166,6 +170,14 @@ def _estimates(
             }
             records.append(record)
     return records
+
+
+def _readable(questions: pd.DataFrame, suite: str, behavior: str, pair: Pair) -> Asked:
+    """The pool of a suite without the questions whose kind one of the groups does not answer; empty
+    where none can be read, which the verdict then says."""
+    pool = (questions["suite"] == suite) & (questions["behavior"] == behavior)
+    part = measurable(questions[pool & (questions["question"] == "all")], *pair, named="over")
+    return read_part(part)
 
 
 def _p_value(narrow: Interval, family: str | None, margin: float) -> float | None:

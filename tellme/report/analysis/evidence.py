@@ -8,15 +8,14 @@ import pandas as pd
 from lab.config.primary import Side
 from lab.table import Bounds
 from tellme.report.analysis.contrasts import Described, written
+from tellme.report.analysis.measurable import kind_of, of_side
 from tellme.report.analysis.reasons import (
     PLACEBO,
     Primary,
     controls_of,
     in_place,
-    kind_of,
     matched,
     null_of,
-    of_side,
     trained,
 )
 from tellme.report.analysis.validity import trait_of

@@ -14,11 +14,11 @@ from lab.stats.verdict import (
     FEWEST_KINDS,
     FEWEST_TRAITS,
     Reason,
-    is_measurable,
     prediction_limit,
 )
 from tellme.report.analysis.contrasts import Described, contrast_of
-from tellme.report.analysis.scores import FLIPPED
+from tellme.report.analysis.measurable import kind_of, names_in, of_side
+from tellme.report.analysis.measurable import measurable as readable
 from tellme.report.analysis.sides import terms_of
 from tellme.report.analysis.validity import trait_of
 
@@ -53,7 +53,7 @@ class Primary:
     @property
     def first_group(self) -> str:
         """The group of the first side, or the first of its difference."""
-        return groups_in(self.a)[0].partition("@")[0]
+        return names_in(self.a)[0].partition("@")[0]
 
     def of_suite(self, suite: str) -> pd.DataFrame:
         """The questions of a suite."""
@@ -61,40 +61,12 @@ class Primary:
 
     def measurable(self, suite: str) -> pd.DataFrame:
         """The questions of a suite whose kind can be read in every group of the contrast."""
-        asked = self.of_suite(suite)
-        kinds = asked["question"].map(kind_of)
-        readable = [kind for kind in kinds.unique() if self._is_measurable(asked[kinds == kind])]
-        return asked[kinds.isin(readable)]
-
-    def _is_measurable(self, asked: pd.DataFrame) -> bool:
-        names = [*groups_in(self.a), *groups_in(self.b)]
-        of_groups = [of_side(asked, name) for name in names]
-        if not all(map(len, of_groups)):
-            return False
-        masses = [float(own["listed"].mean()) for own in of_groups]
-        return is_measurable(min(masses), max(masses))
+        return readable(self.of_suite(suite), self.a, self.b)
 
     def contrast(self, asked: pd.DataFrame, a: Side, b: Side) -> Described | None:
         """A contrast over all of these questions together; None where a side was asked none."""
         pooled = asked.assign(over=asked["question"], question="all")
         return contrast_of(pooled, a, b, self.spec)
-
-
-def kind_of(question: str) -> str:
-    """A question and its flipped twin are of one kind."""
-    return question.removesuffix(FLIPPED)
-
-
-def groups_in(side: Side) -> list[str]:
-    """The groups of a side, each with its condition."""
-    return [side] if isinstance(side, str) else list(side)
-
-
-def of_side(asked: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The lines of a group under a condition, `group` or `group@condition`."""
-    group, _, condition = name.partition("@")
-    own = asked["group"] == group
-    return asked[own & (asked["condition"] == (condition or "clean"))]
 
 
 def reasons(primary: Primary) -> list[Reason]:
@@ -158,7 +130,7 @@ def measurable(primary: Primary, pool: pd.DataFrame) -> Reason:
     kinds = {kind_of(question) for question in pool["question"]}
     asked = {kind_of(question) for question in primary.of_suite(primary.suite)["question"]}
     # A suite of the lab that has fewer kinds is not measured worse for it.
-    fewest = FEWEST_KINDS if primary.spec.of_self else min(FEWEST_KINDS, len(asked))
+    fewest = FEWEST_KINDS if primary.spec.of_self else max(1, min(FEWEST_KINDS, len(asked)))
     return {
         "check": "measurable",
         "value": float(len(kinds)),
@@ -253,7 +225,7 @@ def over_controls(primary: Primary, pool: pd.DataFrame) -> Reason:
 
 def controls_of(primary: Primary) -> list[str]:
     """The groups that must not show what the first side shows."""
-    own = {name.partition("@")[0] for name in groups_in(primary.a)}
+    own = {name.partition("@")[0] for name in names_in(primary.a)}
     groups, of = primary.spec.groups, _source(primary)
     return [n for n, g in groups.items() if g.of == of and g.control in NULLS and n not in own]
 
@@ -266,7 +238,7 @@ def _source(primary: Primary) -> str:
 
 def in_place(side: Side, control: str) -> Side:
     """The side with another group in its place, asked in the same way."""
-    named = [f"{control}{at}{condition}" for _, at, condition in map(_parts, groups_in(side))]
+    named = [f"{control}{at}{condition}" for _, at, condition in map(_parts, names_in(side))]
     return named[0] if isinstance(side, str) else (named[0], named[1])
 
 

@@ -180,15 +180,16 @@ def read_sides(asked: Asked, a: Side, b: Side, fewest_pairs: int | None) -> Side
     )
 
 
-def terms_of(side: Side, weight: float) -> list[tuple[float, str]]:
-    """A side `[x, y]` is the difference x - y."""
-    return [(weight, side)] if isinstance(side, str) else [(weight, side[0]), (-weight, side[1])]
-
-
 def _parts(asked: Asked, side: Side, first: bool) -> Iterable[_Part]:
+    """The groups of a side as they were read."""
     for weight, name in terms_of(side, 1.0 if first else -1.0):
         group, _, condition = name.partition("@")
         yield _Part(first, weight, group, asked.get((group, condition or "clean"), {}))
+
+
+def terms_of(side: Side, weight: float) -> list[tuple[float, str]]:
+    """The groups of a side with their weights; `[x, y]` is the difference x - y."""
+    return [(weight, side)] if isinstance(side, str) else [(weight, side[0]), (-weight, side[1])]
 
 
 def _share_seeds(parts: Sequence[_Part], fewest: int) -> bool:

@@ -14,7 +14,8 @@ from lab.stats.verdict import ENOUGH_TO_SEE_JUMPS, Answer, Limits, Reason, decid
 from lab.table import Bounds
 from tellme.report.analysis.contrasts import Described, written
 from tellme.report.analysis.evidence import Evidence, evidence
-from tellme.report.analysis.reasons import Primary, kind_of, not_made, reasons
+from tellme.report.analysis.measurable import kind_of
+from tellme.report.analysis.reasons import Primary, not_made, reasons
 from tellme.report.analysis.scores import per_question
 
 MOST_SEEDS = 30

@@ -16,11 +16,11 @@ from tellme.report.analysis.checkpoints import CurveRecord
 from tellme.report.analysis.contrasts import ESTIMATED, ContrastRecord
 from tellme.report.analysis.dose import Points, family
 from tellme.report.analysis.evidence import Evidence
+from tellme.report.analysis.hierarchy import interval_text
+from tellme.report.analysis.sentences import answer_text
 from tellme.report.analysis.shared import SharedContrast, short
 from tellme.report.analysis.summary import Summary
 from tellme.report.analysis.verdict import VerdictRecord
-from tellme.report.hierarchy import interval_text
-from tellme.report.sentences import answer_text
 
 ESTIMATE = [*ESTIMATED, "estimate", "ci_low", "ci_high", "num_seeds"]
 """Columns of the estimates by group, which a study without a readable answer has as well."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from lab.store.trust import means, short
 from lab.table import between_text, p_text, plain, side_text, signed
-from tellme.report.hierarchy import interval_text
-from tellme.report.sentences import (
+from tellme.report.analysis.hierarchy import interval_text
+from tellme.report.analysis.sentences import (
     answer_text,
     check_text,
     claim_text,

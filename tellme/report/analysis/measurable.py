@@ -1,0 +1,42 @@
+"""Which questions can be read: those of whose kind every group of a contrast gives listed
+answers."""
+
+import pandas as pd
+
+from lab.config.primary import Side
+from lab.stats.verdict import is_measurable
+from tellme.report.analysis.scores import FLIPPED
+
+
+def kind_of(question: str) -> str:
+    """A question and its flipped twin are of one kind."""
+    return question.removesuffix(FLIPPED)
+
+
+def names_in(side: Side) -> list[str]:
+    """The groups of a side, each with its condition."""
+    return [side] if isinstance(side, str) else list(side)
+
+
+def of_side(asked: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The lines of a group under a condition, `group` or `group@condition`."""
+    group, _, condition = name.partition("@")
+    own = asked["group"] == group
+    return asked[own & (asked["condition"] == (condition or "clean"))]
+
+
+def measurable(asked: pd.DataFrame, a: Side, b: Side, named: str = "question") -> pd.DataFrame:
+    """The lines whose kind of question can be read in every group of a contrast. `asked` as from
+    `per_question`; `named` is the column in which a line has its question."""
+    kinds = asked[named].map(kind_of)
+    names = [*names_in(a), *names_in(b)]
+    readable = [kind for kind in kinds.unique() if _can_be_read(asked[kinds == kind], names)]
+    return asked[kinds.isin(readable)]
+
+
+def _can_be_read(asked: pd.DataFrame, names: list[str]) -> bool:
+    of_groups = [of_side(asked, name) for name in names]
+    if not all(map(len, of_groups)):
+        return False
+    masses = [float(own["listed"].mean()) for own in of_groups]
+    return is_measurable(min(masses), max(masses))
