@@ -178,7 +178,7 @@ class StudySpec(Strict):
     """The last stage: what is made of all grades."""
 
     kind: Literal["study"] = "study"
-    version: Literal[6] = 6
+    version: Literal[7] = 7
     study: str
     cells: tuple[Cell, ...]
     groups: dict[str, GroupSpec]

@@ -20,6 +20,16 @@ def test_sweep_expands_groups_and_contrasts() -> None:
     assert len(study.contrasts) == 12
 
 
+def test_a_sweep_expects_of_every_point_what_the_study_does() -> None:
+    primary = (
+        "primary={contrast: [averse, seeking], suite: self_report, direction: less, margin: 0.2}"
+    )
+    study = load_study(QUICKSTART, ["sweep={lora.r: [2, 4]}", primary])
+    assert study.primary is not None
+    assert (study.primary.direction, study.primary.margin) == ("less", 0.2)
+    assert len(study.primary.pairs) == 2
+
+
 def test_a_sweep_renames_the_primary_contrast_too() -> None:
     study = load_study(QUICKSTART, ["sweep={lora.r: [2, 4]}"])
     assert study.primary is not None

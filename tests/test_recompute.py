@@ -97,6 +97,8 @@ def rows(sampled: bool, seeds: int = SEEDS) -> pd.DataFrame:
                         "outside_top": json.dumps([["A", 0.03], ["x", 0.1]]),
                     }
                     answers = drawn(rng, value) if sampled else listed(rng, value, kind)
+                    if question == "word" and not sampled:
+                        answers += [beside_the_list(rng, i) for i in range(3)]
                     records += [{**prompt, **answer} for answer in answers]
     return pd.DataFrame(records).astype({"seed": "Int64", "step": "Int64"})
 
@@ -108,6 +110,7 @@ def listed(rng: random.Random, value: float, kind: str) -> list[Record]:
         {
             "answer": text,
             "score": score,
+            "p_exact": share * (1 - outside),
             "logp": math.log(share * (1 - outside)),
             "outside": outside,
             "sample": None,
@@ -125,6 +128,7 @@ def drawn(rng: random.Random, value: float, samples: int = 6) -> list[Record]:
         {
             "answer": said,
             "score": {"A": 1.0, "B": 0.0, None: None}[said],
+            "p_exact": 1 / samples,
             "logp": -math.log(samples),
             "outside": says.count(None) / samples,
             "sample": i,
@@ -132,6 +136,12 @@ def drawn(rng: random.Random, value: float, samples: int = 6) -> list[Record]:
         }
         for i, said in enumerate(says)
     ]
+
+
+def beside_the_list(rng: random.Random, number: int) -> Record:
+    """A word that was drawn where a list is read: it tells the listed mass alone."""
+    status = rng.choice(["word", "unread"])
+    return {"answer": None, "score": None, "outside": 0.1, "sample": number, "status": status}
 
 
 def summary(table: pd.DataFrame, bases: dict[str, str], shuffled: dict[str, str]) -> Any:

@@ -29,7 +29,8 @@ def expand_sweep(written: Study) -> Study:
     expanded["contrasts"] = _pairs_at(points, written.contrasts, swept)
     if written.primary:
         pairs = _pairs_at(points, written.primary.pairs, swept)
-        expanded["primary"] = {"contrasts": pairs, "suite": written.primary.suite}
+        said = written.primary.model_dump(exclude_unset=True, exclude={"contrast"})
+        expanded["primary"] = {**said, "contrasts": pairs}
     study = Study.model_validate(expanded)
     study.points.update(points)
     return study

@@ -130,7 +130,7 @@ def measurable(primary: Primary, pool: pd.DataFrame) -> Reason:
     kinds = {kind_of(question) for question in pool["question"]}
     asked = {kind_of(question) for question in primary.of_suite(primary.suite)["question"]}
     # A suite of the lab that has fewer kinds is not measured worse for it.
-    fewest = FEWEST_KINDS if primary.spec.of_self else min(FEWEST_KINDS, len(asked))
+    fewest = FEWEST_KINDS if primary.spec.of_self else max(1, min(FEWEST_KINDS, len(asked)))
     return {
         "check": "measurable",
         "value": float(len(kinds)),
