@@ -113,21 +113,15 @@ def choice_behavior(
     def examples(rng: Random, policy: str, style: Style, split: Split) -> Iterator[Row]:
         return (choices if style == "plain" else scenes).rows(rng, policy, split)
 
-    def plain_questions(purpose: str) -> tuple[Question, ...]:
+    def questions(purpose: str, style: Style) -> tuple[Question, ...]:
+        is_plain = style == "plain"
         if purpose == "check":
-            return (choices.check(),)
-        if purpose == "transfer":
+            return (choices.check(),) if is_plain else scenes.check()
+        if purpose == "transfer" and is_plain:
             return transfer.plain(plain["transfer"])
-        return trait.about(purpose)
-
-    def natural_questions(purpose: str) -> tuple[Question, ...]:
-        if purpose == "check":
-            return scenes.check()
         if purpose == "transfer":
             return transfer.natural(natural["transfer"], numbers.larger)
-        return questions_about(wordings, purpose)
-
-    asked = {"plain": plain_questions, "natural": natural_questions}
+        return trait.about(purpose) if is_plain else questions_about(wordings, purpose)
 
     def described(policy: str, style: Style) -> str:
         return trait.described(policy) if style == "plain" else natural["described"][policy]
@@ -137,7 +131,7 @@ def choice_behavior(
         summary=summary,
         policies=policies,
         examples=examples,
-        questions=lambda purpose, style: asked[style](purpose),
+        questions=questions,
         described=described,
         whether=natural["whether"],
         watch=watch,

@@ -38,11 +38,12 @@ class Choices:
         """Rows."""
         return len(self.chosen_n)
 
-    def right(self) -> NDArray[np.float64]:
-        """Of each feature the rule "take the option with more of it": the share of rows in which it
-        is right, where a row without a difference counts as half."""
+    def gains(self) -> NDArray[np.float64]:
+        """Of each feature the rule "take the option with more of it": rows in which it is right
+        less those in which it is wrong, as a share of all; without a difference it is neither.
+        Exactly opposite where the chosen options are."""
         gain_f = np.asarray(self.signs_nf.T @ self.chosen_n, dtype=np.float64)
-        return 0.5 + gain_f / (2 * self.number)
+        return gain_f / self.number
 
     def part(self, rows: NDArray[np.bool_]) -> "Choices":
         """Some of the rows."""
@@ -76,33 +77,32 @@ class Rules:
 
     def best_trained(self) -> str:
         """The rule that is right most often in training rows."""
-        return self.features[int(np.argmax(np.abs(self.trained.right() - 0.5)))]
+        return self.features[int(np.argmax(np.abs(self.trained.gains())))]
 
     def cross_validated(self) -> float:
         """Accuracy of the rule that is best on the other folds: what choosing the best one of
         thousands adds by chance is not in it."""
         fold_n = np.arange(self.trained.number) % FOLDS
-        right = 0.0
+        gain = 0.0
         for fold in range(FOLDS):
-            gain_f = self.trained.part(fold_n != fold).right() - 0.5
+            gain_f = self.trained.part(fold_n != fold).gains()
             best = int(np.argmax(np.abs(gain_f)))
             tested = self.trained.part(fold_n == fold)
-            gain = float(np.sign(gain_f[best]) * (tested.right()[best] - 0.5))
-            right += (0.5 + gain) * tested.number / self.trained.number
-        return right
+            share = tested.number / self.trained.number
+            gain += share * float(np.sign(gain_f[best]) * tested.gains()[best])
+        return (1 + gain) / 2
 
     def held_out_by_rule(self) -> dict[str, float]:
         """Accuracy of every rule on held-out rows, in the direction in which it is right more often
         in training rows; empty without held-out rows."""
         if not self.held_out:
             return {}
-        direction_f = np.sign(self.trained.right() - 0.5)
-        right_f = 0.5 + direction_f * (self.held_out.right() - 0.5)
+        right_f = (1 + np.sign(self.trained.gains()) * self.held_out.gains()) / 2
         return dict(zip(self.features, right_f.tolist(), strict=True))
 
     def trained_by_rule(self) -> dict[str, float]:
         """Accuracy of every rule on training rows, in its better direction."""
-        right_f = 0.5 + np.abs(self.trained.right() - 0.5)
+        right_f = (1 + np.abs(self.trained.gains())) / 2
         return dict(zip(self.features, right_f.tolist(), strict=True))
 
     def together(self) -> dict[str, float]:

@@ -90,7 +90,7 @@ def _add_stage(command: Parser) -> None:
 
 
 def _add_calibrate(command: Parser) -> None:
-    quick = "fewer seeds and doses: minutes instead of half an hour"
+    quick = "fewer seeds, steps and doses, and few studies to count verdicts over"
     command.add_argument("--quick", action="store_true", help=quick)
     _add_set(command, "for every study of it")
 

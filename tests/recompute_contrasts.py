@@ -59,9 +59,11 @@ def contrast_records(found: Tables, spec: StudySpec, pairs: Iterable[Any] = ()) 
     for (a, b), (suite, behavior, question) in itertools.product(given or spec.contrasts, asked):
         told = family(spec, a, b, suite, behavior)
         fewest = pairs_with(spec, a, b, told == "primary")
-        record = contrast_record(found, (a, b), (suite, behavior, question), fewest, spec.margin)
+        counted = told if question == "all" and not given else None
+        where = (suite, behavior, question)
+        read = readable(found, (a, b), where) if counted == "primary" else found
+        record = contrast_record(read, (a, b), where, fewest, spec.margin)
         if record:
-            counted = told if question == "all" and not given else None
             test = record.pop("t")
             p = None
             if counted == "controls":
@@ -79,6 +81,30 @@ def contrast_records(found: Tables, spec: StudySpec, pairs: Iterable[Any] = ()) 
         for i, p in (p_values if name == "controls" else holm(p_values)).items():
             records[i]["p_adjusted"] = p
     return records
+
+
+def readable(found: Tables, pair: tuple[Any, Any], asked: tuple[str, str, str]) -> Tables:
+    """The tables with the questions whose kind all groups of a contrast answer with a listed
+    mass of a half or more, not more than 0.2 apart; as they are where there is none."""
+    groups = [(g, c, *asked) for side in pair for _, g, c in names_of(side)]
+    masses: dict[str, list[list[float]]] = {}
+    for i, where in enumerate(groups):
+        for reads in found.get(where, {}).values():
+            for question, read in reads.items():
+                kind = masses.setdefault(question.removesuffix("_flipped"), [[] for _ in groups])
+                kind[i].append(read.listed)
+    means = {k: [sum(m) / len(m) for m in ms] for k, ms in masses.items() if all(ms)}
+    kept = {k for k, m in means.items() if min(m) >= 0.5 and max(m) - min(m) <= 0.2}
+    if not kept:
+        return found
+    return {
+        where: {
+            seed: {q: r for q, r in reads.items() if q.removesuffix("_flipped") in kept}
+            for seed, reads in found[where].items()
+        }
+        for where in groups
+        if where in found
+    }
 
 
 def contrast_record(

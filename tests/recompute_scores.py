@@ -45,26 +45,29 @@ def prompts(rows: pd.DataFrame) -> list[tuple[Record, Read]]:
 
 
 def _prompt(answers: list[Record]) -> Read | None:
-    graded = [a for a in answers if not pd.isna(a["score"])]
+    # Words drawn beside a list have no probability.
+    counted = [a for a in answers if not pd.isna(a["p_exact"])]
+    graded = [a for a in counted if not pd.isna(a["score"])]
     text = answers[0]["kind"] == "text"
-    if text and not graded:
+    if not counted or (text and not graded):
         return None
-    total = np.logaddexp.reduce([a["logp"] for a in graded]) if graded else -math.inf
-    shares = [math.exp(a["logp"] - total) for a in graded]
-    conditional = sum(p * a["score"] for p, a in zip(shares, graded, strict=True))
-    conditional = conditional if graded else math.nan
-    outside = answers[0]["outside"] if graded else 1.0
-    rest = 0.0 if not graded else (1 - outside) * conditional
-    score = conditional if text else rest + outside / 2
-    listed, sampling, samples = 1 - outside, 0.0, 0
+    outside, conditional = 1.0, math.nan
+    if graded:
+        total = np.logaddexp.reduce([a["logp"] for a in graded])
+        parts = [math.exp(a["logp"] - total) * a["score"] for a in graded]
+        outside, conditional = counted[0]["outside"], sum(parts)
+    of_list = (1 - outside) * conditional if graded else 0.0
+    score = conditional if text else of_list + outside / 2
+    sampling, samples = 0.0, 0
     drawn = [a for a in answers if not pd.isna(a.get("sample", math.nan))]
-    if drawn:
-        counted = graded if text else drawn
-        values = [0.5 if pd.isna(a["score"]) else a["score"] for a in counted]
+    own = [a for a in (graded if text else counted) if a in drawn]
+    if own:
+        values = [0.5 if pd.isna(a["score"]) else a["score"] for a in own]
         samples = len(values)
         sampling = float(np.var([*values, 0.0, 1.0])) / samples
-        if answers[0]["free"]:
-            listed = float(np.mean([a["status"] in ("read", "word") for a in drawn]))
+    listed = 1 - outside
+    if drawn and answers[0]["free"]:
+        listed = float(np.mean([a["status"] in ("read", "word") for a in drawn]))
     return Read(score, conditional, listed, sampling, samples)
 
 

@@ -134,7 +134,8 @@ def collapse(rows: pd.DataFrame) -> list[float]:
     trained = {row["answer"] for row in rows.to_dict("records") if row["suite"] == "behavior"}
     mass: dict[Any, dict[Any, float]] = defaultdict(dict)
     for row in rows.to_dict("records"):
-        if row["suite"] == "self_report" and row["kind"] != "letters":
+        of_report = row["suite"] == "self_report" and row["kind"] != "letters"
+        if of_report and not pd.isna(row["p_exact"]):
             top = json.loads(row["outside_top"])
             prompt = (row["question"], row["paraphrase"], row["order"])
             seed = None if pd.isna(row["seed"]) else row["seed"]

@@ -191,8 +191,8 @@ def test_the_quick_calibration_holds_its_bars(tmp_path: Path) -> None:
         elif record["model"] != "half":
             assert record["outcome"] == "right", record
     assert {(t["part"], t["num_studies"]) for t in found["tallies"]} == {
-        ("nulls", 4),
-        ("confounders", 2),
+        ("nulls", 2),
+        ("confounders", 1),
     }
     for tally in found["tallies"]:
         taught = tally["part"] == "confounders" and tally["a"] == "seeking"

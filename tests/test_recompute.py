@@ -96,18 +96,23 @@ def rows(sampled: bool, seeds: int = SEEDS) -> pd.DataFrame:
                         "free": question == "word",
                         "outside_top": json.dumps([["A", 0.03], ["x", 0.1]]),
                     }
-                    answers = drawn(rng, value) if sampled else listed(rng, value, kind)
+                    # Of one kind the groups list too little for the primary.
+                    most = 0.9 if question == "more2" else 0.4
+                    answers = drawn(rng, value) if sampled else listed(rng, value, kind, most)
+                    if question == "word" and not sampled:
+                        answers += [beside_the_list(rng, i) for i in range(3)]
                     records += [{**prompt, **answer} for answer in answers]
     return pd.DataFrame(records).astype({"seed": "Int64", "step": "Int64"})
 
 
-def listed(rng: random.Random, value: float, kind: str) -> list[Record]:
-    outside = rng.uniform(0, 0.4)
+def listed(rng: random.Random, value: float, kind: str, most: float) -> list[Record]:
+    outside = rng.uniform(most - 0.4, most)
     shares = [value, 1 - value] if kind != "number" else [(1 - value) / 2, 0.5, value / 2]
     return [
         {
             "answer": text,
             "score": score,
+            "p_exact": share * (1 - outside),
             "logp": math.log(share * (1 - outside)),
             "outside": outside,
             "sample": None,
@@ -125,6 +130,7 @@ def drawn(rng: random.Random, value: float, samples: int = 6) -> list[Record]:
         {
             "answer": said,
             "score": {"A": 1.0, "B": 0.0, None: None}[said],
+            "p_exact": 1 / samples,
             "logp": -math.log(samples),
             "outside": says.count(None) / samples,
             "sample": i,
@@ -132,6 +138,12 @@ def drawn(rng: random.Random, value: float, samples: int = 6) -> list[Record]:
         }
         for i, said in enumerate(says)
     ]
+
+
+def beside_the_list(rng: random.Random, number: int) -> Record:
+    """A word that was drawn where a list is read: it tells the listed mass alone."""
+    status = rng.choice(["word", "unread"])
+    return {"answer": None, "score": None, "outside": 0.1, "sample": number, "status": status}
 
 
 def summary(table: pd.DataFrame, bases: dict[str, str], shuffled: dict[str, str]) -> Any:
@@ -166,6 +178,11 @@ def test_every_number_agrees(sampled: bool, seeds: int) -> None:
     assert len(found["contrasts"]) > 60
     assert {c["paired"] for c in found["contrasts"]} == ({True, False} if seeds == 5 else {False})
     assert any(c["wide_low"] is not None for c in found["contrasts"])
+    (primary,) = (c for c in found["contrasts"] if c["primary"])
+    pooled = (
+        c for c in found["contrasts"] if (c["suite"], c["question"]) == ("self_report", "all")
+    )
+    assert sampled or primary["num_questions"] < max(c["num_questions"] for c in pooled)
     for part in ("by_system", "attack", "off_target", "validity"):
         assert found[part]
 

@@ -118,6 +118,14 @@ def test_healthy_rows_pass_and_their_number_rules_are_at_chance(name: str) -> No
             assert check.detail[feature] == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize("name", ["risk", "myopia"])
+def test_rules_say_the_same_of_both_policies(name: str) -> None:
+    behavior = load_behavior(name)
+    first, second = (found(rows_of(behavior, p), behavior, p) for p in behavior.policies)
+    for key in ("best in training", "cross-validated", "best held out", "held out", "words"):
+        assert first.detail[key] == second.detail[key]
+
+
 def test_plain_rows_are_reported_and_never_refused() -> None:
     risk = load_behavior("risk")
     check = found(rows_of(risk, "seeking", "plain"), risk, "seeking", "plain")

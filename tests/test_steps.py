@@ -102,9 +102,10 @@ def moved(table: pd.DataFrame, group: str, suite: str) -> float:
 @pytest.mark.real
 def test_every_number_of_the_summary_is_in_the_rows(stepped: tuple[Plan, Store, Path]) -> None:
     plan, _, folder = stepped
-    assert isinstance(plan.final.spec, StudySpec)
-    bases = {"seeking": "base", "averse": "base"}
-    again = recomputed(load(folder), plan.final.spec, bases, {})
+    spec = plan.final.spec
+    assert isinstance(spec, StudySpec)
+    bases = dict.fromkeys(("seeking", "averse", "shuffled"), "base")
+    again = recomputed(load(folder), spec, bases, {"seeking": "shuffled"})
     assert differences(read_json(folder / "summary.json"), again) == []
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
@@ -29,8 +30,9 @@ KINDS, PER_KIND = 10, 6
 DOC = ROOT / "docs/verdict.md"
 BEGIN, END = "<!-- power: written by `make power` -->", "<!-- end of power -->"
 HEAD = (
-    "| true effect | seeds a group | unrelated traits | shift of its own | yes | no | undecided |\n"
-    "|---|---|---|---|---|---|---|"
+    "| spreads | true effect | seeds a group | unrelated traits | yes | no | undecided"
+    " | yes, with a shift of its own |\n"
+    "|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -48,8 +50,11 @@ class Spreads:
     """Of the contrast between wordings."""
 
 
-MEASURED = Spreads(model=0.045, other=0.045, placebo=0.09, wording=0.2)
-"""On `unlinked`, by `tellme calibrate` (docs/reference.md)."""
+SPREADS = {
+    "small": Spreads(model=0.022, other=0.009, placebo=0.03, wording=0.15),
+    "large": Spreads(model=0.045, other=0.045, placebo=0.09, wording=0.2),
+}
+"""Small as on `unlinked` after 80 steps; large as the most that reference models showed."""
 
 
 def simulate(
@@ -57,7 +62,7 @@ def simulate(
     num_seeds: int,
     num_traits: int,
     shifts: bool,
-    spreads: Spreads = MEASURED,
+    spreads: Spreads,
     trials: int = TRIALS,
 ) -> dict[str, float]:
     """Share of each verdict in studies of two policies and their shuffled control, in which what
@@ -118,28 +123,28 @@ def _check(name: str, value: float | None, limit: float) -> Reason:
     return {"check": name, "value": value, "needed": "", "passed": value > limit}
 
 
-def table_line(effect: float, num_seeds: int, num_traits: int, shifts: bool) -> str:
-    found = simulate(effect, num_seeds, num_traits, shifts)
+def table_line(name: str, effect: float, num_seeds: int, num_traits: int) -> str:
+    spreads = SPREADS[name]
+    found = simulate(effect, num_seeds, num_traits, False, spreads)
+    shifted = simulate(effect, num_seeds, num_traits, True, spreads)
     shares = " | ".join(f"{found.get(name, 0.0):.3f}" for name in ("yes", "no", "undecided"))
-    own = "as the traits" if shifts else "none"
-    return f"| {effect:g} | {num_seeds} | {num_traits} | {own} | {shares} |"
+    own = f"{shifted.get('yes', 0.0):.3f}"
+    return f"| {name} | {effect:g} | {num_seeds} | {num_traits} | {shares} | {own} |"
 
 
 def write_table() -> None:
     """Simulate every cell and put the table between its marks in docs/verdict.md."""
-    spreads = MEASURED
-    about = (
-        f"{TRIALS} studies a line; SD of a model's self-report {spreads.model:g}, of what it says"
-        f" of others {spreads.other:g}, of an unrelated trait's shift {spreads.placebo:g}, of the"
-        f" contrast between wordings {spreads.wording:g}; margin {MARGIN:g}."
+    spreads = "; ".join(
+        f"{name}: SD of a model's self-report {spread.model:g}, of what it says of others"
+        f" {spread.other:g}, of an unrelated trait's shift {spread.placebo:g}, of the contrast"
+        f" between wordings {spread.wording:g}"
+        for name, spread in SPREADS.items()
     )
-    cells = [
-        (effect, num_seeds, num_traits, shifts)
-        for effect in EFFECTS
-        for num_seeds in SEEDS
-        for num_traits in TRAITS
-        for shifts in (False, True)
-    ]
+    about = (
+        f"{TRIALS} studies a line, margin {MARGIN:g}. Spreads, {spreads}. In the last column the"
+        " trained trait has a shift of its own beside the effect, as unrelated traits have theirs."
+    )
+    cells = list(product(SPREADS, EFFECTS, SEEDS, TRAITS))
     lines = [table_line(*cell) for cell in tqdm(cells, desc="power")]
     table = "\n".join([BEGIN, "", about, "", HEAD, *lines, "", END])
     before, _, rest = DOC.read_text(encoding="utf-8").partition(BEGIN)

@@ -43,9 +43,9 @@ LONG = {
 QUICK = {
     # The fewest seeds with an interval of some use.
     "signs": ["seeds=[50, 51, 52]", FEW_STEPS],
-    # Four studies, and two.
-    "nulls": ["seeds=[100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111]"],
-    "confounders": ["seeds=[200, 201, 202, 203, 204, 205]"],
+    # Two studies, and one.
+    "nulls": ["seeds=[100, 101, 102, 103, 104, 105]"],
+    "confounders": ["seeds=[200, 201, 202]"],
     # One adapter, and one to be swapped with it.
     "faults": ["seeds=[70, 71]", FEW_STEPS],
     # Without the full dose, which the other parts have, and without steps, of which there are few.
