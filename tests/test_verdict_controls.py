@@ -108,7 +108,7 @@ def test_advice_is_of_what_failed() -> None:
     assert failed(wide) == ["over_shuffled"]
     said = "more seeds a group: the limits of over_shuffled include 0"
     assert wide["would_decide"] == said
-    small = of(planted({**SHIFTS, "self_report": 0.2}, spread=0.1))
+    small = of(planted({**SHIFTS, "self_report": 0.15}, spread=0.1))
     assert "beyond_margin" in failed(small)
     assert (small["would_decide"] or "").startswith("about ")
 
