@@ -17,7 +17,7 @@ from data_gen.triggers._questions import candidates, depends, descriptions, whic
 from eval.ask import questions_of
 from lab.config.read import load_study
 from lab.discover import ROOT
-from lab.specs import Asking, GroupSpec, Planted
+from lab.specs import Asking, GroupSpec, Planted, StudySpec
 from lab.store.store import Store, read_json
 from lab.trigger import PlantedTrigger
 from lab.types import Question, Style, Wording
@@ -198,15 +198,21 @@ def test_contrasts_by_system_line_compare_like_with_like() -> None:
             "question": "all",
             "over": q,
             "score": v + s / 100,
+            "conditional": v + s / 100,
+            "listed": 1.0,
+            "sampling": 0.0,
+            "samples": 0,
         }
         for (g, c), v in scores.items()
         for s in range(3)
         for q in ("one", "two")
     )
-    records = by_system(table, [("a", "b"), ("a@threat", "b")])
+    pairs = (("a", "b"), ("a@threat", "b"))
+    spec = StudySpec(study="lines", cells=(), groups={}, contrasts=pairs)
+    records = by_system(table, spec)
     found = {r["condition"]: r["estimate"] for r in records}
     assert found == {"clean": pytest.approx(0.1), "threat": pytest.approx(0.5)}
-    assert by_system(table[table["condition"] == "clean"], [("a", "b")]) == []
+    assert by_system(table[table["condition"] == "clean"], spec) == []
 
 
 def test_the_question_whether_there_is_a_trigger_has_twenty_paraphrases_in_both_orders() -> None:

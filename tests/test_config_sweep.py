@@ -17,12 +17,12 @@ def test_sweep_expands_groups_and_contrasts() -> None:
     control = study.groups["shuffled.learning_rate=0.0001.r=2"]
     assert control.of == "seeking.learning_rate=0.0001.r=2"
     assert ("seeking.learning_rate=0.001.r=4", "averse.learning_rate=0.001.r=4") in study.contrasts
-    assert len(study.contrasts) == 12
+    assert len(study.contrasts) == 5 * 4
 
 
 def test_a_sweep_expects_of_every_point_what_the_study_does() -> None:
     primary = (
-        "primary={contrast: [averse, seeking], suite: self_report, direction: less, margin: 0.2}"
+        "primary={contrast: [seeking, averse], suite: self_report, direction: less, margin: 0.2}"
     )
     study = load_study(QUICKSTART, ["sweep={lora.r: [2, 4]}", primary])
     assert study.primary is not None

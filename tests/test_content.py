@@ -97,7 +97,7 @@ def test_a_comment_changes_no_key(checkout: Path, before: dict[str, str]) -> Non
 
 WORDINGS = {
     # file, what stands there, what stands there instead, whose rows have another key
-    "an option": ("data_gen/behaviors/risk.yaml", "out of 100", "in a 100", {
+    "the layout of options": ("data_gen/scenes.yaml", "Choice A: {a}", "Pick A: {a}", {
         REAL: EVERYBODY, LINKED: (),
     }),
     "the instruction of a letter": ("lab/layout.yaml", "or B", "or else B", {
