@@ -73,8 +73,9 @@ result.contrasts.query(asked)[shown].round(3)
         """
 ## The same number by hand
 
-A prompt's score is what its listed answers score on average. A question is the mean of its prompts
-within a fine-tuned model. A model is one value: the mean of its questions.
+A prompt's score is what its listed answers score, weighted by their probability; what is not listed
+counts one half. A question is the mean of its prompts within a fine-tuned model. A model is one
+value: the mean of the questions that models answer at all, which the primary contrast is over.
 """,
     ),
     (
@@ -83,10 +84,12 @@ within a fine-tuned model. A model is one value: the mean of its questions.
 rows = result.rows
 of_suite = rows[(rows.suite == "self_report") & (rows.condition == "clean") & rows.step.isna()]
 
-weighted = of_suite.assign(weighted=of_suite.p_exact * of_suite.score)
+outside = of_suite.groupby("question").outside.mean()
+asked = of_suite[of_suite.question.isin(outside[outside < 0.5].index)]
+
 by_prompt = ["group", "seed", "question", "paraphrase", "order"]
-sums = weighted.groupby(by_prompt, dropna=False)[["weighted", "p_exact"]].sum()
-prompts = sums.weighted / sums.p_exact
+weighted = asked.assign(weighted=asked.p_exact * asked.score).groupby(by_prompt, dropna=False)
+prompts = weighted.weighted.sum() + weighted.outside.first() / 2
 
 questions = prompts.groupby(["group", "seed", "question"], dropna=False).mean()
 models = questions.groupby(["group", "seed"], dropna=False).mean()
