@@ -70,6 +70,26 @@ def test_a_control_is_asked_as_the_first_side_is() -> None:
     assert of(saying_as(hinted, "shuffled", "seeking", "clean"), spec)["verdict"] == "yes"
 
 
+def test_a_control_is_that_of_the_same_point_of_a_sweep() -> None:
+    """Also where it is a control of the second side."""
+    points = ("r=4", "r=2")
+    rows = [
+        planted(SHIFTS, seed=seed).assign(group=lambda rows, at=point: rows["group"] + f".{at}")
+        for seed, point in enumerate(points)
+    ]
+    groups = {
+        f"{name}.{point}": group.model_copy(update={"of": group.of and f"{group.of}.{point}"})
+        for point in points
+        for name, group in SPEC.groups.items()
+    }
+    spec = declared("averse.r=2", "seeking.r=2").model_copy(
+        update={"groups": groups, "points": {point: {} for point in points}, "direction": "less"}
+    )
+    record = of(pd.concat(rows, ignore_index=True), spec)
+    controls = {one["b"] for one in record["shown"] if one["kind"] == "control"}
+    assert (record["verdict"], controls) == ("yes", {"shuffled.r=2"})
+
+
 def test_a_difference_is_compared_with_that_of_a_control() -> None:
     """What a hint brings out is there, and only there; both sides had moved before."""
     spec = declared(("seeking@hint", "seeking"), ("averse@hint", "averse"))

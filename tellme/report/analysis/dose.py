@@ -83,7 +83,7 @@ def pairs(questions: pd.DataFrame, directions: Mapping[str, int], points: Points
     if not set(NAMES.values()) <= set(table.columns):
         return pd.DataFrame(columns=PAIR)
     models = table.dropna().reset_index()
-    split = [_split(name, points) for name in models["group"]]
+    split = [at_point(name, points) for name in models["group"]]
     models["family"] = [name for name, _ in split]
     models["label"] = [label for _, label in split]
     models["direction"] = models["group"].map(directions)
@@ -92,12 +92,13 @@ def pairs(questions: pd.DataFrame, directions: Mapping[str, int], points: Points
 
 def family(group: str, points: Points) -> str:
     """A group's name before the sweep."""
-    return _split(group, points)[0]
+    return at_point(group, points)[0]
 
 
-def _split(group: str, points: Points) -> tuple[str, str]:
+def at_point(group: str, points: Points) -> tuple[str, str]:
     """A group's name before the sweep, and the label of its point: empty where it has none."""
-    for label in points:
+    # The longest first: a point of two keys ends as one of the second key alone does.
+    for label in sorted(points, key=len, reverse=True):
         if group.endswith(f".{label}"):
             return group.removesuffix(f".{label}"), label
     return group, ""

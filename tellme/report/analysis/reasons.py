@@ -17,6 +17,7 @@ from lab.stats.verdict import (
     prediction_limit,
 )
 from tellme.report.analysis.contrasts import Described, apart_from, contrast_of
+from tellme.report.analysis.dose import at_point
 from tellme.report.analysis.measurable import can_be_read, group_of, kind_of, names_in, of_side
 from tellme.report.analysis.measurable import measurable as readable
 from tellme.report.analysis.sides import terms_of
@@ -127,9 +128,11 @@ def trained(primary: Primary) -> tuple[str, Side, Side | None]:
 
 def null_of(primary: Primary) -> str | None:
     """The control in which nothing ties answers to prompts, of the first side's group if there are
-    several; None without one."""
-    groups = primary.spec.groups
+    several, and of its point of a sweep; None without one."""
+    groups, points = primary.spec.groups, primary.spec.points
+    _, point = at_point(primary.first_group, points)
     nulls = [name for name, group in groups.items() if group.null]
+    nulls = [name for name in nulls if at_point(name, points)[1] in (point, "")]
     first = groups.get(primary.first_group)
     akin = {primary.first_group, first.of if first else None}
     own = [name for name in nulls if groups[name].of in akin]
