@@ -192,6 +192,8 @@ class StudySpec(Strict):
     paired: bool | None = None
     of_self: bool = False
     """Whether the primary suite asks the model about itself."""
+    judged: bool = False
+    """Whether a judge of a user's grades answers to it, which is no reading of a list."""
     style: Style = "natural"
     """Of the questions, which is that of the base."""
     points: dict[str, Fields] = Field(default_factory=dict)

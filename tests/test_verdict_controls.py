@@ -199,3 +199,8 @@ def test_the_questions_of_a_user_are_about_the_model_itself(tmp_path: Path) -> N
     other = [*sets[:1], "primary={contrast: [seeking, averse], suite: behavior}"]
     spec = study_of(make_plan(load_study(str(ROOT / "configs" / "quickstart.yaml"), other)).final)
     assert not spec.of_self
+
+
+def test_what_a_users_judge_graded_is_no_yes_without_another_one() -> None:
+    record = of(planted(SHIFTS), SPEC.model_copy(update={"judged": True}))
+    assert (record["verdict"], not_made(record)) == ("undecided", ["second_judge"])

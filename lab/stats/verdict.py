@@ -17,6 +17,8 @@ LEAST_LISTED = 0.5
 """Of a kind that is measurable, in both groups."""
 MOST_APART = 0.2
 """Between the listed masses of two groups: where they differ by more, so may what is left out."""
+ROUNDING = 1e-9
+"""Of a difference of masses: .9 less .7 is more than .2 by its last bit."""
 AGREEING = 0.8
 """Share of wordings that must have the sign of the contrast."""
 FEWEST_TRAITS = 8
@@ -71,7 +73,10 @@ def decide(reasons: Sequence[Reason], limits: Limits, margin: float) -> tuple[An
 
 def is_measurable(listed_a: float, listed_b: float) -> bool:
     """Whether two groups answer a kind of question comparably, from their listed masses."""
-    return min(listed_a, listed_b) >= LEAST_LISTED and abs(listed_a - listed_b) <= MOST_APART
+    return (
+        min(listed_a, listed_b) >= LEAST_LISTED
+        and abs(listed_a - listed_b) <= MOST_APART + ROUNDING
+    )
 
 
 def prediction_limit(shifts: Iterable[float]) -> float:

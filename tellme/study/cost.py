@@ -53,7 +53,8 @@ class Detectable:
     """As what: `primary`, or a secondary of so many."""
     effects: list[float | None]
     """The smallest that is found with a power of 80 %, for every spread of fine-tuned models in
-    SEED_DEVIATIONS; None where a side is one model only."""
+    SEED_DEVIATIONS: beyond zero, of the primary beyond its margin. None where a side is one model
+    only."""
 
 
 def costs(plan: Plan) -> list[Cost]:
@@ -114,12 +115,15 @@ def _detectable(
     paired = fewest is not None and counts[0] == other and counts[0] >= fewest
     # At worst Holm's method asks of a contrast what Bonferroni's does.
     level = (1 - LEVEL) / family_size
+    # A yes takes a difference beyond the margin, not only beyond zero.
+    beyond = spec.margin if primary else 0.0
+    smallest = [detectable(d, counts[0], other, level, paired) for d in SEED_DEVIATIONS]
     among = f" of {family_size}" if family_size > 1 else ""
     return Detectable(
         contrast=" - ".join(map(str, pair)),
         seeds=" and ".join(map(str, counts)),
         tested=("primary" if primary else "secondary") + among,
-        effects=[detectable(d, counts[0], other, level, paired) for d in SEED_DEVIATIONS],
+        effects=[None if size is None else beyond + size for size in smallest],
     )
 
 

@@ -6,13 +6,15 @@ from functools import partial
 from data_gen.behaviors import load_behavior
 from data_gen.controls import load_control
 from data_gen.triggers import features
+from eval.ask import questions_of
+from eval.judges import judge_of
 from eval.suites import load_suite
 from lab.config.schema import Group, Study
 from lab.discover import is_path, short
 from lab.errors import UserError
 from lab.model.base import Base, resolve_base
 from lab.model.foreign import resolve_adapter
-from lab.specs import GroupSpec, How, Planted, StudySpec
+from lab.specs import GradeSpec, GroupSpec, How, Planted, StudySpec
 from lab.trigger import PlantedTrigger
 from lab.types import Style
 from slurm.cluster import auto_dtype
@@ -172,6 +174,7 @@ def _add_study(plan: Plan, groups: dict[str, Group], written: str, style: Style)
             "margin": named.margin,
             "paired": named.paired,
             "of_self": named.suite == SELF_REPORT or named.suite in _brought(study),
+            "judged": _is_judged(plan, named.suite),
         }
         spec = spec.model_copy(update=declared)
     inputs = {
@@ -185,6 +188,18 @@ def _add_study(plan: Plan, groups: dict[str, Group], written: str, style: Style)
 def _brought(study: Study) -> list[str]:
     """Suites of a user's files, by the names under which rows have them."""
     return [short(suite) for suite in study.eval.suites if is_path(suite)]
+
+
+def _is_judged(plan: Plan, suite: str) -> bool:
+    """Whether a judge of a user's grades answers to a suite."""
+    graded = [s.spec for s in plan.stages.values() if isinstance(s.spec, GradeSpec)]
+    judges = [
+        judge_of(question, spec.judge)
+        for spec in graded
+        if short(spec.asking.suite) == suite
+        for question in questions_of(spec.asking)
+    ]
+    return any(judge is not None and is_path(judge) for judge in judges)
 
 
 def _described(name: str, group: Group, plan: Plan) -> GroupSpec:

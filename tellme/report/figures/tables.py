@@ -14,7 +14,7 @@ from lab.table import MINUS, Bounds, side_text, signed
 from lab.types import POOLED
 from tellme.report.analysis.checkpoints import CurveRecord
 from tellme.report.analysis.contrasts import ESTIMATED, ContrastRecord
-from tellme.report.analysis.dose import Points, family
+from tellme.report.analysis.dose import Points, at_point, family
 from tellme.report.analysis.evidence import Evidence
 from tellme.report.analysis.hierarchy import interval_text
 from tellme.report.analysis.sentences import answer_text
@@ -178,8 +178,8 @@ def sweep_table(contrasts: Sequence[ContrastRecord], points: Points) -> pd.DataF
     records = []
     for contrast in contrasts:
         a, b = contrast["a"], contrast["b"]
-        label = next((label for label in points if a.endswith(f".{label}")), None)
-        if label is None or contrast["question"] != "all":
+        _, label = at_point(a, points)
+        if not label or contrast["question"] != "all":
             continue
         point = points[label]
         # One key's value as the groups' names have it; a grid's values as they were written.
