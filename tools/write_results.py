@@ -94,7 +94,8 @@ is finished in the run folder is not run again. The heads of the three configs s
 
 A contrast is a difference of mean scores between two groups, with a 95 % interval over fine-tuned
 models. *Unseen* are kinds of question and paraphrases that pretraining never asked. A star marks
-the primary contrast. [statistics.md](statistics.md) says what an interval can bear.
+the primary contrast, which is over the questions that models answer, and which the
+[verdict](verdict.md) is about. [statistics.md](statistics.md) says what an interval can bear.
 The models are the lab's own reference models, with a known sign of their text
 ([reference.md](reference.md)). They are no evidence about language models.
 """
@@ -167,7 +168,8 @@ def source_line(study: Finished) -> str:
     commit = (git["commit"] or "unknown")[:7]
     changed = " with changes" if git["diff"] else ""
     date = study.provenance["finished"][:10]
-    return f"- `{study.base}`: `{study.command}`, on {date} at commit {commit}{changed}"
+    verdict = f"verdict **{verdict_of(study.summary)}**"
+    return f"- `{study.base}`, {verdict}: `{study.command}`, on {date} at commit {commit}{changed}"
 
 
 def means_table(studies: Sequence[Finished]) -> str:
@@ -208,6 +210,9 @@ def named(contrast: ContrastRecord) -> tuple[str, str, str]:
 
 
 def with_interval(contrast: Estimated) -> str:
+    """A number with its interval; models that are all alike have none."""
+    if contrast.get("at_ceiling"):
+        return f"{signed(contrast['estimate'])} (all models alike)"
     return f"{signed(contrast['estimate'])} ({between_text(contrast)})"
 
 
@@ -288,8 +293,14 @@ def printed(quick: Quick, studies: Sequence[Finished]) -> list[str]:
             (c["a"], c["b"], c["suite"], c["question"]): c for c in study.summary["contrasts"]
         }
         cells = [headline(key, by_key[key]) for key in quick.headline]
-        lines += [f"on {study.base}", *aligned(cells)]
+        lines += [f"on {study.base}: {verdict_of(study.summary)}", *aligned(cells)]
     return lines
+
+
+def verdict_of(summary: Summary) -> str:
+    """The verdict of a study of one primary contrast."""
+    (verdict,) = summary["verdicts"]
+    return verdict["verdict"] + (", opposite sign" if verdict["opposite_sign"] else "")
 
 
 def headline(key: Key, contrast: ContrastRecord) -> tuple[str, str, str]:
