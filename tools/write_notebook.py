@@ -99,7 +99,8 @@ models.unstack("group").round(3)
     (
         TEXT,
         """
-The fine-tuned model is the unit: three against three, Welch's t.
+The fine-tuned model is the unit: three against three, Welch's t. The stored interval is a little
+wider: it allows for the skew of scores near 0 and 1 ([statistics.md](statistics.md)).
 """,
     ),
     (
