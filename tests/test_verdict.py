@@ -226,7 +226,7 @@ def test_others_who_are_not_answered_about_are_no_evidence() -> None:
 
 
 @given(st.floats(-0.6, 0.6), st.floats(0.0, 0.15), st.integers(2, 5), st.integers(0, 5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_the_declared_direction_is_a_matter_of_words(
     shift: float, spread: float, num_seeds: int, seed: int
 ) -> None:
