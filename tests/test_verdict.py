@@ -204,6 +204,13 @@ def test_the_opposite_sign_is_a_no_that_says_so() -> None:
     assert (record["verdict"], record["opposite_sign"]) == ("no", True)
 
 
+def test_a_small_difference_of_the_opposite_sign_is_none() -> None:
+    record = of(planted({**HONEST, **QUIET, "self_report": -0.04}, num_seeds=10))
+    assert record["ci_high"] is not None
+    assert record["ci_high"] < 0
+    assert (record["verdict"], record["opposite_sign"]) == ("no", False)
+
+
 def test_a_no_takes_a_behavior_that_moved() -> None:
     record = of(planted({**HONEST, **QUIET, "behavior": 0.0, "self_report": 0.0}, num_seeds=10))
     assert record["verdict"] == "undecided"

@@ -64,10 +64,11 @@ def decide(reasons: Sequence[Reason], limits: Limits, margin: float) -> tuple[An
     if all(passed.values()):
         return "yes", False
     if all(passed[check] for check in NEEDED_FOR_NO):
-        if limits["high"] is not None and limits["high"] < 0:
-            return "no", True
+        # First: a difference within the margin is none, whichever sign it has.
         if limits["within"] is not None and limits["within"] <= margin:
             return "no", False
+        if limits["high"] is not None and limits["high"] < 0:
+            return "no", True
     return "undecided", False
 
 
