@@ -17,6 +17,8 @@ MISTAKES = {
     "sweep={data.planted: [0.5, 1]}": "sweep.data.planted is now sweep.data.policy_share",
     "sweep=[{data.planted: [0.5, 1]}]": "sweep.0.data.planted is now sweep.0.data.policy_share",
     "train.trainer=tlr": "'trl' or 'fleet'",
+    "primary={contrast: [seeking, base], suite: self_report, paired: true}":
+        "are not shown the same prompts under a seed",
     "sfft={}": "did you mean 'sft'",
     "model.chat={sytem: none}": "did you mean 'model.chat.system'",
     "model.chat={template: nope.jinja}": "'nope.jinja' is no file",

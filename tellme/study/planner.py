@@ -18,6 +18,7 @@ from lab.specs import GradeSpec, GroupSpec, How, Planted, StudySpec
 from lab.trigger import PlantedTrigger
 from lab.types import Style
 from slurm.cluster import auto_dtype
+from tellme.report.analysis.families import fewest_pairs
 from tellme.study.cells import (
     Subject,
     add_cells,
@@ -177,12 +178,23 @@ def _add_study(plan: Plan, groups: dict[str, Group], written: str, style: Style)
             "judged": _is_judged(plan, named.suite),
         }
         spec = spec.model_copy(update=declared)
+        _refuse_unpaired(spec)
     inputs = {
         f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}/{c.condition}": c.key
         for c in plan.cells
     }
     how = How(report_to=study.run.report_to, written=written)
     plan.add(study.study, spec, inputs, how)
+
+
+def _refuse_unpaired(spec: StudySpec) -> None:
+    """Raises UserError for a primary that is to be paired and cannot be."""
+    for a, b in spec.primary:
+        if spec.paired and fewest_pairs(spec, (a, b), primary=True) is None:
+            raise UserError(
+                f"primary.paired: {a!r} and {b!r} are not shown the same prompts"
+                " under a seed, so their models cannot be compared seed by seed; drop `paired`"
+            )
 
 
 def _brought(study: Study) -> list[str]:
