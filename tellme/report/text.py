@@ -50,8 +50,9 @@ def _notes(verdicts: Iterable[VerdictRecord], tested: Sequence[Line]) -> Iterabl
     if any(line["level"] == "H3 control" for line in tested):
         yield "p of H3: of a difference as large as the margin; a small one says that there is none"
     for verdict in verdicts:
-        kinds = ", ".join(verdict["kinds"])
-        yield f"H1 is over the kinds of question that can be read in every group: {kinds}"
+        if verdict["kinds"]:
+            kinds = ", ".join(verdict["kinds"])
+            yield f"H1 is over the kinds of question that can be read in every group: {kinds}"
 
 
 def _cells(line: Line) -> list[tuple[str, ...]]:

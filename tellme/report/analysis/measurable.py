@@ -4,6 +4,7 @@ answers."""
 import pandas as pd
 
 from lab.config.primary import Side
+from lab.specs import groups_in
 from lab.stats.verdict import is_measurable
 from tellme.report.analysis.scores import FLIPPED
 
@@ -20,14 +21,14 @@ def names_in(side: Side) -> list[str]:
 
 def group_of(name: str) -> str:
     """The group of `group` or `group@condition`."""
-    return name.partition("@")[0]
+    ((group, _),) = groups_in(name)
+    return group
 
 
 def of_side(asked: pd.DataFrame, name: str) -> pd.DataFrame:
     """The lines of a group under a condition, `group` or `group@condition`."""
-    group, _, condition = name.partition("@")
-    own = asked["group"] == group
-    return asked[own & (asked["condition"] == (condition or "clean"))]
+    ((group, condition),) = groups_in(name)
+    return asked[(asked["group"] == group) & (asked["condition"] == condition)]
 
 
 def measurable(asked: pd.DataFrame, a: Side, b: Side, named: str = "question") -> pd.DataFrame:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from lab.config.primary import Side
+from lab.specs import groups_in
 from lab.stats.intervals import Interval, Term, contrast_interval, least_spread, skew, wide_interval
 from tellme.report.analysis.scores import FLIPPED, ONLY, named_seeds
 
@@ -185,8 +186,8 @@ def read_sides(asked: Asked, a: Nested, b: Nested, fewest_pairs: int | None) -> 
 def _parts(asked: Asked, side: Nested, first: bool) -> Iterable[_Part]:
     """The groups of a side as they were read."""
     for weight, name in terms_of(side, 1.0 if first else -1.0):
-        group, _, condition = name.partition("@")
-        yield _Part(first, weight, group, asked.get((group, condition or "clean"), {}))
+        ((group, condition),) = groups_in(name)
+        yield _Part(first, weight, group, asked.get((group, condition), {}))
 
 
 def terms_of(side: Nested, weight: float) -> list[tuple[float, str]]:

@@ -14,7 +14,7 @@ from lab.stats.verdict import ENOUGH_TO_SEE_JUMPS, Answer, Limits, Reason, decid
 from lab.table import Bounds
 from tellme.report.analysis.contrasts import Described, written
 from tellme.report.analysis.evidence import Evidence, evidence
-from tellme.report.analysis.measurable import kind_of
+from tellme.report.analysis.measurable import group_of, kind_of, names_in
 from tellme.report.analysis.reasons import BEYOND_ZERO, Primary, not_made, reasons
 from tellme.report.analysis.scores import per_question
 
@@ -82,7 +82,7 @@ def primaries(wordings: pd.DataFrame, spec: StudySpec) -> list[Primary]:
 
 def _behaviors(questions: pd.DataFrame, spec: StudySpec, a: Side) -> list[str]:
     """The behaviors that the first side was asked about on the primary suite."""
-    first = (a if isinstance(a, str) else a[0]).partition("@")[0]
+    first = group_of(names_in(a)[0])
     own = (questions["suite"] == spec.primary_suite) & (questions["group"] == first)
     return list(dict.fromkeys(questions.loc[own, "behavior"]))
 
