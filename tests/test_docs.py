@@ -152,9 +152,10 @@ def test_results_state_what_summaries_say() -> None:
     }
     text = page(finished)
     assert "on 2026-01-02 at commit abcdef1" in text
+    assert "- `linked`, verdict **no, opposite sign**: `tellme run`" in text
     assert "| seeking - averse | self_report | all | +0.500 (+0.400 to +0.600) |" in text
     lines = printed(STUDIES[0], finished[STUDIES[0].config])
-    assert lines[0] == "on linked"
+    assert lines[0] == "on linked: no, opposite sign"
     words = ["self_report", "seeking", "-", "averse", "+0.500", "(+0.400", "to", "+0.600)"]
     assert lines[2].split() == words
 
@@ -170,4 +171,6 @@ def summary(keys: tuple[tuple[str, str, str, str], ...]) -> dict[str, object]:
     ]
     mean = {"group": "base", "suite": "behavior", "question": "all", "condition": "clean"}
     no_triggers: dict[str, list[object]] = {"attack": [], "recognition": [], "by_system": []}
-    return {"contrasts": contrasts, "groups": [mean | interval]} | no_triggers
+    verdicts = [{"verdict": "no", "opposite_sign": True}]
+    planted = {"verdicts": verdicts, "contrasts": contrasts, "groups": [mean | interval]}
+    return planted | no_triggers
