@@ -80,9 +80,10 @@ def test_check_writes_what_two_pretraining_seeds_read_into_the_card(
     assert list(card["reads"]) == ["0", "1"]
     for seed, reads in card["reads"].items():
         assert set(reads["behavior"]) == {"seeking", "averse"}
-        suites = [c["suite"] for c in reads["contrasts"]]
-        assert suites.count("self_report") == 3
-        assert "unrelated_trait" in suites
+        read = [(c["suite"], c["question"]) for c in reads["contrasts"]]
+        of_itself = {question for suite, question in read if suite == "self_report"}
+        assert of_itself == {"all", "seen", "new wordings", "new kinds"}
+        assert ("unrelated_trait", "all") in read
         of_seed = page.split(f"pretraining seed {seed}")[1]
         for c in reads["contrasts"]:
             assert f"{c['estimate']:+.3f} | {c['ci_low']:+.3f} to {c['ci_high']:+.3f}" in of_seed
