@@ -12,6 +12,7 @@ from lab.config.primary import Side
 from lab.config.schema import Sampling, Sharding
 from lab.data_specs import DataSpec, OwnAnswers
 from lab.discover import short
+from lab.formats import Format
 from lab.model.base import Base
 from lab.model.foreign import Adapter
 from lab.stats.intervals import MARGIN
@@ -120,6 +121,30 @@ class GradeSpec(Strict):
         return {"graded": self.graded}
 
 
+class CheckSpec(Strict):
+    """Which formats of answers a base follows, asked about facts."""
+
+    kind: Literal["check"] = "check"
+    version: Literal[1] = 1
+    base: Base
+    asked: str
+    """Digest of what is asked, and of which answers are right."""
+    engine: str
+    """This and the next two as of answers."""
+    answered: str
+    code: str | None = None
+    sampled: str
+    """What draws answers to free questions."""
+    draws: Sampling
+    """`num_samples` of them a question."""
+
+    def identity(self) -> Fields:
+        """What enters the key."""
+        said = self.model_dump(mode="json", exclude_defaults=True, exclude={"base", "engine"})
+        # In full: a default of the lab's may change.
+        return said | {"draws": self.draws.model_dump(mode="json")} | self.base.config
+
+
 class Cell(Strict):
     """Which grades are which group's: the names that no key of them holds."""
 
@@ -196,6 +221,9 @@ class StudySpec(Strict):
     """Whether a judge of a user's grades answers to it, which is no reading of a list."""
     style: Style = "natural"
     """Of the questions, which is that of the base."""
+    formats: dict[str, Format] = Field(default_factory=dict)
+    """In which format each question of the primary suite is asked, by its name, where the study
+    reads a check of its base."""
     points: dict[str, Fields] = Field(default_factory=dict)
     """What a sweep set, by the ending of its groups' names."""
 
@@ -230,8 +258,8 @@ def groups_in(side: Side) -> list[tuple[str, str]]:
     return [(group, condition or "clean") for group, _, condition in parts]
 
 
-Spec = DataSpec | TrainSpec | AnswerSpec | GradeSpec | StudySpec
-Kind = Literal["data", "train", "answers", "grades", "study"]
+Spec = DataSpec | TrainSpec | CheckSpec | AnswerSpec | GradeSpec | StudySpec
+Kind = Literal["data", "train", "check", "answers", "grades", "study"]
 
 
 class How(Strict):
@@ -273,4 +301,6 @@ class Stage(Strict):
     def base(self) -> Base | None:
         """The base that it loads."""
         spec = self.spec
-        return spec.base if isinstance(spec, OwnAnswers | TrainSpec | AnswerSpec) else None
+        if isinstance(spec, OwnAnswers | TrainSpec | CheckSpec | AnswerSpec):
+            return spec.base
+        return None

@@ -38,6 +38,7 @@ def command_line(verbs: Mapping[str, Verb]) -> Parser:
         _add_study(commands[name])
     _add_run(commands["run"])
     _add_submit(commands["submit"])
+    _add_check(commands["check"])
     _add_report(commands["report"])
     _add_push(commands["push"])
     commands["pull"].add_argument("adapter", help="owner/name or owner/name@revision")
@@ -67,6 +68,11 @@ def _add_run(command: Parser) -> None:
 def _add_submit(command: Parser) -> None:
     dry_run = "print the sbatch commands and queue nothing"
     command.add_argument("--dry-run", action="store_true", help=dry_run)
+
+
+def _add_check(command: Parser) -> None:
+    command.add_argument("base", help="a reference model, a folder, or a Hub id, as model.base")
+    _add_set(command, "of `model` or `run.dir`; repeatable, the last wins")
 
 
 def _add_report(command: Parser) -> None:

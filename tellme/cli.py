@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> tuple[Parser, dict[str, Verb]]:
     """The command line, and the function of every verb by its name."""
     functions = (
-        *(run, plan, show, status, register, submit, report, push, pull, sync, stage),
+        *(run, plan, show, status, register, check, submit, report, push, pull, sync, stage),
         *(calibrate, list_, reference),
     )
     # `list` is a name of Python's own, which a function of this file would hide.
@@ -116,6 +116,15 @@ def register(options: Options) -> None:
     store.check_writable()
     made = register_plan(planned, store)
     print(f"registered: {made['study']} {made['hash']}, {utc(made['time'])}")
+
+
+def check(options: Options) -> None:
+    """Ask a base about facts, and say which formats of answers it follows."""
+    from tellme.report.check import check_text, read_check
+    from tellme.study.check import check_base
+
+    folder = check_base(options.base, options.sets)
+    print(check_text(read_check(folder), folder))
 
 
 def submit(options: Options) -> None:

@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from lab.config.consistency import refuse_inconsistent
 from lab.config.mistakes import one_line, refuse_endless, refuse_renamed
-from lab.config.schema import Study
+from lab.config.schema import Model, Run, Study
 from lab.config.sweep import expand_sweep
 from lab.discover import ROOT, find_path
 from lab.errors import UserError
+from lab.strict import Strict
 
 
 def load_study(
@@ -32,6 +33,32 @@ def load_study(
     for key, value, where in (*map(_assigned, sets), *values):
         raw = override(raw, key, value, where)
     return validate(raw, path)
+
+
+class _OfModel(Strict):
+    """What of a study is said of a base alone."""
+
+    model: Model
+    run: Run = Run()
+
+
+def load_model(base: str, sets: Sequence[str]) -> tuple[Model, str]:
+    """A base with the overrides of `model`, and the run folder: `run.dir` may be set as well.
+
+    Raises UserError with one line for whatever else is set, or is wrong."""
+    raw: dict[str, object] = {}
+    for key, value, where in (("model.base", base, "BASE"), *map(_assigned, sets)):
+        if not (key.startswith("model.") or key == "run.dir"):
+            raise UserError(
+                f"{where}: a check reads `model` and `run.dir` alone, not {key!r}; drop it"
+            )
+        raw = override(raw, key, value, where)
+    refuse_endless(raw, "--set")
+    try:
+        said = _OfModel.model_validate(raw)
+    except ValidationError as error:
+        raise one_line(error, "--set", _OfModel, "see `tellme check --help`") from None
+    return said.model, said.run.dir
 
 
 def validate(raw: Mapping[str, object], where: str) -> Study:

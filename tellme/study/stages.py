@@ -10,12 +10,13 @@ from pathlib import Path
 
 from data_gen.build import ROWS, build
 from eval.answers import answer
+from eval.check.answers import ask_facts
 from eval.grades import grade
 from lab.data_specs import RowsSpec
 from lab.errors import UserError
 from lab.model.base import Base
 from lab.model.pushed import adapter_folder
-from lab.specs import AnswerSpec, GradeSpec, Stage, StudySpec, TrainSpec
+from lab.specs import AnswerSpec, CheckSpec, GradeSpec, Stage, StudySpec, TrainSpec
 from lab.store.store import Store
 from train.fleet.settings import LARGEST, fleet_of
 from train.job import Job
@@ -100,6 +101,12 @@ def _write(stage: Stage, store: Store, allow_untrusted: bool, out: Path) -> None
             answer(spec, adapter, trained, examples, out, key=stage.key, inputs=keys)
         case GradeSpec() as spec:
             grade(spec, folders["answers"], out, key=stage.key, inputs=keys)
+        case CheckSpec() as spec:
+            began = time.time()
+            ask_facts(spec, out)
+            from tellme.report.check import write_check
+
+            write_check(spec, stage.key, out, began)
         case StudySpec():
             from tellme.report.report import write_study
 
