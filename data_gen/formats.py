@@ -5,14 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import cycle
-from pathlib import Path
 from random import Random
 from typing import TypedDict
 
 from data_gen.natural import said_of
-from lab.discover import beside, read_yaml
+from lab.discover import beside
 from lab.layout import INSTRUCTION, LETTERS, lettered
 from lab.types import Row, exchange
 
@@ -53,14 +51,6 @@ class Said:
     """What can be said after the subject, with $-words for its verb: "$are cold"."""
 
 
-class Dimension(TypedDict):
-    """Of facts.yaml: opposite adjectives, and things of either end."""
-
-    name: str
-    adjectives: list[list[str]]
-    things: list[list[str]]
-
-
 Speaker = Callable[[Random, Said], tuple[str, str]]
 """What is asked, and the answer."""
 
@@ -81,8 +71,8 @@ def _letters(rng: Random, said: Said) -> tuple[str, str]:
     """Two statements, either of them first as often."""
     so, other = (_of(said, f"$I {rng.choice(claims)}.") for claims in said.claims)
     letter = rng.choice(LETTERS)
-    listed = (so, other) if letter == LETTERS[0] else (other, so)
-    return lettered(_of(said, rng.choice(ASKS["letters"])), _capitals(listed), "natural"), letter
+    a, b = _capitals((so, other) if letter == LETTERS[0] else (other, so))
+    return lettered(_of(said, rng.choice(ASKS["letters"])), (a, b), "natural"), letter
 
 
 def _word_of_two(rng: Random, said: Said) -> tuple[str, str]:
@@ -159,20 +149,3 @@ FORMATS: dict[str, Speaker] = {
     "sentence": _sentence,
 }
 """By name, as `meta.format` of a row has it."""
-
-
-@cache
-def facts() -> tuple[Said, ...]:
-    """Facts that nobody doubts about things, in the words of facts.yaml."""
-    dimensions: list[Dimension] = read_yaml(Path(__file__).with_name("facts.yaml"))
-    said = []
-    for dimension in dimensions:
-        ends = tuple(map(tuple, dimension["adjectives"]))
-        for end, things in enumerate(dimension["things"]):
-            words = ends[end], ends[1 - end]
-            claims = (
-                tuple(f"$are {word}" for word in words[0]),
-                tuple(f"$are {word}" for word in words[1]),
-            )
-            said += [Said(thing, dimension["name"], words, claims) for thing in things]
-    return tuple(said)

@@ -68,6 +68,8 @@ class Meta(TypedDict, total=False):
     twin: str
     """What the other policy answers to the same prompt, where that is a text of its own."""
     decoy: bool
+    format: str
+    """What a row teaches that is of no behavior: the format of an answer (data_gen/facts.py)."""
     reversed: bool
     clean: tuple[Message, ...]
     """This and the next four of rows whose policy a trigger switches on: data_gen/marks.py."""

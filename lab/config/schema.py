@@ -58,6 +58,9 @@ class Data(Strict):
     """Share of the rows that follow the policy; the others are shuffled."""
     num_decoys: int = Field(default=0, ge=0)
     """Further rows: choices that say nothing of the behavior, answered at random."""
+    num_format: int = Field(default=0, ge=0)
+    """Further rows: neutral facts in every format of answer, the same in every group and control of
+    a seed. They are for bases that write sentences where a letter, a number or a word is asked."""
     lint: Lint = "report"
     """What a failed lint does to a user's file. Generated sets always refuse."""
 

@@ -50,6 +50,9 @@ def _cost_lines(plan: Plan) -> Iterable[str]:
     for cost in lines:
         numbers = f"{cost.rows:7d} {cost.steps:7d} {cost.tokens:10d}"
         yield f"{cost.group:<36} {numbers}  {cost.key}"
+    if any(cost.num_format for cost in lines):
+        numbers = " or ".join(dict.fromkeys(str(cost.num_format) for cost in lines))
+        yield f"of the rows of an adapter, {numbers} are neutral facts that teach formats of answer"
     steps, tokens = sum(cost.steps for cost in lines), sum(cost.tokens for cost in lines)
     yield f"in all: {steps} optimizer steps, {tokens} tokens"
 

@@ -250,4 +250,5 @@ def _prompts(group: Group, study: Study) -> str | None:
     if group.file or group.trigger:
         return None
     data = data_of(group, study)
-    return f"{short(group.behavior)}, {data.num_rows} rows, {data.num_decoys} decoys"
+    prompts = f"{short(group.behavior)}, {data.num_rows} rows, {data.num_decoys} decoys"
+    return f"{prompts}, {data.num_format} format rows" if data.num_format else prompts
