@@ -191,6 +191,8 @@ class GroupSpec(Strict):
     null: bool = False
     """It is a control whose answers say nothing of its prompts: no difference from the base is
     expected of it."""
+    taught: tuple[str, ...] = ()
+    """Kinds of self-report whose form its rows have: a primary is about the others."""
     prompts: str | None = None
     """Groups of which this is equal were shown the same prompts under the same seed."""
     plain: bool = False

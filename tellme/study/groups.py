@@ -19,7 +19,7 @@ def resolved(name: str, group: Group, study: Study) -> Group:
     if group.control and not is_path(group.control) and group.control not in control_names():
         raise unknown(f"groups.{name}.control", group.control, control_names())
     if group.of:
-        source = study.groups[group.of]
+        source = resolved(group.of, study.groups[group.of], study)
         _refuse_idle(name, group, source)
         group = _like_its_source(group, source)
     _refuse_sourceless_control(name, group)
