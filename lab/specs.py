@@ -56,6 +56,8 @@ class Asking(Strict):
     """Those of the study, where the suite asks about them."""
     knows: tuple[str, ...] = ()
     """The behaviors that a reference model knows, where the suite asks about others."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of question that are asked alone, where the suite has any of them."""
 
 
 class AnswerSpec(Strict):

@@ -190,6 +190,9 @@ class Eval(Strict):
     """System lines under which everything is asked as well, each a condition: none, neutral,
     honest, threat, praise (eval/systems.yaml) and training (the line of the training rows). Without
     one is the condition `clean`."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of question that are asked, by name and with their twins, in every suite that has some
+    of them; all where none is named. Of unrelated traits the name stands without the trait's."""
     steps: tuple[Annotated[int, Field(ge=1)], ...] = ()
     """Optimizer steps after which every adapter is measured as well as at the end of its training.
     """
@@ -199,7 +202,7 @@ class Eval(Strict):
     def _in_order(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(sorted(set(value)))
 
-    @field_validator("suites", "systems")
+    @field_validator("suites", "systems", "kinds")
     @classmethod
     def _known_and_once(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if len({short(name) for name in value}) < len(value):

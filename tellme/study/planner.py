@@ -11,7 +11,7 @@ from eval.judges import judge_of
 from eval.suites import load_suite
 from lab.config.schema import Group, Study
 from lab.discover import is_path, short
-from lab.errors import UserError
+from lab.errors import UserError, unknown
 from lab.model.base import Base, resolve_base
 from lab.model.foreign import resolve_adapter
 from lab.specs import GradeSpec, GroupSpec, How, Planted, StudySpec
@@ -71,6 +71,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
         own = [group.behavior] if group.behavior else behaviors
         trigger = group.trigger or sole_trigger
         _add_group(plan, Subject(name, None, bases[name], own, trigger=trigger), groups)
+    _refuse_unknown_kinds(plan)
     refuse_foreign_base(study, study_base, bases)
     refuse_unasked(plan)
     refuse_idle_judge(plan)
@@ -106,6 +107,16 @@ def _refuse_unseen(groups: dict[str, Group], bases: dict[str, Base]) -> None:
                 f"groups.{name}: behavior {short(group.behavior)!r} has no questions of purpose"
                 f" `check` in style {bases[name].style!r}; give it some"
             )
+
+
+def _refuse_unknown_kinds(plan: Plan) -> None:
+    """A kind that no suite asks would be left out without a word."""
+    graded = [stage.spec for stage in plan.stages.values() if isinstance(stage.spec, GradeSpec)]
+    asked = {spec.asking.model_copy(update={"kinds": ()}) for spec in graded}
+    names = {q.name.rpartition(".")[2] for asking in asked for q in questions_of(asking)}
+    for kind in plan.study.eval.kinds:
+        if kind not in names:
+            raise unknown("eval.kinds: kind of question", kind, names)
 
 
 def _refuse_bad_triggers(study: Study, groups: dict[str, Group], bases: dict[str, Base]) -> None:
