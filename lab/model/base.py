@@ -34,6 +34,8 @@ weights."""
 SMALL = 50_000_000
 """Bytes of weights on disk up to which `dtype: auto` is float32 on a CPU: what a small model costs
 is calls, not products, so that bfloat16 would change numbers and gain nothing."""
+NVIDIA = Path("/proc/driver/nvidia")
+"""There is a driver where this is."""
 MULTIPLY_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 """Flags of CPUs that do."""
 
@@ -220,7 +222,7 @@ def reference_names() -> list[str]:
 def machine_dtype(small: bool = False) -> Dtype:
     """bfloat16 where a GPU computes in it, or where there is none and the CPU does and the base is
     not `small`; else float32. Found without importing torch on machines without a driver."""
-    if Path("/proc/driver/nvidia").exists():
+    if NVIDIA.exists():
         import torch
 
         if torch.cuda.is_available():

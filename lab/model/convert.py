@@ -9,9 +9,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from gguf import GGUFReader
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lab.errors import UserError, first_line
+from lab.errors import UserError, first_line, some_of
 from lab.model.coverage import misfits
 
 
@@ -54,10 +55,24 @@ def _read(name: str, gguf: Path) -> tuple[Any, Any]:
                 f" {version('transformers')} does not read from GGUF: give the folder of the same"
                 " model in safetensors"
             ) from None
-    wrong = misfits(report)
+    wrong = misfits(report) or _left_out(gguf, model)
     if wrong:
         raise UserError(
-            f"model.base {name!r}: {gguf} does not fit the model that it describes: it {wrong};"
-            " copy it again, or give the folder of the same model in safetensors"
+            f"model.base {name!r}: {gguf} does not fit the model that transformers makes of it: it"
+            f" {wrong}; give the folder of the same model in safetensors"
         )
     return tokenizer, model
+
+
+def _left_out(gguf: Path, model: Any) -> str:
+    """What a file says and transformers passes over, in words: it reads no stretched rotary
+    embeddings (Llama 3.1, YaRN) from GGUF, and drops tensors that it does not know."""
+    reader = GGUFReader(gguf)
+    stretched = [key for key in reader.fields if ".rope.scaling." in key]
+    stretched += [tensor.name for tensor in reader.tensors if tensor.name.startswith("rope_")]
+    rotary = getattr(model.config, "rope_parameters", None) or {}
+    if stretched and rotary.get("rope_type", "default") == "default":
+        return f"has {some_of(stretched)}, which would be lost"
+    held = sum(int(tensor.n_elements) for tensor in reader.tensors)
+    read = sum(weights.numel() for weights in model.parameters())
+    return f"holds {held:,} weights, of which {read:,} are read" if held != read else ""
