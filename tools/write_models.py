@@ -135,8 +135,9 @@ another CUDA version, install torch first, from the index that pytorch.org names
 With `dtype: auto` the lab takes bfloat16 where the GPU computes in it, and else float32. Without a
 GPU it takes bfloat16 where the CPU multiplies in it (`avx512_bf16` or `amx_bf16` in
 `/proc/cpuinfo`). Bases of up to 50 MB on disk stay in float32 there, the reference models among
-them: they would gain nothing, and their numbers are those of float32. dtype is part of every key,
-so give it in a study that is to have the same keys on machines of several kinds.
+them: they take little time either way, and the numbers of these pages are those of float32. The
+dtype is part of every key, so give it in a study that is to have the same keys on machines of
+several kinds.
 
 Weights are counted from the file headers before loading. A base that does not fit is refused, with
 what is needed and what is free. One that fits on several GPUs together is spread over them. A
