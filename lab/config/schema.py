@@ -38,7 +38,8 @@ class Model(Strict):
     """The base model and how it is loaded."""
 
     base: str = Field(min_length=1)
-    """A reference model (`reference/linked`), a path, or a Hub id."""
+    """A reference model (`reference/linked`), `smollm2`, a path (of a folder, of a GGUF file), or a
+    Hub id."""
     revision: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     chat: Chat = Chat()
