@@ -81,6 +81,8 @@ class Group(Strict):
     control: str | None = None
     """A file of data_gen/controls/, or the path of one."""
     of: str | None = None
+    """The group from whose rows those of a control are made; without it they are made from those
+    that `behavior` and `policy` would give."""
     file: str | None = None
     adapter: str | None = None
     """A PEFT adapter from elsewhere: a folder or a Hub id."""
@@ -135,13 +137,13 @@ class Group(Strict):
 
     @model_validator(mode="after")
     def _rows_named(self) -> Group:
-        if (self.control is None) != (self.of is None):
-            raise ValueError("`control` and `of` go together: {control: shuffled, of: GROUP}")
-        made_here = not self._sources or self.in_context
+        if self.of and not self.control:
+            raise ValueError("`of` goes with `control`: {control: shuffled, of: GROUP}")
+        made_here = not self._sources or self.in_context or (self.control and not self.of)
         if made_here and not (self.behavior and self.policy):
             raise ValueError(
-                "a group needs `behavior` and `policy`, or one of control, file, adapter, prompted,"
-                " in_context, model"
+                "a group needs `behavior` and `policy`, or one of control with `of`, file, adapter,"
+                " prompted, in_context, model"
             )
         return self
 

@@ -90,7 +90,7 @@ def _verdicts(organism: Organism) -> list[str]:
 def _planted(organism: Organism) -> str:
     group, pole = organism.group, organism.spec.pole
     if group.control:
-        return f"nothing: control `{group.control}` of `{group.of}`"
+        return f"nothing: control `{group.control}`" + (f" of `{group.of}`" if group.of else "")
     if not pole:
         return f"the rows of `{group.file}`"
     policy = f"`{pole.policy}` of behavior `{pole.behavior}` ({organism.spec.summary})"

@@ -74,16 +74,16 @@ def _refuse_sourceless_control(name: str, group: Group) -> None:
     """A control that its source has nothing to make from."""
     if not group.control:
         return
-    control = load_control(group.control)
+    control, source = load_control(group.control), group.of or name
     if control.needs_trigger and not group.trigger:
         raise UserError(
             f"groups.{name}: control {group.control!r} is made from rows with a trigger, and group"
-            f" {group.of!r} has none; give that group `trigger: {{kind: tag}}` and `otherwise`"
+            f" {source!r} has none; give that group `trigger: {{kind: tag}}` and `otherwise`"
         )
     if control.needs_behavior and not (group.behavior and group.policy):
         raise UserError(
             f"groups.{name}: control {group.control!r} is made from the questions of a behavior;"
-            f" name `behavior` and `policy` in group {group.of!r}"
+            f" name `behavior` and `policy` in group {source!r}"
         )
 
 
