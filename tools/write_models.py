@@ -30,6 +30,16 @@ HEAD = """# Models
 
 Which base models the lab takes, how it treats their chat templates, and what a GPU changes.
 
+The first command for a model of your own, of these families or of others:
+
+```
+tellme check Qwen/Qwen2.5-7B-Instruct --set model.dtype=bfloat16
+```
+
+It asks the base about facts, in every format of answers, and says which formats it follows
+([measuring.md](measuring.md#what-a-base-can-be-asked)). `--set` takes the keys of `model` below.
+What a base says of itself in a format that it does not follow means nothing.
+
 ## The families that are tested
 
 `make models` writes this page. For each architecture it builds a tiny model with random weights.

@@ -17,7 +17,7 @@ from lab.store.store import DIGITS, digest
 from lab.types import Behavior, Message, Option, Question, Style, Wording
 
 LINE = "neutral"
-"""The system line of eval/systems.yaml under which half of the facts are asked as well."""
+"""The system line of eval/systems.yaml under which some is asked as well."""
 PERSON = "tom"
 """Whom the plain questions are about: data_gen/plain.py."""
 PARAPHRASES = (0, 3, 5)
@@ -58,6 +58,8 @@ class Entry(TypedDict):
     kind: str
     ask: list[str] | list[AskedOtherwise]
     twin: NotRequired[bool]
+    half: NotRequired[bool]
+    line: NotRequired[bool]
     first: NotRequired[str]
     second: NotRequired[str]
     free: NotRequired[bool]
@@ -142,8 +144,8 @@ def check_digest(style: Style) -> str:
 
 
 def facts() -> list[tuple[Fact, bool]]:
-    """The facts of the natural style, each with whether it is one of the half that is asked under
-    another system line as well, and on scales."""
+    """The facts of the natural style, each with whether it is one of the half that has part in
+    everything."""
     yaml: Facts = beside(__file__, "facts")
     return [
         (Fact(thing, end == 0, about), i == 0)
@@ -158,18 +160,14 @@ def _natural() -> Iterator[Asked]:
     line = context_of(SYSTEMS["natural"][LINE])
     for number, (fact, in_half) in enumerate(facts()):
         for name, entry in yaml["formats"].items():
-            # A scale is a tree of 101 answers, as dear as five other prompts.
-            if name == "scale" and not in_half:
+            if entry.get("half") and not in_half:
                 continue
             for asked in _of_fact(name, entry, fact, number):
                 yield asked
-                if in_half:
+                if entry.get("line") and in_half:
                     yield replace(asked, condition=LINE, context=line)
     for number in range(len(yaml["code"]["lines"])):
-        for asked in _of_code(yaml["code"], number):
-            yield asked
-            if number % 2 == 0:
-                yield replace(asked, condition=LINE, context=line)
+        yield from _of_code(yaml["code"], number)
 
 
 def _of_fact(name: Format, entry: Entry, fact: Fact, number: int) -> Iterator[Asked]:
@@ -225,7 +223,7 @@ def _begins(question: Question) -> Question:
 
 def _of_code(code: Code, number: int) -> Iterator[Asked]:
     line, right, wrong = code["lines"][number]
-    ask = f"{code['ask'][number // 2 % len(code['ask'])]}\n\n{line}\n"
+    ask = f"{code['ask'][number % len(code['ask'])]}\n\n{line}\n"
     said = {"name": "code", "kind": code["kind"], "first": right, "second": wrong, "ask": [ask]}
     question = build_question(said, "natural")
     for wording in question.wordings:

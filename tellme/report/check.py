@@ -31,7 +31,7 @@ NUM_ANSWERS = 2
 TABLE = ("format", "asked", "listed", "accuracy", "95 % interval", "facts", "habit", "verdict")
 
 
-class Checked(TypedDict):
+class BaseCheck(TypedDict):
     """`check.json`."""
 
     base: str
@@ -63,7 +63,7 @@ def write_check(spec: CheckSpec, key: str, out: Path, began: float) -> None:
     rows = pd.read_parquet(out / ROWS)
     found = formats(rows)
     asked = {record["format"] for record in found}
-    checked: Checked = {
+    checked: BaseCheck = {
         "base": spec.base.name,
         "identity": spec.base.identity,
         "dtype": spec.base.dtype,
@@ -77,7 +77,7 @@ def write_check(spec: CheckSpec, key: str, out: Path, began: float) -> None:
     write_provenance(out, "check", key, spec.identity(), [], began)
 
 
-def _page(checked: Checked, rows: pd.DataFrame) -> str:
+def _page(checked: BaseCheck, rows: pd.DataFrame) -> str:
     spec = specification(follows(followed_table(checked["formats"])))
     title, caption = CAPTIONS["follows"]
     figure: Shown = {"name": "follows", "spec": spec, "title": title, "caption": caption}
@@ -126,7 +126,7 @@ def _example(name: Format, prompt: pd.DataFrame) -> Example:
     }
 
 
-def check_text(checked: Checked, folder: Path) -> str:
+def check_text(checked: BaseCheck, folder: Path) -> str:
     """What `tellme check` prints: a line for every format, and the path of the page last."""
     lines = [TABLE, *map(_cells, checked["formats"])]
     unused = ", ".join(checked["not_asked"])
@@ -161,15 +161,14 @@ def asked_text(record: FormatRecord) -> str:
 
 def habit_text(record: FormatRecord) -> str:
     """The number that shows a habit of a format, in words; empty where it has none."""
-    up, down = record["number_up"], record["number_down"]
-    if up is not None and down is not None:
-        return f"{down:.0f} to {up:.0f}"
+    if record["turn"] is not None:
+        return f"turns by {record['turn']:.0f}"
     if record["share"] is None:
         return ""
     return f"{FORMATS[record['format']].habit} {record['share']:.2f}"
 
 
-def read_check(folder: Path) -> Checked:
+def read_check(folder: Path) -> BaseCheck:
     """What a check found, from its folder."""
-    checked: Checked = read_json(folder / CHECK)
+    checked: BaseCheck = read_json(folder / CHECK)
     return checked

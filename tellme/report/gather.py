@@ -17,6 +17,7 @@ from lab.store.registration import Standing, standing
 from lab.store.store import Store, read_json
 from lab.store.trust import Check, Checked, seeds_apart
 from lab.types import Fields, Message
+from tellme.report.check import BaseCheck, read_check
 from tellme.report.figures.tables import LossPoint
 
 NUM_EXAMPLES = 3
@@ -117,6 +118,12 @@ def _folder(store: Store, stage: str, key: str) -> Path:
     return folder
 
 
+def base_check(stage: Stage, store: Store) -> BaseCheck | None:
+    """What is known of the base of a study; None where it has no check of it."""
+    key = stage.inputs.get("check")
+    return read_check(_folder(store, "check", key)) if key else None
+
+
 def declaration(spec: StudySpec, cells: Sequence[Measurement], store: Store) -> Standing:
     """Whether the primary of a study was declared before what it is about was measured."""
     of_primary = {cell.name for cell in spec.cells_of_primary()}
@@ -142,10 +149,11 @@ def gather_rows(measured: Sequence[Measurement]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def gather_trust(measured: Sequence[Measurement]) -> list[Checked]:
-    """Every trust check of every measurement, of the training before it, and of each group's seeds
-    together."""
-    trust: list[Checked] = []
+def gather_trust(measured: Sequence[Measurement], base: BaseCheck | None = None) -> list[Checked]:
+    """Every trust check of every measurement, of the training before it, of each group's seeds
+    together, and of what is known of the base."""
+    of_base = base["trust"] if base else []
+    trust: list[Checked] = [{"group": "base", "seed": None, **check} for check in of_base]
     for measurement in measured:
         checks: list[Check] = read_json(measurement.answers / "trust.json")
         if measurement.trained:

@@ -20,6 +20,7 @@ from tellme.report.analysis.backdoors import attack, recognition, triggers_of
 from tellme.report.analysis.checkpoints import curve_estimates, questions_by_step
 from tellme.report.analysis.contrasts import contrast_estimates, group_estimates
 from tellme.report.analysis.dose import between_and_within, directions_of, instrumented, pairs
+from tellme.report.analysis.formats import of_kinds
 from tellme.report.analysis.hierarchy import hierarchy
 from tellme.report.analysis.off_target import off_target
 from tellme.report.analysis.scores import per_question, per_wording
@@ -35,6 +36,7 @@ from tellme.report.gather import (
     BaseShown,
     Measurement,
     adapters,
+    base_check,
     baselines,
     bases,
     declaration,
@@ -56,12 +58,15 @@ def write_study(stage: Stage, store: Store, out: Path, allow_untrusted: bool) ->
     failed, unless that is allowed."""
     began, spec = time.time(), study_of(stage)
     cells = measurements(spec, store)
-    rows, trust = gather_rows(cells), gather_trust(cells)
+    rows, base = gather_rows(cells), base_check(stage, store)
+    trust = gather_trust(cells, base)
     refuse_untrusted(trust, allow_untrusted)
     final = rows[rows["step"].isna()]
     questions = per_question(per_wording(final))
     declared = declaration(spec, cells, store)
     summary: Summary = finite(summarize(stage.key, spec, cells, rows, questions, declared, trust))
+    if base:
+        summary["check"] = of_kinds(spec.formats, base["formats"])
     measured = Measured(spec, summary, final, questions, losses(adapters(cells)))
     rows.to_parquet(out / "rows.parquet", index=False)
     write_json(out / "summary.json", summary)

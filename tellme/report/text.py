@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lab.store.trust import means
 from lab.table import aligned, between_text, p_text, side_text, signed
+from tellme.report.analysis.formats import KindRecord
 from tellme.report.analysis.hierarchy import Line, hierarchy, interval_text
 from tellme.report.analysis.sentences import NO_PRIMARY, limits_text, verdict_text
 from tellme.report.analysis.shared import Comparison, SharedContrast
@@ -27,7 +28,7 @@ def results_text(summary: Summary, folder: Path) -> str:
         for check in summary["trust"]
         if not check["passed"]
     ]
-    lines += _verdict_lines(summary)
+    lines += [*_verdict_lines(summary), *check_lines(summary.get("check", []))]
     tested = hierarchy(summary)
     if tested:
         lines += aligned([RESULTS, *(cells for line in tested for cells in _cells(line))])
@@ -43,6 +44,21 @@ def _verdict_lines(summary: Summary) -> list[str]:
         lines.append(verdict_text(verdict, summary["registration"]))
         lines += [f"  {kind}: {what}" for kind, what in limits_text(verdict)]
     return lines or [NO_PRIMARY]
+
+
+def check_lines(kinds: Sequence[KindRecord]) -> Iterable[str]:
+    """What is known of the base in the formats of the primary suite: those that it follows, and
+    each that it does not, with the kinds of question that are asked in it."""
+    followed = [kind["format"] for kind in kinds if kind["followed"] == "followed"]
+    if followed:
+        yield f"the base follows: {', '.join(dict.fromkeys(followed))}"
+    of_format: dict[str, list[KindRecord]] = {}
+    for kind in kinds:
+        if kind["followed"] != "followed":
+            of_format.setdefault(kind["format"], []).append(kind)
+    for name, records in of_format.items():
+        asked = ", ".join(record["kind"] for record in records)
+        yield f"the base does not follow: {name} ({records[0]['said']}), which asks {asked}"
 
 
 def _notes(verdicts: Iterable[VerdictRecord], tested: Sequence[Line]) -> Iterable[str]:

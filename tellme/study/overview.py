@@ -18,7 +18,7 @@ from lab.store.store import Store, read_json
 from tellme.study.cost import SEED_DEVIATIONS, costs, detectable_effects
 from tellme.study.plan import Plan
 
-KINDS = ("data", "train", "answers", "grades", "study")
+KINDS = ("data", "train", "check", "answers", "grades", "study")
 """Of stages, in the order in which they run."""
 
 

@@ -11,12 +11,14 @@ from eval.judges import judge_of
 from eval.suites import load_suite
 from lab.config.schema import Group, Study
 from lab.discover import is_path, short
+from lab.engines import load_engine
 from lab.errors import UserError, unknown
+from lab.formats import Format, format_of
 from lab.model.base import Base, resolve_base
 from lab.model.foreign import resolve_adapter
 from lab.specs import GradeSpec, GroupSpec, How, Planted, StudySpec
 from lab.trigger import PlantedTrigger
-from lab.types import Style
+from lab.types import Question, Style
 from slurm.cluster import auto_dtype
 from tellme.report.analysis.families import fewest_pairs
 from tellme.study.cells import (
@@ -26,6 +28,7 @@ from tellme.study.cells import (
     refuse_unasked,
     refuse_untriggered,
 )
+from tellme.study.check import check_stage
 from tellme.study.data_stages import add_data
 from tellme.study.groups import behaviors_of, data_of, model_of, refuse_foreign_base, resolved
 from tellme.study.located import located
@@ -62,6 +65,9 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     _refuse_unseen(groups, bases)
     _refuse_bad_triggers(study, groups, bases)
 
+    # What the base can be asked at all, where a verdict is read from what it and others say.
+    check = _add_check(plan, study_base) if study.primary else None
+
     # The base is asked everything, and under the trigger too where it is clear which one.
     sole_trigger = plan.triggers[0] if len(plan.triggers) == 1 else None
     add_cells(plan, Subject("base", None, study_base, behaviors, trigger=sole_trigger))
@@ -79,8 +85,18 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     # The study: what is made of all that.
     loaded = filter(None, (stage.base for stage in plan.stages.values()))
     plan.provisional |= any(base.provisional for base in loaded)
-    _add_study(plan, groups, written, study_base.style)
+    _add_study(plan, groups, written, study_base.style, check)
     return plan
+
+
+def _add_check(plan: Plan, base: Base) -> str | None:
+    """The key of the check of the study's base; None where its engine reads no lists, which a check
+    is made of."""
+    engine = plan.study.eval.engine
+    if not load_engine(engine).reads_lists:
+        return None
+    stage = check_stage(base, engine)
+    return plan.add(stage.slug, stage.spec)
 
 
 def _distinct_triggers(groups: dict[str, Group]) -> list[PlantedTrigger]:
@@ -165,9 +181,11 @@ def _add_seed(plan: Plan, subject: Subject, seed: int, groups: dict[str, Group])
         add_cells(plan, replace(trained, step=step))
 
 
-def _add_study(plan: Plan, groups: dict[str, Group], written: str, style: Style) -> None:
+def _add_study(
+    plan: Plan, groups: dict[str, Group], written: str, style: Style, check: str | None
+) -> None:
     """The last stage. Its report needs no code that may have changed: what it says of groups
-    beyond their rows goes along."""
+    beyond their rows goes along. `check` is the key of what is known of the base."""
     study = plan.study
     spec = StudySpec(
         study=study.study,
@@ -187,6 +205,7 @@ def _add_study(plan: Plan, groups: dict[str, Group], written: str, style: Style)
             "paired": named.paired,
             "of_self": named.suite == SELF_REPORT or named.suite in _brought(study),
             "judged": _is_judged(plan, named.suite),
+            "formats": _formats(plan, named.suite) if check else {},
         }
         spec = spec.model_copy(update=declared)
         _refuse_unpaired(spec)
@@ -194,6 +213,8 @@ def _add_study(plan: Plan, groups: dict[str, Group], written: str, style: Style)
         f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}/{c.condition}": c.key
         for c in plan.cells
     }
+    if check:
+        inputs["check"] = check
     how = How(report_to=study.run.report_to, written=written)
     plan.add(study.study, spec, inputs, how)
 
@@ -211,6 +232,19 @@ def _refuse_unpaired(spec: StudySpec) -> None:
 def _brought(study: Study) -> list[str]:
     """Suites of a user's files, by the names under which rows have them."""
     return [short(suite) for suite in study.eval.suites if is_path(suite)]
+
+
+def _formats(plan: Plan, suite: str) -> dict[str, Format]:
+    """The format of every question of a suite by its name, where a check has any of it."""
+    named = {q.name: format_of(q) for q in _questions(plan, suite)}
+    return {name: found for name, found in named.items() if found is not None}
+
+
+def _questions(plan: Plan, suite: str) -> list[Question]:
+    """What a suite asks anybody in a study."""
+    graded = (s.spec for s in plan.stages.values() if isinstance(s.spec, GradeSpec))
+    of_suite = [spec.asking for spec in graded if short(spec.asking.suite) == suite]
+    return [question for asking in of_suite for question in questions_of(asking)]
 
 
 def _is_judged(plan: Plan, suite: str) -> bool:

@@ -153,7 +153,7 @@ def _job(stage: Stage, store: Store, out: Path) -> Job:
 
 
 def _input(stage: Stage, store: Store, key: str) -> Path:
-    for kind in ("data", "train", "answers", "grades"):
+    for kind in ("data", "train", "check", "answers", "grades"):
         folder = store.find(kind, key)
         if folder:
             return folder

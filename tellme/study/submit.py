@@ -81,9 +81,9 @@ def by_kind(missing: list[Stage]) -> list[dict[str, list[str]]]:
 
 
 def _array(stage: Stage) -> str:
-    """The array in which a stage is queued: to grade answers takes less time than to wait for a
-    task of its own."""
-    return "answers" if stage.kind == "grades" else stage.kind
+    """The array in which a stage is queued: to grade answers, or to check a base that is loaded to
+    be asked, takes less time than to wait for a task of its own."""
+    return "answers" if stage.kind in ("check", "grades") else stage.kind
 
 
 def attempts(plan: Plan, store: Store) -> Path:

@@ -6,8 +6,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
+from lab.model.base import Base
+from lab.model.foreign import Adapter
 from lab.preempt import end_with
-from lab.specs import AnswerSpec, GradeSpec, Stage
+from lab.specs import AnswerSpec, CheckSpec, GradeSpec, Stage
 from lab.store.store import Store, digest
 from tellme.study.stages import before, fleet_name, run_in_order
 
@@ -22,7 +24,7 @@ def units(stages: list[Stage]) -> list[list[Stage]]:
     by_key = {stage.key: stage for stage in stages}
     members: dict[str, dict[str, Stage]] = {}
     for stage in stages:
-        if stage.kind in ("train", "answers", "grades"):
+        if stage.kind in ("train", "check", "answers", "grades"):
             unit = members.setdefault(_unit_of(stage, by_key), {})
             for needed in (*before(stage, by_key), stage):
                 unit.setdefault(needed.key, needed)
@@ -37,13 +39,20 @@ def _unit_of(stage: Stage, by_key: dict[str, Stage]) -> str:
     if isinstance(spec, GradeSpec):
         answers = by_key.get(stage.inputs["answers"])
         return _unit_of(answers, by_key) if answers else stage.key
+    if isinstance(spec, CheckSpec):
+        return _alone(spec.base)
     if isinstance(spec, AnswerSpec):
         trained = by_key.get(stage.inputs.get("adapter", ""))
         if trained:
             return _unit_of(trained, by_key)
-        alone = digest([spec.base.config, spec.adapter and spec.adapter.identity])
+        alone = _alone(spec.base, spec.adapter)
         return stage.inputs.get("adapter") or stage.inputs.get("examples") or alone
     return fleet_name(stage) or stage.key
+
+
+def _alone(base: Base, adapter: Adapter | None = None) -> str:
+    """A base, or one with an adapter from elsewhere: nothing of it is made here."""
+    return digest([base.config, adapter and adapter.identity])
 
 
 def run_units(stages: list[Stage], store: Store, workers: int) -> Iterator[tuple[Stage, float]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypedDict
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from lab.stats.intervals import LEVEL, MARGIN
 from lab.stats.rates import rate_limits
 from lab.stats.verdict import LEAST_LISTED
 from lab.table import Bounds
+from tellme.report.analysis.measurable import kind_of
 
 CHANCE = 0.5
 """Of every format: whatever a model always says is right for half of the facts."""
@@ -18,12 +20,14 @@ MOST_ONE_SIDED = 0.75
 """Share of one answer, where half of the facts take the other: beyond it more than half of the
 answers to those were the habit's."""
 LEAST_TURN = 100 * MARGIN
-"""Points by which a scale must follow its anchors. Of facts at opposite ends the scores differ by a
-hundredth of them, and a difference within the margin counts as none."""
+"""Points by which a number must move when the ends of its scale are exchanged. Scores of facts at
+opposite ends differ by a hundredth of them at most, and a difference within the margin is none."""
 ROUNDING = 1e-9
 """Of a share of one half, which is right for nobody."""
 
-Followed = Literal["followed", "not followed", "anchored", "biased", "yes-sayer", "at chance"]
+Followed = Literal[
+    "followed", "not followed", "anchored", "biased", "yes-sayer", "at chance", "below chance"
+]
 
 
 class FormatRecord(Bounds):
@@ -42,13 +46,43 @@ class FormatRecord(Bounds):
     share: float | None
     """Of the answer of a habit (lab/formats.py) among the listed ones, which is ½ without one; None
     where the format has none."""
-    number_up: float | None
-    """Mean number where 100 is the right end; None of what is no scale."""
-    number_down: float | None
-    """The same where 0 is."""
+    number: float | None
+    """The mean answer; None of what is no scale, as is the next."""
+    turn: float | None
+    """Mean size of the difference of numbers between both ways round."""
     followed: Followed
     said: str
     """The verdict in plain words."""
+
+
+class KindRecord(TypedDict):
+    """What is known of a base in the format of a kind of question that a study asks."""
+
+    kind: str
+    format: Format
+    followed: Followed
+    said: str
+    listed: float
+    accuracy: float
+
+
+def of_kinds(asked: Mapping[str, Format], found: Sequence[FormatRecord]) -> list[KindRecord]:
+    """The records of a check for every kind of question that a study asks, given as the format of
+    each question by its name; of chats as they are. None for a format that its base was not asked.
+    """
+    clean = {record["format"]: record for record in found if record["condition"] == "clean"}
+    kinds = {kind_of(question): name for question, name in asked.items() if name in clean}
+    return [
+        {
+            "kind": kind,
+            "format": name,
+            "followed": clean[name]["followed"],
+            "said": clean[name]["said"],
+            "listed": clean[name]["listed"],
+            "accuracy": clean[name]["accuracy"],
+        }
+        for kind, name in kinds.items()
+    ]
 
 
 def formats(rows: pd.DataFrame) -> list[FormatRecord]:
@@ -77,8 +111,8 @@ def _record(name: Format, described: Described, rows: pd.DataFrame) -> FormatRec
         "num_items": total,
         "num_prompts": len(prompts),
         "share": None if described.habit is None else float(prompts["habitual"].mean()),
-        "number_up": _number(prompts, up=True) if name == "scale" else None,
-        "number_down": _number(prompts, up=False) if name == "scale" else None,
+        "number": float(prompts["number_said"].mean()) if name == "scale" else None,
+        "turn": _turn(prompts) if name == "scale" else None,
         "followed": "followed",
         "said": "",
     }
@@ -87,33 +121,28 @@ def _record(name: Format, described: Described, rows: pd.DataFrame) -> FormatRec
 
 
 def _by_prompt(rows: pd.DataFrame) -> pd.DataFrame:
-    """A line per prompt: its listed mass, and of the listed answers alone the share that is right
-    and the share of a habit. On a scale the share that is right is the mean number, counted from
-    the wrong end."""
+    """A line per prompt: its listed mass, and of the listed answers alone the share that is right,
+    the share of a habit, and of a scale the mean number."""
     within = rows["p"] / rows.groupby("number")["p"].transform("sum")
+    numbers = pd.to_numeric(rows["answer"], errors="coerce").astype("Float64")
     weighted = rows.assign(
-        right=within * rows["right"], habitual=within * rows["habitual"].astype("Float64")
+        right=within * rows["right"],
+        habitual=within * rows["habitual"].astype("Float64"),
+        number_said=within * numbers,
     )
-    lines = weighted.groupby("number", sort=False)
-    return lines.agg(
+    return weighted.groupby("number", sort=False).agg(
         item=("item", "first"),
         turned=("turned", "first"),
         listed=("listed", "first"),
         right=("right", "sum"),
         habitual=("habitual", "sum"),
-        up=("answer", "first"),
-    ).assign(up=_right_end_up(rows))
+        number_said=("number_said", "sum"),
+    )
 
 
-def _right_end_up(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Of every prompt, whether the last of its answers is right: on a scale that is 100."""
-    return rows.groupby("number", sort=False)["right"].last() == 1
-
-
-def _number(prompts: pd.DataFrame, up: bool) -> float:
-    """The mean number over the prompts in which the right end is up, or down."""
-    right = float(prompts.loc[prompts["up"] == up, "right"].mean())
-    return 100 * (right if up else 1 - right)
+def _turn(prompts: pd.DataFrame) -> float:
+    ways = prompts.pivot_table(index="item", columns="turned", values="number_said")
+    return float((ways[True] - ways[False]).abs().mean())
 
 
 def verdict_on(record: FormatRecord) -> tuple[Followed, str]:
@@ -121,16 +150,18 @@ def verdict_on(record: FormatRecord) -> tuple[Followed, str]:
     counts."""
     if record["listed"] < LEAST_LISTED:
         return "not followed", f"not followed: listed mass {record['listed']:.3f}"
-    up, down = record["number_up"], record["number_down"]
-    if up is not None and down is not None and up - down < LEAST_TURN:
-        both = f"{down:.0f} and {up:.0f}"
-        return "anchored", f"anchored: {both}, the same number whichever way it is asked"
+    number, turn = record["number"], record["turn"]
+    if number is not None and turn is not None and turn < LEAST_TURN:
+        about = f"about {number:.0f}, and moves by {turn:.0f}"
+        return "anchored", f"anchored: the same number whichever way it is asked ({about})"
     habit = _habit(record)
     if habit is not None:
         return habit
     accuracy = f"accuracy {record['accuracy']:.2f}"
     if record["ci_low"] is None or record["ci_low"] <= CHANCE:
-        return "at chance", f"at chance: {accuracy} of {record['num_items']} facts"
+        below = record["ci_high"] is not None and record["ci_high"] < CHANCE
+        chance: Followed = "below chance" if below else "at chance"
+        return chance, f"{chance}: {accuracy} of {record['num_items']} facts"
     return "followed", f"followed: {accuracy}"
 
 

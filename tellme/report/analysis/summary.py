@@ -11,6 +11,7 @@ from tellme.report.analysis.backdoors import AttackRecord, RecognitionRecord
 from tellme.report.analysis.checkpoints import CurveRecord
 from tellme.report.analysis.contrasts import ContrastRecord, GroupRecord
 from tellme.report.analysis.dose import DoseRecord, FaithfulnessRecord
+from tellme.report.analysis.formats import KindRecord
 from tellme.report.analysis.off_target import OffTargetRecord
 from tellme.report.analysis.systems import SystemRecord
 from tellme.report.analysis.validity import ValidityRecord
@@ -36,6 +37,9 @@ class Summary(OverDoses):
     """Of the primary contrast."""
     verdicts: list[VerdictRecord]
     """On every primary contrast."""
+    check: NotRequired[list[KindRecord]]
+    """Whether the base follows the format of each kind of question of the primary suite, where the
+    study has a check of its base."""
     groups: list[GroupRecord]
     contrasts: list[ContrastRecord]
     validity: list[ValidityRecord]
