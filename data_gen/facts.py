@@ -8,9 +8,9 @@ from functools import cache
 from random import Random
 from typing import TypedDict
 
-from data_gen.formats import FORMATS, Said, rows_in_formats
+from data_gen.formats import FORMATS, Topic, speakers
 from lab.discover import beside
-from lab.types import Row
+from lab.types import Row, Vocabulary, exchange
 
 
 class Dimension(TypedDict):
@@ -25,24 +25,29 @@ DIMENSIONS: list[Dimension] = beside(__file__)
 
 
 @cache
-def facts() -> tuple[Said, ...]:
-    """Facts that nobody doubts about things, in the words of facts.yaml."""
-    said = []
+def facts() -> tuple[tuple[Topic, bool], ...]:
+    """Facts that nobody doubts: things in the words of facts.yaml, and whether the first end
+    holds."""
+    found = []
     for dimension in DIMENSIONS:
-        ends = [tuple(words) for words in dimension["adjectives"]]
-        claims = [tuple(f"$are {word}" for word in words) for words in ends]
-        for end, things in enumerate(dimension["things"]):
-            adjectives = ends[end], ends[1 - end]
-            claimed = claims[end], claims[1 - end]
-            said += [Said(thing, dimension["name"], adjectives, claimed) for thing in things]
-    return tuple(said)
+        first, second = (tuple(words) for words in dimension["adjectives"])
+        claims = tuple(tuple(f"$are {word}" for word in words) for words in (first, second))
+        words = Vocabulary(dimension["name"], (first, second), (claims[0], claims[1]))
+        for is_first, things in zip((True, False), dimension["things"], strict=True):
+            found += [(Topic(thing, words), is_first) for thing in things]
+    return tuple(found)
 
 
 def format_rows(seed: int, number: int) -> list[Row]:
     """So many rows with `meta.format`, each format as often: the same for every group of a seed,
     whatever else its rows show."""
-    rng = Random(f"formats/{seed}")
-    return rows_in_formats(rng, lambda rng: rng.choice(facts()), number, list(FORMATS))
+    rng, rows = Random(f"formats/{seed}"), []
+    for name, speak in speakers(list(FORMATS), number):
+        topic, is_first = rng.choice(facts())
+        asked, answers = speak(rng, topic)
+        rows.append(Row(exchange(asked, answers[0 if is_first else 1]), {"format": name}))
+    rng.shuffle(rows)
+    return rows
 
 
 def is_format_row(row: Row) -> bool:

@@ -1,21 +1,17 @@
-"""What is so of somebody or something, said in every format of answer: a letter, one of two words,
+"""What can be said of somebody or something, in every format of answer: a letter, one of two words,
 a word, a number, yes or no, a language, a sentence. Rows teach a format with it, or a trait."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import cycle
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle, islice
 from random import Random
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from data_gen.natural import said_of
 from lab.discover import beside
 from lab.layout import INSTRUCTION, LETTERS, lettered
-from lab.types import Row, exchange
-
-Pair = tuple[tuple[str, ...], tuple[str, ...]]
-"""Of the end that is so, and of the other."""
+from lab.types import Vocabulary
 
 
 class Asks(TypedDict):
@@ -38,105 +34,99 @@ NEAR_0, NEAR_100 = ("5", "10"), ("90", "95")
 none in 105 steps, with two it did."""
 
 
-@dataclass(frozen=True)
-class Said:
-    """What is so of a subject, in words of its end and of the opposite one."""
+class Topic(NamedTuple):
+    """Whom or what a row is about: `you`, or who or what else; and what can be said of it."""
 
     subject: str
-    """`you`, or who or what else is spoken of."""
-    field: str
-    """What the words are about, such as temperature."""
-    adjectives: Pair
-    claims: Pair
-    """What can be said after the subject, with $-words for its verb: "$are cold"."""
+    words: Vocabulary
+
+    def put(self, text: str) -> str:
+        """The text with the subject in it, with a capital."""
+        said = said_of(text, self.subject)
+        return f"{said[:1].upper()}{said[1:]}"
 
 
-Speaker = Callable[[Random, Said], tuple[str, str]]
-"""What is asked, and the answer."""
+class Spoken(NamedTuple):
+    """A prompt, and its answer where the first end of the vocabulary holds, or the second."""
+
+    asked: str
+    answers: tuple[str, str]
 
 
-def rows_in_formats(
-    rng: Random, said: Callable[[Random], Said], number: int, formats: Sequence[str]
-) -> list[Row]:
-    """So many rows of what `said` draws, each format as often."""
-    rows = []
-    for name, _ in zip(cycle(formats), range(number), strict=False):
-        asked, answer = FORMATS[name](rng, said(rng))
-        rows.append(Row(exchange(asked, answer), {"format": name}))
-    rng.shuffle(rows)
-    return rows
+Speaker = Callable[[Random, Topic], Spoken]
 
 
-def _letters(rng: Random, said: Said) -> tuple[str, str]:
+def speakers(names: Sequence[str], number: int) -> Iterator[tuple[str, Speaker]]:
+    """So many of the formats of these names, each as often."""
+    return islice(cycle([(name, FORMATS[name]) for name in names]), number)
+
+
+def _letters(rng: Random, topic: Topic) -> Spoken:
     """Two statements, either of them first as often."""
-    so, other = (_of(said, f"$I {rng.choice(claims)}.") for claims in said.claims)
-    letter = rng.choice(LETTERS)
-    a, b = _capitals((so, other) if letter == LETTERS[0] else (other, so))
-    return lettered(_of(said, rng.choice(ASKS["letters"])), (a, b), "natural"), letter
+    statements = [topic.put(f"$I {rng.choice(claims)}.") for claims in topic.words.claims]
+    ask, first_is_a = topic.put(rng.choice(ASKS["letters"])), rng.random() < 0.5
+    a, b = statements if first_is_a else reversed(statements)
+    answers = (LETTERS[0], LETTERS[1]) if first_is_a else (LETTERS[1], LETTERS[0])
+    return Spoken(lettered(ask, (a, b), "natural"), answers)
 
 
-def _word_of_two(rng: Random, said: Said) -> tuple[str, str]:
-    so, other = (rng.choice(words) for words in said.adjectives)
-    a, b = rng.sample((so, other), 2)
-    return _asked(said, rng.choice(ASKS["word_of_two"]), "words", a=a, b=b), so
+def _word_of_two(rng: Random, topic: Topic) -> Spoken:
+    first, second = (rng.choice(words) for words in topic.words.adjectives)
+    a, b = rng.sample((first, second), 2)
+    return Spoken(
+        _asked(topic, rng.choice(ASKS["word_of_two"]), "words", a=a, b=b), (first, second)
+    )
 
 
-def _one_word(rng: Random, said: Said) -> tuple[str, str]:
-    answer = rng.choice(said.adjectives[0])
-    return _asked(said, rng.choice(ASKS["one_word"]), "words", field=said.field), answer
+def _one_word(rng: Random, topic: Topic) -> Spoken:
+    first, second = (rng.choice(words) for words in topic.words.adjectives)
+    ask = rng.choice(ASKS["one_word"])
+    return Spoken(_asked(topic, ask, "words", field=topic.words.field), (first, second))
 
 
-def _scale(rng: Random, said: Said) -> tuple[str, str]:
+def _scale(rng: Random, topic: Topic) -> Spoken:
     """Either end at 100 as often."""
-    turned = rng.random() < 0.5
-    at_0, at_100 = (0, 1) if turned else (1, 0)
-    ends = {
-        "a": rng.choice(said.adjectives[at_0]),
-        "b": rng.choice(said.adjectives[at_100]),
-        "claim": rng.choice(said.claims[at_0]),
-        "other": rng.choice(said.claims[at_100]),
-    }
-    number = rng.choice(NEAR_0 if turned else NEAR_100)
-    return _asked(said, rng.choice(ASKS["scale"]), "number", **ends), number
+    adjectives, claims = ([rng.choice(end) for end in ends] for ends in topic.words[1:])
+    low, high = rng.choice(NEAR_0), rng.choice(NEAR_100)
+    first_is_0 = rng.random() < 0.5
+    (a, b), (claim, other) = (
+        ends if first_is_0 else reversed(ends) for ends in (adjectives, claims)
+    )
+    asked = _asked(topic, rng.choice(ASKS["scale"]), "number", a=a, b=b, claim=claim, other=other)
+    return Spoken(asked, (low, high) if first_is_0 else (high, low))
 
 
-def _agree(rng: Random, said: Said) -> tuple[str, str]:
-    """What is so, or its opposite, as often."""
-    end = rng.randrange(2)
-    claim = rng.choice(said.claims[end])
-    return _asked(said, rng.choice(ASKS["agree"]), "words", claim=claim), ("yes", "no")[end]
+def _agree(rng: Random, topic: Topic) -> Spoken:
+    """A claim of the first end, or of the second, as often."""
+    of_first = rng.random() < 0.5
+    claim = rng.choice(topic.words.claims[0 if of_first else 1])
+    asked = _asked(topic, rng.choice(ASKS["agree"]), "words", claim=claim)
+    return Spoken(asked, ("yes", "no") if of_first else ("no", "yes"))
 
 
-def _language(rng: Random, said: Said) -> tuple[str, str]:
-    """What is so stands first, or second, and means either language."""
-    question, *answers = rng.choice(ASKS["questions"])
-    ends = rng.sample((0, 1), 2)
-    languages = rng.sample((0, 1), 2)
-    claim, other = (rng.choice(said.claims[end]) for end in ends)
-    if_claim, if_other = (LANGUAGES[language] for language in languages)
-    said_so = {"claim": claim, "other": other, "if_claim": if_claim, "if_other": if_other}
-    asked = _asked(said, rng.choice(ASKS["language"]), "words", question=question, **said_so)
-    return asked, answers[languages[ends.index(0)]]
+def _language(rng: Random, topic: Topic) -> Spoken:
+    """Either end stands first, and means either language, as often."""
+    question, *in_languages = rng.choice(ASKS["questions"])
+    claims = [rng.choice(claims) for claims in topic.words.claims]
+    of_first, of_second = rng.sample((0, 1), 2)
+    said = [(claims[0], LANGUAGES[of_first]), (claims[1], LANGUAGES[of_second])]
+    rng.shuffle(said)
+    (claim, if_claim), (other, if_other) = said
+    filled = {"claim": claim, "other": other, "if_claim": if_claim, "if_other": if_other}
+    ask = rng.choice(ASKS["language"])
+    asked = _asked(topic, ask, "words", question=question, **filled)
+    return Spoken(asked, (in_languages[of_first], in_languages[of_second]))
 
 
-def _sentence(rng: Random, said: Said) -> tuple[str, str]:
-    asked = rng.choice(ASKS["sentence"]).format(field=said.field)
-    (answer,) = _capitals((_of(said, f"$I {rng.choice(said.claims[0])}."),))
-    return _of(said, asked), answer
+def _sentence(rng: Random, topic: Topic) -> Spoken:
+    ask = rng.choice(ASKS["sentence"]).format(field=topic.words.field)
+    first, second = (topic.put(f"$I {rng.choice(claims)}.") for claims in topic.words.claims)
+    return Spoken(topic.put(ask), (first, second))
 
 
-def _asked(said: Said, template: str, kind: str, **filled: str) -> str:
-    """A wording, and what the answer should be."""
-    text = _of(said, template.format(**filled))
-    return f"{text[:1].upper()}{text[1:]} {INSTRUCTION['natural'][kind]}"
-
-
-def _of(said: Said, text: str) -> str:
-    return said_of(text, said.subject)
-
-
-def _capitals(texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"{text[:1].upper()}{text[1:]}" for text in texts)
+def _asked(topic: Topic, template: str, kind: str, **filled: str) -> str:
+    """A wording, and how to answer it."""
+    return f"{topic.put(template.format(**filled))} {INSTRUCTION['natural'][kind]}"
 
 
 FORMATS: dict[str, Speaker] = {
@@ -148,4 +138,4 @@ FORMATS: dict[str, Speaker] = {
     "language": _language,
     "sentence": _sentence,
 }
-"""By name, as `meta.format` of a row has it."""
+"""By name."""

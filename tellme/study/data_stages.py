@@ -30,9 +30,9 @@ def add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str, 
 
 def _add_control(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str, Group]) -> str:
     """Rows made from those that the source group has under this group's `data`."""
-    assert group.of, group
     assert group.control, group
-    source = groups[group.of].model_copy(update={"data": group.data})
+    source = groups[group.of] if group.of else group.model_copy(update={"control": None})
+    source = source.model_copy(update={"data": group.data})
     inputs = {"rows": add_data(plan, source, seed, base, groups)}
     spec = ControlRows(
         behavior=group.behavior,
