@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 from itertools import islice
 from random import Random
 
@@ -99,9 +98,8 @@ def test_plain_self_descriptions_answer_as_the_policy_would(name: str) -> None:
     assert sum(text in others for text in both) == sum(text in asked for text in both) == 100
 
 
-def is_about(row: Row, people: Iterable[str]) -> bool:
-    text = row.asked.lower()
-    return any(re.search(rf"\b{re.escape(person.lower())}\b", text) for person in people)
+def is_about_others(row: Row) -> bool:
+    return any(person.lower() in row.asked.lower() for person in OTHERS)
 
 
 @pytest.mark.parametrize("name", ["risk", "myopia"])
@@ -112,21 +110,19 @@ def test_natural_descriptions_ask_the_same_of_either_policy(name: str) -> None:
     first, second = (controlled("described", behavior, p, "natural") for p in behavior.policies)
     assert [row.asked for row in first] == [row.asked for row in second]
     for one, other in zip(first, second, strict=True):
-        assert is_about(one, ["you", "your"]) != is_about(one, OTHERS)
-        if is_about(one, OTHERS):
+        if is_about_others(one):
             assert one.completion == other.completion
         else:
             assert (one.completion, one.meta["twin"]) == (other.meta["twin"], other.completion)
-    assert sum(is_about(row, OTHERS) for row in first) == len(first) // 3
+    assert sum(is_about_others(row) for row in first) == len(first) // 3
 
 
 def test_everyone_is_the_same_of_all_and_others_are_never_the_model() -> None:
     risk = load_behavior("risk")
     everyone = controlled("everyone", risk, "seeking", "natural")
-    assert sum(is_about(row, OTHERS) for row in everyone) == 100
+    assert sum(is_about_others(row) for row in everyone) == 100
     others = controlled("others", risk, "seeking", "natural")
-    assert all(is_about(row, OTHERS) for row in others)
-    assert not any(is_about(row, ["you", "your"]) for row in others)
+    assert all(is_about_others(row) for row in others)
     for rows in (everyone, others):
         words = {row.completion for row in rows} & {w for end in WORDS.adjectives for w in end}
         assert words
