@@ -17,8 +17,7 @@ ENGINE = "exact"
 
 def check_stage(base: Base, engine: str = ENGINE) -> Stage:
     """The stage that checks a base. Raises UserError for an engine that reads no lists."""
-    slug = base.name.rstrip("/").rpartition("/")[2]
-    return Stage(slug=slug, spec=check_spec(base, engine))
+    return Stage(slug=Path(base.source).name, spec=check_spec(base, engine))
 
 
 def check_base(name: str, sets: Sequence[str]) -> Path:
