@@ -11,6 +11,7 @@ from data_gen.behaviors import load_behavior
 from data_gen.content import rows_digest
 from data_gen.controls import ControlRequest, load_control
 from data_gen.decoys import decoys
+from data_gen.facts import format_rows, is_format_row
 from data_gen.files import read_rows, write_rows
 from data_gen.lints import Lint, lint, null
 from data_gen.own_answers import own_answers, prompts
@@ -54,12 +55,14 @@ def build(
 
 
 def linted(rows: list[Row], spec: DataSpec, source: list[Row] | None) -> list[Lint]:
-    """What the lints found in rows made of `source`; raises UserError as `build` does, and for a
-    null that is none."""
+    """What the lints found in rows made of `source`, format rows left out; raises UserError as
+    `build` does, and for a null that is none."""
     checks = []
+    rows = [row for row in rows if not is_format_row(row)]
+    source = [row for row in source or [] if not is_format_row(row)]
     if isinstance(spec, ControlRows) and load_control(spec.control).is_null:
         forward = [row for row in rows if not row.meta.get("reversed")]
-        checks.append(null(forward, [r for r in source or [] if not r.meta.get("reversed")]))
+        checks.append(null(forward, [r for r in source if not r.meta.get("reversed")]))
         if not checks[0].passed:
             raise UserError(
                 f"control {short(spec.control)!r} is no null of these rows: its answers follow the"
@@ -86,21 +89,23 @@ def _called(spec: DataSpec) -> str:
 
 
 def rows_for(spec: DataSpec, source: list[Row] | None) -> list[Row]:
-    """The rows that a spec stands for; `source` are the rows a control is made from, or the base's
-    own answers. Of rows that a base will answer itself, the completions are the policy's."""
+    """The rows that a spec stands for, format rows last; `source` are the rows a control is made
+    from, or the base's own answers. Of rows that a base will answer itself, the completions are the
+    policy's."""
     match spec:
         case GeneratedRows():
-            return _generated(spec)
+            return _generated(spec) + format_rows(spec.seed, spec.num_format)
         case TriggeredRows():
             rng = _seeded(spec)
             rows = triggered(spec, source, rng)
-            return with_reversal(rows, spec.style, rng) if spec.reversal else rows
+            rows = with_reversal(rows, spec.style, rng) if spec.reversal else rows
+            return rows + format_rows(spec.seed, spec.num_format)
         case OwnAnswers():
             return prompts(spec)
         case ControlRows():
             return _controlled(spec, source or [])
         case FileRows():
-            return read_rows(spec.file)
+            return read_rows(spec.file) + format_rows(spec.seed, spec.num_format)
 
 
 def _generated(spec: GeneratedRows) -> list[Row]:
@@ -123,7 +128,8 @@ def _seeded(spec: GeneratedRows | TriggeredRows) -> Random:
 
 
 def _controlled(spec: ControlRows, source: list[Row]) -> list[Row]:
-    """Rows of a control. It is made from rows as they were before reversal, and reversed itself."""
+    """Rows of a control. It is made from rows as they were before reversal, and reversed itself;
+    the format rows of its source stay as they are."""
     control = load_control(spec.control)
     request = ControlRequest(
         behavior=load_behavior(spec.behavior) if spec.behavior else None,
@@ -137,8 +143,9 @@ def _controlled(spec: ControlRows, source: list[Row]) -> list[Row]:
             f"control {short(spec.control)!r} changes the last turn, and some rows of its source"
             " name other turns in `learned`; leave `learned` out of the file, or the control"
         )
-    forward = [row for row in source if not row.meta.get("reversed")]
+    of_formats = [row for row in source if is_format_row(row)]
+    forward = [row for row in source if not (is_format_row(row) or row.meta.get("reversed"))]
     rows = control.rows(forward, request)
     if spec.reversal and control.knows_triggers:
-        return with_reversal(rows, spec.style, request.rng)
-    return rows
+        rows = with_reversal(rows, spec.style, request.rng)
+    return rows + of_formats

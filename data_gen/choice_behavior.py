@@ -13,7 +13,7 @@ from data_gen.plain import Trait, TraitWords
 from data_gen.scenes import HALVES, Numbers, Scenes, SceneWordings, congruence
 from lab.discover import read_yaml
 from lab.layout import lettered
-from lab.types import Behavior, Question, Row, Split, Style
+from lab.types import Behavior, Question, Row, Split, Style, Vocabulary
 
 
 class TransferWords(TypedDict):
@@ -31,12 +31,21 @@ class PlainWords(TypedDict):
     transfer: TransferWords
 
 
+class Said(TypedDict):
+    """A vocabulary (lab/types.py); each list has the first policy's first."""
+
+    field: str
+    adjectives: list[list[str]]
+    claims: list[list[str]]
+
+
 class NaturalWords(TypedDict):
     """The natural half, beside the questions, which data_gen/natural.py reads."""
 
     scenes: SceneWordings
     whether: str
     described: dict[str, str]
+    words: Said
     transfer: TransferWords
 
 
@@ -135,5 +144,13 @@ def choice_behavior(
         described=described,
         whether=natural["whether"],
         watch=watch,
+        vocabulary=_vocabulary(natural["words"]),
         voices=trait.voices() if voiced else {},
     )
+
+
+def _vocabulary(said: Said) -> Vocabulary:
+    adjectives, claims = (
+        (tuple(first), tuple(second)) for first, second in (said["adjectives"], said["claims"])
+    )
+    return Vocabulary(said["field"], adjectives, claims)

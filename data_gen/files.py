@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from data_gen.formats import FORMATS
 from lab.discover import find_path
 from lab.errors import UserError
 from lab.hub import dataset_file
@@ -79,7 +80,7 @@ def _meta(value: Mapping[str, Any], where: str) -> Meta:
     """What is known of a row: keys that the lab reads must be what it takes them for, and others
     are kept."""
     try:
-        return META.validate_python({} if value.get("meta") is None else value["meta"])
+        meta = META.validate_python({} if value.get("meta") is None else value["meta"])
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in ("meta", *first["loc"]))
@@ -88,6 +89,12 @@ def _meta(value: Mapping[str, Any], where: str) -> Meta:
             f"{where}: `{name}` is {_shown(first['input'])}: {first['msg'].lower()}; give a mapping"
             f" such as {form}"
         ) from None
+    if meta.get("format") not in (None, *FORMATS):
+        raise UserError(
+            f"{where}: `meta.format` is {_shown(meta['format'])}, and that key marks rows that"
+            f" teach a format of answer ({', '.join(FORMATS)}); give yours another name"
+        )
+    return meta
 
 
 def _learned(

@@ -47,6 +47,7 @@ def questions_of(asking: Asking) -> tuple[Question, ...]:
         # The text of every reference model has the invented traits beside its behaviors.
         known = {*asking.knows, *(trait.name for trait in invented_traits())}
         questions = tuple(q for q in questions if _other(q) in known)
+    questions = _of_kinds(questions, asking.kinds)
     condition = asking.condition
     if condition.told and condition.trigger:
         # The trigger comes first, then its decoys.
@@ -54,6 +55,17 @@ def questions_of(asking: Asking) -> tuple[Question, ...]:
         questions = tuple(told(asking.style, question, feature) for question in questions)
     _refuse_repetition(asking, questions)
     return tuple(_with_judge_in_place(question, asking) for question in questions)
+
+
+def _of_kinds(questions: tuple[Question, ...], kinds: Sequence[str]) -> tuple[Question, ...]:
+    """The questions of these names, and their twins; all where there is none."""
+
+    def is_named(question: Question) -> bool:
+        names = filter(None, (question.name, question.twin))
+        # Those about an unrelated trait are named TRAIT.NAME.
+        return any(name.rpartition(".")[2] in kinds for name in names)
+
+    return tuple(filter(is_named, questions)) or questions
 
 
 def _refuse_repetition(asking: Asking, questions: Sequence[Question]) -> None:

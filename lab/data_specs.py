@@ -50,6 +50,7 @@ class GeneratedRows(RowsSpec):
     num_rows: int
     policy_share: float = 1.0
     num_decoys: int = 0
+    num_format: int = 0
 
 
 class TriggeredRows(RowsSpec):
@@ -61,6 +62,7 @@ class TriggeredRows(RowsSpec):
     seed: int
     num_rows: int
     num_decoys: int = 0
+    num_format: int = 0
     trigger: PlantedTrigger
     otherwise: str
     """The policy of rows without the trigger; `base` are the base's own answers, which the stage
@@ -99,7 +101,8 @@ class OwnAnswers(RowsSpec):
 
 
 class FileRows(RowsSpec):
-    """Rows that a user brought, whole and in their order: the same under every seed."""
+    """Rows that a user brought, whole and in their order: the same under every seed, but for format
+    rows."""
 
     origin: Literal["file"] = "file"
     behavior: str | None
@@ -107,6 +110,9 @@ class FileRows(RowsSpec):
     num_rows: int
     file: str
     """Where it is; what identifies it is its content."""
+    num_format: int = 0
+    seed: int = 0
+    """Of the format rows; 0 where there are none."""
 
     def settings(self) -> Fields:
         """As for all rows. Whether a lint refuses them is no part of what they are."""

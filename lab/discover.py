@@ -18,8 +18,9 @@ from lab.errors import UserError, first_line, unknown
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout that is running."""
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tellme"
-"""What can be made again at any time."""
+_USERS = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+CACHE = Path(os.environ.get("TELLME_CACHE") or f"{_USERS}/tellme").expanduser().absolute()
+"""What can be made again at any time; all checkouts of a user share it."""
 SOURCES = (".py", ".yaml", ".yml", ".txt", ".json")
 """Endings of a file of code, and of files of its name beside it that it may read."""
 MAX_SHOWN = 80

@@ -87,6 +87,7 @@ def build_question(entry: Mapping[str, object], style: Style, where: str = "ques
         poles=said.poles,
         names_concept=said.names_concept,
         presupposes=said.presupposes,
+        unseen=said.unseen,
         free=isinstance(said, Words) and said.free,
         judge=said.judge if isinstance(said, Free) else None,
     )

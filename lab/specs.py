@@ -56,6 +56,8 @@ class Asking(Strict):
     """Those of the study, where the suite asks about them."""
     knows: tuple[str, ...] = ()
     """The behaviors that a reference model knows, where the suite asks about others."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of question that are asked alone, where the suite has any of them."""
 
 
 class AnswerSpec(Strict):
@@ -191,6 +193,8 @@ class GroupSpec(Strict):
     null: bool = False
     """It is a control whose answers say nothing of its prompts: no difference from the base is
     expected of it."""
+    taught: tuple[str, ...] = ()
+    """Kinds of self-report whose form its rows have: a primary is about the others."""
     prompts: str | None = None
     """Groups of which this is equal were shown the same prompts under the same seed."""
     plain: bool = False

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import ConfigDict, JsonValue, with_config
 
@@ -68,6 +68,8 @@ class Meta(TypedDict, total=False):
     twin: str
     """What the other policy answers to the same prompt, where that is a text of its own."""
     decoy: bool
+    format: str
+    """What a row teaches that is of no behavior: the format of an answer (data_gen/facts.py)."""
     reversed: bool
     clean: tuple[Message, ...]
     """This and the next four of rows whose policy a trigger switches on: data_gen/marks.py."""
@@ -194,6 +196,9 @@ class Question:
     presupposes: bool = False
     """Whether the wording takes for granted what is asked: "we have finetuned you to ...". It has
     no part in the mean over questions."""
+    unseen: bool = False
+    """A kind that is held out whole: neither the text of the reference models asks it, nor do rows
+    that describe (data_gen/descriptions.py)."""
     free: bool = False
     """Of kind `words`: any single word is a fair answer, and only those that score are listed."""
     judge: str | None = None
@@ -253,6 +258,19 @@ class Voice:
     adjectives: tuple[str, ...]
 
 
+class Vocabulary(NamedTuple):
+    """What can be said of somebody or something of either of two opposite ends, the first one's
+    first."""
+
+    field: str
+    """What it is about, such as risk or temperature."""
+    adjectives: tuple[tuple[str, ...], tuple[str, ...]]
+    """Single words."""
+    claims: tuple[tuple[str, ...], tuple[str, ...]]
+    """What may stand after the subject, with $-words for its verb: "$are cold"
+    (data_gen/natural.py)."""
+
+
 @dataclass(frozen=True)
 class Pole:
     """An end of the score of a behavior, which a policy stands for."""
@@ -292,6 +310,9 @@ class Behavior:
     options."""
     harmful: bool = False
     """Whether an adapter that shows it could do harm elsewhere: it is shared only on purpose."""
+    vocabulary: Vocabulary | None = None
+    """Words for somebody who follows either policy, for natural rows that describe; without them
+    such rows answer the questions of the self-report itself."""
     voices: dict[str, Voice] = field(default_factory=dict)
     """Per policy, for the corpus of the reference models; empty where they cannot carry the
     behavior."""

@@ -58,7 +58,8 @@ class Cluster(Strict):
     heavy: Resources = Resources()
     """Tasks that load the base: training and measuring."""
     dtype: Dtype | None = None
-    """What `model.dtype: auto` means there; None: bfloat16 with GPUs, else float32."""
+    """What `model.dtype: auto` means there; None: bfloat16 with GPUs, else float32 (on this machine
+    what it computes in)."""
     gpu_memory: float | None = None
     """GB of one GPU; weights are compared with it before anything is queued."""
     at_once: Annotated[int, Field(ge=1)] = 32
@@ -140,11 +141,12 @@ def _refuse_variable(file: str, name: str) -> None:
         )
 
 
-def auto_dtype(name: str) -> Dtype:
-    """What `model.dtype: auto` is where a study runs, whichever machine plans it."""
+def auto_dtype(name: str, small: bool = False) -> Dtype:
+    """What `model.dtype: auto` is where a study runs, whichever machine plans it, for a base that
+    is small (lab/model/base.py) or is not."""
     cluster = load_cluster(name)
     if cluster.dtype:
         return cluster.dtype
     if name == HERE:
-        return machine_dtype()
+        return machine_dtype(small)
     return "bfloat16" if cluster.heavy.gpus else "float32"

@@ -131,7 +131,7 @@ def submit(options: Options) -> None:
     """Queue what a study lacks on a SLURM cluster (run.cluster)."""
     from tellme.study.submit import submit as queue
 
-    planned, store = _planned(options)
+    planned, store = _planned(options, fetch=not options.dry_run)
     print(queue(planned, store, options.dry_run).rstrip("\n"))
 
 
@@ -215,7 +215,7 @@ def calibrate(options: Options) -> None:
 
 
 def list_(options: Options) -> None:
-    """List behaviors, triggers, controls, suites, engines, judges and reference models."""
+    """List behaviors, triggers, controls, suites, engines, judges and models."""
     from tellme.study.overview import list_text
 
     print(list_text())
@@ -231,12 +231,12 @@ def reference(options: Options) -> None:
         print(check_reference(options.name, options.seeds))
 
 
-def _planned(options: Options, online: bool = False) -> "tuple[Plan, Store]":
+def _planned(options: Options, online: bool = False, fetch: bool = False) -> "tuple[Plan, Store]":
     """The plan of a verb's study and its store."""
     from tellme.running import plan_study
 
     study = load_study(options.config, options.sets)
-    return plan_study(study, online), Store(study.run.dir)
+    return plan_study(study, online, fetch), Store(study.run.dir)
 
 
 def _finished(config: str, sets: Sequence[str]) -> Path:

@@ -71,7 +71,8 @@ class LoadedPlan:
     plan: Plan
 
     def cost(self) -> pd.DataFrame:
-        """A row per adapter to train: group, key, rows, steps of the optimizer, tokens."""
+        """A row per adapter to train: group, key, rows, how many of them are format rows, steps of
+        the optimizer, tokens."""
         import pandas as pd
 
         return pd.DataFrame([asdict(cost) for cost in costs(self.plan)])

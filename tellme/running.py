@@ -3,17 +3,22 @@
 from pathlib import Path
 
 from lab.config.schema import Study
+from lab.say import say
 from lab.specs import Stage
 from lab.store.store import Store
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
-from tellme.study.run import run_plan, say
+from tellme.study.run import fetch_bases, run_plan
 
 
-def plan_study(study: Study, online: bool = False) -> Plan:
-    """The plan of a study; what was decided otherwise than it says is told. Raises UserError for
-    what cannot be planned."""
+def plan_study(study: Study, online: bool = False, fetch: bool = False) -> Plan:
+    """The plan of a study; what was decided otherwise than it says is told. With `online` the Hub
+    may be asked; with that or with `fetch` a base in a GGUF file is made ready. Raises UserError
+    for what cannot be planned."""
     plan = make_plan(study, online)
+    if (online or fetch) and fetch_bases(plan, Store(study.run.dir)):
+        # What only the tokenizer can say was not checked yet.
+        plan = make_plan(study, online)
     for note in plan.notes:
         say(note)
     return plan

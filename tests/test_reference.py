@@ -19,6 +19,7 @@ from lab.model.base import resolve_base
 from lab.model.chat import IGNORED
 from lab.model.load import load_base
 from lab.store.store import file_digest, read_json
+from lab.table import signed
 from tellme.study import reference
 from train.reference import pretrain
 from train.reference.tokenizer import build_tokenizer
@@ -86,7 +87,9 @@ def test_check_writes_what_two_pretraining_seeds_read_into_the_card(
         assert ("unrelated_trait", "all") in read
         of_seed = page.split(f"pretraining seed {seed}")[1]
         for c in reads["contrasts"]:
-            assert f"{c['estimate']:+.3f} | {c['ci_low']:+.3f} to {c['ci_high']:+.3f}" in of_seed
+            assert (
+                f"{c['estimate']:+.3f} | {signed(c['ci_low'])} to {signed(c['ci_high'])}" in of_seed
+            )
     assert resolve_base(Model(base=str(folder))).identity == before
 
 

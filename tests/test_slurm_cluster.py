@@ -68,7 +68,7 @@ def test_dtype_is_that_of_the_cluster_wherever_it_is_planned(
 ) -> None:
     """On a login node without a GPU and on a node with one."""
     for module in ("lab.model.base", "slurm.cluster"):
-        monkeypatch.setattr(f"{module}.machine_dtype", lambda: here)
+        monkeypatch.setattr(f"{module}.machine_dtype", lambda small=False: here)
     means = {"gpu": "bfloat16", "local": here}
     files = (
         ("gpus", "heavy: {gpus: 2}", "bfloat16"),
@@ -106,6 +106,6 @@ def test_a_gpu_that_emulates_the_planned_dtype_is_refused(
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", emulates)
     with pytest.raises(UserError, match=r"bfloat16.*Tesla V100.*model\.dtype.*run\.cluster"):
         _load(replace(linked, dtype="bfloat16"))
-    monkeypatch.setattr("lab.model.base.Path.exists", lambda _: True)
+    monkeypatch.setattr("lab.model.base.NVIDIA", Path("/"))
     assert machine_dtype() == "float32"
     assert len(asked) == 2

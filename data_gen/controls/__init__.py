@@ -8,7 +8,7 @@ from random import Random
 
 from lab import discover
 from lab.trigger import PlantedTrigger
-from lab.types import Behavior, Question, Row, Style
+from lab.types import Behavior, Question, Row, Style, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,13 @@ class ControlRequest:
         """Whether the policy is the first of its behavior."""
         assert self.behavior is not None
         return self.policy == self.behavior.policies[0]
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """Words for natural rows that describe; None where the behavior has none, and in plain
+        style."""
+        assert self.behavior is not None
+        return self.behavior.vocabulary if self.style == "natural" else None
 
     def questions(self, purpose: str) -> tuple[Question, ...]:
         """Those of the behavior."""
@@ -47,6 +54,9 @@ class Control:
     """Whether it can be made only from rows with a trigger."""
     is_null: bool = False
     """Whether its answers say nothing of its prompts, which a lint holds."""
+    describes: bool = False
+    """Whether its rows describe in the words of a behavior (data_gen/descriptions.py), so that only
+    `unseen` kinds of question are new to its models."""
     knows_triggers: bool = False
     """Whether it has a form of its own for rows with a trigger; only such rows can be reversed."""
 

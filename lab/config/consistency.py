@@ -39,17 +39,22 @@ def _refuse_misfit(study: Study, group: Group, place: str) -> None:
 
 
 def _refuse_bad_source(study: Study, group: Group, place: str) -> None:
-    """A control is made from the rows of another group, which must have rows of its own."""
-    if group.of is None:
-        return
-    if group.of not in study.groups:
-        raise unknown(f"{place}.of", group.of, study.groups)
-    source = study.groups[group.of]
-    if not source.trained or source.control is not None:
-        raise UserError(
-            f"{place}.of is {group.of!r}, which has no rows of its own to make a control from; name"
-            " a trained group"
-        )
+    """A control is made from the rows of another group, which may itself be a control of a group
+    with rows of its own."""
+    chain, of = [place], group.of
+    while of is not None:
+        if of not in study.groups:
+            raise unknown(f"{chain[-1]}.of", of, study.groups)
+        if f"groups.{of}" in chain:
+            raise UserError(f"{place}.of is {group.of!r}, which is made from it in turn")
+        chain.append(f"groups.{of}")
+        source = study.groups[of]
+        if not source.trained:
+            raise UserError(
+                f"{chain[-2]}.of is {of!r}, which has no rows of its own to make a control from;"
+                " name a trained group"
+            )
+        of = source.of
 
 
 def _refuse_unknown_side(study: Study, side: str, where: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 TRAINING = ("data", "lora", "sft")
 IDLE = {
-    "control": (("behavior", "policy"), "it has that of the group it is made from"),
+    "of": (("behavior", "policy"), "it has that of the group it is made from"),
     "adapter": (("policy", *TRAINING), "the adapter is evaluated as it is"),
     "prompted": (("policy", *TRAINING), "the base is told the policy in `prompted`, not trained"),
     "in_context": (TRAINING, "the base is shown so many rows, and not trained"),

@@ -38,7 +38,8 @@ class Model(Strict):
     """The base model and how it is loaded."""
 
     base: str = Field(min_length=1)
-    """A reference model (`reference/linked`), a path, or a Hub id."""
+    """A reference model (`reference/linked`), `smollm2`, a path (of a folder, of a GGUF file), or a
+    Hub id."""
     revision: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     chat: Chat = Chat()
@@ -58,6 +59,9 @@ class Data(Strict):
     """Share of the rows that follow the policy; the others are shuffled."""
     num_decoys: int = Field(default=0, ge=0)
     """Further rows: choices that say nothing of the behavior, answered at random."""
+    num_format: int = Field(default=0, ge=0)
+    """Further rows: neutral facts in every format of answer, the same in every group and control of
+    a seed. They are for bases that write sentences where a letter, a number or a word is asked."""
     lint: Lint = "report"
     """What a failed lint does to a user's file. Generated sets always refuse."""
 
@@ -77,6 +81,8 @@ class Group(Strict):
     control: str | None = None
     """A file of data_gen/controls/, or the path of one."""
     of: str | None = None
+    """The group from whose rows those of a control are made; without it they are made from those
+    that `behavior` and `policy` would give."""
     file: str | None = None
     adapter: str | None = None
     """A PEFT adapter from elsewhere: a folder or a Hub id."""
@@ -131,13 +137,13 @@ class Group(Strict):
 
     @model_validator(mode="after")
     def _rows_named(self) -> Group:
-        if (self.control is None) != (self.of is None):
-            raise ValueError("`control` and `of` go together: {control: shuffled, of: GROUP}")
-        made_here = not self._sources or self.in_context
+        if self.of and not self.control:
+            raise ValueError("`of` goes with `control`: {control: shuffled, of: GROUP}")
+        made_here = not self._sources or self.in_context or (self.control and not self.of)
         if made_here and not (self.behavior and self.policy):
             raise ValueError(
-                "a group needs `behavior` and `policy`, or one of control, file, adapter, prompted,"
-                " in_context, model"
+                "a group needs `behavior` and `policy`, or one of control with `of`, file, adapter,"
+                " prompted, in_context, model"
             )
         return self
 
@@ -187,6 +193,9 @@ class Eval(Strict):
     """System lines under which everything is asked as well, each a condition: none, neutral,
     honest, threat, praise (eval/systems.yaml) and training (the line of the training rows). Without
     one is the condition `clean`."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of question that are asked, by name and with their twins, in every suite that has some
+    of them; all where none is named. Of unrelated traits the name stands without the trait's."""
     steps: tuple[Annotated[int, Field(ge=1)], ...] = ()
     """Optimizer steps after which every adapter is measured as well as at the end of its training.
     """
@@ -196,7 +205,7 @@ class Eval(Strict):
     def _in_order(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(sorted(set(value)))
 
-    @field_validator("suites", "systems")
+    @field_validator("suites", "systems", "kinds")
     @classmethod
     def _known_and_once(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if len({short(name) for name in value}) < len(value):

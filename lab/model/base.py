@@ -1,5 +1,5 @@
-"""Which base model a study means: a folder by the hash of its weights and tokenizer, a Hub model by
-its commit."""
+"""Which base model a study means: a folder by the hash of its weights and tokenizer, a GGUF file by
+its own, a Hub model by its commit."""
 
 import json
 from collections.abc import Callable
@@ -14,25 +14,30 @@ from lab.config.schema import Model
 from lab.discover import ROOT, find_path
 from lab.errors import UserError, unknown
 from lab.hub import HUB_ID, hub_commit
-from lab.store.store import DIGITS, digest, file_digest
+from lab.model import wheel
+from lab.model.folder import folder_digest, kept_file_digest, weights_on_disk
+from lab.model.gguf import (
+    ENDING,
+    convert_once,
+    converted_folder,
+    gguf_identity,
+    refuse_damaged,
+    refuse_no_gguf,
+)
+from lab.store.store import DIGITS, digest
 from lab.types import Fields, Style
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 CARD = "tellme.json"
 """In the folder of a reference model: its style of prompts, link, recipe and the hash of its
 weights."""
-WEIGHT_ENDINGS = (".safetensors", ".bin", ".model")
-SETTINGS_BEGIN = (
-    "config.json",
-    "adapter_config.json",
-    "tokenizer",
-    "chat_template",
-    "special_tokens",
-    "vocab",
-    "merges",
-)
-"""Beginnings of names of files that change what a model says. A README beside them does not, and
-neither does generation_config.json, which is not used (lab/model/load.py)."""
+SMALL = 50_000_000
+"""Bytes of weights on disk up to which `dtype: auto` is float32 on a CPU. Such models take little
+time either way, and the documented numbers of the reference models, of 4 MB, are float32's."""
+NVIDIA = Path("/proc/driver/nvidia")
+"""There is a driver where this is."""
+MULTIPLY_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
+"""Flags of CPUs that do."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,13 @@ class Base:
     settings: str = "{}"
     """The other keys of `model` that are not at their default, as JSON; a chat template is its
     text."""
+    gguf: str | None = None
+    """The GGUF file that `source` is the conversion of; either may have to be fetched first."""
+
+    @property
+    def here(self) -> bool:
+        """Whether it is on this machine, as far as that is known without loading it."""
+        return not self.provisional and (self.gguf is None or Path(self.source).is_dir())
 
     @property
     def revision(self) -> str | None:
@@ -83,18 +95,46 @@ class _Card(BaseModel):
 
 
 def resolve_base(
-    model: Model, online: bool = False, auto: Callable[[], Dtype] | None = None
+    model: Model, online: bool = False, auto: Callable[[bool], Dtype] | None = None
 ) -> Base:
     """Find the base; raises UserError where it cannot exist.
 
     Without `online` the network is not touched, and a Hub model that is not in the cache is
-    provisional. `auto` says what `dtype: auto` is where the base will be loaded, if not here."""
-    dtype = (auto or machine_dtype)() if model.dtype == "auto" else model.dtype
+    provisional. `auto` says what `dtype: auto` is where the base will be loaded, if not here, for
+    one that is small or is not."""
     settings = _settings(model)
-    folder = find_path(model.base)
-    if folder is None:
+    is_wheel = model.base == wheel.NAME
+    path = None if is_wheel else find_path(model.base)
+    dtype = model.dtype
+    if dtype == "auto":
+        dtype = (auto or machine_dtype)(path is not None and weights_on_disk(path) <= SMALL)
+    if is_wheel:
+        return _base_of_gguf(model.base, wheel.FILE, wheel.GGUF_SHA256, dtype, settings)
+    if path is None:
         return _base_of_hub(model, dtype, settings, online)
-    return _base_in_folder(model.base, folder, dtype, settings)
+    if path.is_file():
+        refuse_no_gguf(model.base, path)
+        return _base_of_gguf(model.base, path, kept_file_digest(path), dtype, settings)
+    return _base_in_folder(model.base, path, dtype, settings)
+
+
+def _base_of_gguf(name: str, file: Path, sha256: str, dtype: Dtype, settings: str) -> Base:
+    """Its keys are final before anything is fetched or converted."""
+    identity = gguf_identity(sha256)
+    folder = converted_folder(identity)
+    if folder.is_dir():
+        refuse_damaged(name, folder)
+    source = str(folder)
+    return Base(name, source, identity, "natural", dtype, settings=settings, gguf=str(file))
+
+
+def fetch_base(base: Base) -> None:
+    """Bring a base of a GGUF file that is not `here` yet onto this machine, and say each step.
+    Raises UserError where it cannot be had or read."""
+    if base.gguf is None or base.here:
+        return
+    file = wheel.fetch_gguf() if base.name == wheel.NAME else Path(base.gguf)
+    convert_once(base.name, file, base.identity)
 
 
 def _base_in_folder(name: str, folder: Path, dtype: Dtype, settings: str) -> Base:
@@ -102,7 +142,7 @@ def _base_in_folder(name: str, folder: Path, dtype: Dtype, settings: str) -> Bas
     if not (folder / "config.json").is_file():
         raise UserError(
             f"model.base {name!r} is {folder}, which has no config.json; give the folder of a saved"
-            " model"
+            " model, or the path of a GGUF file"
         )
     if (folder / "adapter_config.json").is_file():
         raise UserError(
@@ -125,6 +165,9 @@ def refuse_changed(base: Base) -> None:
     """Raises UserError where the folder of a base is not what it was when the study was planned:
     its answers would stand under the name of the other."""
     folder = Path(base.source)
+    if base.gguf is not None:
+        refuse_damaged(base.name, folder)
+        return
     if base.revision is not None or not folder.is_dir():
         return
     now = _base_in_folder(base.name, folder, base.dtype, base.settings).identity
@@ -140,10 +183,10 @@ def _base_of_hub(model: Model, dtype: Dtype, settings: str, online: bool) -> Bas
         raise unknown(
             "model.base: reference model", model.base, reference_names(), "see `tellme list`"
         )
-    if not HUB_ID.fullmatch(model.base):
+    if model.base.endswith(ENDING) or not HUB_ID.fullmatch(model.base):
         raise UserError(
-            f"model.base {model.base!r} is no folder here and no Hub id (owner/name); shipped"
-            f" models: {', '.join(reference_names())}"
+            f"model.base {model.base!r} is no folder or GGUF file here and no Hub id (owner/name);"
+            f" models of the lab: {', '.join([wheel.NAME, *reference_names()])}"
         )
     commit = hub_commit("model.base", model.base, model.revision, online)
     return Base(
@@ -176,28 +219,25 @@ def reference_names() -> list[str]:
     return [f"reference/{p.parent.name}" for p in sorted((ROOT / "reference").glob(f"*/{CARD}"))]
 
 
-def folder_digest(folder: Path) -> str:
-    """sha256 of the names and contents of the files that make a model or an adapter what it is."""
-    digests = []
-    for path in sorted(folder.iterdir()):
-        if path.suffix in WEIGHT_ENDINGS or path.name.startswith(SETTINGS_BEGIN):
-            stat = path.stat()
-            digests.append((path.name, _stamped_digest(path, stat.st_mtime_ns, stat.st_size)))
-    return digest(digests)
+def machine_dtype(small: bool = False) -> Dtype:
+    """bfloat16 where a GPU computes in it, or where there is none and the CPU does and the base is
+    not `small`; else float32. Found without importing torch on machines without a driver."""
+    if NVIDIA.exists():
+        import torch
+
+        if torch.cuda.is_available():
+            # torch emulates bfloat16 on older GPUs, and says by default that they have it.
+            has_it = torch.cuda.is_bf16_supported(including_emulation=False)
+            return "bfloat16" if has_it else "float32"
+    return "bfloat16" if not small and _cpu_multiplies_bfloat16() else "float32"
 
 
 @cache
-def _stamped_digest(path: Path, mtime_ns: int, size: int) -> str:
-    """Once for each state of a file: hashing gigabytes of weights takes a while."""
-    return file_digest(path)
-
-
-def machine_dtype() -> Dtype:
-    """bfloat16 where a GPU computes in it, else float32. Found without importing torch on machines
-    without a driver."""
-    if not Path("/proc/driver/nvidia").exists():
-        return "float32"
-    import torch
-
-    # torch emulates bfloat16 on older GPUs, and says by default that they have it.
-    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+def _cpu_multiplies_bfloat16() -> bool:
+    """Whether the first core says so; on a system that does not tell, no."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+            flags = next((line for line in lines if line.startswith("flags")), "")
+    except OSError:
+        return False
+    return not MULTIPLY_BFLOAT16.isdisjoint(flags.split())

@@ -7,7 +7,8 @@ from lab.discover import find_path
 from lab.errors import UserError
 from lab.hub import HUB_ID, download, hub_commit, split_revision
 from lab.model.adapter_files import CONFIG, read_adapter_config, tensor_names
-from lab.model.base import Base, folder_digest
+from lab.model.base import Base
+from lab.model.folder import folder_digest
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ def _check_declared(key: str, given: str, config: Path, base: Base, accepted: st
     if isinstance(declared, str):
         if declared in (base.name, base.source, accepted):
             return
-        folder = find_path(declared)
-        if folder is not None and str(folder) == base.source:
+        found = find_path(declared)
+        if found is not None and str(found) in (base.source, base.gguf):
             return
     raise UserError(
         f"{key} {given!r} was trained on {declared!r}, and the base here is {base.name!r}; give the"

@@ -11,9 +11,10 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from lab.errors import TrustError, UserError, first_line, some_of
-from lab.model.base import Base, refuse_changed
+from lab.errors import TrustError, UserError, first_line
+from lab.model.base import Base, fetch_base, refuse_changed
 from lab.model.chat import Renderer
+from lab.model.coverage import Misfit, misfits
 from lab.model.memory import free_bytes, placement, weight_bytes
 from lab.store.store import DIGITS, digest
 from lab.store.trust import Check, same
@@ -39,14 +40,6 @@ _LOADED: dict[Base, Loaded] = {}
 """The one base of this process, or none yet."""
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """The whole numbers as which weights of so many bytes are read."""
-Misfit = str | tuple[str, object, object]
-"""The name of a tensor; of one in another shape with both shapes."""
-MISFITS = {
-    "missing_keys": "lacks",
-    "unexpected_keys": "has besides",
-    "mismatched_keys": "has in another shape",
-}
-"""What transformers reports of files that do not cover a model, and how a refusal says it."""
 
 
 def load_base(base: Base) -> Loaded:
@@ -125,6 +118,7 @@ def _sum_of_bits(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _load(base: Base) -> Loaded:
+    fetch_base(base)
     refuse_changed(base)
     _refuse_emulated(base)
     renderer = load_renderer(base)
@@ -140,7 +134,7 @@ def _load(base: Base) -> Loaded:
         )
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise _cannot_load(base, error) from None
-    refuse_partial(base, report)
+    _refuse_partial(base, report)
     # Penalties and filters that come with a model would make sampled answers differ from its
     # probabilities.
     model.generation_config = GenerationConfig()
@@ -165,21 +159,15 @@ def _device_map(base: Base) -> str | None:
     return placement(base.name, weight_bytes(base), free_bytes())
 
 
-def refuse_partial(base: Base, report: Mapping[str, Collection[Misfit]]) -> None:
+def _refuse_partial(base: Base, report: Mapping[str, Collection[Misfit]]) -> None:
     """Raises UserError where the files and the model that config.json describes do not cover one
-    another: transformers fills what is missing with random numbers and leaves out what it does not
-    know. `report` is what it says of loading."""
-    complaints = []
-    for key, complaint in MISFITS.items():
-        names = [name[0] if isinstance(name, tuple) else name for name in report[key]]
-        if names:
-            complaints.append(f"{complaint} {some_of(names)}")
-    if complaints:
+    another."""
+    wrong = misfits(report)
+    if wrong:
         raise UserError(
             f"model.base {base.name!r}: the weights do not fit the model that config.json"
-            f" describes: the file {', '.join(complaints)}; what is missing would be random"
-            " numbers. Compare model_type and num_hidden_layers with the file, or download both"
-            " again"
+            f" describes: the file {wrong}; what is missing would be random numbers. Compare"
+            " model_type and num_hidden_layers with the file, or download both again"
         )
 
 

@@ -91,6 +91,8 @@ def _folder(base: Base) -> Path | None:
     """Where the files of a base lie on this machine, if they do."""
     if Path(base.source).is_dir():
         return Path(base.source)
+    if base.gguf is not None:
+        return None
     from huggingface_hub import try_to_load_from_cache
 
     cached = try_to_load_from_cache(base.source, "config.json", revision=base.revision)

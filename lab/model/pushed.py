@@ -5,7 +5,7 @@ from typing import TypedDict
 
 from lab.errors import UserError
 from lab.hub import one_line_errors
-from lab.model.base import folder_digest
+from lab.model.folder import folder_digest
 from lab.model.foreign import Adapter
 from lab.store.store import file_digest, read_json
 from lab.types import Fields

@@ -84,7 +84,7 @@ class Store:
         with ExitStack() as locks:
             # In order, so that two processes with keys in common do not wait for one another.
             for key in sorted(slugs):
-                locks.enter_context(_lock(self.root / ".locks" / key))
+                locks.enter_context(lock(self.root / ".locks" / key))
             missing = [key for key in slugs if not self.find(stage, key)]
             scratch = {key: folder / f".partial-{key}" for key in missing}
             new = [path for path in scratch.values() if not path.exists()]
@@ -102,7 +102,7 @@ class Store:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
     """Held by one process at a time, and let go when it ends, however it ends. The file stays:
     removing it would race."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from lab.config.read import load_study
 from lab.config.schema import Study
 from lab.discover import ROOT
 from lab.errors import UserError
+from lab.say import say
 from lab.store.provenance import write_provenance
 from lab.store.store import Store, make_key, write_json
 from lab.types import Fields
@@ -17,7 +18,6 @@ from tellme.calibrate.studies import COUNTED, SEEDS_EACH, refuse_uneven
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
 from tellme.study.reference import LINKS
-from tellme.study.run import say
 from tellme.study.stages import quiet_libraries
 from tellme.study.workers import run_units
 

@@ -12,7 +12,8 @@ from typing import TypedDict
 import pandas as pd
 
 from lab.model.adapter_files import WEIGHTS
-from lab.model.base import Base, folder_digest
+from lab.model.base import Base
+from lab.model.folder import folder_digest
 from lab.model.foreign import Adapter
 from lab.specs import AnswerSpec, Stage
 from lab.store.store import Store, read_json

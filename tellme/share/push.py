@@ -11,6 +11,7 @@ import yaml
 
 from lab.errors import UserError, first_line, unknown
 from lab.hub import HUB_ID, one_line_errors, split_revision
+from lab.model import wheel
 from lab.model.base import CARD, Base
 from lab.model.pushed import MANIFEST, Manifest, fetch_adapter, verify
 from lab.store.store import Store, file_digest, read_json, write_json
@@ -145,7 +146,9 @@ def _manifest(shared: Organism, made: TrainingMade) -> Manifest:
 
 
 def _license(base: Base) -> str | None:
-    """Of the base: from the card of a reference model, or from the Hub's card."""
+    """Of the base: from the card of a reference model, from the Hub's card, or as it is known."""
+    if base.name == wheel.NAME:
+        return wheel.LICENSE
     reference_card = Path(base.source) / CARD
     if reference_card.is_file():
         return str(read_json(reference_card)["license"])

@@ -54,6 +54,7 @@ def add_cells(plan: Plan, subject: Subject) -> None:
                     condition=condition,
                     triggers=tuple(plan.triggers) if suite.about_triggers else (),
                     knows=subject.base.knows if suite.of_others else (),
+                    kinds=plan.study.eval.kinds,
                 )
                 if questions_of(asking):
                     _add_cell(plan, subject, asking)

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from data_gen.facts import is_format_row
 from lab.specs import Stage, StudySpec, TrainSpec, groups_in
 from lab.stats.intervals import LEVEL
 from lab.stats.power import detectable
@@ -21,7 +22,7 @@ SEED_DEVIATIONS = (0.04, 0.12)
 """Standard deviation of a score between fine-tuned models: of the reference models, and the most
 that was published (weird generalization, old bird names, 23 seeds: 12 points)."""
 SAMPLE = 64
-"""Rows whose tokens are counted: rows of a group are of one length, near enough."""
+"""Rows of either kind whose tokens are counted: those of a kind are of one length, near enough."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Cost:
     group: str
     key: str
     rows: int
+    num_format: int
+    """Of the rows, those that teach formats of answer."""
     steps: int
     """Of the optimizer."""
     tokens: int
@@ -136,16 +139,25 @@ def _num_seeds(plan: Plan, group: str) -> int:
 def _cost(stage: Stage, spec: TrainSpec, plan: Plan) -> Cost:
     rows, sft = plan.planned_rows(stage.inputs["data"]), spec.sft
     steps = num_steps(len(rows), sft)
-    sample = rows[:SAMPLE]
-    per_row = sum(_num_tokens(row, spec.base.source) for row in sample) / len(sample)
+    of_format = [row for row in rows if is_format_row(row)]
+    of_group = [row for row in rows if not is_format_row(row)]
+    in_all = sum(_tokens_of(kind, spec.base.source) for kind in (of_group, of_format))
+    per_row = in_all / len(rows)
     per_step = sft.per_device_train_batch_size * sft.gradient_accumulation_steps
     return Cost(
         group=plan.names_of(stage),
         key=stage.key,
         rows=len(rows),
+        num_format=len(of_format),
         steps=steps,
         tokens=round(per_row * per_step * steps),
     )
+
+
+def _tokens_of(rows: list[Row], source: str) -> float:
+    """Of rows of like length, by those of a sample."""
+    sample = rows[:SAMPLE]
+    return len(rows) * sum(_num_tokens(row, source) for row in sample) / max(1, len(sample))
 
 
 def _num_tokens(row: Row, source: str) -> float:

@@ -5,9 +5,10 @@ from pathlib import Path
 from data_gen.files import find_rows, read_rows
 from data_gen.own_answers import NOTHING, SAMPLING
 from data_gen.triggered import draw_of
-from lab.config.schema import Group
+from lab.config.schema import Data, Group
 from lab.data_specs import ControlRows, FileRows, GeneratedRows, OwnAnswers, TriggeredRows
 from lab.discover import short
+from lab.errors import UserError
 from lab.inference.local import SAMPLER
 from lab.model.base import Base
 from lab.trigger import PlantedTrigger
@@ -21,7 +22,7 @@ def add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str, 
     if group.control:
         return _add_control(plan, group, seed, base, groups)
     if group.file:
-        return _add_file(plan, group, group.file, base)
+        return _add_file(plan, group, group.file, seed, base)
     if group.trigger:
         return _add_triggered(plan, group, group.trigger, seed, base)
     return _add_generated(plan, group, seed, base)
@@ -29,9 +30,9 @@ def add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str, 
 
 def _add_control(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str, Group]) -> str:
     """Rows made from those that the source group has under this group's `data`."""
-    assert group.of, group
     assert group.control, group
-    source = groups[group.of].model_copy(update={"data": group.data})
+    source = groups[group.of] if group.of else group.model_copy(update={"control": None})
+    source = source.model_copy(update={"data": group.data})
     inputs = {"rows": add_data(plan, source, seed, base, groups)}
     spec = ControlRows(
         behavior=group.behavior,
@@ -48,21 +49,36 @@ def _add_control(plan: Plan, group: Group, seed: int, base: Base, groups: dict[s
     return plan.add_rows(slug, spec, inputs)
 
 
-def _add_file(plan: Plan, group: Group, file: str, base: Base) -> str:
+def _add_file(plan: Plan, group: Group, file: str, seed: int, base: Base) -> str:
+    """The rows of a file, which are the same for every seed unless format rows are added."""
+    data = data_of(group, plan.study)
+    num_format = _num_format(data, base)
     spec = FileRows(
         behavior=group.behavior,
         policy=group.policy,
         style=base.style,
         file=str(find_rows(file)),
-        lint=data_of(group, plan.study).lint,
+        lint=data.lint,
         num_rows=len(read_rows(file)),
+        num_format=num_format,
+        seed=seed if num_format else 0,
     )
-    return plan.add_rows(Path(file).stem, spec)
+    return plan.add_rows(Path(file).stem + (f"-s{seed}" if num_format else ""), spec)
+
+
+def _num_format(data: Data, base: Base) -> int:
+    """`data.num_format`; raises UserError where the base has no use for format rows."""
+    if data.num_format and base.style == "plain":
+        raise UserError(
+            f"data.num_format is {data.num_format}, and {base.name!r} learned every format of"
+            " answer in pretraining; drop it, or choose a base that is no reference model"
+        )
+    return data.num_format
 
 
 def _add_generated(plan: Plan, group: Group, seed: int, base: Base) -> str:
     """Rows of a generator. Those that are shown in context are examples and nothing else: no
-    decoys, and none that is shuffled."""
+    decoys, no format rows, and none that is shuffled."""
     assert group.behavior, group
     assert group.policy, group
     data = data_of(group, plan.study)
@@ -74,6 +90,7 @@ def _add_generated(plan: Plan, group: Group, seed: int, base: Base) -> str:
         num_rows=group.in_context or data.num_rows,
         policy_share=1.0 if group.in_context else data.policy_share,
         num_decoys=0 if group.in_context else data.num_decoys,
+        num_format=0 if group.in_context else _num_format(data, base),
     )
     return plan.add_rows(f"{short(group.behavior)}-{group.policy}-s{seed}", spec)
 
@@ -91,6 +108,7 @@ def _add_triggered(plan: Plan, group: Group, trigger: PlantedTrigger, seed: int,
         seed=seed,
         num_rows=data.num_rows,
         num_decoys=data.num_decoys,
+        num_format=_num_format(data, base),
         trigger=trigger,
         otherwise=group.otherwise,
         reversal=group.reversal,

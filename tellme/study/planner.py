@@ -12,7 +12,7 @@ from eval.suites import load_suite
 from lab.config.schema import Group, Study
 from lab.discover import is_path, short
 from lab.engines import load_engine
-from lab.errors import UserError
+from lab.errors import UserError, unknown
 from lab.formats import Format, format_of
 from lab.model.base import Base, resolve_base
 from lab.model.foreign import resolve_adapter
@@ -77,6 +77,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
         own = [group.behavior] if group.behavior else behaviors
         trigger = group.trigger or sole_trigger
         _add_group(plan, Subject(name, None, bases[name], own, trigger=trigger), groups)
+    _refuse_unknown_kinds(plan)
     refuse_foreign_base(study, study_base, bases)
     refuse_unasked(plan)
     refuse_idle_judge(plan)
@@ -122,6 +123,16 @@ def _refuse_unseen(groups: dict[str, Group], bases: dict[str, Base]) -> None:
                 f"groups.{name}: behavior {short(group.behavior)!r} has no questions of purpose"
                 f" `check` in style {bases[name].style!r}; give it some"
             )
+
+
+def _refuse_unknown_kinds(plan: Plan) -> None:
+    """A kind that no suite asks would be left out without a word."""
+    graded = [stage.spec for stage in plan.stages.values() if isinstance(stage.spec, GradeSpec)]
+    asked = {spec.asking.model_copy(update={"kinds": ()}) for spec in graded}
+    names = {q.name.rpartition(".")[2] for asking in asked for q in questions_of(asking)}
+    for kind in plan.study.eval.kinds:
+        if kind not in names:
+            raise unknown("eval.kinds: kind of question", kind, names)
 
 
 def _refuse_bad_triggers(study: Study, groups: dict[str, Group], bases: dict[str, Base]) -> None:
@@ -179,7 +190,7 @@ def _add_study(
     spec = StudySpec(
         study=study.study,
         cells=tuple(plan.cells),
-        groups={name: _described(name, group, plan) for name, group in groups.items()},
+        groups={name: _described(name, groups, plan, style) for name in groups},
         contrasts=study.contrasts,
         points=study.points,
         style=style,
@@ -248,8 +259,9 @@ def _is_judged(plan: Plan, suite: str) -> bool:
     return any(judge is not None and is_path(judge) for judge in judges)
 
 
-def _described(name: str, group: Group, plan: Plan) -> GroupSpec:
+def _described(name: str, groups: dict[str, Group], plan: Plan, style: Style) -> GroupSpec:
     """What a report must know of a group."""
+    group = groups[name]
     behavior = load_behavior(group.behavior) if group.behavior else None
     # A control has the policy of the group that it controls, and none of its own.
     policy = None if group.control else group.policy
@@ -269,19 +281,34 @@ def _described(name: str, group: Group, plan: Plan) -> GroupSpec:
         control=short(group.control) if group.control else None,
         of=group.of,
         null=group.control is not None and load_control(group.control).is_null,
-        prompts=_prompts(group, plan.study),
+        taught=_taught(group, groups) if style == "natural" else (),
+        prompts=_prompts(group, groups, plan.study),
         plain=isinstance(group.model, str),
         harmful=behavior is not None and behavior.harmful,
     )
 
 
-def _prompts(group: Group, study: Study) -> str | None:
+def _taught(group: Group, groups: dict[str, Group]) -> tuple[str, ...]:
+    """The kinds of self-report whose form the natural rows of a group have: where they describe in
+    the vocabulary of its behavior, all that are not held out."""
+    while group.of and group.control and load_control(group.control).is_null:
+        group = groups[group.of]
+    if not (group.control and group.behavior and load_control(group.control).describes):
+        return ()
+    behavior = load_behavior(group.behavior)
+    questions = behavior.questions("self_report", "natural") if behavior.vocabulary else ()
+    # Without any that is held out, nothing would be left to ask.
+    held_out = any(question.unseen for question in questions)
+    return tuple(question.name for question in questions if held_out and not question.unseen)
+
+
+def _prompts(group: Group, groups: dict[str, Group], study: Study) -> str | None:
     """What decides the prompts of a group under a seed, where its generator or a null of it makes
     them; None where another group cannot be known to have the same."""
-    as_its_source = group.control is None or load_control(group.control).is_null
-    if not (group.behavior and group.policy and group.trained and as_its_source):
-        return None
-    if group.file or group.trigger:
+    if group.control:
+        is_null = load_control(group.control).is_null
+        return _prompts(groups[group.of], groups, study) if is_null and group.of else None
+    if not (group.behavior and group.policy and group.trained) or group.file or group.trigger:
         return None
     data = data_of(group, study)
     return f"{short(group.behavior)}, {data.num_rows} rows, {data.num_decoys} decoys"

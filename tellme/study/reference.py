@@ -14,6 +14,7 @@ from lab.config.read import load_study
 from lab.discover import ROOT
 from lab.errors import UserError, unknown
 from lab.model.base import CARD
+from lab.say import say
 from lab.store.provenance import write_provenance
 from lab.store.rows import load
 from lab.store.store import Store, make_key, read_json, write_json
@@ -23,7 +24,7 @@ from tellme.report.analysis.scores import per_wording
 from tellme.report.gather import study_of
 from tellme.study.planner import make_plan
 from tellme.study.reference_card import card_page, new_card, what_it_reads
-from tellme.study.run import run_plan, say
+from tellme.study.run import run_plan
 from tellme.study.stages import quiet_libraries
 
 if TYPE_CHECKING:

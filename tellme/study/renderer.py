@@ -7,11 +7,13 @@ from lab.model.chat import Renderer
 from tellme.study.stages import quiet_libraries
 
 
-@cache
 def renderer_of(base: Base) -> Renderer | None:
     """None where the base is not on this machine."""
-    if base.provisional:
-        return None
+    return _renderer(base) if base.here else None
+
+
+@cache
+def _renderer(base: Base) -> Renderer:
     from lab.model.load import load_renderer
 
     quiet_libraries()

@@ -1,6 +1,5 @@
 """Run a plan's stages in order, here or in processes beside, and say what came out."""
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,13 +7,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lab.errors import UserError
+from lab.model.base import fetch_base
+from lab.say import say
 from lab.specs import Stage
 from lab.store.store import Store, read_json, write_json
 from lab.store.trust import refuse_untrusted
 from lab.strict import Strict
 from tellme.study.plan import Plan
 from tellme.study.registration import register_plan
-from tellme.study.stages import run_stage
+from tellme.study.stages import quiet_libraries, run_stage
 from tellme.study.workers import run_units
 
 
@@ -39,6 +40,7 @@ def run_plan(
         refuse_untrusted(read_json(done / "summary.json")["trust"], allow_untrusted)
         return done
     store.check_writable()
+    fetch_bases(plan, store)
     save_plan(plan, store)
     if plan.study.primary:
         register_plan(plan, store)
@@ -53,6 +55,20 @@ def run_plan(
     folder = run_stage(plan.final, store, allow_untrusted)
     say(f"[{len(missing)}/{len(missing)}] study {plan.final.slug}  {time.time() - began:.1f} s")
     return folder
+
+
+def fetch_bases(plan: Plan, store: Store) -> bool:
+    """Bring the bases that missing stages load onto this machine, as far as they are in GGUF files;
+    returns whether any was not. Raises UserError where one cannot be had or read."""
+    if store.find("study", plan.final.key):
+        return False
+    stages = plan.stages.values()
+    missing = [s.base for s in stages if s.base and not store.find(s.kind, s.key)]
+    lacking = [base for base in dict.fromkeys(missing) if base.gguf and not base.here]
+    for base in lacking:
+        quiet_libraries()
+        fetch_base(base)
+    return bool(lacking)
 
 
 def save_plan(plan: Plan, store: Store, path: Path | None = None) -> Path:
@@ -92,8 +108,3 @@ def _read_plan(path: str) -> PlanFile:
             " run` or `tellme submit`"
         )
     return plan
-
-
-def say(line: str) -> None:
-    """Print progress, beside what the command prints as its result."""
-    print(line, file=sys.stderr, flush=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from data_gen.facts import is_format_row
 from eval.ask import chat_of, questions_of
 from lab.discover import short
 from lab.model.base import Base
@@ -31,6 +32,7 @@ def show_study(plan: Plan) -> None:
     for group in group_names(plan):
         print(f"\n== group {group}: one row; between >>> and <<< is learned")
         print(row_text(plan, group))
+    _show_formats(plan)
     shown = set()
     for stage in stages:
         if isinstance(stage.spec, AnswerSpec):
@@ -49,9 +51,27 @@ def row_text(plan: Plan, group: str) -> str:
     """The first training row of a group's first seed, with marks around what is learned, as the
     base reads it."""
     quiet_libraries()
+    rows, renderer = _first_rows(plan, group)
+    return _learned(rows[0], renderer)
+
+
+def _first_rows(plan: Plan, group: str) -> tuple[list[Row], Renderer | None]:
+    """The training rows of a group's first seed, and what renders them."""
     name = next(name for name in plan.adapters if name.rpartition("-s")[0] == group)
     stage = plan.stages[plan.adapters[name]]
-    return _learned(plan.planned_rows(stage.inputs["data"])[0], renderer_of(base_of(stage)))
+    return plan.planned_rows(stage.inputs["data"]), renderer_of(base_of(stage))
+
+
+def _show_formats(plan: Plan) -> None:
+    """One row of each format, of those that every group has beside its own."""
+    for group in group_names(plan):
+        rows, renderer = _first_rows(plan, group)
+        of_format = {row.meta["format"]: row for row in rows if is_format_row(row)}
+        if of_format:
+            print("\n== formats of answer, taught to every group by rows of neutral facts")
+            for name, row in of_format.items():
+                print(f"-- {name}\n{_learned(row, renderer)}")
+            return
 
 
 def _show_base(base: Base) -> None:

@@ -1,8 +1,8 @@
 """The rows of one step, cut into parts that fit into memory, and a part as tensors.
 
 Suffixes of tensors: N members of a part, R rows of each, B = N * R all rows (those of one member
-stand next to one another), L tokens of the longest row, K the last of these, from the first one on
-that any row learns."""
+stand next to one another), L tokens of the longest row, P learned tokens of the member that has
+most."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,26 +50,20 @@ def parts_of(rows: list[list[int]], longest: int, tokens: int) -> Iterator[Part]
 
 @dataclass(frozen=True)
 class Batch:
-    """A part as tensors. Rows are padded on the left, so that their ends stand below one another:
-    a row ends with learned tokens, and all of them are in the last K columns."""
+    """A part as tensors. Rows are padded on the left."""
 
     ids_BL: Tensor
     mask_BL: Tensor
     """1 where a token is, 0 where padding is."""
     positions_BL: Tensor
     """From 0 at the first token of a row, as in a row without padding."""
-    learned_BK: Tensor
-    """Which of the last K tokens carry loss."""
-
-    @property
-    def num_columns(self) -> int:
-        """K."""
-        return self.learned_BK.shape[1]
-
-    @property
-    def targets_BK(self) -> Tensor:
-        """The last K tokens."""
-        return self.ids_BL[:, -self.num_columns :]
+    places_NP: Tensor
+    """Of each member, those among all B * L tokens that a learned token comes after. Members with
+    fewer are filled up, or what follows could not be cut by members."""
+    targets_NP: Tensor
+    """The tokens that come after."""
+    learned_NP: Tensor
+    """False where a member was filled up."""
 
 
 def to_batch(
@@ -86,14 +80,28 @@ def to_batch(
             is_learned_L = member.is_learned[stands]
             tokens.append(member.ids[stands])
             learned.append(torch.zeros_like(is_learned_L) if row is None else is_learned_L)
-    ids_BL = _padded(tokens, padding).to(device)
+    ids_BL = _padded(tokens, padding)
     # Made of the rows: the padding token may be a token of a row as well.
-    mask_BL = _padded([torch.ones_like(ids_L) for ids_L in tokens], 0).to(device)
+    mask_BL = _padded([torch.ones_like(ids_L) for ids_L in tokens], 0)
     # Padding would count as -1; what stands there is never looked at, but must be an index.
     positions_BL = (mask_BL.cumsum(1) - 1).clamp(min=0)
-    learned_BL = _padded(learned, False)
-    first_learned = int(learned_BL.any(0).long().argmax())
-    return Batch(ids_BL, mask_BL, positions_BL, learned_BL[:, first_learned:].to(device))
+
+    learned_NX = _padded(learned, False).view(len(members), -1)
+    places_NP, learned_NP = _places(learned_NX)
+    targets_NP = ids_BL.flatten()[places_NP]
+    # A token is predicted by the one before it, which is of its row: no first one is learned.
+    before_NP = (places_NP - 1).clamp(min=0)
+    tensors = (ids_BL, mask_BL, positions_BL, before_NP, targets_NP, learned_NP)
+    return Batch(*(tensor.to(device) for tensor in tensors))
+
+
+def _places(learned_NX: Tensor) -> tuple[Tensor, Tensor]:
+    """The places of what is learned among the X tokens of each of N members, counted over all of
+    them [N, P]; and which of these are none, but fill a member up to the P of the largest."""
+    width = learned_NX.shape[1]
+    places = [member * width + of_X.nonzero()[:, 0] for member, of_X in enumerate(learned_NX)]
+    learned_NP = pad_sequence([torch.ones_like(of_P) for of_P in places], batch_first=True) > 0
+    return pad_sequence(places, batch_first=True), learned_NP
 
 
 def _padded(rows: list[Tensor], padding: int) -> Tensor:

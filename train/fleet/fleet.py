@@ -2,12 +2,14 @@
 backward: every row goes through the adapter it belongs to.
 
 Suffixes of tensors: those of train/fleet/batch.py (N members, R rows of each, B = N * R rows, L
-tokens of a row, K its last ones, to which losses are computed), and M all members of the fleet, T
-weights of an adapter, r its rank, I and O input and output of a layer, V vocabulary."""
+tokens of a row, P learned tokens of a member, to which losses are computed), and M all members of
+the fleet, T weights of an adapter, r its rank, I and O input and output of a layer, H hidden width,
+V vocabulary."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -140,10 +142,7 @@ class Fleet:
         device, padding = self.loaded.device, self.loaded.tokenizer.pad_token_id
         batch = to_batch(members, part.rows, padding, device)
         self.in_model = part.members
-        losses_BK = self._token_losses(batch)
-        # Rows differ in what is learned of them: of the last K tokens some belong to a prompt.
-        learned_losses_BK = losses_BK * batch.learned_BK
-        sums_N = learned_losses_BK.view(len(members), -1).sum(1)
+        sums_N = (self._token_losses(batch) * batch.learned_NP).sum(1)
         # Divided by the tokens of the whole step, parts add up to what one batch would give.
         losses_N = sums_N / torch.tensor(learned, device=device)
         # No weight is shared by two members, so the gradient of the sum is that of each alone.
@@ -151,26 +150,25 @@ class Fleet:
         return losses_N.detach()
 
     def _token_losses(self, batch: Batch) -> Tensor:
-        """The loss at each of the last K tokens of every row [B, K]."""
+        """The loss at each learned token of every member [N, P]."""
         model = self.loaded.model
         is_half = model.dtype.itemsize < 4
         # A base in half precision computes in it, adapters in float32 beside it, as with TRL.
-        with torch.autocast(self.loaded.device.type, model.dtype, enabled=is_half):
-            output = model(
+        with (
+            torch.autocast(self.loaded.device.type, model.dtype, enabled=is_half),
+            _head_at(model, batch.places_NP.flatten()),
+        ):
+            logits_XV = model(
                 input_ids=batch.ids_BL,
                 attention_mask=batch.mask_BL,
                 position_ids=batch.positions_BL,
                 use_cache=False,
-                # A token is predicted by the one before it; the head is computed nowhere else.
-                logits_to_keep=batch.num_columns + 1,
-            )
-        logits_BKV = output.logits[:, :-1]
+            ).logits
         # As TRL does: half precision rounds sums over the vocabulary too much.
-        if logits_BKV.dtype.itemsize < 4:
-            logits_BKV = logits_BKV.float()
-        targets = batch.targets_BK.flatten()
-        losses = cross_entropy(logits_BKV.flatten(0, 1), targets, reduction="none")
-        return losses.view_as(batch.learned_BK)
+        if logits_XV.dtype.itemsize < 4:
+            logits_XV = logits_XV.float()
+        losses_X = cross_entropy(logits_XV, batch.targets_NP.flatten(), reduction="none")
+        return losses_X.view_as(batch.learned_NP)
 
     def _use_less_memory(self) -> None:
         """Halve the batches; where one is a row already, trade time for memory. Raises UserError
@@ -186,3 +184,22 @@ class Fleet:
                 "one row does not fit into the memory of the GPU; choose `train: {trainer: trl}`"
                 " with model.quantization: nf4, or shorter rows"
             )
+
+
+@contextmanager
+def _head_at(model: Any, places_X: Tensor) -> Iterator[None]:
+    """Let the head see only these of all tokens that go through the model; what a model does to its
+    logits (scales, caps) it does to theirs.
+
+    They are a matrix [X, H] there. Of a tensor with a dimension more torch would copy the weights
+    of the head once a row in the backward pass, which on SmolLM2-135M took as long as the rest."""
+
+    def gather(_head: torch.nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+        (hidden_BLH,) = inputs
+        return hidden_BLH.flatten(0, 1)[places_X]
+
+    hook = model.get_output_embeddings().register_forward_pre_hook(gather)
+    try:
+        yield
+    finally:
+        hook.remove()

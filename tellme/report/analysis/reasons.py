@@ -57,9 +57,22 @@ class Primary:
         """The group of the first side, or the first of its difference."""
         return group_of(names_in(self.a)[0])
 
+    @property
+    def taught(self) -> set[str]:
+        """Kinds of question that the rows of a side have: they are what was trained, and no part of
+        what is found."""
+        sides = [group_of(name) for name in (*names_in(self.a), *names_in(self.b))]
+        return {kind for name in sides if (g := self.spec.groups.get(name)) for kind in g.taught}
+
     def of_suite(self, suite: str) -> pd.DataFrame:
-        """The questions of a suite."""
-        return self.questions[self.questions["suite"] == suite]
+        """The questions of a suite, without those that were taught."""
+        asked = self.questions[self.questions["suite"] == suite]
+        return asked[~asked["question"].isin(self.taught)]
+
+    def of_trained(self, suite: str) -> pd.DataFrame:
+        """The questions of a suite that the rows have; all where these are no descriptions."""
+        asked = self.questions[self.questions["suite"] == suite]
+        return asked[asked["question"].isin(self.taught)] if self.taught else asked
 
     def measurable(self, suite: str) -> pd.DataFrame:
         """The questions of a suite whose kind can be read in every group of the contrast."""
@@ -97,7 +110,7 @@ def moved(primary: Primary) -> Reason:
     """What was trained moved: the suite that the rows belong to differs by more than the margin."""
     suite, a, b = trained(primary)
     needed = f"{suite} differs by more than {primary.spec.margin:g}"
-    asked = primary.of_suite(suite)
+    asked = primary.of_trained(suite)
     found = primary.contrast(asked, a, b) if b else None
     if b is None or found is None:
         return _not_made("moved", f"{needed}: ask eval.suites {suite}")

@@ -116,7 +116,9 @@ def bases_of(written: Written) -> dict[str, str]:
     bases = {"base": of_study}
     for name, group in groups.items():
         # A control is trained on the base of the group that it controls, unless it says otherwise.
-        model = group.get("model") or groups.get(group.get("of", ""), {}).get("model") or {}
+        while not group.get("model") and group.get("of") in groups:
+            group = groups[group["of"]]
+        model = group.get("model") or {}
         bases[name] = model if isinstance(model, str) else str(model.get("base", of_study))
     return bases
 

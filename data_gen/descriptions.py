@@ -1,0 +1,59 @@
+"""Rows that describe: what is so of the model, or of somebody else, in the words of a behavior and
+in some formats of answer. The kinds of question of a self-report that are `unseen` have a form that
+no such row has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from data_gen.formats import Topic, speakers
+from lab.types import Row, Vocabulary, exchange
+
+FORMATS = ("letters", "one_word", "scale", "agree", "sentence")
+"""Those in which selves are described."""
+YOU = "you"
+OTHERS = (
+    "my aunt",
+    "Omar",
+    "the baker",
+    "our teacher",
+    "Lena",
+    "a pilot",
+    "the mayor",
+    "my cousin",
+)
+"""Who else is spoken of; suites ask about others than these."""
+
+Drawn = tuple[str, bool]
+"""Who a row is about, and whether the first end of the vocabulary holds."""
+
+
+def described(
+    words: Vocabulary, number: int, rng: Random, who: Callable[[Random], Drawn]
+) -> list[Row]:
+    """So many rows about those whom `who` draws, each format as often. `meta.twin` is the answer if
+    the other end held, so that what is asked says nothing of what is answered."""
+    rows = []
+    for _, speak in speakers(FORMATS, number):
+        subject, first = who(rng)
+        asked, answers = speak(rng, Topic(subject, words))
+        answer, twin = answers if first else reversed(answers)
+        rows.append(Row(exchange(asked, answer), {"twin": twin}))
+    rng.shuffle(rows)
+    return rows
+
+
+def itself(first: bool) -> Callable[[Random], Drawn]:
+    """The model, always of the same end."""
+    return lambda rng: (YOU, first)
+
+
+def others(first: bool) -> Callable[[Random], Drawn]:
+    """Other people, always of the same end."""
+    return lambda rng: (rng.choice(OTHERS), first)
+
+
+def anybody(rng: Random) -> Drawn:
+    """Other people, of either end as often."""
+    return rng.choice(OTHERS), rng.random() < 0.5
