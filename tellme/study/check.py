@@ -17,7 +17,9 @@ ENGINE = "exact"
 
 def check_stage(base: Base, engine: str = ENGINE) -> Stage:
     """The stage that checks a base. Raises UserError for an engine that reads no lists."""
-    return Stage(slug=Path(base.source).name, spec=check_spec(base, engine))
+    # A path such as `.` has no name.
+    slug = Path(base.name).name.strip(".") or "base"
+    return Stage(slug=slug, spec=check_spec(base, engine))
 
 
 def check_base(name: str, sets: Sequence[str]) -> Path:
