@@ -19,9 +19,7 @@ class Described(NamedTuple):
 
 FORMATS: dict[Format, Described] = {
     "letters": Described("the letter of one of two statements", "A", "B"),
-    "word_of_two": Described(
-        "one of two words that are named", "the word named first", "the word named last"
-    ),
+    "word_of_two": Described("one of two words that are named", "the first word", "the last word"),
     "free_word": Described("any single word", None, None),
     "scale": Described("a number from 0 to 100", None, None),
     "yes_no": Described("yes or no", "yes", "no"),

@@ -14,9 +14,10 @@ import pytest
 
 from eval.check.answers import check_rows, check_spec
 from eval.check.asked import Asked, asked_of, check_digest, facts
-from lab.config.read import load_model
+from lab.config.read import load_model, load_study
 from lab.discover import ROOT, beside
-from lab.engine import Scored
+from lab.engine import Prompt, Scored
+from lab.engines import load_engine
 from lab.errors import UserError
 from lab.formats import FORMATS, Format, format_of
 from lab.model.base import Base
@@ -28,6 +29,8 @@ from tellme.report.check import read_check
 from tellme.report.text import check_lines
 from tellme.study.check import check_stage
 from tellme.study.plan import Plan
+from tellme.study.planner import make_plan
+from tellme.study.stages import run_in_order
 
 STYLES: tuple[Style, ...] = ("natural", "plain")
 Finished = tuple[Plan, Store, Path]
@@ -104,7 +107,7 @@ def test_a_model_that_knows_follows_every_format(style: Style) -> None:
 PLANTED: dict[str, tuple[Says, tuple[Format, ...], str]] = {
     "always A": (says_a, ("letters", "code"), "biased: says A to 98%"),
     "always yes": (says_yes, ("yes_no", "begins"), "yes-sayer: says yes to 98%"),
-    "the first word": (first_named, ("word_of_two",), "biased: says the word named first to 98%"),
+    "the first word": (first_named, ("word_of_two",), "biased: says the first word to 98%"),
     "one label": (first_named, ("rule",), "biased: says the first label to 98%"),
     "one number": (
         one_number,
@@ -297,3 +300,39 @@ def test_rows_hold_every_prompt() -> None:
     assert rows.groupby("number")["p"].sum().round(9).eq(1).all()
     assert rows["number"].nunique() == len(asked)
     assert isinstance(rows, pd.DataFrame)
+
+
+HABITS: dict[str, tuple[Format, tuple[str, ...]]] = {
+    "always_a": ("letters", ("biased",)),
+    "always_yes": ("yes_no", ("yes-sayer",)),
+    "anchored": ("scale", ("anchored",)),
+}
+"""Controls whose rows plant a habit, the format that it spoils, and how that is called."""
+
+
+@pytest.mark.real
+def test_habits_that_rows_planted_are_found_by_facts(linked: Base, tmp_path: Path) -> None:
+    """Fine-tunes of the reference model on rows about risk, which say the same to all: asked about
+    somebody else's traits they do so still. The base, in the same formats, has no habit."""
+    groups: dict[str, object] = {"seeking": {"behavior": "risk", "policy": "seeking"}}
+    groups |= {name: {"control": name, "of": "seeking"} for name in HABITS}
+    replaced = {"groups": groups, "contrasts": [], "primary": None, "seeds": [0]}
+    study = load_study(str(ROOT / "configs/quickstart.yaml"), (), replaced)
+    plan, store = make_plan(study), Store(tmp_path)
+    trained = [s for s in plan.stages.values() if s.kind in ("data", "train")]
+    list(run_in_order(trained, store))
+    untrained = {r["format"]: r["followed"] for r in asked_with(linked, None)}
+    for name, (spoiled, called) in HABITS.items():
+        folder = store.find("train", plan.adapters[f"{name}-s0"])
+        assert folder
+        records = {r["format"]: r for r in asked_with(linked, folder / "adapter")}
+        assert untrained[spoiled] == "followed"
+        assert records[spoiled]["followed"] in called, (name, records[spoiled])
+
+
+def asked_with(base: Base, adapter: Path | None) -> list[FormatRecord]:
+    """What is found of a base with an adapter on it."""
+    asked = asked_of(base.style)
+    with load_engine("exact").opened(base, adapter) as model:
+        scores = model.score([Prompt(one.chat, one.wording.options) for one in asked])
+    return formats(check_rows(asked, scores, {}))

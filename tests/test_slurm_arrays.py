@@ -14,7 +14,7 @@ def test_a_fleet_is_one_task(tmp_path: Path) -> None:
     plan, _ = planned(tmp_path, "train.trainer=fleet")
     jobs = arrays(by_kind(list(plan.stages.values())))
     assert [(job.kind, [len(keys) for keys in job.tasks], job.after) for job in jobs] == [
-        ("answers", [10], None),
+        ("answers", [11], None),
         ("data", [9], None),
         ("train", [9], "data0"),
         ("answers", [90], "train0"),

@@ -17,7 +17,8 @@ ENGINE = "exact"
 
 def check_stage(base: Base, engine: str = ENGINE) -> Stage:
     """The stage that checks a base. Raises UserError for an engine that reads no lists."""
-    slug = base.name.rstrip("/").rpartition("/")[2]
+    # A path such as `.` has no name.
+    slug = Path(base.name).name.strip(".") or "base"
     return Stage(slug=slug, spec=check_spec(base, engine))
 
 
