@@ -22,6 +22,8 @@ from train.fleet.fleet import Fleet
 from train.fleet.forward import trial
 from train.fleet.member import Member, enlist
 
+# Torch prefers gradients that are not parts of a larger tensor.
+pytestmark = pytest.mark.filterwarnings("ignore:.*gradient layout contract")
 Made = Callable[[str], tuple[Base, Loaded, list[Member]]]
 EAGER = {"gemma2"}
 """Families whose attention is not torch's own: scores are capped."""

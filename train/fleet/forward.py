@@ -1,18 +1,14 @@
 """The losses of a batch by one pass through a model, and a trial whether packed rows have those of
 rows alone.
 
-Suffixes of tensors: those of train/fleet/batch.py, H hidden width, V vocabulary, and K some
-places."""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+Suffixes of tensors: those of train/fleet/batch.py, V vocabulary, and K some places."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lab.inference.plain_pass import allowed
+from lab.model.head import head_at
 from lab.model.load import Loaded
 from lab.store.trust import Check, check
 from train.fleet.attention import by_row, can_attend_by_row
@@ -23,7 +19,7 @@ from train.fleet.member import Member
 def token_losses(loaded: Loaded, batch: Batch) -> Tensor:
     """The loss at each learned token of every member [N, P]."""
     model = loaded.model
-    with _in_its_dtype(loaded), _head_at(model, batch.before_NP.flatten()):
+    with _in_its_dtype(loaded), head_at(model, batch.before_NP.flatten()):
         logits_KV = model(
             input_ids=batch.ids_SW,
             attention_mask=batch.mask_SW,
@@ -93,23 +89,3 @@ def _in_its_dtype(loaded: Loaded) -> torch.autocast:
     TRL."""
     dtype = loaded.model.dtype
     return torch.autocast(loaded.device.type, dtype, enabled=dtype.itemsize < 4)
-
-
-@contextmanager
-def _head_at(model: Any, places_K: Tensor) -> Iterator[None]:
-    """Let the head see only these of all places that go through the model; what a model does to its
-    logits (scales, caps) it does to theirs.
-
-    They are a matrix [K, H] there. Of a tensor with a dimension more torch would copy the weights
-    of the head once a sequence in the backward pass: on SmolLM2-135M in bfloat16, a good third of
-    all time."""
-
-    def gather(_head: torch.nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
-        (hidden_SWH,) = inputs
-        return hidden_SWH.flatten(0, 1)[places_K]
-
-    hook = model.get_output_embeddings().register_forward_pre_hook(gather)
-    try:
-        yield
-    finally:
-        hook.remove()
