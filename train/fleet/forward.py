@@ -5,6 +5,7 @@ Suffixes of tensors: those of train/fleet/batch.py, V vocabulary, and K some pla
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
 from lab.inference.plain_pass import allowed
@@ -12,7 +13,7 @@ from lab.model.head import head_at
 from lab.model.load import Loaded
 from lab.store.trust import Check, check
 from train.fleet.attention import by_row, can_attend_by_row
-from train.fleet.batch import Batch, Row, packed, padded, shared_by
+from train.fleet.batch import Batch, Row, packed, shared_by
 from train.fleet.member import Member
 
 
@@ -44,11 +45,10 @@ def trial(loaded: Loaded, member: Member) -> Check | None:
         together = _losses_packed(loaded, [first, second])
         of_second = int(second.learned_L.sum())
         beside_other = _losses_packed(loaded, [_changed(first), second])
-        padded_too = token_losses(
-            loaded, padded([[first, second]], _padding(loaded)).to(loaded.device)
-        )
-    # Padded rows differ from rows alone by rounding only: as much is nothing.
-    noise = float((padded_too[0] - alone).abs().max()) if _is_half(loaded) else 0.0
+        # The same computation with other kernels: as much is rounding.
+        with sdpa_kernel(SDPBackend.MATH):
+            alone_too = torch.cat([_losses_alone(loaded, row) for row in (first, second)])
+    noise = float((alone_too - alone).abs().max()) if _is_half(loaded) else 0.0
     nats, most = float((together - alone).abs().max()), allowed(loaded, 1, noise)
     if not nats <= most or not torch.equal(together[-of_second:], beside_other[-of_second:]):
         return None
@@ -68,7 +68,7 @@ def _changed(row: Row) -> Row:
 
 
 def _losses_packed(loaded: Loaded, rows: list[Row]) -> Tensor:
-    batch = packed([rows], _padding(loaded)).to(loaded.device)
+    batch = packed([rows], loaded.tokenizer.pad_token_id).to(loaded.device)
     with by_row(loaded.model) as attention:
         attention.batch = batch
         return token_losses(loaded, batch)[0]
@@ -97,8 +97,3 @@ def _in_its_dtype(loaded: Loaded) -> torch.autocast:
 
 def _is_half(loaded: Loaded) -> bool:
     return bool(loaded.model.dtype.itemsize < 4)
-
-
-def _padding(loaded: Loaded) -> int:
-    """The token to pad with."""
-    return int(loaded.tokenizer.pad_token_id)
