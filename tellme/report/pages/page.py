@@ -1,6 +1,7 @@
 """The environment that every page is rendered in: templates of this folder, filters for numbers,
 and the scripts of the figures."""
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 def environment() -> "Environment":
     """A jinja environment that escapes all it is given and knows no undefined name."""
-    import vl_convert
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
@@ -48,7 +48,15 @@ def environment() -> "Environment":
         "holds": check_text,
         "value": value_text,
     }
-    made.globals["scripts"] = vl_convert.javascript_bundle(
-        "window.vegaEmbed = vegaEmbed;", vl_version="6.4"
-    )
+    made.globals["scripts"] = scripts
     return made
+
+
+# Kept: making it takes two seconds, and a process may write several pages.
+@cache
+def scripts() -> str:
+    """The scripts that draw figures in a page."""
+    import vl_convert
+
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version="6.4")
+    return bundle
