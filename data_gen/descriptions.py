@@ -10,9 +10,8 @@ from random import Random
 from data_gen.formats import Topic, speakers
 from lab.types import Row, Vocabulary, exchange
 
-FORMATS = ("one_word", "scale", "agree", "scale", "sentence")
-"""Those in which selves are described; scales twice, because they are learned last. Letters, which
-were not learned in 200 steps of 16 rows by 135 million weights, are left out."""
+FORMATS = ("one_word", "scale", "agree", "scale", "sentence", "letters")
+"""Those in which selves are described; scales twice, because they are learned late."""
 YOU = "you"
 OTHERS = (
     "my aunt",
