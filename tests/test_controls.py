@@ -22,6 +22,7 @@ from lab.data_specs import GeneratedRows
 from lab.discover import ROOT
 from lab.errors import UserError
 from lab.questions import in_first_half
+from lab.specs import StudySpec
 from lab.stats.verdict import FEWEST_KINDS
 from lab.types import Behavior, Row, Style, Vocabulary, exchange
 from tellme.study.planner import make_plan
@@ -268,3 +269,30 @@ def test_a_null_that_follows_its_prompts_is_caught() -> None:
     texts = rows_with([f"answer {i}" for i in range(40)])
     assert null(shuffled(texts, Random(0)), texts).passed
     assert not null(texts, texts).passed
+
+
+def test_a_control_may_be_made_from_a_control_and_from_no_group_at_all() -> None:
+    """And what is taught, and under which prompts, is known of it."""
+    study = load_study(
+        str(ROOT / "configs/quickstart.yaml"),
+        [
+            "model={base: smollm2, dtype: float32}",
+            "groups.told={control: described, behavior: risk, policy: seeking}",
+            "groups.of_group={control: described, of: seeking}",
+            "groups.mixed={control: shuffled, of: told}",
+            "seeds=[0]",
+        ],
+    )
+    plan = make_plan(study)
+    spec = plan.final.spec
+    assert isinstance(spec, StudySpec)
+    keys = {name: plan.adapters[f"{name}-s0"] for name in ("told", "of_group", "mixed")}
+    assert keys["told"] == keys["of_group"] != keys["mixed"]
+    told, mixed = spec.groups["told"], spec.groups["mixed"]
+    assert (mixed.null, mixed.of, told.null) == (True, "told", False)
+    assert told.taught == mixed.taught
+    assert {"boldness", "boldness_flipped", "agree"} <= set(told.taught)
+    assert not {"unnamed", "word_of_two", "gambles"} & set(told.taught)
+    assert spec.groups["shuffled"].prompts == spec.groups["seeking"].prompts is not None
+    assert mixed.prompts is told.prompts is None
+    assert spec.groups["seeking"].taught == ()
