@@ -60,7 +60,9 @@ def test_a_number_in_the_summary_can_be_traced_to_its_rows(
 def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> None:
     summary = read_json(finished[2] / "summary.json")
     parts = {"study", "key", "verdicts", "groups", "contrasts", "validity", "off_target", "trust"}
-    assert set(summary) == {*parts, "registration"}
+    assert set(summary) == {*parts, "registration", "check"}
+    of_kind = {"kind", "format", "followed", "said", "listed", "accuracy"}
+    assert set(summary["check"][0]) == of_kind
     standing = {"status", "reason", "time", "hash", "changed"}
     assert set(summary["registration"]) == standing
     assert summary["registration"]["status"] == "registered"
