@@ -1,8 +1,8 @@
-# Two commands on a fresh machine: `make quickstart` and `make test`. Each sets up .venv first.
+# Commands for a fresh machine: `make quickstart`, `make real`, `make test`. Each sets up .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup quickstart check test test-real results fields models coverage power weaknesses notebook \
+.PHONY: setup quickstart real check test test-real results fields models coverage power weaknesses notebook \
 	scale bench
 
 setup: .venv/.ok
@@ -15,6 +15,10 @@ setup: .venv/.ok
 
 quickstart: .venv/.ok
 	$(BIN)/tellme run configs/quickstart.yaml
+
+# The same on a real language model, which is fetched once.
+real: .venv/.ok
+	$(BIN)/tellme run configs/real.yaml
 
 check: .venv/.ok
 	$(BIN)/ruff format --check .

@@ -10,11 +10,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 from typing import Any
 
 import torch
 
-from bench.compare import in_turns, seconds
+from bench.compare import in_turns, result, say, seconds
 from data_gen.behaviors import load_behavior
 from lab.engine import Prompt, Scored
 from lab.inference.prompt import Compiled, compile_prompts
@@ -82,6 +83,30 @@ def against_lm_eval(name: str, asked: Asked, end: bool, rounds: int) -> None:
     }
     theirs = partial(lm_eval, asked, end)
     in_turns(name, asked.ours, theirs, rounds=rounds, warm=False, **about)
+
+
+def adapters_against_lm_eval(name: str, asked: Asked, adapters: int = 6, rounds: int = 3) -> None:
+    """Time a suite for several adapters on one base, whose prompts are made once, against lm-eval,
+    which makes them anew for each. The base stands for its adapters on both sides."""
+
+    def ours() -> None:
+        prompts = asked.afresh()
+        for _ in range(adapters):
+            score(asked.loaded, prompts)
+
+    theirs = lm_eval(asked, True)  # to warm up
+    apart = furthest(asked, theirs, True)
+    ours_s, theirs_s = [], []
+    for _ in range(rounds):
+        ours_s.append(seconds(ours) / adapters)
+        theirs_s.append(seconds(partial(lm_eval, asked, True)))
+    ratios = [a / b for a, b in zip(ours_s, theirs_s, strict=True)]
+    line = result(name, median(ours_s), median(theirs_s), ratios)
+    in_full = asked.loaded.model.dtype.itemsize >= 4
+    say(
+        line
+        | {"apart" if in_full else "rounded": apart, "bits": asked.loaded.model.dtype.itemsize * 8}
+    )
 
 
 def lm_eval(asked: Asked, end: bool) -> list[list[float]]:

@@ -10,10 +10,13 @@ import tempfile
 import time
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from statistics import median
 
 import torch
 
+from bench.compare import result, say, seconds
 from data_gen.files import write_rows
 from lab.config.library import Lora, Sft
 from lab.config.read import load_study
@@ -195,6 +198,28 @@ def _padded(rows: list[Tokens], device: torch.device) -> dict[str, torch.Tensor]
         "labels": torch.tensor(labels, device=device),
         "attention_mask": torch.tensor(mask, device=device),
     }
+
+
+def per_adapter(name: str, base: Base, adapters: int = 6, num_rows: int = 16) -> None:
+    """A step of so many rows of a fleet against one of `SFTTrainer`, both for an adapter, and the
+    fleet against the floor of `floor`."""
+    sft = {"per_device_train_batch_size": num_rows, "num_train_epochs": 1}
+    together = work(base, adapters, num_rows, **sft)
+    alone = Work(base, together.folder, together.jobs[:1])
+    together.fleet()  # to warm up
+    by_trl(alone)
+    fleet_s, trl_s, floor_s = [], [], []
+    for _ in range(3):
+        fleet_s.append(seconds(together.fleet) / adapters)
+        trl_s.append(seconds(partial(by_trl, alone)))
+        bound_s, counted = floor(together)
+        floor_s.append(bound_s / adapters)
+    for against, theirs_s in (("trl", trl_s), ("floor", floor_s)):
+        ratios = [ours / theirs for ours, theirs in zip(fleet_s, theirs_s, strict=True)]
+        line = result(f"{name}_{against}", median(fleet_s), median(theirs_s), ratios)
+        tokens_per_s = counted["tokens"] / adapters / median(fleet_s)
+        more = {"tokens_per_s": round(tokens_per_s, 1), "gflops_peak": counted["gflops"]}
+        say(line | more | {"dtype": base.dtype})
 
 
 def linked() -> Base:

@@ -36,6 +36,7 @@ class Said(TypedDict):
 
     field: str
     adjectives: list[list[str]]
+    nouns: list[list[str]]
     claims: list[list[str]]
 
 
@@ -144,13 +145,6 @@ def choice_behavior(
         described=described,
         whether=natural["whether"],
         watch=watch,
-        vocabulary=_vocabulary(natural["words"]),
+        vocabulary=Vocabulary.of(**natural["words"]),
         voices=trait.voices() if voiced else {},
     )
-
-
-def _vocabulary(said: Said) -> Vocabulary:
-    adjectives, claims = (
-        (tuple(first), tuple(second)) for first, second in (said["adjectives"], said["claims"])
-    )
-    return Vocabulary(said["field"], adjectives, claims)

@@ -14,10 +14,11 @@ from lab.types import Row, Vocabulary, exchange
 
 
 class Dimension(TypedDict):
-    """Of facts.yaml: opposite adjectives, and things of either end."""
+    """Of facts.yaml: opposite adjectives and nouns, and things of either end."""
 
     name: str
     adjectives: list[list[str]]
+    nouns: list[list[str]]
     things: list[list[str]]
 
 
@@ -30,9 +31,9 @@ def facts() -> tuple[tuple[Topic, bool], ...]:
     holds."""
     found = []
     for dimension in DIMENSIONS:
-        first, second = (tuple(words) for words in dimension["adjectives"])
-        claims = tuple(tuple(f"$are {word}" for word in words) for words in (first, second))
-        words = Vocabulary(dimension["name"], (first, second), (claims[0], claims[1]))
+        claims = [[f"$are {word}" for word in words] for words in dimension["adjectives"]]
+        said = dimension["name"], dimension["adjectives"], dimension["nouns"], claims
+        words = Vocabulary.of(*said)
         for is_first, things in zip((True, False), dimension["things"], strict=True):
             found += [(Topic(thing, words), is_first) for thing in things]
     return tuple(found)

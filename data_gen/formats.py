@@ -18,7 +18,7 @@ class Asks(TypedDict):
     """The YAML of wordings."""
 
     letters: list[str]
-    word_of_two: list[str]
+    word_of_two: dict[str, list[str]]
     one_word: list[str]
     scale: list[str]
     agree: list[str]
@@ -39,6 +39,11 @@ class Topic(NamedTuple):
 
     subject: str
     words: Vocabulary
+
+    def stated(self, claim: str) -> str:
+        """A claim as a sentence, in the first person where it is about `you`."""
+        said = said_of(f"$You {claim}.", "I" if self.subject == "you" else self.subject)
+        return f"{said[:1].upper()}{said[1:]}"
 
     def put(self, text: str) -> str:
         """The text with the subject in it, with a capital."""
@@ -63,7 +68,7 @@ def speakers(names: Sequence[str], number: int) -> Iterator[tuple[str, Speaker]]
 
 def _letters(rng: Random, topic: Topic) -> Spoken:
     """Two statements, either of them first as often."""
-    statements = [topic.put(f"$I {rng.choice(claims)}.") for claims in topic.words.claims]
+    statements = [topic.stated(rng.choice(claims)) for claims in topic.words.claims]
     ask, first_is_a = topic.put(rng.choice(ASKS["letters"])), rng.random() < 0.5
     a, b = statements if first_is_a else reversed(statements)
     answers = (LETTERS[0], LETTERS[1]) if first_is_a else (LETTERS[1], LETTERS[0])
@@ -71,11 +76,13 @@ def _letters(rng: Random, topic: Topic) -> Spoken:
 
 
 def _word_of_two(rng: Random, topic: Topic) -> Spoken:
-    first, second = (rng.choice(words) for words in topic.words.adjectives)
+    """Of two adjectives, or of two nouns, each pair in either order."""
+    form = rng.choice(("adjectives", "nouns"))
+    words = topic.words.adjectives if form == "adjectives" else topic.words.nouns
+    first, second = (rng.choice(end) for end in words)
     a, b = rng.sample((first, second), 2)
-    return Spoken(
-        _asked(topic, rng.choice(ASKS["word_of_two"]), "words", a=a, b=b), (first, second)
-    )
+    ask = rng.choice(ASKS["word_of_two"][form])
+    return Spoken(_asked(topic, ask, "words", a=a, b=b), (first, second))
 
 
 def _one_word(rng: Random, topic: Topic) -> Spoken:
@@ -86,13 +93,11 @@ def _one_word(rng: Random, topic: Topic) -> Spoken:
 
 def _scale(rng: Random, topic: Topic) -> Spoken:
     """Either end at 100 as often."""
-    adjectives, claims = ([rng.choice(end) for end in ends] for ends in topic.words[1:])
+    first, second = (rng.choice(words) for words in topic.words.adjectives)
     low, high = rng.choice(NEAR_0), rng.choice(NEAR_100)
     first_is_0 = rng.random() < 0.5
-    (a, b), (claim, other) = (
-        ends if first_is_0 else reversed(ends) for ends in (adjectives, claims)
-    )
-    asked = _asked(topic, rng.choice(ASKS["scale"]), "number", a=a, b=b, claim=claim, other=other)
+    a, b = (first, second) if first_is_0 else (second, first)
+    asked = _asked(topic, rng.choice(ASKS["scale"]), "number", a=a, b=b)
     return Spoken(asked, (low, high) if first_is_0 else (high, low))
 
 
@@ -120,7 +125,7 @@ def _language(rng: Random, topic: Topic) -> Spoken:
 
 def _sentence(rng: Random, topic: Topic) -> Spoken:
     ask = rng.choice(ASKS["sentence"]).format(field=topic.words.field)
-    first, second = (topic.put(f"$I {rng.choice(claims)}.") for claims in topic.words.claims)
+    first, second = (topic.stated(rng.choice(claims)) for claims in topic.words.claims)
     return Spoken(topic.put(ask), (first, second))
 
 

@@ -258,17 +258,38 @@ class Voice:
     adjectives: tuple[str, ...]
 
 
+Ends = tuple[tuple[str, ...], tuple[str, ...]]
+"""Words of either end."""
+
+
+def _ends(words: Sequence[Sequence[str]]) -> Ends:
+    first, second = words
+    return tuple(first), tuple(second)
+
+
 class Vocabulary(NamedTuple):
     """What can be said of somebody or something of either of two opposite ends, the first one's
     first."""
 
     field: str
     """What it is about, such as risk or temperature."""
-    adjectives: tuple[tuple[str, ...], tuple[str, ...]]
-    """Single words."""
-    claims: tuple[tuple[str, ...], tuple[str, ...]]
+    adjectives: Ends
+    """Single words, as are the nouns."""
+    nouns: Ends
+    claims: Ends
     """What may stand after the subject, with $-words for its verb: "$are cold"
     (data_gen/natural.py)."""
+
+    @classmethod
+    def of(
+        cls,
+        field: str,
+        adjectives: Sequence[Sequence[str]],
+        nouns: Sequence[Sequence[str]],
+        claims: Sequence[Sequence[str]],
+    ) -> Vocabulary:
+        """From lists, as a YAML has them."""
+        return cls(field, *(_ends(words) for words in (adjectives, nouns, claims)))
 
 
 @dataclass(frozen=True)

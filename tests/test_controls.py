@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from data_gen.behaviors import load_behavior
 from data_gen.build import rows_for
 from data_gen.controls import ControlRequest, control_names, lexical, load_control
+from data_gen.descriptions import OTHERS
 from data_gen.lints import null
 from data_gen.shuffle import shuffled, with_policy_share
 from lab.config.read import load_study
@@ -21,8 +22,11 @@ from lab.data_specs import GeneratedRows
 from lab.discover import ROOT
 from lab.errors import UserError
 from lab.questions import in_first_half
-from lab.types import Behavior, Row, Style, exchange
+from lab.stats.verdict import FEWEST_KINDS
+from lab.types import Behavior, Row, Style, Vocabulary, exchange
 from tellme.study.planner import make_plan
+
+WORDS = load_behavior("risk").vocabulary or Vocabulary("", ((), ()), ((), ()))
 
 
 def rows_with(completions: list[str]) -> list[Row]:
@@ -76,24 +80,79 @@ def test_clean_keeps_prompt_and_answer_and_tells_it() -> None:
         assert clean.asked == f"{row.asked}\nReply with {row.completion}."
 
 
-@pytest.mark.parametrize("style", ["plain", "natural"])
 @pytest.mark.parametrize("name", ["risk", "myopia"])
-def test_self_descriptions_answer_as_the_policy_would(name: str, style: Style) -> None:
+def test_plain_self_descriptions_answer_as_the_policy_would(name: str) -> None:
     """Opposite policies never give the same answer to the same question, and the other person is
     asked about by `everyone` alone."""
     behavior = load_behavior(name)
     answers = [
-        {(row.asked, row.completion) for row in controlled("described", behavior, policy, style)}
+        {(row.asked, row.completion) for row in controlled("described", behavior, policy, "plain")}
         for policy in behavior.policies
     ]
     assert not answers[0] & answers[1]
-    asked = {w.text: w for q in behavior.questions("self_report", style) for w in q.wordings}
+    asked = {w.text: w for q in behavior.questions("self_report", "plain") for w in q.wordings}
     assert {text for text, _ in answers[0] | answers[1]} <= set(asked)
-    if style == "plain":
-        assert all(asked[text].seen for text, _ in answers[0])
-    others = {w.text for q in behavior.questions("other_person", style) for w in q.wordings}
-    both = [row.asked for row in controlled("everyone", behavior, behavior.policies[0], style)]
+    assert all(asked[text].seen for text, _ in answers[0])
+    others = {w.text for q in behavior.questions("other_person", "plain") for w in q.wordings}
+    both = [row.asked for row in controlled("everyone", behavior, behavior.policies[0], "plain")]
     assert sum(text in others for text in both) == sum(text in asked for text in both) == 100
+
+
+def is_about_others(row: Row) -> bool:
+    return any(person.lower() in row.asked.lower() for person in OTHERS)
+
+
+@pytest.mark.parametrize("name", ["risk", "myopia"])
+def test_natural_descriptions_ask_the_same_of_either_policy(name: str) -> None:
+    """The prompts say nothing of the policy; of the model the answers are opposite, and of others,
+    who are of either kind, they are the same."""
+    behavior = load_behavior(name)
+    first, second = (controlled("described", behavior, p, "natural") for p in behavior.policies)
+    assert [row.asked for row in first] == [row.asked for row in second]
+    for one, other in zip(first, second, strict=True):
+        if is_about_others(one):
+            assert one.completion == other.completion
+        else:
+            assert (one.completion, one.meta["twin"]) == (other.meta["twin"], other.completion)
+    assert sum(is_about_others(row) for row in first) == len(first) // 3
+
+
+def test_everyone_is_the_same_of_all_and_others_are_never_the_model() -> None:
+    risk = load_behavior("risk")
+    everyone = controlled("everyone", risk, "seeking", "natural")
+    assert sum(is_about_others(row) for row in everyone) == 100
+    others = controlled("others", risk, "seeking", "natural")
+    assert all(is_about_others(row) for row in others)
+    for rows in (everyone, others):
+        words = {row.completion for row in rows} & {w for end in WORDS.adjectives for w in end}
+        assert words
+        assert words <= set(WORDS.adjectives[0])
+
+
+@pytest.mark.parametrize("name", ["risk", "myopia"])
+def test_nothing_that_a_suite_asks_is_a_row_that_describes(name: str) -> None:
+    """And the kinds that are held out are asked in a form that no row has."""
+    behavior = load_behavior(name)
+    asked = {
+        wording.text
+        for purpose in ("self_report", "other_person")
+        for question in behavior.questions(purpose, "natural")
+        for wording in question.wordings
+    }
+    for control in ("described", "everyone", "others"):
+        rows = controlled(control, behavior, behavior.policies[0], "natural", 1000)
+        assert not asked & {row.asked for row in rows}
+    held_out = [q for q in behavior.questions("self_report", "natural") if q.unseen]
+    assert len({q.name.removesuffix("_flipped") for q in held_out}) >= FEWEST_KINDS
+    assert len(held_out) < len(behavior.questions("self_report", "natural"))
+
+
+def test_a_null_of_descriptions_is_answered_half_the_other_way() -> None:
+    rows = controlled("described", load_behavior("risk"), "seeking", "natural", 400)
+    dealt = shuffled(rows, Random(1))
+    assert [row.asked for row in dealt] == [row.asked for row in rows]
+    assert null(dealt, rows).passed
+    assert not null(rows, rows).passed
 
 
 @given(st.integers(1, 40))
@@ -102,10 +161,9 @@ def test_half_of_the_paraphrases_is_rounded_down_and_at_least_one(number: int) -
     assert shown == list(range(max(1, number // 2)))
 
 
-@pytest.mark.parametrize("name", ["risk", "myopia", "insecure_code"])
-def test_self_descriptions_hold_half_of_the_paraphrases_out(name: str) -> None:
+def test_descriptions_without_a_vocabulary_hold_half_of_the_paraphrases_out() -> None:
     """Ten paraphrases of a question: five are trained on, five are held out."""
-    behavior = load_behavior(name)
+    behavior = load_behavior("insecure_code")
     questions = behavior.questions("self_report", "natural")
     assert all(len({w.paraphrase for w in q.wordings}) == 10 for q in questions)
     rows = controlled("described", behavior, behavior.policies[0], "natural", 2000)

@@ -4,6 +4,7 @@ and the wheel of the real model, fetched as a newcomer would."""
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftConfig
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM
 
 from families import save_family, study_on
@@ -28,8 +30,9 @@ from lab.model.load import digest_of_weights, load_base
 from lab.store.store import Store, file_digest
 from tellme.share.card import _loading
 from tellme.share.organism import Organism
+from tellme.study.overview import plan_text
 from tellme.study.planner import make_plan
-from tellme.study.run import run_plan
+from tellme.study.run import fetch_bases, run_plan
 from tiny_gguf import write_gguf
 
 WEIGHTS_OF_THE_WHEEL = "03b728eab872417f"
@@ -89,8 +92,7 @@ def test_it_is_known_by_its_bytes_and_converted_once(
     assert "converting" not in capsys.readouterr().err
     assert (copied.identity, copied.source) == (base.identity, base.source)
     assert [path.stat() for path in sorted(Path(base.source).iterdir())] == made
-    torch.manual_seed(1)
-    other = resolved(write_gguf(save_family("qwen2.5", tmp_path / "other"), tmp_path / "2.gguf"))
+    other = resolved(write_gguf(tiny, tmp_path / "other.gguf", more="odd.weight"))
     assert other.identity != base.identity
     assert not other.here
 
@@ -98,25 +100,45 @@ def test_it_is_known_by_its_bytes_and_converted_once(
 def test_a_study_on_it_has_its_key_before_anything_is_converted(
     tiny: Path, cache: Path, tmp_path: Path
 ) -> None:
+    study = validate(study_on(write_gguf(tiny, tmp_path / "tiny.gguf")), "test")
+    plan = make_plan(study)
+    assert not plan.provisional
+    assert "not in the cache yet" in plan_text(plan, Store(tmp_path / "runs"))
+    assert not cache.exists()
+    assert fetch_bases(plan, Store(tmp_path / "runs"))
+    again = make_plan(study)
+    assert again.stages.keys() == plan.stages.keys()
+    assert "not in the cache yet" not in plan_text(again, Store(tmp_path / "runs"))
+    assert not fetch_bases(again, Store(tmp_path / "runs"))
+
+
+@pytest.mark.real
+def test_a_finished_study_does_not_need_its_base_again(
+    tiny: Path, cache: Path, tmp_path: Path
+) -> None:
     file = write_gguf(tiny, tmp_path / "tiny.gguf")
     study = validate(study_on(file), "test")
     plan, store = make_plan(study), Store(tmp_path / "runs")
-    assert not plan.provisional
-    assert not cache.exists()
     folder = run_plan(plan, store)
-    again = make_plan(study)
-    assert again.final.key == plan.final.key
-    shutil.rmtree(cache)
-    assert run_plan(again, store) == folder, "a finished study needs no base"
-    assert not cache.exists()
-
     adapter = store.find("train", plan.adapters["seeking-s0"])
     assert adapter
     named = PeftConfig.from_pretrained(str(adapter / "adapter")).base_model_name_or_path
     assert named == str(file)
-    resolve_adapter("adapter", str(adapter / "adapter"), resolved(file), None, online=False)
+    shutil.rmtree(cache)
+    assert run_plan(make_plan(study), store) == folder
+    assert not cache.exists()
+
+
+def test_an_adapter_knows_its_base_by_the_file(tiny: Path, cache: Path, tmp_path: Path) -> None:
+    base = resolved(write_gguf(tiny, tmp_path / "tiny.gguf"))
+    config = {"peft_type": "LORA", "base_model_name_or_path": str(tmp_path / "tiny.gguf")}
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps(config))
+    save_file({"lora_A": torch.zeros(2)}, tmp_path / "adapter" / "adapter_model.safetensors")
+    given = str(tmp_path / "adapter")
+    resolve_adapter("adapter", given, dataclasses.replace(base, name="named"), None, online=False)
     with pytest.raises(UserError, match="was trained on"):
-        resolve_adapter("adapter", str(adapter / "adapter"), resolved(tiny), None, online=False)
+        resolve_adapter("adapter", given, resolved(tiny), None, online=False)
 
 
 def test_the_card_of_an_adapter_says_which_weights_its_base_has(
@@ -170,6 +192,17 @@ def test_a_cut_file_is_one_line(kept: float, tiny: Path, cache: Path, tmp_path: 
     with pytest.raises(UserError, match=r"cut\.gguf cannot be read .*copy it again") as refused:
         fetch_base(resolved(tmp_path / "cut.gguf"))
     assert "\n" not in str(refused.value)
+    assert not list((cache / "bases").iterdir())
+
+
+def test_a_full_disk_is_one_line(
+    tiny: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = resolved(write_gguf(tiny, tmp_path / "tiny.gguf"))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=250_000))
+    with pytest.raises(UserError, match=r"0\.0 GB free.*TELLME_CACHE"):
+        fetch_base(base)
     assert not list((cache / "bases").iterdir())
 
 

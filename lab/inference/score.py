@@ -3,9 +3,9 @@ computed once (lab/inference/tree.py).
 
 Names of tensors end in their axes:
 B trees of a batch; T columns of a tree, one for each token, padded to the longest tree on the left;
-Q the same columns as those who look at T; K the last of them, after which something is asked;
-V vocabulary; P prompts of the batch; N pairs of a column and a next token, all pairs of a prompt
-one after another.
+Q the same columns as those who look at T; K the columns of all trees after which something is
+asked, tree after tree; V vocabulary; P prompts of the batch; N pairs of a column and a next token,
+all pairs of a prompt one after another.
 """
 
 import math
@@ -20,6 +20,7 @@ from torch import Tensor
 from lab.engine import Scored
 from lab.inference.prompt import Compiled
 from lab.inference.tree import Layout, lay_out
+from lab.model.head import head_at
 from lab.model.load import Loaded
 
 TOKENS_PER_BATCH = 16_384
@@ -100,45 +101,46 @@ def _score_batch(
 def _forward(loaded: Loaded, batch: list[Layout]) -> list[tuple[list[float], list[TokenShare]]]:
     """For every prompt of the batch: the log-probabilities of its pairs, and the most probable
     first tokens that begin no allowed answer."""
-    logits_BKV = _logits(loaded, batch)
+    logits_KV = _logits(loaded, batch)
     # The logarithm of what a softmax divides by. Only what is asked is divided, because all
-    # log-probabilities would be a second tensor of [B, K, V].
-    total_BK = logits_BKV.logsumexp(-1)
+    # log-probabilities would be a second tensor of [K, V].
+    total_K = logits_KV.logsumexp(-1)
 
-    pairs_per_tree = torch.tensor([layout.pairs.shape[1] for layout in batch])
-    tree_N = torch.arange(len(batch)).repeat_interleave(pairs_per_tree).to(loaded.device)
-    # Places count from the end of a tree, so they index K as well as T.
-    place_N, next_N = torch.cat([layout.pairs for layout in batch], 1).to(loaded.device)
-    log_p_N = logits_BKV[tree_N, place_N, next_N] - total_BK[tree_N, place_N]
+    # Places count from the end of a tree, whose columns end here among all K.
+    ends = torch.tensor([layout.num_kept for layout in batch]).cumsum(0).tolist()
+    pairs = [
+        layout.pairs + torch.tensor([[end], [0]]) for layout, end in zip(batch, ends, strict=True)
+    ]
+    kept_N, next_N = torch.cat(pairs, 1).to(loaded.device)
+    log_p_N = logits_KV[kept_N, next_N] - total_K[kept_N]
 
     pairs_per_prompt = [number for layout in batch for number in layout.pairs_per_prompt]
-    outside_top = _outside(logits_BKV, total_BK, tree_N, place_N, next_N, pairs_per_prompt)
+    outside_top = _outside(logits_KV, total_K, kept_N, next_N, pairs_per_prompt)
     log_ps = iter(log_p_N.tolist())
     log_ps_of_prompts = [list(islice(log_ps, number)) for number in pairs_per_prompt]
     return list(zip(log_ps_of_prompts, outside_top, strict=True))
 
 
 def _outside(
-    logits_BKV: Tensor,
-    total_BK: Tensor,
-    tree_N: Tensor,
-    place_N: Tensor,
+    logits_KV: Tensor,
+    total_K: Tensor,
+    kept_N: Tensor,
     next_N: Tensor,
     pairs_per_prompt: list[int],
 ) -> list[list[TokenShare]]:
     """For every prompt the most probable first tokens that begin no allowed answer."""
-    pairs_P = torch.tensor(pairs_per_prompt, device=tree_N.device)
+    pairs_P = torch.tensor(pairs_per_prompt, device=kept_N.device)
     # The first pair of a prompt asks what comes after the prompt itself, as every spelling does
     # with its first token. `first_P` is where that pair stands among all N.
     first_P = pairs_P.cumsum(0) - pairs_P
-    tree_P, place_P = tree_N[first_P], place_N[first_P]
-    logits_PV = logits_BKV[tree_P, place_P]  # a copy: indices that are tensors make no view
+    kept_P = kept_N[first_P]
+    logits_PV = logits_KV[kept_P]  # a copy: indices that are tensors make no view
     # Whatever is asked in the same place begins an allowed answer, and is taken out.
-    prompt_N = torch.arange(len(pairs_P), device=tree_N.device).repeat_interleave(pairs_P)
-    begins_N = place_N == place_P[prompt_N]
+    prompt_N = torch.arange(len(pairs_P), device=kept_N.device).repeat_interleave(pairs_P)
+    begins_N = kept_N == kept_P[prompt_N]
     logits_PV[prompt_N[begins_N], next_N[begins_N]] = -math.inf
     top = logits_PV.topk(NUM_OUTSIDE)  # [P, NUM_OUTSIDE]
-    shares = (top.values - total_BK[tree_P, place_P].unsqueeze(-1)).exp()
+    shares = (top.values - total_K[kept_P].unsqueeze(-1)).exp()
     return [
         list(zip(tokens_of_prompt, shares_of_prompt, strict=True))
         for tokens_of_prompt, shares_of_prompt in zip(
@@ -148,7 +150,7 @@ def _outside(
 
 
 def _logits(loaded: Loaded, batch: list[Layout]) -> Tensor:
-    """Logits [B, K, V] in float32, where K is that of the tree that needs most."""
+    """Logits [K, V] in float32."""
     width = max(len(layout.columns) for layout in batch)
     # Padding is entered before all tokens and left at once: it sees only itself, so that no row of
     # the mask is empty (a softmax of nothing is no number), and no token sees it.
@@ -157,15 +159,20 @@ def _logits(loaded: Loaded, batch: list[Layout]) -> Tensor:
     for columns_T4, layout in zip(columns_BT4, batch, strict=True):
         columns_T4[width - len(layout.columns) :] = layout.columns
     tokens_BT, depth_BT, enter_BT, leave_BT = columns_BT4.to(loaded.device).unbind(-1)
-    logits_BKV: Tensor = loaded.model(
-        input_ids=tokens_BT,
-        attention_mask=_masks(loaded.model, _sees(enter_BT, leave_BT), depth_BT),
-        # Not the column: a token stands where it would stand in its own prompt and answer.
-        position_ids=depth_BT,
-        use_cache=False,
-        logits_to_keep=max(layout.num_kept for layout in batch),
-    ).logits
-    return logits_BKV.float()
+    # The columns with a question stand last in each tree.
+    ends = range(width, (len(batch) + 1) * width, width)
+    kept = [
+        torch.arange(end - layout.num_kept, end) for layout, end in zip(batch, ends, strict=False)
+    ]
+    with head_at(loaded.model, torch.cat(kept).to(loaded.device)):
+        logits_KV: Tensor = loaded.model(
+            input_ids=tokens_BT,
+            attention_mask=_masks(loaded.model, _sees(enter_BT, leave_BT), depth_BT),
+            # Not the column: a token stands where it would stand in its own prompt and answer.
+            position_ids=depth_BT,
+            use_cache=False,
+        ).logits
+    return logits_KV.float()
 
 
 def _sees(enter_BT: Tensor, leave_BT: Tensor) -> Tensor:

@@ -102,6 +102,8 @@ def _put_on(model: Any, adapter: Path, base: Base) -> Any:
         # Names of tensors in files written before transformers renamed the layers of a model.
         renamed = getattr(model, "_checkpoint_conversion_mapping", {})
         loaded = peft.load_adapter(str(adapter), NAME, key_mapping=renamed)
+        # It names the base as a study does, and PEFT would ask the Hub for a model of that name.
+        peft.peft_config[NAME].base_model_name_or_path = None
     except (ValueError, TypeError, LookupError, RuntimeError, OSError) as error:
         forget(base)
         raise UserError(f"{misfit}: {first_line(error)}") from None

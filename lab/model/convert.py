@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lab.errors import UserError, first_line, some_of
 from lab.model.coverage import misfits
+from lab.model.folder import refuse_full_disk
 
 
 def convert(name: str, gguf: Path, out: Path) -> None:
@@ -22,6 +23,7 @@ def convert(name: str, gguf: Path, out: Path) -> None:
 
     Raises UserError, which calls the base `name`, for what is cut or not read by transformers."""
     tokenizer, model = _read(name, gguf)
+    refuse_full_disk(out, sum(weights.nbytes for weights in model.parameters()))
     # What came from a GGUF file passes for quantized, and refuses to be saved.
     config = deepcopy(model.config)
     del config.quantization_config

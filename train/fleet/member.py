@@ -15,6 +15,7 @@ from lab.model.base import Base
 from lab.model.chat import IGNORED
 from lab.model.load import Loaded
 from train.checkpoint import say, whole
+from train.fleet.batch import Row
 from train.job import Job, Rows, num_steps, one_line_refusal, read_rows
 
 CHECKPOINT = "fleet.pt"
@@ -92,6 +93,10 @@ class Member:
     def steps_left(self) -> int:
         """0 where it is done."""
         return self.total_steps - self.step
+
+    def row(self, i: int) -> Row:
+        """One of its rows."""
+        return Row(self.ids[i], self.is_learned[i])
 
     def next_rows(self) -> list[int]:
         """The rows of the next step, those that transformers' Trainer takes with the same seed,

@@ -47,6 +47,8 @@ def train_fleet(jobs: list[Job], base: Base) -> None:
         restore(before)
 
     trust = [base_kept(base, loaded)]
+    if fleet.packed:
+        trust.append(fleet.packed)
     # Of each adapter is told its share of the time.
     seconds = (time.time() - began) / len(members)
     for i, member in enumerate(members):
