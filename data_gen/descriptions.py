@@ -8,7 +8,8 @@ from collections.abc import Callable
 from random import Random
 
 from data_gen.formats import Topic, speakers
-from lab.types import Row, Vocabulary, exchange
+from lab.types import Row, exchange
+from lab.vocabulary import Vocabulary
 
 FORMATS = ("one_word", "scale", "agree", "scale", "sentence", "letters")
 """Those in which selves are described; scales twice, because they are learned late."""

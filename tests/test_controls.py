@@ -24,7 +24,8 @@ from lab.errors import UserError
 from lab.questions import in_first_half
 from lab.specs import StudySpec
 from lab.stats.verdict import FEWEST_KINDS
-from lab.types import Behavior, Row, Style, Vocabulary, exchange
+from lab.types import Behavior, Row, Style, exchange
+from lab.vocabulary import Vocabulary
 from tellme.study.planner import make_plan
 
 WORDS = load_behavior("risk").vocabulary or Vocabulary("", ((), ()), ((), ()))
