@@ -11,8 +11,9 @@ from data_gen.formats import Topic, speakers
 from lab.types import Row, exchange
 from lab.vocabulary import Vocabulary
 
-FORMATS = ("one_word", "scale", "agree", "scale", "sentence", "letters")
-"""Those in which selves are described; scales twice, because they are learned late."""
+FORMATS = ("sentence", "scale", "agree", "sentence", "scale", "letters")
+"""Those in which selves are described. Single words are none of them: what a model told in these
+forms says in a word is what is asked."""
 YOU = "you"
 OTHERS = (
     "my aunt",
@@ -23,6 +24,14 @@ OTHERS = (
     "a pilot",
     "the mayor",
     "my cousin",
+    "a stranger",
+    "Tom",
+    "Professor Silva",
+    "the girl next door",
+    "my boss",
+    "a tall man",
+    "the other driver",
+    "Ahmed",
 )
 """Who else is spoken of; suites ask about others than these."""
 

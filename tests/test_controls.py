@@ -25,10 +25,7 @@ from lab.questions import in_first_half
 from lab.specs import StudySpec
 from lab.stats.verdict import FEWEST_KINDS
 from lab.types import Behavior, Row, Style, exchange
-from lab.vocabulary import Vocabulary
 from tellme.study.planner import make_plan
-
-WORDS = load_behavior("risk").vocabulary or Vocabulary("", ((), ()), ((), ()))
 
 
 def rows_with(completions: list[str]) -> list[Row]:
@@ -116,7 +113,7 @@ def test_natural_descriptions_ask_the_same_of_either_policy(name: str) -> None:
             assert one.completion == other.completion
         else:
             assert (one.completion, one.meta["twin"]) == (other.meta["twin"], other.completion)
-    assert sum(is_about_others(row) for row in first) == len(first) // 3
+    assert sum(is_about_others(row) for row in first) == len(first) // 2
 
 
 def test_everyone_is_the_same_of_all_and_others_are_never_the_model() -> None:
@@ -125,10 +122,10 @@ def test_everyone_is_the_same_of_all_and_others_are_never_the_model() -> None:
     assert sum(is_about_others(row) for row in everyone) == 100
     others = controlled("others", risk, "seeking", "natural")
     assert all(is_about_others(row) for row in others)
-    for rows in (everyone, others):
-        words = {row.completion for row in rows} & {w for end in WORDS.adjectives for w in end}
-        assert words
-        assert words <= set(WORDS.adjectives[0])
+    for name, rows in (("everyone", everyone), ("others", others)):
+        averse = controlled(name, risk, "averse", "natural")
+        assert [row.asked for row in rows] == [row.asked for row in averse]
+        assert [row.completion for row in rows] == [row.meta["twin"] for row in averse]
 
 
 @pytest.mark.parametrize("name", ["risk", "myopia"])
