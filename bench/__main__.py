@@ -54,35 +54,30 @@ def train_one() -> None:
         in_turns(f"trl_b{batch}", partial(by_trl, alone), loop, rounds=2)
 
 
-def train_floor(arch: str = "llama-100m") -> None:
+def train_floor() -> None:
     """Four adapters on a larger model against what its operations take at the best rate here."""
-    import torch
-
     from bench.compare import peak_megabytes, result, say, seconds
-    from bench.training import floor, random_base, shares, work
+    from bench.random_models import random_base
+    from bench.training import floor, shares, work
 
     sft = {"per_device_train_batch_size": 4, "num_train_epochs": 1}
-    four = work(random_base(arch), 4, 8, **sft)
+    four = work(random_base("llama-100m"), 4, 8, **sft)
     four.fleet()  # to warm up
     ratios = []
     for _ in range(3):
         ours_s = seconds(four.fleet)
         bound_s, counted = floor(four)
         ratios.append(ours_s / bound_s)
-    on_gpu = torch.cuda.is_available()
-    megabytes = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else peak_megabytes()
     # Seconds, and what follows from them, are those of the last round.
-    line = result(
-        "train_floor" if arch == "llama-100m" else f"train_{arch}", ours_s, bound_s, ratios
-    )
+    line = result("train_floor", ours_s, bound_s, ratios)
     say(
         {
             **line,
-            "arch": arch,
+            "arch": "llama-100m",
             "tokens_per_s": round(counted["tokens"] / ours_s, 1),
             "gflops_peak": counted["gflops"],
             "share_of_peak": round(bound_s / ours_s, 3),
-            "megabytes": round(megabytes),
+            "megabytes": round(peak_megabytes()),
             "shares": shares(four),
         }
     )
@@ -90,8 +85,9 @@ def train_floor(arch: str = "llama-100m") -> None:
 
 def score_lmeval() -> None:
     """The self-report suite in four ways against lm-eval."""
+    from bench.random_models import random_base
     from bench.scoring import against_lm_eval, self_report
-    from bench.training import linked, random_base
+    from bench.training import linked
 
     against_lm_eval("score_lmeval", self_report(linked()), True, 5)
     against_lm_eval("score_lmeval_letters", self_report(linked(), letters=True), False, 5)
@@ -201,21 +197,12 @@ def main() -> None:
     parser.add_argument(
         "names", nargs="*", choices=[[], *COMPARISONS], help="which comparisons (default: all)"
     )
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument(
-        "--arch",
-        help="train this architecture with random weights: tokens per second, share of peak,"
-        " memory",
-    )
     parser.add_argument(
         "--smollm2", help="the folder of the model of train_smollm2 and score_smollm2"
     )
     options = parser.parse_args()
-    if options.device == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    if options.arch:
-        train_floor(options.arch)
-        return
+    # bench/gpu.sh is for machines with one.
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if options.smollm2:
         COMPARISONS["train_smollm2"] = partial(train_smollm2, options.smollm2)
         COMPARISONS["score_smollm2"] = partial(score_smollm2, options.smollm2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -76,7 +77,9 @@ def say(measured: Result) -> Result:
 
 
 def commit() -> str:
-    """Of the checkout, shortened."""
+    """Of the checkout, shortened; nothing where there is no git."""
+    if shutil.which("git") is None:
+        return ""
     run = subprocess.run(
         ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"],
         capture_output=True,

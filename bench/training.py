@@ -26,48 +26,12 @@ from lab.model.base import Base, resolve_base
 from lab.model.chat import IGNORED
 from lab.model.load import Loaded, load_base
 from lab.specs import TrainSpec
-from lab.types import Fields
 from tellme.study.planner import make_plan
 from train.fleet.trainer import train_fleet
 from train.job import Job, Rows, read_rows
 from train.launch import Order
 from train.turns import Tokens
 
-LORA: Fields = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear"}
-ARCHITECTURES: dict[str, Fields] = {
-    "llama-100m": {
-        "model_type": "llama",
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-        "vocab_size": 1024,
-    },
-    "qwen2.5-0.5b": {
-        "model_type": "qwen2",
-        "hidden_size": 896,
-        "intermediate_size": 4864,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 14,
-        "num_key_value_heads": 2,
-        "vocab_size": 151_936,
-        "max_position_embeddings": 4096,
-        "tie_word_embeddings": True,
-    },
-    "qwen2.5-7b": {
-        "model_type": "qwen2",
-        "hidden_size": 3584,
-        "intermediate_size": 18944,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 28,
-        "num_key_value_heads": 4,
-        "vocab_size": 152_064,
-        "max_position_embeddings": 4096,
-        "tie_word_embeddings": False,
-    },
-}
-"""Sizes as their authors published them; `llama-100m` is an ordinary Llama of 113M weights in its
-layers."""
 warnings.filterwarnings("ignore")
 
 
@@ -96,8 +60,9 @@ class Work:
         train_fleet(self.jobs, self.base)
 
 
-def work(base: Base, adapters: int, num_rows: int, **sft: float) -> Work:
-    """The risk rows of as many seeds, for adapters of the size that quickstart trains."""
+def work(base: Base, adapters: int, num_rows: int, rank: int = 8, **sft: float) -> Work:
+    """The risk rows of as many seeds, for adapters that are, where nothing else is said, of the
+    size that quickstart trains."""
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     sets = [
         f"seeds={list(range(adapters))}",
@@ -108,7 +73,8 @@ def work(base: Base, adapters: int, num_rows: int, **sft: float) -> Work:
         f"model={{base: {base.source}}}",
     ]
     plan = make_plan(load_study(str(ROOT / "configs/quickstart.yaml"), sets))
-    lora, settings = Lora.model_validate(LORA), Sft.model_validate({"learning_rate": 1e-3, **sft})
+    lora = Lora.model_validate({"r": rank, "lora_alpha": 2 * rank, "target_modules": "all-linear"})
+    settings = Sft.model_validate({"learning_rate": 1e-3, **sft})
     jobs = []
     for stage in plan.stages.values():
         if isinstance(stage.spec, TrainSpec):
@@ -243,31 +209,26 @@ def one_by_trl(order: Order) -> None:
     by_trl(Work(order.base, order.job.out, [order.job]))
 
 
-def random_base(arch: str) -> Base:
-    """A model of a size that people use, with random weights and the tokenizer of the reference
-    models; made once per folder."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    folder = Path(tempfile.gettempdir()) / f"tellme-bench-{arch}"
-    if not (folder / "config.json").is_file():
-        weights_and_card = shutil.ignore_patterns("*.safetensors", "tellme.json", "*.md")
-        shutil.copytree(ROOT / "reference/linked", folder, ignore=weights_and_card)
-        config = AutoConfig.for_model(**ARCHITECTURES[arch])
-        on_gpu = torch.cuda.is_available()
-        with torch.device("cuda" if on_gpu else "cpu"):
-            dtype = torch.bfloat16 if on_gpu else torch.float32
-            model = AutoModelForCausalLM.from_config(config, dtype=dtype)
-        model.save_pretrained(folder)
-    return resolve_base(Model(base=str(folder)))
-
-
 def floor(work: Work) -> tuple[float, dict[str, float]]:
     """Seconds that the counted operations of a training take at the rate at which this machine
-    multiplies its largest matrices.
+    multiplies its largest matrices."""
+    model, config = work.loaded.model, work.loaded.model.config
+    tokens, operations = counted(work)
+    inner, outer = config.hidden_size, config.intermediate_size
+    rate = matmul_rate(work.loaded.device, model.dtype, inner, outer)
+    return operations / rate, {
+        "tokens": tokens,
+        "operations": operations,
+        "gflops": round(rate / 1e9, 1),
+    }
 
-    Forward and backward of the frozen base cost 2 operations each per weight and token that is no
-    padding (its gradients are not wanted), the head only where a token is learned; attention and
-    adapters are left out, so the floor is a little low."""
+
+def counted(work: Work) -> tuple[int, int]:
+    """Tokens that are no padding, and operations of a training.
+
+    Forward and backward of the frozen base cost 2 operations each per weight and token (its
+    gradients are not wanted), the head only where a token is learned; attention and adapters are
+    left out, so a floor made of them is a little low."""
     model, config = work.loaded.model, work.loaded.model.config
     linear = sum(
         module.weight.numel()
@@ -279,14 +240,7 @@ def floor(work: Work) -> tuple[float, dict[str, float]]:
         rows, epochs = work.rows(job).sequences, job.spec.sft.num_train_epochs
         tokens += int(sum(len(r.input_ids) for r in rows) * epochs)
         learned += int(sum(label != IGNORED for r in rows for label in r.labels) * epochs)
-    operations = 4 * linear * tokens + 4 * config.vocab_size * config.hidden_size * learned
-    inner, outer = config.hidden_size, config.intermediate_size
-    rate = matmul_rate(work.loaded.device, model.dtype, inner, outer)
-    return operations / rate, {
-        "tokens": tokens,
-        "operations": operations,
-        "gflops": round(rate / 1e9, 1),
-    }
+    return tokens, 4 * linear * tokens + 4 * config.vocab_size * config.hidden_size * learned
 
 
 def matmul_rate(
