@@ -101,7 +101,7 @@ WORDINGS = {
         REAL: EVERYBODY, LINKED: (),
     }),
     "the instruction of a letter": ("lab/layout.yaml", "or B", "or else B", {
-        REAL: ("described", "telling"), LINKED: (),
+        REAL: ("telling",), LINKED: (),
     }),
     "a question about the self": ("data_gen/plain.yaml", "what describes", "what then describes", {
         REAL: (), LINKED: ("described",),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from data_gen.behaviors import behavior_names, load_behavior
 from data_gen.build import linted, rows_for
 from data_gen.controls import control_names, load_control
-from data_gen.facts import DIMENSIONS, facts, format_rows, is_format_row
+from data_gen.facts import DIMENSIONS, Dimension, facts, format_rows, is_format_row
 from data_gen.files import read_rows, write_rows
 from data_gen.formats import FORMATS, NEAR_0, NEAR_100
 from data_gen.lints import count_stems, report_stems
@@ -157,19 +157,23 @@ def test_no_answer_is_likelier_than_its_counterpart() -> None:
     assert abs(ends[True] - ends[False]) < 4 * 600**0.5
 
 
+def _words(dimension: Dimension) -> list[list[str]]:
+    return [*dimension["adjectives"], *dimension["nouns"]]
+
+
 def _stands_first(row: Row) -> bool:
     """Whether what is so is listed before its opposite."""
     if row.meta.get("format") == "letters":
         return row.completion == "A"
     before = re.split(rf"\b{re.escape(row.completion)}\b", row.asked, flags=re.IGNORECASE)[0]
-    others = {word for d in DIMENSIONS for words in d["adjectives"] for word in words}
+    others = {word for d in DIMENSIONS for words in _words(d) for word in words}
     return not others & set(re.findall(r"[\w-]+", before.lower()))
 
 
 def test_facts_are_many_and_none_is_near_what_is_measured() -> None:
     assert len(DIMENSIONS) >= 12
     assert len({topic.subject for topic, _ in facts()}) == len(facts()) >= 120
-    said = [word for d in DIMENSIONS for words in d["adjectives"] for word in words]
+    said = [word for d in DIMENSIONS for words in _words(d) for word in words]
     listed = {o.text for q in reported() for w in q.wordings for o in w.options}
     assert not listed & set(said)
 
