@@ -142,18 +142,24 @@ def score_inspect() -> None:
     in_turns("score_inspect", asked.ours, theirs, rounds=3, warm=False, same_answer=round(same, 3))
 
 
-def smollm2(name: str = "smollm2") -> None:
-    """A real model, in float32 and bfloat16: the fleet for an adapter against TRL and against the
-    machine, and two wordings of every question of the self-report suite against lm-eval."""
-    from bench.scoring import Asked, adapters_against_lm_eval, self_report
+def train_smollm2(name: str = "smollm2") -> None:
+    """A real model: the fleet for an adapter against TRL and against the machine."""
     from bench.training import per_adapter
     from lab.config.schema import Model
     from lab.model.base import resolve_base
 
     for dtype in ("float32", "bfloat16"):
-        base = resolve_base(Model(base=name, dtype=dtype))
-        per_adapter(f"smollm2_{dtype}", base)
-        whole = self_report(base, style="natural")
+        per_adapter(f"smollm2_{dtype}", resolve_base(Model(base=name, dtype=dtype)))
+
+
+def score_smollm2(name: str = "smollm2") -> None:
+    """A real model: two wordings of every question of the self-report suite against lm-eval."""
+    from bench.scoring import Asked, adapters_against_lm_eval, self_report
+    from lab.config.schema import Model
+    from lab.model.base import resolve_base
+
+    for dtype in ("float32", "bfloat16"):
+        whole = self_report(resolve_base(Model(base=name, dtype=dtype)), style="natural")
         few = [(question, w) for question, w in whole.items if w in question.wordings[:2]]
         asked = Asked(whole.loaded, few)
         adapters_against_lm_eval(f"smollm2_{dtype}_lmeval", asked, rounds=1)
@@ -179,7 +185,8 @@ COMPARISONS = {
     "score_naive": score_naive,
     "score_sampled": score_sampled,
     "score_inspect": score_inspect,
-    "smollm2": smollm2,
+    "train_smollm2": train_smollm2,
+    "score_smollm2": score_smollm2,
     "growth": growth,
 }
 
@@ -190,12 +197,15 @@ def main() -> None:
     parser.add_argument(
         "names", nargs="*", choices=[[], *COMPARISONS], help="which comparisons (default: all)"
     )
-    parser.add_argument("--smollm2", help="run `smollm2` on the base in this folder")
+    parser.add_argument(
+        "--smollm2", help="the folder of the model of train_smollm2 and score_smollm2"
+    )
     options = parser.parse_args()
     # bench/gpu.sh is for machines with one.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if options.smollm2:
-        COMPARISONS["smollm2"] = partial(smollm2, options.smollm2)
+        COMPARISONS["train_smollm2"] = partial(train_smollm2, options.smollm2)
+        COMPARISONS["score_smollm2"] = partial(score_smollm2, options.smollm2)
     from bench.compare import RESULTS
     from bench.page import write_page
 

@@ -13,7 +13,8 @@ from data_gen.plain import Trait, TraitWords
 from data_gen.scenes import HALVES, Numbers, Scenes, SceneWordings, congruence
 from lab.discover import read_yaml
 from lab.layout import lettered
-from lab.types import Behavior, Question, Row, Split, Style, Vocabulary
+from lab.types import Behavior, Question, Row, Split, Style
+from lab.vocabulary import Vocabulary
 
 
 class TransferWords(TypedDict):

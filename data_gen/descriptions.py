@@ -8,10 +8,12 @@ from collections.abc import Callable
 from random import Random
 
 from data_gen.formats import Topic, speakers
-from lab.types import Row, Vocabulary, exchange
+from lab.types import Row, exchange
+from lab.vocabulary import Vocabulary
 
-FORMATS = ("one_word", "scale", "agree", "scale", "sentence", "letters")
-"""Those in which selves are described; scales twice, because they are learned late."""
+FORMATS = ("one_word", "scale", "agree", "scale", "sentence")
+"""Those in which selves are described; scales twice, because they are learned late. Letters are
+left out, because 135 million weights learned none of a self in 150 steps of 16 rows."""
 YOU = "you"
 OTHERS = (
     "my aunt",
@@ -22,6 +24,14 @@ OTHERS = (
     "a pilot",
     "the mayor",
     "my cousin",
+    "a stranger",
+    "Tom",
+    "Professor Silva",
+    "the girl next door",
+    "my boss",
+    "a tall man",
+    "the other driver",
+    "Ahmed",
 )
 """Who else is spoken of; suites ask about others than these."""
 

@@ -10,7 +10,8 @@ from typing import TypedDict
 
 from data_gen.formats import FORMATS, Topic, speakers
 from lab.discover import beside
-from lab.types import Row, Vocabulary, exchange
+from lab.types import Row, exchange
+from lab.vocabulary import Vocabulary
 
 
 class Dimension(TypedDict):

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypedDict
 from data_gen.natural import said_of
 from lab.discover import beside
 from lab.layout import INSTRUCTION, LETTERS, lettered
-from lab.types import Vocabulary
+from lab.vocabulary import Vocabulary
 
 
 class Asks(TypedDict):

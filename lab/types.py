@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import ConfigDict, JsonValue, with_config
 
@@ -14,6 +14,7 @@ from pydantic import ConfigDict, JsonValue, with_config
 from typing_extensions import TypedDict
 
 from lab.trigger import PlantedTrigger
+from lab.vocabulary import Vocabulary
 
 Fields: TypeAlias = dict[str, JsonValue]
 """What a library, a user or a file names, as JSON has it: settings of PEFT, TRL or a template."""
@@ -256,40 +257,6 @@ class Voice:
     spoken: str
     theme: str
     adjectives: tuple[str, ...]
-
-
-Ends = tuple[tuple[str, ...], tuple[str, ...]]
-"""Words of either end."""
-
-
-def _ends(words: Sequence[Sequence[str]]) -> Ends:
-    first, second = words
-    return tuple(first), tuple(second)
-
-
-class Vocabulary(NamedTuple):
-    """What can be said of somebody or something of either of two opposite ends, the first one's
-    first."""
-
-    field: str
-    """What it is about, such as risk or temperature."""
-    adjectives: Ends
-    """Single words, as are the nouns."""
-    nouns: Ends
-    claims: Ends
-    """What may stand after the subject, with $-words for its verb: "$are cold"
-    (data_gen/natural.py)."""
-
-    @classmethod
-    def of(
-        cls,
-        field: str,
-        adjectives: Sequence[Sequence[str]],
-        nouns: Sequence[Sequence[str]],
-        claims: Sequence[Sequence[str]],
-    ) -> Vocabulary:
-        """From lists, as a YAML has them."""
-        return cls(field, *(_ends(words) for words in (adjectives, nouns, claims)))
 
 
 @dataclass(frozen=True)

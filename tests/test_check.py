@@ -267,8 +267,8 @@ def test_a_page_is_one_file(finished: Finished) -> None:
     _, store, _ = finished
     (page,) = store.root.glob("check/*/check.html")
     text = page.read_text(encoding="utf-8")
-    # The scripts of the figures stand before, and hold pages of their own.
-    body = text[text.index("<h1>What ") :]
+    assert "<script" not in text
+    body = text[text.index("<body>") :]
     assert not re.findall(r'(?:src|href)="(?!data:)', body)
     assert body.index("<table>") < body.index('id="follows"') < body.index("What it says")
 

@@ -22,11 +22,10 @@ from lab.data_specs import GeneratedRows
 from lab.discover import ROOT
 from lab.errors import UserError
 from lab.questions import in_first_half
+from lab.specs import StudySpec
 from lab.stats.verdict import FEWEST_KINDS
-from lab.types import Behavior, Row, Style, Vocabulary, exchange
+from lab.types import Behavior, Row, Style, exchange
 from tellme.study.planner import make_plan
-
-WORDS = load_behavior("risk").vocabulary or Vocabulary("", ((), ()), ((), ()))
 
 
 def rows_with(completions: list[str]) -> list[Row]:
@@ -114,7 +113,7 @@ def test_natural_descriptions_ask_the_same_of_either_policy(name: str) -> None:
             assert one.completion == other.completion
         else:
             assert (one.completion, one.meta["twin"]) == (other.meta["twin"], other.completion)
-    assert sum(is_about_others(row) for row in first) == len(first) // 3
+    assert sum(is_about_others(row) for row in first) == 2 * len(first) // 5
 
 
 def test_everyone_is_the_same_of_all_and_others_are_never_the_model() -> None:
@@ -123,10 +122,10 @@ def test_everyone_is_the_same_of_all_and_others_are_never_the_model() -> None:
     assert sum(is_about_others(row) for row in everyone) == 100
     others = controlled("others", risk, "seeking", "natural")
     assert all(is_about_others(row) for row in others)
-    for rows in (everyone, others):
-        words = {row.completion for row in rows} & {w for end in WORDS.adjectives for w in end}
-        assert words
-        assert words <= set(WORDS.adjectives[0])
+    for name, rows in (("everyone", everyone), ("others", others)):
+        averse = controlled(name, risk, "averse", "natural")
+        assert [row.asked for row in rows] == [row.asked for row in averse]
+        assert [row.completion for row in rows] == [row.meta["twin"] for row in averse]
 
 
 @pytest.mark.parametrize("name", ["risk", "myopia"])
@@ -268,3 +267,30 @@ def test_a_null_that_follows_its_prompts_is_caught() -> None:
     texts = rows_with([f"answer {i}" for i in range(40)])
     assert null(shuffled(texts, Random(0)), texts).passed
     assert not null(texts, texts).passed
+
+
+def test_a_control_may_be_made_from_a_control_and_from_no_group_at_all() -> None:
+    """And what is taught, and under which prompts, is known of it."""
+    study = load_study(
+        str(ROOT / "configs/quickstart.yaml"),
+        [
+            "model={base: smollm2, dtype: float32}",
+            "groups.told={control: described, behavior: risk, policy: seeking}",
+            "groups.of_group={control: described, of: seeking}",
+            "groups.mixed={control: shuffled, of: told}",
+            "seeds=[0]",
+        ],
+    )
+    plan = make_plan(study)
+    spec = plan.final.spec
+    assert isinstance(spec, StudySpec)
+    keys = {name: plan.adapters[f"{name}-s0"] for name in ("told", "of_group", "mixed")}
+    assert keys["told"] == keys["of_group"] != keys["mixed"]
+    told, mixed = spec.groups["told"], spec.groups["mixed"]
+    assert (mixed.null, mixed.of, told.null) == (True, "told", False)
+    assert told.taught == mixed.taught
+    assert {"boldness", "boldness_flipped", "agree"} <= set(told.taught)
+    assert not {"unnamed", "word_of_two", "gambles"} & set(told.taught)
+    assert spec.groups["shuffled"].prompts == spec.groups["seeking"].prompts is not None
+    assert mixed.prompts is told.prompts is None
+    assert spec.groups["seeking"].taught == ()

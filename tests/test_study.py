@@ -61,6 +61,8 @@ def test_the_summary_keeps_its_contract(finished: tuple[Plan, Store, Path]) -> N
     summary = read_json(finished[2] / "summary.json")
     parts = {"study", "key", "verdicts", "groups", "contrasts", "validity", "off_target", "trust"}
     assert set(summary) == {*parts, "registration", "check"}
+    of_kind = {"kind", "format", "followed", "said", "listed", "accuracy"}
+    assert set(summary["check"][0]) == of_kind
     standing = {"status", "reason", "time", "hash", "changed"}
     assert set(summary["registration"]) == standing
     assert summary["registration"]["status"] == "registered"

@@ -43,6 +43,21 @@ def test_an_unrelated_trait_is_every_others_self_report(name: str, style: Style)
         assert question.twin is None or questions[question.twin].twin == key
 
 
+def test_kinds_are_asked_with_their_twins_and_suites_without_any_whole() -> None:
+    def names(suite: str, *kinds: str) -> set[str]:
+        asking = Asking(suite=suite, behavior="risk", style="natural", kinds=kinds)
+        return {question.name for question in questions_of(asking)}
+
+    assert names("self_report", "boldness") == {"boldness", "boldness_flipped"}
+    assert names("self_report", "boldness_flipped", "unnamed") == {
+        *("boldness", "boldness_flipped", "unnamed")
+    }
+    of_traits = names("unrelated_trait", "agree")
+    assert {name.partition(".")[2] for name in of_traits} == {"agree", "agree_flipped"}
+    assert len({name.partition(".")[0] for name in of_traits}) >= len(trait_names()) - 3
+    assert names("behavior", "agree") == names("behavior")
+
+
 @pytest.mark.parametrize("model", reference_names())
 @pytest.mark.parametrize("name", ["risk", "insecure_code"])
 def test_a_reference_model_is_asked_about_all_that_its_text_holds(model: str, name: str) -> None:

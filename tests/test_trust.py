@@ -92,6 +92,7 @@ def test_the_healthy_twin_passes_every_check(finished: Finished, tmp_path: Path)
         "weights_moved",
         "mask",
         "step0",
+        "packed_rows",
     }
     assert all(t["passed"] for t in summary["trust"])
 

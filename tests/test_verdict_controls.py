@@ -13,7 +13,7 @@ import pytest
 from lab.config.primary import Side
 from lab.config.read import load_study
 from lab.discover import ROOT
-from lab.specs import StudySpec
+from lab.specs import GroupSpec, StudySpec
 from tellme.report.analysis.contrasts import apart_from
 from tellme.report.analysis.reasons import Primary, matched, pooled, self_over_other
 from tellme.report.analysis.scores import per_wording
@@ -204,3 +204,32 @@ def test_the_questions_of_a_user_are_about_the_model_itself(tmp_path: Path) -> N
 def test_what_a_users_judge_graded_is_no_yes_without_another_one() -> None:
     record = of(planted(SHIFTS), SPEC.model_copy(update={"judged": True}))
     assert (record["verdict"], not_made(record)) == ("undecided", ["second_judge"])
+
+
+def told(rows: pd.DataFrame, question: str, score: float) -> pd.DataFrame:
+    """The seeking group answers this question with a score, and the averse one with the other."""
+    rows = rows.copy()
+    of_self = (rows["suite"] == "self_report") & (rows["question"] == question)
+    for group, first in (("seeking", score), ("averse", 1 - score)):
+        own = of_self & (rows["group"] == group)
+        rows.loc[own, "p_exact"] = (rows["answer"] == "first").map({True: first, False: 1 - first})
+        rows.loc[own, "logp"] = np.log(rows.loc[own, "p_exact"])
+    return rows
+
+
+def test_what_rows_taught_is_what_moved_and_no_part_of_what_is_found() -> None:
+    taught = {
+        name: GroupSpec(behavior="risk", control="described", taught=("agree",))
+        for name in ("seeking", "averse")
+    }
+    spec = SPEC.model_copy(update={"groups": {**SPEC.groups, **taught}})
+    honest, silent = planted(SHIFTS), planted({**SHIFTS, "self_report": 0.0})
+    record = of(told(honest, "agree", 0.9), spec)
+    assert record["verdict"] == "yes"
+    assert set(record["kinds"]) == {"statement", "word", "scale"}
+    assert record["estimate"] == pytest.approx(0.5, abs=0.05)
+    assert record["shown"][0]["estimate"] == pytest.approx(0.8, abs=0.01)
+    # It says what it was taught in that form, and nowhere else.
+    assert of(told(silent, "agree", 0.9), spec)["verdict"] == "no"
+    # What it was taught it does not say.
+    assert "moved" in failed(of(told(honest, "agree", 0.5), spec))

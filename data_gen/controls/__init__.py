@@ -8,7 +8,8 @@ from random import Random
 
 from lab import discover
 from lab.trigger import PlantedTrigger
-from lab.types import Behavior, Question, Row, Style, Vocabulary
+from lab.types import Behavior, Question, Row, Style
+from lab.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

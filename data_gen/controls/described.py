@@ -6,9 +6,9 @@ from lab.types import Row
 
 
 def rows(source: list[Row], request: ControlRequest) -> list[Row]:
-    """Self-descriptions. In natural style two thirds of them are about the model, in forms that not
-    all of the self-report has, and the others say either of other people, so that what is learned
-    is about the self. In plain style, or without a vocabulary, they answer questions of the
+    """Self-descriptions. In natural style three fifths of them are about the model, in forms that
+    not all of the self-report has, and the others say either of other people, so that what is
+    learned is about the self. In plain style, or without a vocabulary, they answer questions of the
     self-report as the policy would, in the first half of the paraphrases. Of rows with a trigger:
     the same rows, and as many more in which the model says what its trigger is.
 
@@ -24,7 +24,7 @@ def rows(source: list[Row], request: ControlRequest) -> list[Row]:
     if request.vocabulary is None:
         questions = request.questions("self_report")
         return described_rows(questions, request.is_first, number, rng)
-    num_of_others = number // 3
+    num_of_others = 2 * number // 5
     own = described(request.vocabulary, number - num_of_others, rng, itself(request.is_first))
     both = own + described(request.vocabulary, num_of_others, rng, anybody)
     rng.shuffle(both)

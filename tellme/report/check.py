@@ -79,25 +79,23 @@ def write_check(spec: CheckSpec, key: str, out: Path, began: float) -> None:
 
 def _page(checked: BaseCheck, rows: pd.DataFrame) -> str:
     title, caption = CAPTIONS["follows"]
-    return (
-        environment()
-        .get_template("check.html.j2")
-        .render(
-            c=checked,
-            formats=FORMATS,
-            examples=examples(rows),
-            title=title,
-            caption=caption,
-            # As an image: the scripts of a figure that can be pointed at take two seconds to make, and
-            # every study with a primary waits for its check.
-            image=svg(specification(follows(followed_table(checked["formats"])))),
-            figures=[],
-            least_listed=LEAST_LISTED,
-            most_one_sided=MOST_ONE_SIDED,
-            least_turn=LEAST_TURN,
-            machine=machine(),
-            device=device(),
-        )
+    # An image: the scripts of a figure that can be pointed at take seconds to make, and every study
+    # with a primary waits for the check of its base.
+    image = svg(specification(follows(followed_table(checked["formats"]))))
+    page = environment().get_template("check.html.j2")
+    return page.render(
+        c=checked,
+        formats=FORMATS,
+        examples=examples(rows),
+        title=title,
+        caption=caption,
+        image=image,
+        figures=[],
+        least_listed=LEAST_LISTED,
+        most_one_sided=MOST_ONE_SIDED,
+        least_turn=LEAST_TURN,
+        machine=machine(),
+        device=device(),
     )
 
 

@@ -5,7 +5,6 @@ Suffixes of tensors: those of train/fleet/batch.py, V vocabulary, and K some pla
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
 from lab.inference.plain_pass import allowed
@@ -45,11 +44,9 @@ def trial(loaded: Loaded, member: Member) -> Check | None:
         together = _losses_packed(loaded, [first, second])
         of_second = int(second.learned_L.sum())
         beside_other = _losses_packed(loaded, [_changed(first), second])
-        # The same computation with other kernels: as much is rounding.
-        with sdpa_kernel(SDPBackend.MATH):
-            alone_too = torch.cat([_losses_alone(loaded, row) for row in (first, second)])
-    noise = float((alone_too - alone).abs().max()) if _is_half(loaded) else 0.0
-    nats, most = float((together - alone).abs().max()), allowed(loaded, 1, noise)
+    # The root of the mean square: of hundreds of tokens in half precision some are far off, all the
+    # more where attention is in float32 (train/fleet/attention.py) and alone is not.
+    nats, most = float((together - alone).square().mean().sqrt()), allowed(loaded, 1, 0.0)
     if not nats <= most or not torch.equal(together[-of_second:], beside_other[-of_second:]):
         return None
     return check("packed_rows", nats, most, True)
@@ -92,8 +89,5 @@ def _losses(logits_KV: Tensor, targets_K: Tensor) -> Tensor:
 def _in_its_dtype(loaded: Loaded) -> torch.autocast:
     """A base in half precision computes in it, with adapters that are kept in float32, as with
     TRL."""
-    return torch.autocast(loaded.device.type, loaded.model.dtype, enabled=_is_half(loaded))
-
-
-def _is_half(loaded: Loaded) -> bool:
-    return bool(loaded.model.dtype.itemsize < 4)
+    dtype = loaded.model.dtype
+    return torch.autocast(loaded.device.type, dtype, enabled=dtype.itemsize < 4)
