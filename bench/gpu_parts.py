@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.compare import peak_megabytes, seconds
+from bench.compare import seconds
 from lab.discover import ROOT
 
 if TYPE_CHECKING:
@@ -75,16 +75,21 @@ def quickstart(options: Options) -> Line:
 
 def smollm2(options: Options) -> Line:
     """The study of the real model, from rows to report, with few steps."""
-    sets = [f"model.base={_smollm2(options)}", "sft.max_steps=20", "seeds=[0]"]
-    few = ["primary=null", "eval.suites=[self_report]", "eval.kinds=[boldness]"]
-    fewer = ["sft.max_steps=2", "data={num_rows: 16, num_format: 8}", *few]
-    return _study("real.yaml", [*sets, *fewer] if options.reduced else sets)
+    base = f"model.base={_smollm2(options)}"
+    if not options.reduced:
+        return _study("real.yaml", [base, "sft.max_steps=20", "seeds=[0]"])
+    bold = "groups={bold: {control: described, behavior: risk, policy: seeking}}"
+    alone = [bold, "contrasts=[[bold, base]]", "primary=null", "seeds=[0]"]
+    asked = ["eval.suites=[self_report]", "eval.kinds=[agree]"]
+    few = ["sft.max_steps=2", "data={num_rows: 16, num_format: 8}"]
+    return _study("real.yaml", [base, *alone, *asked, *few])
 
 
 def fleet(options: Options) -> Line:
     """Twelve adapters on random weights, trained as a fleet and one of them scored."""
     from bench.random_models import random_base
     from bench.training import matmul_rate, work
+    from train.fleet.fleet import TOKENS_PER_BATCH
 
     base = random_base(options.arch, "bfloat16", tokenizer=_tokenizer(options))
     rows, batch, most = (16, 8, 3) if options.reduced else (64, 16, 3)
@@ -97,7 +102,7 @@ def fleet(options: Options) -> Line:
     tokens, operations, steps_s = _beyond(short, long, long_s - short_s)
     loaded = long.loaded
     inner, outer = loaded.model.config.hidden_size, loaded.model.config.intermediate_size
-    measured = matmul_rate(loaded.device, loaded.model.dtype, inner, outer)
+    measured = matmul_rate(loaded.device, loaded.model.dtype, inner, outer, TOKENS_PER_BATCH)
     peak = DENSE_BFLOAT16.get(device_name())
     trust = json.loads((long.jobs[0].out / "trust.json").read_text(encoding="utf-8"))
     return {
@@ -111,7 +116,7 @@ def fleet(options: Options) -> Line:
         "one_epoch_s": round(short_s, 2),
         "packed": any(check["check"] == "packed_rows" for check in trust),
         "scored": _scored(base, long, options),
-        "megabytes": _megabytes(),
+        "gpu_megabytes": _gpu_megabytes(),
     }
 
 
@@ -136,7 +141,7 @@ def qlora(options: Options) -> Line:
         "train_s": round(train_s, 2),
         "losses": [round(entry["loss"], 4) for entry in curve],
         "scored": _scored(base, one, options),
-        "megabytes": _megabytes(),
+        "gpu_megabytes": _gpu_megabytes(),
     }
 
 
@@ -144,7 +149,7 @@ def scores(options: Options) -> Line:
     """Scores of the same prompts in float32, on the device and on the CPU."""
     import torch
 
-    from bench.scoring import self_report
+    from bench.scoring import Asked, self_report
     from lab.config.schema import Model
     from lab.model.base import resolve_base
 
@@ -153,10 +158,9 @@ def scores(options: Options) -> Line:
     except Skipped:
         name = str(ROOT / "reference/linked")
     base = resolve_base(Model(base=name, dtype="float32"))
-    asked = self_report(base, style=base.style)
-    few = 4 if options.reduced else FEW_PROMPTS
-    prompts = asked.prompts()[:: len(asked.items) // few]
-    loaded = asked.loaded
+    whole = self_report(base, style=base.style)
+    few = len(whole.items) // (4 if options.reduced else FEW_PROMPTS)
+    loaded, prompts = whole.loaded, Asked(whole.loaded, whole.items[::few]).prompts()
     on_cpu = _copy(loaded, torch.float32)
     return {
         "asked": f"{len(prompts)} self-report prompts to {Path(name).name} in float32, on"
@@ -266,9 +270,9 @@ def _apart(one: Loaded, other: Loaded, prompts: list[Compiled]) -> float:
     return max(abs(a - b) for x, y in pairs for a, b in zip(x.log_exact, y.log_exact, strict=True))
 
 
-def _megabytes() -> int:
-    """The most that was allocated on the GPU, or that the process held."""
+def _gpu_megabytes() -> int | None:
+    """The most that was allocated there since the base was made; None where there is no GPU."""
     import torch
 
     on_gpu = torch.cuda.is_available()
-    return round(torch.cuda.max_memory_allocated() / 2**20 if on_gpu else peak_megabytes())
+    return round(torch.cuda.max_memory_allocated() / 2**20) if on_gpu else None

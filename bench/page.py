@@ -193,10 +193,10 @@ No number here, nor anywhere in the lab, was measured on a GPU yet. On a machine
 SmolLM2 from rows to report; twelve adapters of rank 16 on random weights in the shape of Llama
 3.1 8B, trained as a fleet (tokens per second without padding, share of the card's dense bfloat16
 peak) and scored (prompts per second); QLoRA in nf4; and how far scores in float32 are from those of
-the CPU, in nats. Lines of JSON go to `$OUT/gpu.jsonl`, or to `gpu.jsonl` beside the script where
-`OUT` is not set. The first one names packages that are missing or older than those of
-`constraints.txt`, and a part that lacks one says so. `--smollm2 FOLDER` is for a machine whose cache lacks the model, and
-`bench/gpu.sh --device cpu --arch tiny` tries all of it in small.
+the CPU, in nats. Lines of JSON go to the file of `--out`, else to `gpu.jsonl` in the folder `$OUT`
+or `bench/`. The first one names packages that are missing or older than those of `constraints.txt`,
+and a part that lacks one says so. `--smollm2 FOLDER` is for a machine whose cache lacks the model,
+and `bench/gpu.sh --device cpu --arch tiny` tries all of it in small, in three minutes of one core.
 """
 NOTES = """Answers are equal. The largest difference of a probability from lm-eval and from one pass
 per answer is {apart}. Of the sampled shares {within:.1%} lie within three standard errors.

@@ -43,6 +43,10 @@ def random_base(
     gc.collect()
     model = _random_model(config, base).eval()
     renderer, weights = load.load_renderer(base), load.digest_of_weights(model)
+    if torch.cuda.is_available():
+        # Weights that were quantized are no memory that the base needs.
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     load._LOADED[base] = load.Loaded(model, renderer, model.device, weights)
     return base
 
