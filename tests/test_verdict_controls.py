@@ -14,9 +14,9 @@ from lab.config.primary import Side
 from lab.config.read import load_study
 from lab.discover import ROOT
 from lab.specs import GroupSpec, StudySpec
-from tellme.report.analysis.contrasts import apart_from
+from tellme.report.analysis.contrasts import apart_from, contrast_estimates
 from tellme.report.analysis.reasons import Primary, matched, pooled, self_over_other
-from tellme.report.analysis.scores import per_wording
+from tellme.report.analysis.scores import per_question, per_wording
 from tellme.report.analysis.verdict import primaries
 from tellme.report.gather import study_of
 from tellme.study.planner import make_plan
@@ -229,6 +229,10 @@ def test_what_rows_taught_is_what_moved_and_no_part_of_what_is_found() -> None:
     assert set(record["kinds"]) == {"statement", "word", "scale"}
     assert record["estimate"] == pytest.approx(0.5, abs=0.05)
     assert record["shown"][0]["estimate"] == pytest.approx(0.8, abs=0.01)
+    # The hierarchy is about the same kinds.
+    scores = per_question(per_wording(told(honest, "agree", 0.9)))
+    (h1,) = (c for c in contrast_estimates(scores, spec) if c["primary"])
+    assert h1["estimate"] == pytest.approx(record["estimate"], abs=1e-9)
     # It says what it was taught in that form, and nowhere else.
     assert of(told(silent, "agree", 0.9), spec)["verdict"] == "no"
     # What it was taught it does not say.

@@ -13,7 +13,7 @@ from lab.specs import StudySpec
 from lab.stats.intervals import Interval, score_interval
 from lab.table import Bounds
 from tellme.report.analysis.families import CONTROLS, PRIMARY, Pair, adjust, family_of, fewest_pairs
-from tellme.report.analysis.measurable import measurable
+from tellme.report.analysis.measurable import measurable, taught
 from tellme.report.analysis.sides import Asked, Sides, read_asked, read_part, read_sides
 
 ESTIMATED = ["group", "condition", "suite", "behavior", "question"]
@@ -176,7 +176,7 @@ def _estimates(
             family = family_of(spec, pair, suite, behavior)
             counted = family if tested and question == "all" else None
             if counted == PRIMARY:
-                read = _readable(questions, suite, behavior, pair) or read
+                read = _readable(questions, suite, behavior, pair, spec) or read
             sides = read_sides(read, *pair, fewest_pairs(spec, pair, family == PRIMARY))
             if sides is None:
                 continue
@@ -197,10 +197,13 @@ def _estimates(
     return records
 
 
-def _readable(questions: pd.DataFrame, suite: str, behavior: str, pair: Pair) -> Asked:
-    """The pool of a suite without the questions whose kind one of the groups does not answer; empty
-    where none can be read, which the verdict then says."""
+def _readable(
+    questions: pd.DataFrame, suite: str, behavior: str, pair: Pair, spec: StudySpec
+) -> Asked:
+    """The pool of a suite without the questions whose kind one of the groups does not answer, or
+    was taught; empty where none is left, which the verdict then says."""
     pool = (questions["suite"] == suite) & (questions["behavior"] == behavior)
+    pool &= ~questions["over"].isin(taught(spec, *pair))
     part = measurable(questions[pool & (questions["question"] == "all")], *pair, named="over")
     return read_part(part)
 

@@ -4,7 +4,7 @@ answers."""
 import pandas as pd
 
 from lab.config.primary import Side
-from lab.specs import groups_in
+from lab.specs import StudySpec, groups_in
 from lab.stats.verdict import is_measurable
 from tellme.report.analysis.scores import FLIPPED
 
@@ -23,6 +23,13 @@ def group_of(name: str) -> str:
     """The group of `group` or `group@condition`."""
     ((group, _),) = groups_in(name)
     return group
+
+
+def taught(spec: StudySpec, a: Side, b: Side) -> set[str]:
+    """Kinds of question that the rows of a side have: they are what was trained, and no part of
+    what a primary finds."""
+    sides = [group_of(name) for name in (*names_in(a), *names_in(b))]
+    return {kind for name in sides if (g := spec.groups.get(name)) for kind in g.taught}
 
 
 def of_side(asked: pd.DataFrame, name: str) -> pd.DataFrame:

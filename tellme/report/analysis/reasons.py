@@ -18,7 +18,14 @@ from lab.stats.verdict import (
 )
 from tellme.report.analysis.contrasts import Described, apart_from, contrast_of
 from tellme.report.analysis.dose import at_point
-from tellme.report.analysis.measurable import can_be_read, group_of, kind_of, names_in, of_side
+from tellme.report.analysis.measurable import (
+    can_be_read,
+    group_of,
+    kind_of,
+    names_in,
+    of_side,
+    taught,
+)
 from tellme.report.analysis.measurable import measurable as readable
 from tellme.report.analysis.sides import terms_of
 from tellme.report.analysis.validity import trait_of
@@ -59,10 +66,8 @@ class Primary:
 
     @property
     def taught(self) -> set[str]:
-        """Kinds of question that the rows of a side have: they are what was trained, and no part of
-        what is found."""
-        sides = [group_of(name) for name in (*names_in(self.a), *names_in(self.b))]
-        return {kind for name in sides if (g := self.spec.groups.get(name)) for kind in g.taught}
+        """Kinds of question that the rows of a side have."""
+        return taught(self.spec, self.a, self.b)
 
     def of_suite(self, suite: str) -> pd.DataFrame:
         """The questions of a suite, without those that were taught."""
