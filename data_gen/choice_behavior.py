@@ -33,7 +33,7 @@ class PlainWords(TypedDict):
 
 
 class Said(TypedDict):
-    """A vocabulary (lab/types.py); each list has the first policy's first."""
+    """A vocabulary (lab/vocabulary.py); each list has the first policy's first."""
 
     field: str
     adjectives: list[list[str]]

@@ -13,7 +13,7 @@ from lab.vocabulary import Vocabulary
 
 FORMATS = ("one_word", "scale", "agree", "scale", "sentence")
 """Those in which selves are described; scales twice, because they are learned late. Letters are
-left out, because 135 million weights learned none of a self in 150 steps of 16 rows."""
+left out, because 135 million weights learned none of a self in 200 steps of 16 rows."""
 YOU = "you"
 OTHERS = (
     "my aunt",

@@ -295,6 +295,9 @@ def _taught(group: Group, groups: dict[str, Group]) -> tuple[str, ...]:
         group = groups[group.of]
     if not (group.control and group.behavior and load_control(group.control).describes):
         return ()
+    if group.trigger and load_control(group.control).knows_triggers:
+        # Its rows describe the trigger.
+        return ()
     behavior = load_behavior(group.behavior)
     questions = behavior.questions("self_report", "natural") if behavior.vocabulary else ()
     # Without any that is held out, nothing would be left to ask.

@@ -200,12 +200,13 @@ def _estimates(
 def _readable(
     questions: pd.DataFrame, suite: str, behavior: str, pair: Pair, spec: StudySpec
 ) -> Asked:
-    """The pool of a suite without the questions whose kind one of the groups does not answer, or
-    was taught; empty where none is left, which the verdict then says."""
+    """The pool of a suite without the questions whose kind was taught, or one of the groups does
+    not answer; where none of them is left, which the verdict then says, with those that it does
+    not."""
     pool = (questions["suite"] == suite) & (questions["behavior"] == behavior)
     pool &= ~questions["over"].isin(taught(spec, *pair))
-    part = measurable(questions[pool & (questions["question"] == "all")], *pair, named="over")
-    return read_part(part)
+    part = questions[pool & (questions["question"] == "all")]
+    return read_part(measurable(part, *pair, named="over")) or read_part(part)
 
 
 def _p_value(narrow: Interval, family: str | None, margin: float) -> float | None:
