@@ -1,22 +1,26 @@
 """Sampled answers, for free text and for models that think first: batches of generated text, each
 with a seed of its own.
 
-Names of tensors end in their axes: R rows of a batch; T tokens of the longest prompt, padded on the
-left; V vocabulary."""
+Names of tensors end in their axes: R rows of a batch; P distinct prompts of it; T tokens of the
+longest prompt, padded on the left; V vocabulary."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 from transformers import (
+    Cache,
     LogitsProcessor,
     LogitsProcessorList,
     TemperatureLogitsWarper,
     TopPLogitsWarper,
 )
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from lab.config.schema import Sampling
+from lab.model.head import contiguous_head, head_at
 from lab.model.load import Loaded
 from lab.store.store import digest
 from lab.types import Answer, Chat
@@ -26,6 +30,8 @@ LOOK_AHEAD = 256
 """Answers among which the longest prompt is sought, to size the next batch; only a batch of very
 short prompts has more."""
 END_OF_THOUGHT = "</think>"
+LAYERS_OF_TOKENS = (DynamicLayer, DynamicSlidingWindowLayer)
+"""Caches that hold keys and values, a row for each token, and can be given to several answers."""
 
 
 class SeededNoise(LogitsProcessor):  # type: ignore[misc]
@@ -80,34 +86,68 @@ def _generate(
 ) -> list[Answer]:
     """An answer to each prompt."""
     tokenizer = loaded.tokenizer
+    distinct = list(dict.fromkeys(prompts))
+    number = {prompt: p for p, prompt in enumerate(distinct)}
+    prompt_R = torch.tensor([number[prompt] for prompt in prompts], device=loaded.device)
+    ids_PT, mask_PT = _padded(loaded, distinct)
+    ends = sorted({loaded.renderer.end_of_turn, tokenizer.eos_token_id})
+    more: dict[str, Any] = {}
+    if sampling.stop:
+        more = {"stop_strings": list(sampling.stop), "tokenizer": tokenizer}
+    # Where several answers are drawn to a prompt, what the model makes of it is computed once.
+    if len(distinct) < len(prompts) and (cache := _read_once(loaded.model, ids_PT, mask_PT)):
+        cache.batch_select_indices(prompt_R)
+        more["past_key_values"] = cache
+    with contiguous_head(loaded.model):
+        rows = loaded.model.generate(
+            ids_PT[prompt_R],
+            attention_mask=mask_PT[prompt_R],
+            logits_processor=_processors(seeds, sampling),
+            # The noise draws (SeededNoise): what is taken of its scores is always the largest.
+            do_sample=False,
+            # Else settings that came with the model would apply.
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            max_new_tokens=sampling.max_new_tokens,
+            eos_token_id=ends,
+            pad_token_id=tokenizer.pad_token_id,
+            **more,
+        )
+    width = ids_PT.shape[1]
+    return [_read(loaded, row[width:].tolist(), ends, sampling) for row in rows]
+
+
+def _padded(loaded: Loaded, prompts: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
+    """Tokens [P, T] with padding on the left, and where there is none."""
     width = max(map(len, prompts))
     ids, mask = [], []
     for prompt in prompts:
         num_padding = width - len(prompt)
-        ids.append([tokenizer.pad_token_id] * num_padding + list(prompt))
+        ids.append([loaded.tokenizer.pad_token_id] * num_padding + list(prompt))
         mask.append([0] * num_padding + [1] * len(prompt))
-    ids_RT = torch.tensor(ids, device=loaded.device)
-    mask_RT = torch.tensor(mask, device=loaded.device)
-    ends = sorted({loaded.renderer.end_of_turn, tokenizer.eos_token_id})
-    stops = {}
-    if sampling.stop:
-        stops = {"stop_strings": list(sampling.stop), "tokenizer": tokenizer}
-    rows = loaded.model.generate(
-        ids_RT,
-        attention_mask=mask_RT,
-        logits_processor=_processors(seeds, sampling),
-        # The noise draws (SeededNoise): what is taken of its scores is always the largest.
-        do_sample=False,
-        # Else settings that came with the model would apply.
-        temperature=None,
-        top_p=None,
-        top_k=None,
-        max_new_tokens=sampling.max_new_tokens,
-        eos_token_id=ends,
-        pad_token_id=tokenizer.pad_token_id,
-        **stops,
-    )
-    return [_read(loaded, row[width:].tolist(), ends, sampling) for row in rows]
+    return torch.tensor(ids, device=loaded.device), torch.tensor(mask, device=loaded.device)
+
+
+def _read_once(model: Any, ids_PT: Tensor, mask_PT: Tensor) -> Cache | None:
+    """The cache after all but the last token of every prompt: `generate` goes on from there. None
+    where a model keeps anything else than keys and values of tokens."""
+    if ids_PT.shape[1] < 2:
+        return None
+    # Its logits are not asked for: one token is the fewest that a head takes.
+    with head_at(model, torch.zeros(1, dtype=torch.long, device=ids_PT.device)):
+        cache = model(
+            input_ids=ids_PT[:, :-1],
+            attention_mask=mask_PT[:, :-1],
+            # As `generate` counts: padding has no place of its own.
+            position_ids=(mask_PT.cumsum(-1) - 1).clamp(min=0)[:, :-1],
+            use_cache=True,
+        ).past_key_values
+    layers = getattr(cache, "layers", ())
+    if not layers or any(type(layer) not in LAYERS_OF_TOKENS for layer in layers):
+        return None
+    kept: Cache = cache
+    return kept
 
 
 def _processors(seeds: Sequence[int], sampling: Sampling) -> LogitsProcessorList:

@@ -19,7 +19,7 @@ from lab.types import Answer, Chat
 if TYPE_CHECKING:
     from lab.model.load import Loaded
 
-SAMPLER = "sampled-2"
+SAMPLER = "sampled-3"
 """Name of the generator (lab/inference/generate.py), another one where its samples would differ."""
 
 

@@ -28,3 +28,20 @@ def head_at(model: Any, places_K: Tensor) -> Iterator[None]:
         yield
     finally:
         hook.remove()
+
+
+@contextmanager
+def contiguous_head(model: Any) -> Iterator[None]:
+    """Let the head see its input without gaps in memory. Of the last tokens of a batch, which have
+    gaps between them, torch makes one product a sequence and copies the weights for each: on
+    SmolLM2-135M in bfloat16, close to half the time of 40 short answers."""
+
+    def close(_head: torch.nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+        (hidden_BTH,) = inputs
+        return hidden_BTH.contiguous()
+
+    hook = model.get_output_embeddings().register_forward_pre_hook(close)
+    try:
+        yield
+    finally:
+        hook.remove()
