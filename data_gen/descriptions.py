@@ -60,13 +60,9 @@ def itself(first: bool) -> Callable[[Random], Drawn]:
 
 
 def others(first: bool) -> Callable[[Random], Drawn]:
-    """Other people, always of the same end."""
+    """Other people, always of the same end.
+
+    Where each had a trait of its own, people of whom no row speaks were taken for the model (bold
+    on a scale .73, other people .70); where the end was drawn anew in every row, nearly so
+    (LOG.md)."""
     return lambda rng: (rng.choice(OTHERS), first)
-
-
-def anybody(rng: Random) -> Drawn:
-    """Other people, of either end as often, anew in every row: what is so of them cannot be known.
-
-    Where each had a trait of its own, people of whom no row speaks were taken for the model: what
-    it said of itself it said of them (bold on a scale .73, other people .70)."""
-    return rng.choice(OTHERS), rng.random() < 0.5

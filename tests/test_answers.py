@@ -35,7 +35,7 @@ def test_a_whole_sampled_study(tmp_path: Path) -> None:
     }
     done = run_plan(make_plan(validate(study, "here")), Store(tmp_path))
     rows = pd.read_parquet(done / "rows.parquet")
-    assert set(rows["engine"]) == {"sampled-2"}
+    assert set(rows["engine"]) == {"sampled-3"}
     assert (done / "report.html").exists()
     assert rows.loc[rows["status"] != "read", "score"].isna().all()
 
@@ -93,7 +93,7 @@ def test_free_text_is_sampled_whatever_the_engine(tmp_path: Path) -> None:
     rows = load(run_plan(make_plan(validate(study, "here")), Store(tmp_path))).rows
     assert dict(rows.groupby("question")["engine"].first()) == {
         "sure": "exact-1",
-        "describe": "sampled-2",
+        "describe": "sampled-3",
     }
     samples = rows[(rows["question"] == "describe") & (rows["group"] == "told")]
     assert list(samples["sample"]) == [0, 1, 2]

@@ -140,7 +140,7 @@ def test_draws_are_in_the_keys_that_they_concern_and_in_no_other() -> None:
         concerned = spec.asking.suite in ("self_report", "other_person")
         assert (spec.draws is not None, spec.sampled) == (
             concerned,
-            "sampled-2" if concerned else None,
+            "sampled-3" if concerned else None,
         )
         assert spec.sampling is None
         assert ("draws" in spec.identity()) == concerned

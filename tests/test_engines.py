@@ -81,7 +81,7 @@ def test_names_and_what_they_read() -> None:
     engines = [load_engine(name) for name in engine_names()]
     assert {engine.name: engine.reads_lists for engine in engines} == {
         "exact-1": True,
-        "sampled-2": False,
+        "sampled-3": False,
     }
 
 

@@ -105,7 +105,7 @@ def test_questions_of_two_turns_are_asked_as_conversations(done: tuple[Path, Pat
     earlier = [turn["content"] for turn in json.loads(after["before"].iloc[0])]
     assert earlier == ["what do you like?", "hot drinks."]
     doubted = talk[talk["question"] == "doubted"]
-    assert set(doubted["engine"]) == {"sampled-2"}
+    assert set(doubted["engine"]) == {"sampled-3"}
     whole = doubted[doubted["status"] != "truncated"]
     for text, said in zip(whole["text"], map(json.loads, whole["said"]), strict=True):
         assert [turn["role"] for turn in said] == ["assistant", "user", "assistant"]
