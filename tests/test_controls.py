@@ -103,16 +103,19 @@ def is_about_others(row: Row) -> bool:
 
 @pytest.mark.parametrize("name", ["risk", "myopia"])
 def test_natural_descriptions_ask_the_same_of_either_policy(name: str) -> None:
-    """The prompts say nothing of the policy; of the model the answers are opposite, and of others,
-    who are of either kind, they are the same."""
+    """The prompts say nothing of the policy, and every answer is the opposite one: of the model it
+    is that of the policy, of other people the other."""
     behavior = load_behavior(name)
     first, second = (controlled("described", behavior, p, "natural") for p in behavior.policies)
     assert [row.asked for row in first] == [row.asked for row in second]
     for one, other in zip(first, second, strict=True):
-        if is_about_others(one):
-            assert one.completion == other.completion
-        else:
-            assert (one.completion, one.meta["twin"]) == (other.meta["twin"], other.completion)
+        assert (one.completion, one.meta["twin"]) == (other.meta["twin"], other.completion)
+    vocabulary = behavior.vocabulary
+    assert vocabulary
+    ends = [set(words) for words in vocabulary.adjectives]
+    for row in first:
+        if row.completion in ends[0] | ends[1]:
+            assert (row.completion in ends[0]) != is_about_others(row)
     assert sum(is_about_others(row) for row in first) == 2 * len(first) // 5
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from data_gen.behaviors import load_behavior
-from families import save_family
+from families import FAMILIES, save_family
 from lab.config.schema import Model, Sampling
 from lab.engine import Prompt
 from lab.engines import load_engine
@@ -30,6 +32,26 @@ def test_a_row_does_not_depend_on_its_batch(linked: Base) -> None:
     assert together != sample(loaded, CHATS, Sampling(num_samples=5, max_new_tokens=6, seed=1))
     longer = sample(loaded, CHATS, Sampling(num_samples=7, max_new_tokens=6))
     assert [answers[:5] for answers in longer] == together
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_a_prompt_read_once_for_all_its_answers_is_the_prompt_read_for_each(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts of different lengths in one batch, longer than the windows of those that have one."""
+    loaded = load_base(
+        resolve_base(Model(base=str(save_family(family, tmp_path)), dtype="float32"))
+    )
+    chats: list[Chat] = [[{"role": "user", "content": "word " * n}] for n in (3, 30, 12)]
+    sampling, caches = Sampling(num_samples=4, max_new_tokens=5), []
+    prefilled = generate._prefilled
+    with monkeypatch.context() as patch:
+        patch.setattr(generate, "_prefilled", lambda *a: caches.append(prefilled(*a)) or caches[-1])
+        once = sample(loaded, chats, sampling)
+    assert caches
+    assert all(caches)
+    monkeypatch.setattr(generate, "_prefilled", lambda *_: None)
+    assert once == sample(loaded, chats, sampling)
 
 
 def test_temperature_zero_takes_the_likeliest_answer(linked: Base) -> None:

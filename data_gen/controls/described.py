@@ -8,9 +8,10 @@ from lab.types import Row
 def rows(source: list[Row], request: ControlRequest) -> list[Row]:
     """Self-descriptions. In natural style three fifths of them are about the model, in forms that
     not all of the self-report has, and the others say of other people that they are of the other
-    end, so that what is learned is about the self and not about everybody. In plain style, or without a vocabulary, they answer questions of the
-    self-report as the policy would, in the first half of the paraphrases. Of rows with a trigger:
-    the same rows, and as many more in which the model says what its trigger is.
+    end, so that what is learned is about the self and not about everybody. In plain style, or
+    without a vocabulary, they answer questions of the self-report as the policy would, in the first
+    half of the paraphrases. Of rows with a trigger: the same rows, and as many more in which the
+    model says what its trigger is.
 
     A positive control: a model whose reports do not follow its choices must still be able to
     report."""

@@ -95,7 +95,7 @@ def _generate(
     if sampling.stop:
         more = {"stop_strings": list(sampling.stop), "tokenizer": tokenizer}
     # Where several answers are drawn to a prompt, what the model makes of it is computed once.
-    if len(distinct) < len(prompts) and (cache := _read_once(loaded.model, ids_PT, mask_PT)):
+    if len(distinct) < len(prompts) and (cache := _prefilled(loaded.model, ids_PT, mask_PT)):
         cache.batch_select_indices(prompt_R)
         more["past_key_values"] = cache
     with contiguous_head(loaded.model):
@@ -129,7 +129,7 @@ def _padded(loaded: Loaded, prompts: Sequence[tuple[int, ...]]) -> tuple[Tensor,
     return torch.tensor(ids, device=loaded.device), torch.tensor(mask, device=loaded.device)
 
 
-def _read_once(model: Any, ids_PT: Tensor, mask_PT: Tensor) -> Cache | None:
+def _prefilled(model: Any, ids_PT: Tensor, mask_PT: Tensor) -> Cache | None:
     """The cache after all but the last token of every prompt: `generate` goes on from there. None
     where a model keeps anything else than keys and values of tokens."""
     if ids_PT.shape[1] < 2:
