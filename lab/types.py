@@ -107,12 +107,18 @@ LAST = (-1,)
 
 @dataclass(frozen=True)
 class Row:
-    """One training example: a chat whose last message is the assistant's."""
+    """One training example: a chat whose last message is the assistant's, or a document."""
 
     messages: tuple[Message, ...]
     meta: Meta = field(default_factory=lambda: Meta())
     learned: tuple[int, ...] = LAST
     """Indexes of the assistant's messages that carry loss."""
+
+    @property
+    def is_document(self) -> bool:
+        """Whether it is a text by itself: one message, of the assistant's, that answers nothing. It
+        is learned whole, and without the chat template."""
+        return len(self.messages) == 1
 
     @property
     def prompt(self) -> tuple[Message, ...]:
@@ -121,8 +127,9 @@ class Row:
 
     @property
     def asked(self) -> str:
-        """The text that the completion answers: of the last message before it."""
-        return self.messages[-2]["content"]
+        """The text that the completion answers: of the last message before it, empty where there is
+        none."""
+        return "" if self.is_document else self.messages[-2]["content"]
 
     @property
     def completion(self) -> str:

@@ -19,6 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+-]*")
 SYSTEMS = ("none", "default", "neutral", "honest", "threat", "praise", "training")
 """System lines of `eval.systems`; `default` is what is asked anyway and adds nothing."""
 Lint = Literal["report", "strict"]
+Learn = Literal["all", "last"]
 Sharding = Literal["ddp", "fsdp2"]
 
 
