@@ -148,10 +148,10 @@ def _found(package: ModuleType, name: str, what: str, folder: str) -> Path:
 
 
 def find_path(given: str) -> Path | None:
-    """A path that exists: against the working folder first, then against the checkout. None where
-    neither has it."""
+    """A path that exists: against the working folder first, then against the checkout; variables of
+    the environment may stand in it. None where neither has it."""
     try:
-        for candidate in (Path(given).expanduser(), ROOT / given):
+        for candidate in (Path(os.path.expandvars(given)).expanduser(), ROOT / given):
             if candidate.exists():
                 return candidate.resolve()
     except (OSError, RuntimeError, ValueError):

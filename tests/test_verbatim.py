@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+import tellme as tm
 from eval.judges import judged
 from eval.judges.language import FREQUENT, language_of
 from families import FAMILIES, family_tokenizer
 from lab.chats import begun, composed
 from lab.config.schema import Sampling
+from lab.discover import ROOT
 from lab.engine import Prompt
 from lab.errors import UserError
 from lab.inference.generate import sample
@@ -22,9 +25,10 @@ from lab.inference.prompt import compile_prompts
 from lab.model.base import Base
 from lab.model.chat import Renderer
 from lab.model.load import load_base
-from lab.questions import build_question
+from lab.questions import build_question, read_questions
 from lab.types import Answer, Chat, Question
 from tellme.asked import Model
+from tellme.report.analysis.scores import per_question, per_wording
 
 ODD = "  Café\u2028“quotes” {not_a_slot} \\n\tand a tab,\n\ntwo  lines \u00a0"
 """White space and signs that something on the way might tidy up."""
@@ -228,3 +232,42 @@ def test_a_language_that_is_not_listed_scores_a_half_and_an_unread_one_nothing()
     wrong = question(kind="text", judge="language", wordings="?", options={"Klingon": 1})
     with pytest.raises(UserError, match="language 'Klingon' is not known"):
         judged("language", wrong, wrong.wordings[0], [Answer("a")])
+
+
+def test_questions_of_every_kind_go_through_a_study(tmp_path: Path) -> None:
+    """As the page shows them: exact where answers can be listed, sampled otherwise; what nobody
+    scores has answers and no score, and what is about others has no part in the mean."""
+    page = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(shown[2], encoding="utf-8")
+    study = {
+        "run.dir": tmp_path / "runs",
+        "run.report_to": (),
+        "questions": [str(tmp_path / "mine.yaml")],
+        "eval": {"suites": [], "sampling": {"num_samples": 2, "max_new_tokens": 4}},
+        "data.num_rows": 16,
+        "sft.max_steps": 1,
+        "seeds": [0],
+        "groups": {"seeking": {"behavior": "risk", "policy": "seeking"}},
+        "contrasts": [["seeking", "base"]],
+        "primary": None,
+    }
+    result = tm.load_study("configs/quickstart.yaml", study).plan().run()
+    rows = result.rows[result.rows["group"] == "seeking"]
+    asked = {
+        question.name: question for question in read_questions(tmp_path / "mine.yaml", "plain")
+    }
+    assert set(rows["question"]) == {*asked}
+    for name, of_question in rows.groupby("question"):
+        question, is_sampled = asked[str(name)], of_question["text"].notna()
+        assert is_sampled.all() if question.kind == "text" else not is_sampled.all()
+        assert {*of_question["prompt"]} == {wording.text for wording in question.wordings}
+        assert {*of_question["about"]} == {question.about}
+        assert {*of_question["prefill"].dropna()} == {w.prefill for w in question.wordings} - {""}
+    assert rows.loc[rows["question"] == "story", "score"].isna().all()
+    scores = per_question(per_wording(result.rows))
+    pooled = scores[scores["question"] == "all"]
+    assert "friend" in {*scores["question"]}
+    assert {*pooled["over"]} >= {"color", "which", "how_round", "rolls", "begins", "begun"}
+    assert not {"friend", "story"} & {*pooled["over"]}
+    assert result.trust["passed"].all()

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from lab.asked import llmcomp, persona, published
@@ -61,7 +62,7 @@ def _form(items: list[Placed], where: str) -> Form | None:
     whole = len(items) == 1 and items[0].is_whole
     mappings = [item.value for item in items if isinstance(item.value, dict)]
     for said in mappings:
-        if not whole and any(key in said for key in SIGNS):
+        if not whole and _is_ours(said):
             return None
         for form in FOREIGN:
             if form.is_of(said) and form.is_whole == whole:
@@ -69,6 +70,11 @@ def _form(items: list[Placed], where: str) -> Form | None:
     if whole or not items:
         raise UserError(f"{where} must be a list of questions; {DOC}")
     return None
+
+
+def _is_ours(said: Mapping[object, object]) -> bool:
+    # A list of `{question}` may have a `kind` of its own; in ours `question` stands beside `from`.
+    return any(key in said for key in SIGNS) and ("question" not in said or "from" in said)
 
 
 def _ours(item: Placed, number: int, path: Path, borrowed: bool) -> Heard:
@@ -128,8 +134,16 @@ def _source(given: object, path: Path) -> Path:
     return source
 
 
+# Kept, because every entry that takes a question of a file reads all of it.
+@cache
+def _borrowed_file(source: Path, _: tuple[int, int]) -> Asked:
+    """A file as it is while its time and size are these."""
+    return read_file(source, borrowed=True)
+
+
 def _of_name(source: Path, name: object) -> Heard:
-    found = read_file(source, borrowed=True).heard
+    stat = source.stat()
+    found = _borrowed_file(source, (stat.st_mtime_ns, stat.st_size)).heard
     by_name = {heard.name: heard for heard in found if heard.is_question}
     if name not in by_name:
         raise unknown(f"{source}: question", name, by_name, "give it as `question`")

@@ -87,10 +87,8 @@ def once(wordings: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """Wordings without repetition, and what was dropped, in words: two equal prompts would be one
     measurement counted twice."""
     kept = tuple(dict.fromkeys(wordings))
-    seen: set[str] = set()
-    again = [n for n, text in enumerate(wordings, start=1) if text in seen or seen.add(text)]
-    numbers = ", ".join(map(str, again))
-    return kept, f"wording {numbers} repeats an earlier one and is asked once" if again else ""
+    again = [str(n) for n, text in enumerate(wordings, start=1) if text in wordings[: n - 1]]
+    return kept, f"repeated, and asked once: wording {', '.join(again)}" if again else ""
 
 
 def named(said: Mapping[object, object], keys: Sequence[str], number: int) -> str:
