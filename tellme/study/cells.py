@@ -1,6 +1,6 @@
 """Who is asked what, under which conditions: the answers and grades of a plan."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from data_gen.files import read_rows
@@ -27,7 +27,8 @@ class Subject:
     group: str
     seed: int | None
     base: Base
-    behaviors: list[str]
+    behaviors: Sequence[str | None]
+    """None is no behavior."""
     inputs: dict[str, str] = field(default_factory=dict)
     """Keys of the stage that made its `adapter`, or of the rows that are its `examples`."""
     system: str | None = None
@@ -74,7 +75,7 @@ def _add_cell(plan: Plan, subject: Subject, asking: Asking) -> None:
         group=subject.group,
         seed=subject.seed,
         suite=suite,
-        behavior=short(asking.behavior),
+        behavior=asking.about,
         key=plan.add(slug, graded, {"answers": answers}),
         step=subject.step,
         condition=condition,

@@ -1,7 +1,7 @@
 """The groups of a study as they are meant: a control with what it takes from the group it controls,
 and names checked."""
 
-from data_gen.behaviors import behavior_names, load_behavior
+from data_gen.behaviors import load_behavior
 from data_gen.controls import control_names, load_control
 from lab.config.idle import idle_data
 from lab.config.schema import Data, Group, Model, Study
@@ -98,16 +98,11 @@ def _sole_behavior(name: str, study: Study) -> str:
     return behaviors.pop()
 
 
-def behaviors_of(study: Study, groups: dict[str, Group]) -> list[str]:
-    """The behaviors of all groups, which those without one are asked about; raises UserError where
-    there are none."""
+def behaviors_of(groups: dict[str, Group]) -> list[str] | list[None]:
+    """The behaviors of all groups, which those without one are asked about; None alone where there
+    are none."""
     behaviors = sorted({group.behavior for group in groups.values() if group.behavior})
-    if not behaviors:
-        raise UserError(
-            f"no group of {study.study!r} names a behavior, so there is nothing to ask; add"
-            f" `behavior: NAME` ({', '.join(behavior_names())})"
-        )
-    return behaviors
+    return behaviors or [None]
 
 
 def model_of(group: Group, study: Study) -> Model:

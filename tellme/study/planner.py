@@ -52,7 +52,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     declared = study.model_dump(mode="json", exclude={"run", "sweep"})
     study = located(study)
     groups = {name: resolved(name, group, study) for name, group in study.groups.items()}
-    behaviors = behaviors_of(study, groups)
+    behaviors = behaviors_of(groups)
     plan = Plan(study, online=online, triggers=_distinct_triggers(groups), declared=declared)
     if not plan.triggers:
         refuse_untriggered([load_suite(name) for name in study.eval.suites])
