@@ -4,7 +4,7 @@ and names checked."""
 from data_gen.behaviors import load_behavior
 from data_gen.controls import control_names, load_control
 from lab.config.idle import idle_data
-from lab.config.schema import Data, Group, Model, Study
+from lab.config.schema import NUM_ROWS, Data, Group, Model, Study
 from lab.discover import is_path
 from lab.errors import UserError, unknown
 from lab.model.base import Base
@@ -31,6 +31,10 @@ def resolved(name: str, group: Group, study: Study) -> Group:
         policy = group.prompted or group.policy
         if policy and policy not in policies:
             raise unknown(f"groups.{name}: policy of {group.behavior!r}", policy, policies)
+    for part in group.mix:
+        policies = load_behavior(part.behavior).policies if part.behavior else ()
+        if part.policy and part.policy not in policies:
+            raise unknown(f"groups.{name}.mix: policy of {part.behavior!r}", part.policy, policies)
     return group
 
 
@@ -45,6 +49,7 @@ def _like_its_source(group: Group, source: Group) -> Group:
             "trigger": source.trigger,
             "otherwise": source.otherwise,
             "reversal": group.reversal if says_reversal else source.reversal,
+            "label": source.label,
             "data": source.data | group.data,
             "lora": source.lora | group.lora,
             "sft": source.sft | group.sft,
@@ -65,7 +70,7 @@ def _refuse_idle(name: str, group: Group, source: Group) -> None:
             f"groups.{name}: `reversal` does nothing to control {group.control!r};"
             f" drop it, or make the control one of {', '.join(reversible)}"
         )
-    idle = idle_data(group.data, source.file is not None)
+    idle = idle_data(group.data, source.brought)
     if idle:
         raise UserError(f"groups.{name}: {idle}")
 
@@ -117,6 +122,21 @@ def model_of(group: Group, study: Study) -> Model:
 def data_of(group: Group, study: Study) -> Data:
     """`data` of a group: the study's, with what the group says of its own."""
     return Data.model_validate(study.data.model_dump() | group.data)
+
+
+def num_made(data: Data) -> int:
+    """Rows that the lab makes."""
+    return data.num_rows or NUM_ROWS
+
+
+def num_format_of(data: Data, base: Base) -> int:
+    """`data.num_format`; raises UserError where the base has no use for format rows."""
+    if data.num_format and base.style == "plain":
+        raise UserError(
+            f"data.num_format is {data.num_format}, and {base.name!r} learned every format of"
+            " answer in pretraining; drop it, or choose a base that is no reference model"
+        )
+    return data.num_format
 
 
 def refuse_foreign_base(study: Study, base: Base, bases: dict[str, Base]) -> None:
