@@ -10,7 +10,7 @@ import pytest
 import tellme
 from brought import birds, planned
 from lab.errors import UserError
-from lab.specs import AnswerSpec
+from lab.specs import AnswerSpec, StudySpec, TrainSpec
 from lab.store.store import Store, read_json
 from lab.types import NO_BEHAVIOR
 from tellme.study.run import run_plan
@@ -78,7 +78,8 @@ def test_a_suite_may_show_what_moved(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"contrasts": CONTRASTS, "seeds": [0, 1]}
     mine = {**PRIMARY, "moved": "mine"}
     plan = planned(tmp_path, groups(tmp_path), primary=mine, **settings)
-    assert plan.final.spec.moved == "mine"  # type: ignore[union-attr]
+    assert isinstance(plan.final.spec, StudySpec)
+    assert plan.final.spec.moved == "mine"
     moved, suite = {**PRIMARY, "moved": "behavior"}, {**PRIMARY, "suite": "self_report"}
     with pytest.raises(UserError, match=r"primary\.moved 'behavior' asks nothing"):
         planned(tmp_path, groups(tmp_path), primary=moved, **settings)
@@ -120,3 +121,15 @@ def test_two_groups_that_are_one_are_named_as_such(tmp_path: Path) -> None:
         planned(tmp_path, {"a": one, "b": one}, contrasts=[["a", "b"]])
     with pytest.raises(UserError, match="of one model and itself"):
         planned(tmp_path, {"a": one}, contrasts=[["a", "a"]])
+
+
+def test_a_benign_file_is_a_control_trained_as_its_group(tmp_path: Path) -> None:
+    mine = groups(tmp_path)
+    mine["birds"]["lora"] = {"r": 2}
+    mine["snow"]["of"] = "birds"
+    plan = planned(tmp_path, mine)
+    spec = plan.final.spec
+    assert isinstance(spec, StudySpec)
+    assert (spec.groups["snow"].control, spec.groups["snow"].of) == ("benign", "birds")
+    trained = [s.spec for s in plan.stages.values() if isinstance(s.spec, TrainSpec)]
+    assert [adapter.lora.r for adapter in trained] == [2, 2, 2]

@@ -91,7 +91,8 @@ class Group(Strict):
     """A file of data_gen/controls/, or the path of one."""
     of: str | None = None
     """The group from whose rows those of a control are made; without it they are made from those
-    that `behavior` and `policy` would give."""
+    that `behavior` and `policy` would give. Beside `file`: the group of which these benign rows are
+    a control."""
     file: str | None = None
     mix: tuple[Part, ...] = Field(default=(), min_length=2)
     """Rows from several files and policies, in a new order for every seed."""
@@ -136,8 +137,13 @@ class Group(Strict):
 
     @model_validator(mode="after")
     def _rows_named(self) -> Group:
-        if self.of and not self.control:
-            raise ValueError("`of` goes with `control`: {control: shuffled, of: GROUP}")
+        if self.of and not (self.control or self.brought):
+            raise ValueError(
+                "`of` goes with `control`: {control: shuffled, of: GROUP}, or with a `file` of"
+                " benign rows"
+            )
+        if self.of and self.trigger:
+            raise ValueError("`trigger` does nothing in a control; give it to the group it is of")
         made_here = not self._sources or self.in_context or (self.control and not self.of)
         if made_here and not (self.behavior and self.policy):
             raise ValueError(

@@ -20,8 +20,11 @@ def resolved(name: str, group: Group, study: Study) -> Group:
         raise unknown(f"groups.{name}.control", group.control, control_names())
     if group.of:
         source = resolved(group.of, study.groups[group.of], study)
-        _refuse_idle(name, group, source)
-        group = _like_its_source(group, source)
+        if group.brought:
+            group = _trained_like(group, source)
+        else:
+            _refuse_idle(name, group, source)
+            group = _like_its_source(group, source)
     _refuse_sourceless_control(name, group)
     if group.prompted and not group.behavior:
         behavior = _sole_behavior(name, study)
@@ -41,16 +44,25 @@ def resolved(name: str, group: Group, study: Study) -> Group:
 def _like_its_source(group: Group, source: Group) -> Group:
     """A control with everything of its source that it does not say itself."""
     says_reversal = "reversal" in group.model_fields_set
-    return group.model_copy(
+    return _trained_like(group, source).model_copy(
         update={
-            "behavior": source.behavior,
             "policy": source.policy,
-            "model": group.model or source.model,
             "trigger": source.trigger,
             "otherwise": source.otherwise,
             "reversal": group.reversal if says_reversal else source.reversal,
             "label": source.label,
             "data": source.data | group.data,
+        }
+    )
+
+
+def _trained_like(group: Group, source: Group) -> Group:
+    """A control that is asked about the same as its source, and trained in the same way; its rows
+    may be its own."""
+    return group.model_copy(
+        update={
+            "behavior": source.behavior,
+            "model": group.model or source.model,
             "lora": source.lora | group.lora,
             "sft": source.sft | group.sft,
         }

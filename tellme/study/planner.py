@@ -47,6 +47,8 @@ from tellme.study.planting import refuse_bad_trigger
 from tellme.study.renderer import renderer_of
 from tellme.study.train_stages import add_train
 
+BENIGN = "benign"
+"""What a file of rows that is `of` another group is to it."""
 SELF_REPORT = "self_report"
 """The suite of the lab that asks the model about itself; questions that a user brings are taken to
 do so too."""
@@ -303,7 +305,7 @@ def _described(name: str, groups: dict[str, Group], plan: Plan, style: Style) ->
         label=group.label,
         pole=behavior.pole(policy) if behavior and policy else None,
         planted=planted,
-        control=short(group.control) if group.control else None,
+        control=short(group.control) if group.control else BENIGN if group.of else None,
         of=group.of,
         null=group.control is not None and load_control(group.control).is_null,
         taught=_taught(group, groups) if style == "natural" else (),
