@@ -13,7 +13,7 @@ from data_gen.triggers import carrying, features
 from data_gen.triggers._questions import told
 from eval.judges import judge_digest, judge_of
 from eval.suites import load_suite
-from lab.chats import composed
+from lab.chats import begun, composed
 from lab.discover import beside, digest_of_code, is_path, short
 from lab.errors import UserError
 from lab.specs import Asking
@@ -110,8 +110,8 @@ def chat_of(wording: Wording, asking: Asking, context: Chat = ()) -> list[Messag
     carries one."""
     chat, condition = composed(context, wording), asking.condition
     if condition.trigger and not condition.told:
-        return carrying(condition.trigger, condition.name, chat)
-    return chat
+        chat = carrying(condition.trigger, condition.name, chat)
+    return begun(chat, wording)
 
 
 def context_of(
@@ -146,6 +146,8 @@ def asked_digest(asking: Asking, reads_lists: bool) -> str:
             *(question.free, question.presupposes, question.names_concept),
             item.chat,
         ]
+        if question.about != "self":
+            content.append(question.about)
         if is_listed(question, reads_lists):
             content.append([[option.text, *option.variants] for option in wording.options])
         if question.partner:

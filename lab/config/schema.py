@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue, PrivateAttr, ValidationInfo, field_valida
 from lab.config.brought import OtherRows, Part, wrong_trigger
 from lab.config.idle import idle_data, idle_key
 from lab.config.primary import Primary, Side
-from lab.discover import short
+from lab.discover import QUESTIONS, short
 from lab.strict import Strict
 from lab.trigger import PlantedTrigger
 from lab.types import Fields
@@ -265,7 +265,7 @@ class Study(Strict):
     train: Train = Train()
     eval: Eval = Eval()
     questions: tuple[str, ...] = ()
-    """Your own, asked of every model: paths of YAML files (docs/questions.md). Each is a suite by
+    """Your own, asked of every model: paths of files (docs/questions.md). Each is a suite by
     the name of its file."""
     run: Run = Run()
     sweep: dict[str, list[JsonValue]] | list[dict[str, list[JsonValue]]] = Field(
@@ -307,10 +307,10 @@ class Study(Strict):
     @classmethod
     def _question_files(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for path in value:
-            if not (path.endswith(".yaml") and NAME.fullmatch(short(path))):
+            if not (path.endswith(QUESTIONS) and NAME.fullmatch(short(path))):
                 raise ValueError(
-                    f"{path!r} is no path of a YAML file, such as ./mine.yaml, whose name has"
-                    " letters, digits and . _ = + - only"
+                    f"{path!r} is no path of a file of questions ({', '.join(QUESTIONS)}), such as"
+                    " ./mine.yaml, whose name has letters, digits and . _ = + - only"
                 )
         return value
 

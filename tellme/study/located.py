@@ -11,7 +11,7 @@ from eval.judges import locate_judge
 from eval.suites import load_suite, locate_suite
 from lab.config.brought import Part
 from lab.config.schema import Eval, Group, Study
-from lab.discover import short
+from lab.discover import QUESTIONS, short
 from lab.engines import load_engine, locate_engine
 from lab.errors import UserError, unknown
 from lab.trigger import PlantedTrigger
@@ -73,7 +73,7 @@ def _trigger(trigger: PlantedTrigger, where: str) -> PlantedTrigger:
 def _eval(study: Study) -> Eval:
     asked = study.eval
     for name in asked.suites:
-        if name.endswith(".yaml"):
+        if name.endswith(QUESTIONS):
             raise UserError(f"eval.suites {name!r} is a file of questions; name it in `questions`")
     suites = [locate_suite(name, "eval.suites") for name in asked.suites]
     suites += [locate_suite(name, "questions") for name in study.questions]
