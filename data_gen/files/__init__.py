@@ -94,16 +94,26 @@ def found_rows(given: str | Path, learn: Learn = "all") -> Found:
 
 
 def num_rows(given: str, learn: Learn = "all") -> int:
-    """How many rows a file has; raises UserError as `read_rows` does. It is kept, because every
-    seed of a plan asks again."""
+    """How many rows a file has; raises UserError as `read_rows` does."""
+    return _known(given, learn)[0]
+
+
+def told_rows(given: str, learn: Learn = "all") -> str:
+    """What `Found.told` says of a file; raises UserError as `read_rows` does."""
+    return _known(given, learn)[1]
+
+
+def _known(given: str, learn: Learn) -> tuple[int, str]:
     found = find_rows(given)
     state = os.stat(_parts(found)[0])
-    return _num_rows(found, learn, state.st_mtime_ns, state.st_size)
+    return _kept(found, learn, state.st_mtime_ns, state.st_size)
 
 
+# Every seed of a plan asks again; a file that is edited has another time.
 @cache
-def _num_rows(given: str, learn: Learn, changed: int, size: int) -> int:
-    return len(read_rows(given, learn))
+def _kept(given: str, learn: Learn, changed: int, size: int) -> tuple[int, str]:
+    found = found_rows(given, learn)
+    return len(found.rows), found.told
 
 
 def _parts(given: str) -> tuple[str, str | None]:

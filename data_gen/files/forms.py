@@ -144,7 +144,7 @@ def _of_pair(record: Record, learned: str, other: str, unread: set[str]) -> Chat
 def _answer(record: Record, side: str, unread: set[str]) -> tuple[list[Turn], Turn]:
     """The prompt and the last turn of one side of a pair, which may have its prompt within."""
     turns = _side(record, side, answer_turn, unread)
-    if record.fields.get("prompt") is None:
+    if is_nothing(record.fields.get("prompt")):
         if len(turns) < 2:
             raise UserError(f"{record.where}: `{side}` is a text, and the row has no `prompt`")
         return turns[:-1], turns[-1]
