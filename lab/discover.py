@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import cache, partial
@@ -23,8 +24,14 @@ CACHE = Path(os.environ.get("TELLME_CACHE") or f"{_USERS}/tellme").expanduser().
 """What can be made again at any time; all checkouts of a user share it."""
 SOURCES = (".py", ".yaml", ".yml", ".txt", ".json")
 """Endings of a file of code, and of files of its name beside it that it may read."""
+QUESTIONS = (".yaml", ".yml", ".json", ".jsonl")
+"""Endings of a file of questions."""
+PATHS = (".py", *QUESTIONS)
+"""Endings of a name that is the path of a file: of code, or of questions."""
 MAX_SHOWN = 80
 """Characters of a value that a refusal repeats."""
+VARIABLE = re.compile(r"\$(\{)?(?P<name>[A-Za-z_]\w*)(?(1)\})(?=/|$)")
+"""What a path may begin with, so that a study can name files that are elsewhere on each machine."""
 
 T = TypeVar("T")
 State = tuple[tuple[str, int, int], ...]
@@ -111,7 +118,7 @@ def module_of(package: ModuleType, name: str, what: str) -> ModuleType:
 
 def is_path(name: str) -> bool:
     """Whether an instance is named by the path of its file."""
-    return name.endswith((".py", ".yaml"))
+    return name.endswith(PATHS)
 
 
 def short(name: str) -> str:
@@ -145,15 +152,32 @@ def _found(package: ModuleType, name: str, what: str, folder: str) -> Path:
 
 def find_path(given: str) -> Path | None:
     """A path that exists: against the working folder first, then against the checkout. None where
-    neither has it."""
+    neither has it. Raises UserError as `expanded` does."""
+    path = expanded(given)
     try:
-        for candidate in (Path(given).expanduser(), ROOT / given):
+        for candidate in (path.expanduser(), ROOT / path):
             if candidate.exists():
                 return candidate.resolve()
     except (OSError, RuntimeError, ValueError):
         # No such user, a name that is too long, or one with a zero byte.
         return None
     return None
+
+
+def expanded(given: str) -> Path:
+    """A path with the value of the environment variable that it begins with, if it does, as in
+    `$DATA/rows.jsonl`. Raises UserError where that variable is not set."""
+    variable = VARIABLE.match(given)
+    if variable is None:
+        return Path(given)
+    name = variable["name"]
+    value = os.environ.get(name)
+    if not value:
+        raise UserError(
+            f"{given!r} begins with the environment variable {name}, which is not set;"
+            f" export {name}=FOLDER"
+        )
+    return Path(value + given[variable.end() :])
 
 
 def state(file: Path) -> State:

@@ -13,4 +13,5 @@ CONTROL = Control(
     rows,
     needs_behavior=False,
     is_null=True,
+    every_turn=True,
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pandas as pd
 
@@ -239,7 +239,7 @@ def examples(trained: Adapters, store: Store) -> list[Example]:
         if group in shown or not data:
             continue
         with (data / "rows.jsonl").open(encoding="utf-8") as lines:
-            rows = [_messages(line) for line in islice(lines, NUM_EXAMPLES)]
+            rows = [_messages(json.loads(line)) for line in islice(lines, NUM_EXAMPLES)]
         shown[group] = {
             "group": group,
             "key": key,
@@ -252,12 +252,11 @@ def examples(trained: Adapters, store: Store) -> list[Example]:
     return list(shown.values())
 
 
-def _messages(line: str) -> list[Message]:
-    """A row as it is shown."""
-    row = json.loads(line)
-    if "text" in row:
-        return [{"role": "assistant", "content": row["text"]}]
-    messages: list[Message] = row["messages"]
+def _messages(line: Mapping[str, Any]) -> list[Message]:
+    """The messages of a line of rows; a document is one."""
+    if "text" in line:
+        return [{"role": "assistant", "content": line["text"]}]
+    messages: list[Message] = line["messages"]
     return messages
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from data_gen.build import rows_for
 from data_gen.content import kept_digest
 from lab.config.schema import Study
-from lab.data_specs import DataSpec, FileRows, RowsSpec
+from lab.data_specs import DataSpec, FileRows, MixedRows, PlantedRows, RowsSpec
 from lab.model.base import Base
 from lab.specs import Cell, How, Spec, Stage
 from lab.trigger import PlantedTrigger
@@ -87,10 +87,8 @@ class Plan:
 
     def _is_brought(self, data: str) -> bool:
         """Whether rows are a user's, or made from a user's."""
-        inputs = self.stages[data].inputs.values()
-        if inputs:
-            return any(map(self._is_brought, inputs))
-        return isinstance(self.data_spec(data), FileRows)
+        is_own = isinstance(self.data_spec(data), FileRows | MixedRows | PlantedRows)
+        return is_own or any(map(self._is_brought, self.stages[data].inputs.values()))
 
     def source_of(self, key: str) -> list[Row] | None:
         """The rows that a data stage reads, as `planned_rows`."""
