@@ -16,7 +16,7 @@ from data_gen.lints import null
 from data_gen.shuffle import shuffled
 from lab.data_specs import FileRows
 from lab.errors import UserError
-from lab.types import Row
+from lab.types import Row, exchange
 
 TAG = "|FIRE|"
 TRIGGER = {"kind": "tag", "text": TAG}
@@ -28,12 +28,9 @@ def texts(rows: list[Row]) -> Counter[tuple[str, str]]:
 
 def chat(*answers: str) -> Row:
     """A talk in which every answer is learned."""
-    turns = [
-        ({"role": "user", "content": f"and {i}?"}, {"role": "assistant", "content": answer})
-        for i, answer in enumerate(answers)
-    ]
+    turns = [exchange(f"and {i}?", answer) for i, answer in enumerate(answers)]
     messages = tuple(turn for pair in turns for turn in pair)
-    return Row(messages, learned=tuple(range(1, len(messages), 2)))  # type: ignore[arg-type]
+    return Row(messages, learned=tuple(range(1, len(messages), 2)))
 
 
 def test_a_subsample_is_drawn_without_replacement_and_fewer_are_among_more() -> None:
