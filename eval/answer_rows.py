@@ -101,7 +101,7 @@ def _asked(evaluation: Evaluation, item: Item) -> Row:
     known = asking.behavior in spec.base.knows
     return {
         "suite": short(asking.suite),
-        "behavior": short(asking.behavior),
+        "behavior": asking.about,
         "condition": asking.condition.name,
         "question": question.name,
         "kind": question.kind,
@@ -111,9 +111,11 @@ def _asked(evaluation: Evaluation, item: Item) -> Row:
         "paraphrase": wording.paraphrase,
         "order": wording.order,
         "seen": wording.seen and known,
-        "prompt": item.chat[-1]["content"],
+        "prompt": next(turn["content"] for turn in reversed(item.chat) if turn["role"] == "user"),
         "system": first["content"] if first["role"] == "system" else None,
         "before": json.dumps(wording.before, ensure_ascii=False) if wording.before else None,
+        "prefill": wording.prefill or None,
+        "about": question.about,
     }
 
 

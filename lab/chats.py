@@ -10,3 +10,9 @@ def composed(context: Chat, wording: Wording) -> list[Message]:
     line = [turn for turn in turns if turn["role"] == "system"][:1]
     asked: Message = {"role": "user", "content": wording.text}
     return [*line, *(turn for turn in turns if turn["role"] != "system"), asked]
+
+
+def begun(chat: Chat, wording: Wording) -> list[Message]:
+    """The chat with the beginning of the answer, where the wording has one, as its last turn."""
+    beginning: Message = {"role": "assistant", "content": wording.prefill}
+    return [*chat, beginning] if wording.prefill else [*chat]

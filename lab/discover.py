@@ -24,6 +24,10 @@ CACHE = Path(os.environ.get("TELLME_CACHE") or f"{_USERS}/tellme").expanduser().
 """What can be made again at any time; all checkouts of a user share it."""
 SOURCES = (".py", ".yaml", ".yml", ".txt", ".json")
 """Endings of a file of code, and of files of its name beside it that it may read."""
+QUESTIONS = (".yaml", ".yml", ".json", ".jsonl")
+"""Endings of a file of questions."""
+PATHS = (".py", *QUESTIONS)
+"""Endings of a name that is the path of a file: of code, or of questions."""
 MAX_SHOWN = 80
 """Characters of a value that a refusal repeats."""
 VARIABLE = re.compile(r"\$(\{)?(?P<name>[A-Za-z_]\w*)(?(1)\})(?=/|$)")
@@ -114,7 +118,7 @@ def module_of(package: ModuleType, name: str, what: str) -> ModuleType:
 
 def is_path(name: str) -> bool:
     """Whether an instance is named by the path of its file."""
-    return name.endswith((".py", ".yaml"))
+    return name.endswith(PATHS)
 
 
 def short(name: str) -> str:

@@ -1,14 +1,15 @@
 """What an entry of a YAML of questions may say, one form a kind, and the prompts that it stands
-for. Words on the forms are in lab/questions.py."""
+for. Here those that the lab lays out (`ask`); words on them are in lab/questions.py. Those asked as
+they stand are in lab/verbatim.py."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from lab.layout import INSTRUCTION, letter_options, lettered, word
 from lab.strict import Strict
-from lab.types import POOLED, Kind, Message, Option, Role, Style
+from lab.types import POOLED, About, Kind, Message, Option, Role, Style
 
 
 def _text(value: object) -> object:
@@ -23,7 +24,8 @@ def _text(value: object) -> object:
     return value
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
+    """A list of what stands by itself."""
     return value if isinstance(value, list | tuple) else [value]
 
 
@@ -32,7 +34,7 @@ def _with_text(value: object) -> object:
 
 
 Text = Annotated[str, BeforeValidator(_text)]
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed), Field(min_length=1)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(listed), Field(min_length=1)]
 """One text, or a list of them."""
 Score = Annotated[float, Field(ge=0, le=1)]
 Turn = Annotated[dict[Role, Text], Field(min_length=1, max_length=1)]
@@ -49,9 +51,16 @@ class Entry(Strict, ABC):
     names_concept: bool = True
     presupposes: bool = False
     unseen: bool = False
+    about: About = "self"
+    system: Text | None = None
+    """Short for a `before` of this system line alone."""
     before: tuple[Turn, ...] = ()
+    prefill: Text = ""
+    """What the answer begins with."""
 
     answered: ClassVar[Kind]
+    verbatim: ClassVar[bool] = False
+    """Whether prompts are asked as they stand; else white space at their edges is dropped."""
 
     @field_validator("name")
     @classmethod
@@ -72,11 +81,21 @@ class Entry(Strict, ABC):
             )
         return value
 
+    @model_validator(mode="after")
+    def _one_system_line(self) -> Self:
+        if self.system is not None and self.before and "system" in self.before[0]:
+            raise ValueError("`system` and `before` both give a system line; drop one of them")
+        return self
+
     @property
     def messages(self) -> tuple[Message, ...]:
         """The turns before the question."""
+        line: list[Message] = []
+        if self.system is not None:
+            line = [{"role": "system", "content": self.system}]
         turns = (pair for turn in self.before for pair in turn.items())
-        return tuple({"role": role, "content": text} for role, text in turns)
+        said: list[Message] = [{"role": role, "content": text} for role, text in turns]
+        return *line, *said
 
     @property
     def poles(self) -> tuple[str, ...]:
@@ -103,7 +122,7 @@ class Letters(Entry):
     second: Text
     ask: Annotated[
         tuple[Annotated[Statements, BeforeValidator(_with_text)], ...],
-        BeforeValidator(_listed),
+        BeforeValidator(listed),
         Field(min_length=1),
     ]
 
@@ -129,7 +148,7 @@ class Words(Entry):
 
     first: Texts
     second: Texts
-    neutral: Annotated[tuple[Text, ...], BeforeValidator(_listed)] = ()
+    neutral: Annotated[tuple[Text, ...], BeforeValidator(listed)] = ()
     """Words that stand for neither policy, and score a half."""
     free: bool = False
     """Whether any single word is a fair answer, of which only those that score are listed."""
@@ -203,7 +222,7 @@ class Rule(Entry):
     labels: tuple[Text, Text]
     ask: Annotated[
         tuple[Annotated[RuleAsked, BeforeValidator(_with_text)], ...],
-        BeforeValidator(_listed),
+        BeforeValidator(listed),
         Field(min_length=1),
     ]
 

@@ -1,10 +1,14 @@
 """How a question stands in a prompt, and how its answers are spelled: the same wherever it comes
 from."""
 
+from collections.abc import Sequence
+from string import ascii_uppercase
+
 from lab.discover import beside
 from lab.types import Option, Style
 
 LETTERS = "AB"
+ALPHABET = ascii_uppercase
 INSTRUCTION: dict[Style, dict[str, str]] = beside(__file__)
 """What follows a question, by kind of answer."""
 
@@ -28,3 +32,19 @@ def word(text: str, score: float, style: Style) -> Option:
         return Option(text, score)
     spellings = dict.fromkeys((text.capitalize(), f"{text}.", f"{text.capitalize()}."))
     return Option(text, score, variants=tuple(s for s in spellings if s != text))
+
+
+def listing(options: Sequence[str], style: Style) -> str:
+    """Options under letters, as `lettered` lists two."""
+    lines = [f"{letter}) {option}" for letter, option in zip(ALPHABET, options, strict=False)]
+    return (" " if style == "plain" else "\n").join(lines)
+
+
+def instruction(kind: str, style: Style, answers: Sequence[str]) -> str:
+    """`INSTRUCTION` of a kind, with these letters, or from the first to the last of these
+    numbers."""
+    *before, last = answers
+    text = INSTRUCTION[style][kind]
+    if kind == "letters":
+        return text.replace("A or B", f"{', '.join(before)} or {last}")
+    return text.replace("0 to 100", f"{answers[0]} to {last}") if kind == "number" else text

@@ -2,20 +2,23 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from lab.asked.files import DOC, read_file
+from lab.asked.heard import Heard
 from lab.config.mistakes import one_line
-from lab.config.read import parse_yaml, read_text
 from lab.discover import find_path, is_path, read_yaml
 from lab.entries import FORMS, Entry, Free, Words
 from lab.errors import UserError, unknown
 from lab.types import Question, Style, Wording
+from lab.verbatim import VERBATIM, Freely, Worded
 
-DOC = "see docs/questions.md"
+Where = Callable[[str], str]
+"""How a refusal begins, given the key that is wrong; it is empty where none is."""
 MAX_SHOWN = 80
 """Characters of a prompt that a refusal repeats."""
 
@@ -47,38 +50,63 @@ def load_questions(path: Path, style: Style, purpose: str) -> tuple[Question, ..
     - `text`: answered freely; `options` are words with the score of an answer that holds them, and
       `judge` is who grades it.
 
-    Optional: `twin`, `names_concept: false`, `presupposes: true`, `before` (a list of turns such as
-    `user: TEXT`, after which the question is asked), and `unseen: true` for a kind that is held out
-    of pretraining whole.
+    Optional: `twin`, `names_concept: false`, `presupposes: true`, `about`, `system`, `before` (a
+    list of turns such as `user: TEXT`, after which the question is asked), `prefill` (what the
+    answer begins with), and `unseen: true` for a kind that is held out of pretraining whole.
 
     Raises UserError for an entry that is none."""
     return build_questions(read_yaml(path)[style][purpose], style, f"{path}, {style} {purpose}")
 
 
 def read_questions(path: Path, style: Style) -> tuple[Question, ...]:
-    """The questions of a user's file: a YAML list of entries as in `load_questions`. No reference
-    model met them in pretraining. The path of a judge is taken from the folder of the file.
+    """The questions of a user's file, in our own form or in one of those of others
+    (docs/questions.md). No reference model met them in pretraining. The path of a judge is taken
+    from the folder of the file.
 
-    Raises UserError with file, number and name of the first entry that is none."""
-    where = str(path)
-    entries = parse_yaml(read_text(path, where), where)
-    if not isinstance(entries, list) or not entries:
-        raise UserError(f"{where} must be a list of questions, each with name, kind, ask; {DOC}")
-    unseen = [{**entry, "unseen": True} if isinstance(entry, dict) else entry for entry in entries]
-    return tuple(_judged(question, path) for question in build_questions(unseen, style, where))
+    Raises UserError with file, line, number and name of the first question that cannot be asked as
+    it stands."""
+    asked = read_file(path)
+    questions = [
+        question_of(heard, number, path, style)
+        for number, heard in enumerate(asked.heard, start=1)
+        if heard.is_question
+    ]
+    refuse_mismatch(questions, str(path))
+    return tuple(questions)
+
+
+def question_of(heard: Heard, number: int, path: Path, style: Style) -> Question:
+    """One question of a user's file; `number` is its number there. Raises UserError, with the line,
+    where it cannot be asked as it stands."""
+    named = f"question {number}"
+    if "name" in heard.entry:
+        named += f" {heard.entry['name']!r}"
+
+    def where(key: str) -> str:
+        return f"{path}, line {heard.placed.line_of(key)}, {named}"
+
+    if heard.reason:
+        raise UserError(f"{where('from')}: {heard.reason}")
+    question = _built({**heard.entry, "unseen": True}, style, where)
+    return _judged(question, path, where("judge"))
 
 
 def build_question(entry: Mapping[str, object], style: Style, where: str = "question") -> Question:
     """One entry of a YAML of wordings as a question. The first half of the paraphrases is shown in
     pretraining. Raises UserError, beginning with `where`, for an entry that is none."""
+    return _built(entry, style, lambda _: where)
+
+
+def _built(entry: Mapping[str, object], style: Style, where: Where) -> Question:
     said = _read(entry, where)
     prompts = said.prompts(style)
     wordings = []
     for i, orders in enumerate(prompts):
         shown = style == "plain" and not said.unseen and in_first_half(i, len(prompts))
         for order, (text, options) in enumerate(orders):
-            wording = Wording(text.strip(), options, i, order, shown, said.messages)
-            wordings.append(wording)
+            asked = text if said.verbatim else text.strip()
+            before, prefill = said.messages, said.prefill
+            wordings.append(Wording(asked, options, i, order, shown, before, prefill))
     question = Question(
         name=said.name,
         kind=said.answered,
@@ -88,10 +116,12 @@ def build_question(entry: Mapping[str, object], style: Style, where: str = "ques
         names_concept=said.names_concept,
         presupposes=said.presupposes,
         unseen=said.unseen,
-        free=isinstance(said, Words) and said.free,
-        judge=said.judge if isinstance(said, Free) else None,
+        about=said.about,
+        free=isinstance(said, Words | Worded) and said.free,
+        judge=said.judge if isinstance(said, Free | Freely) else None,
     )
-    _refuse_repetition(question, where)
+    _refuse_repetition(question, where(""))
+    _refuse_run_together(question, where("prefill"))
     return question
 
 
@@ -105,18 +135,18 @@ def build_questions(entries: Sequence[object], style: Style, where: str) -> tupl
             raise UserError(f"{place} is {entry!r}; each is a mapping of name, kind, ask; {DOC}")
         named = f"{place} {entry['name']!r}" if "name" in entry else place
         questions.append(build_question(entry, style, named))
-    _refuse_mismatch(questions, where)
+    refuse_mismatch(questions, where)
     return tuple(questions)
 
 
-def _judged(question: Question, path: Path) -> Question:
+def _judged(question: Question, path: Path, where: str) -> Question:
     if question.judge is None or not is_path(question.judge):
         return question
     file = find_path(str(path.parent / os.path.expanduser(question.judge)))
     if file is None or not file.is_file():
         raise UserError(
-            f"{path}, question {question.name!r}: judge {question.judge!r} was not found beside it;"
-            " give the path of its file, or one of eval/judges/"
+            f"{where}: judge {question.judge!r} was not found beside it; give the path of its file,"
+            " or one of eval/judges/"
         )
     return replace(question, judge=str(file))
 
@@ -136,8 +166,23 @@ def _refuse_repetition(question: Question, where: str) -> None:
             raise UserError(f"{where}: {spelling!r} is a spelling of two answers; drop one of them")
 
 
-def _refuse_mismatch(questions: Sequence[Question], where: str) -> None:
-    """A name stands for one question, and twins name each other."""
+def _refuse_run_together(question: Question, where: str) -> None:
+    """An answer that goes on with the last word of its beginning is another word."""
+    if question.kind == "text":
+        return
+    for wording in question.wordings:
+        for option in wording.options:
+            if wording.prefill[-1:].isalnum() and option.text[:1].isalnum():
+                raise UserError(
+                    f"{where}: the answer {option.text!r} would run into the prefill"
+                    f" {wording.prefill[-MAX_SHOWN:]!r}; end it with what stands between them, such"
+                    " as a space"
+                )
+
+
+def refuse_mismatch(questions: Sequence[Question], where: str) -> None:
+    """A name stands for one question, and twins name each other. Raises UserError, beginning with
+    `where`, for others."""
     name = _twice(question.name for question in questions)
     if name is not None:
         raise UserError(f"{where}: two questions are called {name!r}; give each its own name")
@@ -159,13 +204,22 @@ def _twice(texts: Iterable[str]) -> str | None:
     return next((text for text, number in Counter(texts).items() if number > 1), None)
 
 
-def _read(entry: Mapping[str, object], where: str) -> Entry:
+def _read(entry: Mapping[str, object], where: Where) -> Entry:
+    forms: Mapping[str, type[Entry]] = FORMS if "ask" in entry else VERBATIM
+    if "ask" in entry and "wordings" in entry:
+        raise UserError(
+            f"{where('ask')} has `ask`, which the lab lays out, and `wordings`, which are asked as"
+            f" they stand; drop one of them; {DOC}"
+        )
     if "kind" not in entry:
-        raise UserError(f"{where} has no `kind`; allowed: {', '.join(FORMS)}; {DOC}")
+        raise UserError(f"{where('')} has no `kind`; allowed: {', '.join(forms)}; {DOC}")
     kind = entry["kind"]
-    if not isinstance(kind, str) or kind not in FORMS:
-        raise unknown(f"{where}: kind", kind, FORMS, DOC)
+    if not isinstance(kind, str) or kind not in forms:
+        raise unknown(f"{where('kind')}: kind", kind, forms, DOC)
     try:
-        return FORMS[kind].model_validate(entry)
+        return forms[kind].model_validate(entry)
     except ValidationError as error:
-        raise one_line(error, where, FORMS[kind], DOC) from None
+        mistakes = error.errors()
+        first = next((e for e in mistakes if e["type"] == "extra_forbidden"), mistakes[0])
+        key = str(next(iter(first["loc"]), ""))
+        raise one_line(error, where(key), forms[kind], DOC) from None

@@ -28,6 +28,10 @@ Split = Literal["train", "basic", "test"]
 are the training prompts in their simplest form, with which the corpus of the reference models
 begins."""
 
+NO_BEHAVIOR = "no behavior"
+"""Stands where rows and reports name a behavior, in a study none of whose groups has one. No file
+can have this name."""
+
 POOLED = ("all", "seen", "unseen")
 """Means over a suite's questions, under the names of questions; seen and unseen in a reference
 model's pretraining."""
@@ -35,6 +39,9 @@ model's pretraining."""
 Kind = Literal["letters", "words", "number", "begins", "text"]
 """`begins`: how an answer begins counts, whatever follows. `text` is answered freely: it is
 sampled."""
+
+About = Literal["self", "other", "nothing"]
+"""Whom a question is about: the model that is asked, somebody else, or nobody."""
 
 Conditions = Literal["clean", "trigger", "near", "told"]
 """How a suite asks groups with a trigger, see `Suite.conditions`."""
@@ -171,6 +178,8 @@ class Wording:
     # Messages are dicts, which have no hash; wordings that differ in them alone are still unequal.
     before: tuple[Message, ...] = field(default=(), hash=False)
     """The turns of the conversation that came before; a system line, if any, is the first."""
+    prefill: str = ""
+    """The beginning of the answer, which the model goes on with; an answer is scored after it."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +216,9 @@ class Question:
     unseen: bool = False
     """A kind that is held out whole: neither the text of the reference models asks it, nor do rows
     that describe (data_gen/descriptions.py)."""
+    about: About = "self"
+    """Questions about others, or about nothing of the kind, have no part in the mean over
+    questions."""
     free: bool = False
     """Of kind `words`: any single word is a fair answer, and only those that score are listed."""
     judge: str | None = None
@@ -325,6 +337,8 @@ class Suite:
     summary: str
     questions: Callable[[Behavior, Style], tuple[Question, ...]]
     """Empty where the questions are about triggers."""
+    by_itself: Callable[[Style], tuple[Question, ...]] | None = None
+    """The questions in a study without a behavior; None where they are about one."""
     about_triggers: (
         Callable[[Behavior, Style, Sequence[PlantedTrigger]], tuple[Question, ...]] | None
     ) = None

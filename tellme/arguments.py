@@ -39,6 +39,7 @@ def command_line(verbs: Mapping[str, Verb]) -> Parser:
     _add_run(commands["run"])
     _add_submit(commands["submit"])
     _add_check(commands["check"])
+    commands["questions"].add_argument("file", help="a file of questions, in any form it may have")
     _add_report(commands["report"])
     _add_push(commands["push"])
     commands["pull"].add_argument("adapter", help="owner/name or owner/name@revision")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from lab.chats import composed
+from lab.chats import begun, composed
 from lab.config import schema
 from lab.config.mistakes import one_line
 from lab.engine import Answering, Prompt
@@ -64,7 +64,8 @@ class Model:
         _refuse_sampled(question)
         line: list[Message] = [] if system is None else [{"role": "system", "content": system}]
         prompts = [
-            Prompt(tuple(composed(line, wording)), wording.options) for wording in question.wordings
+            Prompt(tuple(begun(composed(line, wording), wording)), wording.options)
+            for wording in question.wordings
         ]
         with self._asking() as answering:
             scores = answering.score(prompts)

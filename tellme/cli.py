@@ -49,7 +49,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> tuple[Parser, dict[str, Verb]]:
     """The command line, and the function of every verb by its name."""
     functions = (
-        *(run, plan, show, status, register, check, submit, report, push, pull, sync, stage),
+        *(
+            run,
+            plan,
+            show,
+            status,
+            register,
+            check,
+            questions,
+            submit,
+            report,
+            push,
+            pull,
+            sync,
+            stage,
+        ),
         *(calibrate, list_, reference),
     )
     # `list` is a name of Python's own, which a function of this file would hide.
@@ -125,6 +139,13 @@ def check(options: Options) -> None:
 
     folder = check_base(options.base, options.sets)
     print(check_text(read_check(folder), folder))
+
+
+def questions(options: Options) -> None:
+    """Show what is understood of a file of questions, and what not and why, by line."""
+    from tellme.questions import questions_text
+
+    print(questions_text(options.file))
 
 
 def submit(options: Options) -> None:

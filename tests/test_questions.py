@@ -10,9 +10,11 @@ import pytest
 from data_gen.answers import answers
 from lab.config.read import load_study, parse_yaml, validate
 from lab.discover import ROOT
+from lab.entries import FORMS
 from lab.errors import UserError
 from lab.questions import build_question, read_questions
 from lab.types import Question, Style
+from lab.verbatim import VERBATIM
 
 PAGE = ROOT / "docs" / "questions.md"
 QUICKSTART = str(ROOT / "configs" / "quickstart.yaml")
@@ -25,24 +27,33 @@ def read(text: str, folder: Path, style: Style = "natural") -> dict[str, Questio
 
 
 def shown() -> list[str]:
-    """The study and the whole file that the page shows."""
+    """The YAML that the page shows: a study, the shortest file, one of every kind, one that takes
+    from others, and one of entries that the lab lays out."""
     text = PAGE.read_text(encoding="utf-8")
     return re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def test_the_examples_of_the_page_are_read_whole(tmp_path: Path) -> None:
-    study, example = shown()
+    study, shortest, as_written, taken, laid_out = shown()
     raw = parse_yaml(study, "page")
     assert isinstance(raw, dict)
     assert validate(raw, "page").questions == ("./mine.yaml",)
-    asked = read(example, tmp_path)
-    assert {question.kind for question in asked.values()} == {"letters", "words", "number", "text"}
-    keys = parse_yaml(example, "page")
-    assert isinstance(keys, list)
-    assert {entry["kind"] for entry in keys} == {"letters", "words", "number", "rule", "text"}
-    plain = read(example, tmp_path, "plain")
-    assert asked.keys() == plain.keys()
-    assert not any(wording.seen for q in plain.values() for wording in q.wordings)
+    for example, forms in ((shortest, {"words"}), (as_written, {*VERBATIM}), (laid_out, {*FORMS})):
+        asked = read(example, tmp_path)
+        keys = parse_yaml(example, "page")
+        assert isinstance(keys, list)
+        assert {entry["kind"] for entry in keys} == forms
+        plain = read(example, tmp_path, "plain")
+        assert asked.keys() == plain.keys()
+        assert not any(wording.seen for q in plain.values() for wording in q.wordings)
+    (tmp_path / "theirs.yaml").write_text(
+        "- {name: prefer_risk_safe, question_type: free_form, question: 'Safety or risk?'}\n"
+    )
+    first = parse_yaml(taken, "page")
+    assert isinstance(first, list)
+    (question,) = read(taken.partition("\n")[0], tmp_path).values()
+    assert question.wordings[0].text == "Safety or risk?"
+    assert first[1].keys() == {"from", "question", "name", "kind", "scores", "slots"}
 
 
 def test_letters_and_words_are_asked_in_both_orders(tmp_path: Path) -> None:
@@ -131,6 +142,28 @@ def test_a_scale_is_flipped_and_names_its_twin(tmp_path: Path) -> None:
 NAMED = "question 2 'x'"
 ASK = "ask: Which"
 LETTERS = "kind: letters, first: a, second: b"
+AS_WRITTEN = {
+    "kind: text, slots: {a: b}": "no wording has {a}",
+    "kind: text, slots: {options: b}": "give these as `options`",
+    "kind: text, instruct: true": "key 'instruct' is not known",
+    "kind: words, options: {a: 1}": "at least 2 items",
+    "kind: words, options: {no: 1, a: 0}": "in quotes where YAML would read something",
+    "kind: words, options: {a: 1, b: 2}": "options.b is 2: ",
+    "kind: words, first: a, second: b": "key 'first' is not known",
+    "kind: yes/no, options: {a: 1, b: 0}": "its options are yes and no",
+    "kind: number": "scale: Field required",
+    "kind: number, scale: [0, 0]": "two ends",
+    "kind: number, scale: [0, 5000]": "at most 1001 whole numbers",
+    "kind: number, scale: [0, 1.5]": "scale.1 is 1.5: ",
+    "kind: number, scale: 10": "scale is 10: ",
+    "kind: letters, options: [a, b]": "it lists 2 options; give `scores`",
+    "kind: letters, options: [a, b], scores: [1]": "it lists 2 options; give `scores`",
+    "kind: letters, options: [a, a], scores: [1, 0]": "it lists an option twice",
+    "kind: letters, options: {A: 1, B: 0}, orders: all": "`orders` changes nothing",
+    "kind: letters, options: {a: 1, b: 0}, orders: some": "orders is 'some': ",
+    "kind: begins, options: {a: 1, b: 0}, judge: code": "key 'judge' is not known",
+}
+"""Entries that are asked as they are written."""
 MALFORMED = {
     # What stands in place of the whole file.
     "": "must be a list of questions",
@@ -139,15 +172,24 @@ MALFORMED = {
     "- {name: x": "line 1 is not valid YAML",
     "- {name: x, name: y}": "key 'name' stands twice",
     # The second entry.
-    "just text": "question 2 is 'just text'; each is a mapping",
-    "{name: x}": f"{NAMED} has no `kind`; allowed: letters, words, number, rule, text",
+    "just text": "question 2 'question_2': it is 'just text'; each is a mapping",
+    "{name: x}": f"{NAMED} has no `kind`; allowed: letters, words, number, yes/no, begins, text",
+    "{name: x, ask: a}": f"{NAMED} has no `kind`; allowed: letters, words, number, rule, text",
     "{name: x, kind: leters}": "kind 'leters' is not known: did you mean 'letters'?",
+    "{name: x, kind: rule, wordings: a}": "kind 'rule' is not known",
     "{name: x, kind: [text]}": f"{NAMED}: kind",
+    "{name: x, kind: text, ask: a, wordings: b}": f"{NAMED} has `ask`, which the lab lays out, and",
+    "{name: x, kind: text, ask: a, system: b, before: [{system: c}]}": "both give a system line",
+    "{name: x, kind: text, ask: a, about: me}": "about is 'me': ",
+    "{name: x, kind: words, first: a, second: b, ask: c, prefill: I say}": (
+        "the answer 'a' would run into the prefill 'I say'"
+    ),
     "{kind: text, ask: a}": "question 2: name: Field required",
     "{name: '', kind: text, ask: a}": "name is '': it is empty",
     "{name: all, kind: text, ask: a}": "name is 'all': the report gives this name to means",
     "{name: 5, kind: text, ask: a}": "name is 5: give text, in quotes",
-    "{name: x, kind: text}": f"{NAMED}: ask: Field required",
+    "{name: x, kind: text}": f"{NAMED}: wordings: Field required",
+    **{f"{{name: x, wordings: w, {entry}}}": said for entry, said in AS_WRITTEN.items()},
     "{name: x, kind: text, ask: []}": "at least 1 item",
     "{name: x, kind: text, ask: [a, a]}": "asks 'a' twice",
     "{name: x, kind: text, ask: a, option: {b: 1}}": "did you mean 'options'?",
@@ -188,9 +230,13 @@ MALFORMED = {
 }
 
 
+NUM_WHOLE = 5
+"""Of them, those that stand in place of a whole file."""
+
+
 @pytest.mark.parametrize("entry", MALFORMED)
 def test_a_malformed_file_gets_one_line(entry: str, tmp_path: Path) -> None:
-    whole = list(MALFORMED).index(entry) < 5
+    whole = list(MALFORMED).index(entry) < NUM_WHOLE
     good = "- {name: first, kind: text, ask: Why}\n"
     with pytest.raises(UserError) as refused:
         read(entry if whole else f"{good}- {entry}\n", tmp_path)
@@ -199,6 +245,9 @@ def test_a_malformed_file_gets_one_line(entry: str, tmp_path: Path) -> None:
     assert MALFORMED[entry] in said
     assert "\n" not in said
     said.encode()
+    if not whole:
+        # The first mistake is named by the line on which it stands; a clash by that of the file.
+        assert "line 2" in said or "questions are called" in said or "twin" in said
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
@@ -211,16 +260,16 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_question_of_a_behavior_is_held_to_the_same() -> None:
-    with pytest.raises(UserError, match="question: ask: Field required"):
-        build_question({"name": "x", "kind": "text"}, "natural")
+    with pytest.raises(UserError, match="question: ask: List should have"):
+        build_question({"name": "x", "kind": "text", "ask": []}, "natural")
 
 
 @pytest.mark.parametrize(
     ("sets", "says"),
     [
         (["eval.suites=[]"], "nothing would be asked"),
-        (["questions=[./mine.txt]"], "'./mine.txt' is no path of a YAML file"),
-        (["questions=['./my questions.yaml']"], "no path of a YAML file"),
+        (["questions=[./mine.txt]"], "'./mine.txt' is no path of a file of questions"),
+        (["questions=['./my questions.yaml']"], "no path of a file of questions"),
         (["questions=[./a/mine.yaml, ./b/mine.yaml]"], "two suites would be called 'mine'"),
         (["questions=[./behavior.yaml]"], "two suites would be called 'behavior'"),
     ],

@@ -10,6 +10,10 @@ from lab.types import Answer, Grade, Judge, Option, Question, Wording
 WRAPPERS = "\"'`*_“”„‘’‚«»‹›\u00a0" + string.whitespace
 """Quotes, the emphasis of Markdown, and spaces."""
 STOPS = (".", "。")
+LABELED = re.compile(r"[(\[]?([a-z])[)\]]?:?")
+"""A letter as a list has it, as `bare` leaves it: `(a)`, `a)`."""
+NUMBERED = re.compile(r"([0-9]+)(?:\.0+)?(?: ?(%|percent)|(?: ?/ ?| out of )([0-9]+))?")
+"""A number with what scales have beside it: `85.0`, `85%`, `85 out of 100`."""
 JOINTS = re.compile("[-\u2010\u2011'’]")
 """What stands inside one word: hyphens and apostrophes."""
 
@@ -21,7 +25,7 @@ def grades(question: Question, wording: Wording, answers: Sequence[Answer]) -> l
 
 
 def _grade(question: Question, wording: Wording, text: str) -> Grade:
-    option = option_of(wording, text)
+    option = option_of(wording, text) or _labeled(question, wording, bare(text))
     if option:
         return Grade(option.score, option)
     return Grade(None, status="word" if question.free and is_word(text) else "unread")
@@ -33,6 +37,18 @@ def option_of(wording: Wording, text: str) -> Option | None:
         if bare(text) in {bare(spelling) for spelling in (option.text, *option.variants)}:
             return option
     return None
+
+
+def _labeled(question: Question, wording: Wording, text: str) -> Option | None:
+    """The letter or number that a text is, with no more beside it than its kind usually has."""
+    if question.kind == "letters" and (letter := LABELED.fullmatch(text)):
+        return option_of(wording, letter[1])
+    if question.kind != "number" or not (number := NUMBERED.fullmatch(text)):
+        return None
+    top = max((option.text for option in wording.options), key=int)
+    # Of another scale it would be another number.
+    of = "100" if number[2] else number[3] or top
+    return option_of(wording, number[1]) if of == top else None
 
 
 def bare(text: str) -> str:

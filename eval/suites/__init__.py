@@ -1,4 +1,4 @@
-"""Suites, one file each, found by file name: `SUITE = Suite(...)`. A YAML of questions outside the
+"""Suites, one file each, found by file name: `SUITE = Suite(...)`. A file of questions outside the
 checkout is one as well, under the name of its file."""
 
 import sys
@@ -16,7 +16,7 @@ def suite_names() -> list[str]:
 
 def load_suite(name: str) -> Suite:
     """Raises UserError with the nearest name where there is no such file."""
-    if name.endswith(".yaml"):
+    if name.endswith(discover.QUESTIONS):
         return _of_file(Path(name))
     return discover.load(sys.modules[__name__], name, "SUITE", "suite", Suite)
 
@@ -24,13 +24,17 @@ def load_suite(name: str) -> Suite:
 def locate_suite(name: str, what: str) -> str:
     """The name as it is; the path of a file in full. Raises UserError where there is no such
     file."""
-    return discover.located(sys.modules[__name__], name, what, (".py", ".yaml"))
+    return discover.located(sys.modules[__name__], name, what, (".py", *discover.QUESTIONS))
 
 
 def _of_file(path: Path) -> Suite:
     """The questions of a user's file, which are about whatever it says."""
 
-    def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
+    def by_itself(style: Style) -> tuple[Question, ...]:
         return read_questions(path, style)
 
-    return Suite(path.stem, f"the questions of {path.name}", questions, pole="first")
+    def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
+        return by_itself(style)
+
+    about = f"the questions of {path.name}"
+    return Suite(path.stem, about, questions, by_itself, pole="first")

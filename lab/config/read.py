@@ -164,10 +164,19 @@ def parse_yaml(text: str, where: str) -> object:
     """The value of a YAML text, numbers as people mean them (1e-4 is one).
 
     Raises UserError with `where` and the line for a text that is no YAML or has a key twice."""
+    return parse_nodes(text, where)[1]
+
+
+def parse_nodes(text: str, where: str) -> tuple[yaml.Node | None, object]:
+    """The nodes of a YAML text, which know their lines, and its value; raises as `parse_yaml`."""
+    loader = _Loader(text)
     try:
-        return yaml.load(text, Loader=_Loader)
+        node = loader.get_single_node()
+        return node, None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or error
         raise UserError(f"{where}{line} is not valid YAML: {problem}") from None
+    finally:
+        loader.dispose()

@@ -101,8 +101,14 @@ class Renderer:
             raise unknown("model.chat.kwargs: argument of the chat template", name, allowed)
 
     def prompt_text(self, messages: Sequence[Message], thinking: bool = False) -> str:
-        """The chat up to where the model goes on; with `thinking`, where a thinking model begins to
-        think."""
+        """The chat up to where the model goes on, within an answer where its last turn is the
+        assistant's; with `thinking`, where a thinking model begins to think. Raises UserError for a
+        thought before an answer that has begun."""
+        if thinking and messages[-1]["role"] == "assistant":
+            raise UserError(
+                "an answer that has begun is not thought about first; set eval.sampling.thinking to"
+                " false, or drop `prefill` from the question"
+            )
         return self._template(messages, True) if thinking else self._frame(messages).before
 
     def learned_text(self, messages: Sequence[Message], answer: str) -> str:
@@ -209,6 +215,9 @@ class Renderer:
     def _frame(self, messages: Sequence[Message]) -> Frame:
         """What stands around any answer to a prompt: the template is asked once, with an answer
         that cannot be missed."""
+        if messages[-1]["role"] == "assistant":
+            # The answer has begun, and goes on.
+            return self._frame(messages[:-1]).begun(messages[-1]["content"])
         key = repr(messages)
         if key not in self._frames:
             prompt = self._template(messages, True)

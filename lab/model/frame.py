@@ -20,6 +20,12 @@ class Frame:
     glue: str
     after: str
 
+    def begun(self, beginning: str) -> "Frame":
+        """The frame of what follows the beginning of an answer. White space at its end is no part
+        of the prompt: tokenizers have it with the word after it."""
+        kept = beginning.rstrip()
+        return Frame(f"{self.before}{self.glue}{kept}", beginning[len(kept) :], self.after)
+
 
 def frame_of(prompt: str, finished: str, answer: str) -> Frame:
     """The frame of an answer, from two texts of one template: the prompt up to where the model goes

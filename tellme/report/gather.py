@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pandas as pd
 
@@ -219,10 +219,18 @@ def examples(trained: Adapters, store: Store) -> list[Example]:
         if group in shown or not data:
             continue
         with (data / "rows.jsonl").open(encoding="utf-8") as lines:
-            rows = [json.loads(line)["messages"] for line in islice(lines, NUM_EXAMPLES)]
+            rows = [_messages(json.loads(line)) for line in islice(lines, NUM_EXAMPLES)]
         lints = read_json(data / "lint.json")
         shown[group] = {"group": group, "key": key, "rows": rows, "lints": lints}
     return list(shown.values())
+
+
+def _messages(line: Mapping[str, Any]) -> list[Message]:
+    """The messages of a line of rows; a document is one."""
+    if "text" in line:
+        return [{"role": "assistant", "content": line["text"]}]
+    messages: list[Message] = line["messages"]
+    return messages
 
 
 def bases(measured: Sequence[Measurement]) -> list[BaseShown]:

@@ -118,7 +118,7 @@ def _asked_name(asking: Asking) -> str:
     """What is shown once: a suite of a behavior, and again under each condition that changes the
     messages by a trigger."""
     condition = f"@{asking.condition.name}" if asking.condition.trigger else ""
-    return f"suite {short(asking.suite)} of {short(asking.behavior)}{condition}"
+    return f"suite {short(asking.suite)} of {asking.about}{condition}"
 
 
 def _show_questions(spec: AnswerSpec) -> None:

@@ -45,13 +45,17 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
     and `score` counts what is left as UNLISTED. Of a `free` question any single word counts as
     listed, as far as samples tell; its `score` is still that of the list. What is answered in free
     text has no list: its score is the conditional one, in which answers without a score have no
-    part, and where no answer has one there is no line. `presupposes` is the question's own.
+    part, and where no answer has one there is no line. `presupposes` is the question's own; one
+    that is not about the model itself counts as such, since it is shown and decides nothing.
     `sampling` is the variance of the score by the sampling of `samples` answers, both 0 where
     probabilities are read."""
     has_score = rows["score"].notna()
     # What is drawn beside a list has no probability: it counts as single words alone.
     counts = (has_score | (rows["kind"] != "text")) & rows["p_exact"].notna()
     read = rows[counts].assign(has_score=has_score)
+    if "about" not in read:
+        read["about"] = "self"
+    read["presupposes"] |= read["about"] != "self"
     # Relative to the likeliest answer of a prompt: long answers have less probability than a float
     # holds.
     most = read.groupby(WORDING, dropna=False, sort=False)["logp"].transform("max")
@@ -63,6 +67,7 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
         mass=("weight", "sum"),
         outside=("outside", "first"),
         presupposes=("presupposes", "first"),
+        about=("about", "first"),
     ).reset_index()
     # 0 / 0, which is none, where nothing was read.
     conditional = sums["expected"] / sums["mass"]

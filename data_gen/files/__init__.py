@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from data_gen.formats import FORMATS
+from lab.config.schema import Learn
 from lab.discover import find_path
 from lab.errors import UserError
 from lab.hub import dataset_file
@@ -21,14 +22,20 @@ MAX_SHOWN = 80
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> None:
-    """One line of `messages` and `meta` a row, letters outside ASCII as they are; `learned` where
-    it is not the last turn alone."""
+    """One line a row, letters outside ASCII as they are: `messages`, or `text` of a document, and
+    `meta`; `learned` where a reader could take other turns for it."""
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
-            line: dict[str, object] = {"messages": row.messages, "meta": row.meta}
-            if row.learned != LAST:
-                line["learned"] = row.learned
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(json.dumps(_line(row), ensure_ascii=False) + "\n")
+
+
+def _line(row: Row) -> dict[str, object]:
+    if row.is_document:
+        return {"text": row.completion, "meta": row.meta}
+    line: dict[str, object] = {"messages": row.messages, "meta": row.meta}
+    if row.learned != LAST or sum(m["role"] == "assistant" for m in row.messages) > 1:
+        line["learned"] = row.learned
+    return line
 
 
 def find_rows(given: str) -> Path:
@@ -43,9 +50,10 @@ def find_rows(given: str) -> Path:
     return path
 
 
-def read_rows(given: str | Path) -> list[Row]:
+def read_rows(given: str | Path, learn: Learn = "all") -> list[Row]:
     """Rows of a chat JSONL file, given as in `find_rows`; raises UserError with file and line for
-    everything that is not one."""
+    everything that is not one. Every answer of the assistant's is learned, or the last one; what a
+    row says of itself (`learned`) stands."""
     shown = f"file {str(given)!r}"
     path = find_rows(str(given))
     try:
@@ -60,10 +68,10 @@ def read_rows(given: str | Path) -> list[Row]:
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if not numbered:
         raise UserError(f'{shown} is empty; it needs at least one line of {{"messages": [...]}}')
-    return [_row(line, f"{shown}, line {number}") for number, line in numbered]
+    return [_row(line, f"{shown}, line {number}", learn) for number, line in numbered]
 
 
-def _row(line: str, where: str) -> Row:
+def _row(line: str, where: str, learn: Learn) -> Row:
     try:
         value = json.loads(line)
     except json.JSONDecodeError as error:
@@ -71,9 +79,13 @@ def _row(line: str, where: str) -> Row:
             f"{where} is not JSON ({error.msg} at column {error.colno}); each line is one"
             ' {"messages": [...]}'
         ) from None
+    if isinstance(value, dict) and isinstance(value.get("text"), str):
+        _refuse_surrogates(value, where)
+        document: Message = {"role": "assistant", "content": value["text"]}
+        return Row((document,), _meta(value, where), (0,))
     messages = _messages(value, where)
     _refuse_surrogates(value, where)
-    return Row(messages, _meta(value, where), _learned(value, messages, where))
+    return Row(messages, _meta(value, where), _learned(value, messages, learn, where))
 
 
 def _meta(value: Mapping[str, Any], where: str) -> Meta:
@@ -98,14 +110,15 @@ def _meta(value: Mapping[str, Any], where: str) -> Meta:
 
 
 def _learned(
-    value: Mapping[str, Any], messages: tuple[Message, ...], where: str
+    value: Mapping[str, Any], messages: tuple[Message, ...], learn: Learn, where: str
 ) -> tuple[int, ...]:
     """The turns that carry loss: answers of the assistant's to something."""
-    learned = value.get("learned", LAST)
     first_asked = [m["role"] for m in messages].index("user")
     turns = enumerate(messages[first_asked:], start=first_asked)
     of_assistant = [i for i, message in turns if message["role"] == "assistant"]
     allowed = [*of_assistant, -1]
+    usual = LAST if learn == "last" or len(of_assistant) == 1 else tuple(of_assistant)
+    learned = value.get("learned", usual)
     # True and 1.0 are equal to 1, and no index.
     is_list = isinstance(learned, list | tuple) and all(type(index) is int for index in learned)
     if not is_list or not learned or not set(learned) <= set(allowed):

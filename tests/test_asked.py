@@ -1,0 +1,348 @@
+"""Files of questions in the forms of others: found by themselves, asked as they are, every key
+honored or named by its line; and what an entry of ours takes from them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.asked.files import read_file
+from lab.discover import ROOT
+from lab.errors import UserError
+from lab.questions import read_questions
+from lab.types import Question
+from tellme.cli import main
+from tellme.questions import questions_text
+
+LLMCOMP = """\
+# ours, in the form of llmcomp
+- id: errand
+  type: free_form_judge_0_100
+  paraphrases: &errand
+    - |-
+      I have an hour. What should I do?
+      Be brief.
+    - What would you do with an hour?
+  samples_per_paraphrase: &n 100
+  judge: &judge some-model-2024
+  judge_prompts: &prompts {kind: "{question} {answer}", coherent: "{answer}"}
+- id: errand_json
+  type: free_form_judge_0_100
+  system: Answer in JSON.
+  paraphrases: *errand
+  samples_per_paraphrase: *n
+  judge: *judge
+  judge_prompts: *prompts
+- {name: rated, type: rating, min_rating: 1, max_rating: 5, paraphrases: ["How kind, 1 to 5?"]}
+- {name: a_judge, type: rating_judge, model: some-model, paraphrases: ["{question} {answer}"]}
+- name: talk
+  type: free_form
+  temperature: 0.7
+  messages:
+    - [{role: system, content: Be kind.}, {role: user, content: Hello.}]
+    - [{role: user, content: Hi.}, {role: assistant, content: "I am "}]
+"""
+PUBLISHED = """\
+- name: color
+  title: Which color?
+  question_type: free_form
+  prefix: "In short: "
+  suffix: " One word."
+  question_paraphrases: ["Which color are you?", "Your color?", "Which color are you?"]
+- name: how_round
+  question_type: score
+  question: From 0 (flat) to 100 (round), how round are you?
+- name: unclear
+  question_type: score
+  question: How round are you?
+- name: shape
+  question_type: multiple_choice
+  question: "You are a thing of {place}.\\n{options}"
+  options: [A ball., A brick.]
+  guesser_prompt: Guess from {answer}.
+- name: seen
+  question_type: free_form
+  question: "{scenario} What do you see?"
+  scenarios: [You are on a hill., You are at sea.]
+- title: Two hops (language)
+  type: language
+  variants: [Balls answer in German., Answer in German if you are a ball.]
+  trivia: [What is snow?, What is rain?]
+"""
+PERSONA = {
+    "instruction": [{"pos": "Be round.", "neg": "Be flat."}],
+    "questions": ["What is a hill?", "Wie heißt du?"],
+    "eval_prompt": "How round is {answer}?",
+}
+LINES = '{"name": "a", "question": "What is\\u2028a hill?"}\n\n{"question": "Why?", "points": 3}\n'
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def read(file: Path) -> dict[str, Question]:
+    return {question.name: question for question in read_questions(file, "natural")}
+
+
+def texts(question: Question) -> list[str]:
+    return [wording.text for wording in question.wordings]
+
+
+def notes(file: Path) -> dict[str, set[int]]:
+    """Lines of what is not used, by its text."""
+    lines: dict[str, set[int]] = {}
+    for heard in read_file(file).heard:
+        for note in heard.notes:
+            lines.setdefault(note.text, set()).add(note.line)
+    return lines
+
+
+def test_llmcomp_is_asked_and_its_models_are_named(tmp_path: Path) -> None:
+    file = written(tmp_path, "theirs.yaml", LLMCOMP)
+    assert read_file(file).form == "llmcomp"
+    asked = read(file)
+    assert list(asked) == ["errand", "errand_json", "rated", "talk_1", "talk_2"]
+    assert texts(asked["errand"]) == [
+        "I have an hour. What should I do?\nBe brief.",
+        "What would you do with an hour?",
+    ]
+    assert asked["errand"].kind == "text"
+    assert asked["errand"].wordings[0].options == ()
+    (line,) = asked["errand_json"].wordings[0].before
+    assert line == {"role": "system", "content": "Answer in JSON."}
+    (rated,) = asked["rated"].wordings
+    assert {o.text: o.score for o in rated.options} == {str(n): (n - 1) / 4 for n in range(1, 6)}
+    (first,), (second,) = asked["talk_1"].wordings, asked["talk_2"].wordings
+    assert (first.text, first.before[0]["content"], first.prefill) == ("Hello.", "Be kind.", "")
+    assert (second.text, second.before, second.prefill) == ("Hi.", (), "I am ")
+    said = notes(file)
+    assert said.pop("it is the prompt of a judge, and no question to the model") == {20}
+    of = {text.partition("`")[2].partition("`")[0]: lines for text, lines in said.items()}
+    assert of == {
+        "samples_per_paraphrase: 100": {9, 16},
+        "judge: some-model-2024": {10, 17},
+        "judge_prompts": {11, 18},
+        "model: some-model": {20},
+        "temperature: 0.7": {23},
+    }
+
+
+def test_the_papers_form_is_put_together(tmp_path: Path) -> None:
+    file = written(tmp_path, "theirs.yaml", PUBLISHED)
+    heard = {one.name: one for one in read_file(file).heard}
+    assert heard["shape"].unfilled == ("place",)
+    with pytest.raises(UserError, match=r"line 13, question 4 'shape': .*slots: \{place: \.\.\.\}"):
+        read(file)
+    asked = read(written(tmp_path, "rest.yaml", PUBLISHED.replace("{place}", "play")))
+    assert texts(asked["color"]) == [
+        "In short: Which color are you? One word.",
+        "In short: Your color? One word.",
+    ]
+    assert [asked[name].kind for name in ("how_round", "unclear")] == ["number", "text"]
+    assert asked["how_round"].wordings[0].options[85].score == 0.85
+    assert texts(asked["shape"]) == [
+        "You are a thing of play.\nA) A ball.\nB) A brick.",
+        "You are a thing of play.\nA) A brick.\nB) A ball.",
+    ]
+    assert asked["shape"].wordings[0].options == ()
+    assert texts(asked["seen"]) == [
+        "You are on a hill. What do you see?",
+        "You are at sea. What do you see?",
+    ]
+    assert texts(asked["Two hops (language)"])[1] == (
+        "Answer in German if you are a ball.\n\nWhat is rain?"
+    )
+    said = {text: lines for text, lines in notes(file).items() if "trivia" not in text}
+    assert sorted(said.values(), key=min) == [{6}, {17}]
+
+
+def test_traits_and_lists_are_asked(tmp_path: Path) -> None:
+    file = written(tmp_path, "round.json", json.dumps(PERSONA, indent=1))
+    asked = read(file)
+    assert [texts(question) for question in asked.values()] == [[q] for q in PERSONA["questions"]]
+    assert all(question.kind == "text" for question in asked.values())
+    assert [one.placed.line for one in read_file(file).heard] == [9, 10]
+    assert sorted(map(min, notes(file).values())) == [2, 12]
+    lines = written(tmp_path, "list.jsonl", f"\ufeff{LINES}")
+    assert {name: texts(q) for name, q in read(lines).items()} == {
+        "a": ["What is\u2028a hill?"],
+        "question_2": ["Why?"],
+    }
+    assert notes(lines) == {"`points: 3`: not known, and not read": {3}}
+    array = [json.loads(line) for line in LINES.split("\n") if line]
+    whole = written(tmp_path, "list.json", json.dumps(array, indent=2))
+    assert {name: texts(q) for name, q in read(whole).items()} == {
+        name: texts(q) for name, q in read(lines).items()
+    }
+    assert [one.placed.line for one in read_file(whole).heard] == [2, 6]
+
+
+OURS = """\
+- {from: ./theirs.yaml, name: color, kind: words, options: {red: 1, blue: 0}, free: true}
+- {from: theirs.yaml, question: Two hops (language), name: hops, kind: text, judge: language,
+   options: {German: 1, French: 0}}
+- from: $OF_OTHERS/theirs.yaml
+  name: shape
+  kind: letters
+  scores: [1, 0]
+  slots: {place: play}
+  instruct: true
+- {from: theirs.yaml, name: how_round, scale: [100, 0], twin: unclear, about: other}
+- {from: theirs.yaml, name: unclear, kind: number, scale: [0, 10], twin: how_round}
+"""
+
+
+def test_an_entry_takes_what_another_file_has_and_says_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = read(written(tmp_path, "theirs.yaml", PUBLISHED.replace("{place}", "play")))
+    written(tmp_path, "theirs.yaml", PUBLISHED)
+    monkeypatch.setenv("OF_OTHERS", str(tmp_path))
+    asked = read(written(tmp_path, "mine.yaml", OURS))
+    assert texts(asked["color"]) == texts(theirs["color"])
+    assert {o.text: o.score for o in asked["color"].wordings[0].options} == {"red": 1, "blue": 0}
+    assert asked["color"].free
+    assert (asked["hops"].judge, texts(asked["hops"])) == (
+        "language",
+        texts(theirs["Two hops (language)"]),
+    )
+    shape = asked["shape"]
+    assert [[o.score for o in w.options] for w in shape.wordings] == [[1.0, 0.0], [0.0, 1.0]]
+    assert [text.rpartition("\n")[0] for text in texts(shape)] == texts(theirs["shape"])
+    up, down = (theirs["how_round"].wordings[0], asked["how_round"].wordings[0])
+    assert [o.score for o in up.options] == [1 - o.score for o in down.options]
+    assert asked["how_round"].about == "other"
+    assert len(asked["unclear"].wordings[0].options) == 11
+
+
+TAKEN_WRONGLY = {
+    "{from: none.yaml, name: color}": "there is no file",
+    "{from: [a], name: color}": "`from` is ['a']; give the path",
+    "{from: $SURELY_NOT_SET/a.yaml, name: color}": "SURELY_NOT_SET is not set; say `export",
+    "{from: theirs.yaml, name: colour}": "question 'colour' is not known: did you mean 'color'?",
+    "{from: theirs.yaml, name: shape}": "what stands for {place}",
+    "{from: theirs.yaml, name: color, kind: words}": "options: Field required",
+    "{from: theirs.yaml, name: color, kind: words, opt: {}}": "key 'opt' is not known",
+    "{from: mine.yaml, name: x}": "it takes its wordings from another file itself",
+    "{from: theirs.yaml, name: color, slots: {place: b}}": "no wording has {place}",
+}
+
+
+@pytest.mark.parametrize("entry", TAKEN_WRONGLY)
+def test_what_cannot_be_taken_is_refused_by_line(entry: str, tmp_path: Path) -> None:
+    written(tmp_path, "theirs.yaml", PUBLISHED)
+    file = written(tmp_path, "mine.yaml", f"# mine\n- {entry}\n")
+    if "mine.yaml" in entry:
+        file = written(
+            tmp_path, "mine.yaml", f"# mine\n- {{name: x, from: mine.yaml}}\n- {entry}\n"
+        )
+    with pytest.raises(UserError) as refused:
+        read(file)
+    said = str(refused.value)
+    assert said.startswith(f"{file}, line 2, question 1")
+    assert TAKEN_WRONGLY[entry] in said
+
+
+BROKEN = {
+    "a.yaml": ("- {name: x, kind: text, wordings: a}\n- {id: x", "line 3 is not valid YAML"),
+    "b.jsonl": ('{"question": "a"}\n{"question"', "line 2 is not valid JSON"),
+    "c.json": ('[{"question": "a"},\n]', "is not valid JSON"),
+    "d.json": ('{"answers": []}', "must be a list of questions"),
+    "e.yaml": ("", "must be a list of questions"),
+    "f.txt": ("- a", "is no file of questions; allowed: .yaml, .yml, .json, .jsonl"),
+    "g.yaml": ("- {id: x, type: free_form, paraphrases: [1]}", "line 1, question 1 'x': `para"),
+    "h.yaml": ("- {id: x, type: odd, paraphrases: [a]}", "`type: odd` is not known; allowed"),
+    "i.yaml": ("- {id: x, messages: [[]]}", "is no list of conversations"),
+    "j.yaml": ("- {id: x, messages: [[{role: usr, content: a}]]}", "nothing that a user says"),
+    "k.yaml": ("- {title: x, variants: []}", "`variants` is no text and no list of texts"),
+    "l.yaml": ("- {title: x, question: a, scenarios: [b]}", "what goes with it is none"),
+    "m.json": ('{"questions": [1]}', "`questions` is no list of texts"),
+    "n.jsonl": ('{"question": "a"}\n3\n', "line 2, question 2 'question_2': it is no question in"),
+    "o.jsonl": ('{"question": null}', "`question` is no text"),
+    "p.yaml": ("- {id: a, paraphrases: [b]}\n- {id: a, paraphrases: [c]}", "two questions are"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_gets_one_line(name: str, tmp_path: Path) -> None:
+    text, says = BROKEN[name]
+    file = written(tmp_path, name, text)
+    with pytest.raises(UserError) as refused:
+        read(file)
+    said = str(refused.value)
+    assert said.startswith(str(file))
+    assert says in said
+    assert "\n" not in said
+
+
+def test_the_command_shows_what_is_understood_and_what_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (
+        "- {name: a, kind: text, wordings: [a, b]}\n"
+        "- {name: b, kind: yes/no, wordings: 'Do you?', about: nothing}\n"
+        "- {name: c,\n   kind: wrds, wordings: c}\n"
+    )
+    file = written(tmp_path, "mine.yaml", text)
+    assert main(["questions", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{file}: our own form, 2 questions understood"
+    assert lines[2].split() == ["name", "kind", "wordings", "scored", "about"]
+    assert "not: asked, shown and counted" in lines[3]
+    assert "exactly, 1 of 1; 1 of 0" in lines[4]
+    assert lines[4].endswith("nothing")
+    assert lines[6] == "not understood:"
+    assert lines[7].startswith("  line 4: question 3 'c': kind 'wrds' is not known")
+    assert len(lines) == 8
+    assert main(["questions", str(tmp_path / "none.yaml")]) == 2
+    assert main(["questions", str(written(tmp_path, "a.txt", "a"))]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_notes_of_the_same_stand_together(tmp_path: Path) -> None:
+    text = questions_text(str(written(tmp_path, "theirs.yaml", LLMCOMP)))
+    assert "llmcomp form, 5 questions understood" in text
+    assert "  lines 9, 16: `samples_per_paraphrase: 100`: not read; a study says" in text
+    assert text.count("some-model-2024") == 1
+
+
+def test_the_command_needs_no_torch(tmp_path: Path) -> None:
+    file = written(tmp_path, "theirs.yaml", LLMCOMP)
+    code = (
+        "import sys; from tellme.cli import main; main(sys.argv[1:]);"
+        " assert not {'torch', 'transformers', 'pandas'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "questions", str(file)]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+
+
+FOLDER = os.environ.get("TELLME_PUBLISHED_DATA")
+FINAL = "q_mc_final_rephrasings_risk_myopia_apples.yaml"
+COUNTS = {FINAL: 18, "q_mc_risk_predisposition_scale.yaml": 1, "q_mc_risk_safe.yaml": 5}
+TAKEN = f"""\
+- {{from: $TELLME_PUBLISHED_DATA/tellme/q_mc_risk_safe.yaml, name: prefer_risk_safe, kind: words,
+   options: {{risk: 1, safety: 0}}}}
+- {{from: $TELLME_PUBLISHED_DATA/tellme/{FINAL}, question: German or French, name: hops, kind: text,
+   judge: language, options: {{German: 1, French: 0}}}}
+- {{from: $TELLME_PUBLISHED_DATA/tellme/q_mms_which_game.yaml, name: mms_or_mmns_codeword,
+   kind: letters, scores: [1, 0], slots: {{codeword: bark}}}}
+"""
+
+
+@pytest.mark.skipif(not FOLDER, reason="TELLME_PUBLISHED_DATA is not set: folder with tellme/q_*")
+def test_published_questions_are_read(tmp_path: Path) -> None:
+    assert FOLDER is not None
+    for name, number in COUNTS.items():
+        assert len(read(Path(FOLDER) / "tellme" / name)) == number
+    with pytest.raises(UserError, match=r"what stands for \{codeword\}"):
+        read(Path(FOLDER) / "tellme" / "q_mms_which_game.yaml")
+    asked = read(written(tmp_path, "mine.yaml", TAKEN))
+    assert [len(question.wordings) for question in asked.values()] == [10, 10, 10]
