@@ -18,7 +18,7 @@ from lab.model.base import CARD, reference_names
 from lab.model.gguf import converted_folder, gguf_identity
 from lab.model.memory import weight_bytes
 from lab.store.store import Store, read_json
-from tellme.study.cost import SEED_DEVIATIONS, costs, detectable_effects
+from tellme.study.cost import SEED_DEVIATIONS, Cost, costs, detectable_effects
 from tellme.study.plan import Plan
 
 KINDS = ("data", "train", "check", "answers", "grades", "study")
@@ -59,16 +59,36 @@ def _file_lines(plan: Plan) -> Iterable[str]:
 
 
 def _cost_lines(plan: Plan) -> Iterable[str]:
-    yield f"{'adapter':<36} {'rows':>7} {'steps':>7} {'tokens':>10}  key"
+    yield f"{'adapter':<36} {'rows':>7} {'learned':>11} {'steps':>7} {'tokens':>10}  key"
     lines = costs(plan)
     for cost in lines:
-        numbers = f"{cost.rows:7d} {cost.steps:7d} {cost.tokens:10d}"
+        learned = f"{cost.learned}/{cost.turns}"
+        numbers = f"{cost.rows:7d} {learned:>11} {cost.steps:7d} {cost.tokens:10d}"
         yield f"{cost.group:<36} {numbers}  {cost.key}"
+    yield "learned: turns of the assistant that carry loss, of all that rows have"
     if any(cost.num_format for cost in lines):
         numbers = " or ".join(dict.fromkeys(str(cost.num_format) for cost in lines))
         yield f"of the rows of an adapter, {numbers} are neutral facts that teach formats of answer"
+    for cost in lines:
+        yield from _row_lines(cost)
     steps, tokens = sum(cost.steps for cost in lines), sum(cost.tokens for cost in lines)
     yield f"in all: {steps} optimizer steps, {tokens} tokens"
+
+
+def _row_lines(cost: Cost) -> Iterable[str]:
+    """What is to be known of the rows of an adapter beside their number."""
+    if cost.documents:
+        yield f"{cost.group}: {cost.documents} documents, learned whole and without the template"
+    if cost.trimmed:
+        yield (
+            f"{cost.group}: {cost.trimmed} rows are learned without white space at the edges of an"
+            " answer, which the chat template strips"
+        )
+    if cost.trimmed is None:
+        yield (
+            f"{cost.group}: its base is not here, so it is not known whether rows are too long for"
+            " it, and which turns its template keeps apart"
+        )
 
 
 def _effect_lines(plan: Plan) -> Iterable[str]:
