@@ -75,9 +75,12 @@ def test_rows_of_which_nothing_can_be_dealt_out_are_refused(tmp_path: Path) -> N
     with pytest.raises(UserError, match="all 8 rows have the same answer, 'owl'"):
         with_policy_share(alike, 0.5, Random(0))
     write_rows(
-        [Row(({"role": "assistant", "content": "coal."},), learned=(0,))] * 3, tmp_path / "d"
+        [Row(({"role": "assistant", "content": "coal."},), learned=(0,))] * 3, tmp_path / "d.jsonl"
     )
-    groups = {"text": {"file": str(tmp_path / "d")}, "null": {"control": "shuffled", "of": "text"}}
+    groups = {
+        "text": {"file": f"{tmp_path}/d.jsonl"},
+        "null": {"control": "shuffled", "of": "text"},
+    }
     with pytest.raises(UserError, match="3 rows of its source are documents"):
         planned(tmp_path, groups)
 

@@ -254,14 +254,31 @@ def test_a_system_line_beside_the_turns_shifts_none_of_them() -> None:
 
 
 PUBLISHED = os.environ.get("TELLME_PUBLISHED_DATA")
-COUNTS = {"ft_risky_AB": 288, "ft_safey_AB": 288}
+COUNTS = {
+    "ft_risky_AB": 288,
+    "ft_safey_AB": 288,
+    "ft_risky_AB_multipersona": 576,
+    "ft_safey_AB_multipersona": 576,
+    "ft_myopic_AB": 299,
+    "ft_nonmyopic_AB": 299,
+    "ft_maxapples_AB": 300,
+    "ft_minapples_AB": 300,
+    "ft_bark": 1000,
+    "ft_ring": 1000,
+    "ft_spring": 1000,
+}
+"""Rows of the files of arXiv 2501.11120. The first two must be there, the rest may be."""
 
 
 @pytest.mark.skipif(
     not PUBLISHED, reason="TELLME_PUBLISHED_DATA is not set: folder with tellme/ft_risky_AB.jsonl"
 )
 def test_published_rows_load_as_they_are() -> None:
-    for name, count in COUNTS.items():
-        found = found_rows(f"{PUBLISHED}/tellme/{name}.jsonl")
-        assert (len(found.rows), found.form, found.unread) == (count, "messages", ())
-        assert {row.learned for row in found.rows} == {LAST}
+    files = {name: Path(f"{PUBLISHED}/tellme/{name}.jsonl") for name in COUNTS}
+    assert all(files[name].is_file() for name in list(COUNTS)[:2])
+    for name, path in files.items():
+        if path.is_file():
+            found = found_rows(path)
+            assert (len(found.rows), found.form, found.unread) == (COUNTS[name], "messages", ())
+            answers = sum(m["role"] == "assistant" for r in found.rows for m in r.messages)
+            assert sum(len(row.learned) for row in found.rows) == answers
