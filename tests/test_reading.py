@@ -57,9 +57,12 @@ def cost_of(plan: Plan) -> Cost:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Bases of two families."""
-    names = ("llama3", "qwen3")
-    return {name: str(save_family(name, tmp_path_factory.mktemp(name))) for name in names}
+    """Bases of two families, one of them with the context of today's models."""
+    contexts = {"llama3": 8192, "qwen3": 1024}
+    return {
+        name: str(save_family(name, tmp_path_factory.mktemp(name), max_position_embeddings=context))
+        for name, context in contexts.items()
+    }
 
 
 @pytest.mark.parametrize("name", ["llama3", "qwen3"])
@@ -69,8 +72,8 @@ def test_turns_that_carry_loss_are_counted_and_said(
     last = Row(THREE.messages, learned=(5,))
     plan = plan_of(folders[name], [THREE, last, SHORT, SHORT], tmp_path)
     cost = cost_of(plan)
-    assert (cost.rows, cost.learned, cost.turns, cost.documents) == (4, 5, 8, 0)
-    assert " 5/8 " in plan_text(plan, Store(tmp_path / "runs"))
+    assert (cost.rows, cost.learned, cost.turns, cost.documents) == (4, 6, 8, 0)
+    assert " 6/8 " in plan_text(plan, Store(tmp_path / "runs"))
 
 
 def test_steps_are_of_sequences_where_a_template_rewrites_history(
@@ -86,7 +89,7 @@ def test_steps_are_of_sequences_where_a_template_rewrites_history(
     sequences = sequences_of(Renderer(family_tokenizer(FAMILIES["qwen3"])), [THREE])
     assert tokens["qwen3"] > sum(len(s.input_ids) for s in sequences)
     study = plan_of(folders["qwen3"], rows, tmp_path / "late").study
-    late = study.eval.model_copy(update={"steps": [4]})
+    late = study.eval.model_copy(update={"steps": (4,)})
     with pytest.raises(UserError, match="ends after 3 steps"):
         make_plan(study.model_copy(update={"eval": late}))
 
