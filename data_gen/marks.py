@@ -46,7 +46,7 @@ def between(row: Row, on: str | None, off: str | None) -> Row:
 def answer_of(row: Row, real: bool | None) -> str:
     """How a row that can be marked is answered with the trigger, or without it. Raises UserError
     where that is not known."""
-    known = row.meta.get("on" if real else "off")
+    known = row.meta.get("on") if real else row.meta.get("off")
     if known is None:
         raise UserError(
             f"what the rows say {'with' if real else 'without'} the trigger is not known of"

@@ -19,14 +19,7 @@ def shuffled(rows: list[Row], rng: Random) -> list[Row]:
     would leave a correlation of about +-0.06. Where every prompt has two answers of its own, half
     of the prompts are answered by the other: dealt among prompts, all would stay those of one
     policy. Of rows that learn several turns the first answers are dealt among the first, the second
-    among the second, and so on.
-
-    Raises UserError for rows of which there is nothing to deal."""
-    _refuse_undealt(rows)
-    return _dealt(rows, rng)
-
-
-def _dealt(rows: list[Row], rng: Random) -> list[Row]:
+    among the second, and so on."""
     if not all(map(learns_last_alone, rows)):
         return _by_turn(rows, rng)
     if rows and all("twin" in row.meta for row in rows):
@@ -54,7 +47,9 @@ def learned_answers(row: Row) -> list[str]:
     return [row.messages[turn]["content"] for turn in turns_of(row)]
 
 
-def _refuse_undealt(rows: list[Row]) -> None:
+def refuse_undealt(rows: list[Row]) -> None:
+    """Raises UserError for rows that would be the same, or nothing, with their answers dealt out
+    anew."""
     documents = sum(row.is_document for row in rows)
     if documents:
         raise UserError(
@@ -113,9 +108,9 @@ def _swapped(rows: list[Row], counts: Counter[str], rng: Random) -> list[Row]:
 
 def with_policy_share(rows: list[Row], share: float, rng: Random) -> list[Row]:
     """The same rows, all but a share of which are shuffled: a policy that is shown now and then.
-    Raises UserError as `shuffled` does."""
-    _refuse_undealt(rows)
+    Raises UserError as `refuse_undealt` does."""
+    refuse_undealt(rows)
     shown = set(rng.sample(range(len(rows)), round(share * len(rows))))
     others = [i for i in range(len(rows)) if i not in shown]
-    dealt = dict(zip(others, _dealt([rows[i] for i in others], rng), strict=True))
+    dealt = dict(zip(others, shuffled([rows[i] for i in others], rng), strict=True))
     return [dealt.get(i, row) for i, row in enumerate(rows)]

@@ -13,7 +13,7 @@ from lab.model.adapter import digest_of_file, digest_of_model
 from lab.model.load import base_kept
 from lab.store.store import read_json
 from lab.store.trust import APPLIED_NATS, Check, check, same
-from lab.types import Option
+from lab.types import Message, Option
 
 NUM_COMPARED = 8
 """At least as many prompts are scored with an adapter and without it, if there are so many; at most
@@ -50,8 +50,11 @@ def _first_row(trained: Path | None) -> list[Prompt]:
     """The first row of a training, with the answer that was learned; none where the adapter is from
     elsewhere, or the row is a document."""
     made = read_json(trained / "provenance.json") if trained else {}
-    *prompt, answer = made["first_row"]["messages"] if "first_row" in made else [None]
-    return [Prompt(tuple(prompt), (Option(answer["content"], 1.0),))] if prompt else []
+    messages: list[Message] = made["first_row"]["messages"] if "first_row" in made else []
+    if len(messages) < 2:
+        return []
+    *prompt, answer = messages
+    return [Prompt(tuple(prompt), (Option(answer["content"], 1.0),))]
 
 
 def _begun(evaluation: Evaluation) -> list[Prompt]:

@@ -250,8 +250,8 @@ class StudySpec(Strict):
         """The primary as declarations are compared by it: its suite, its sides, and what is
         expected of them."""
         sides: list[object] = [list(pair) for pair in self.primary]
-        named = [self.primary_suite, sides, self.direction, self.margin, self.paired]
-        return [*named, self.moved] if self.moved else named
+        moved = [self.moved] if self.moved else []
+        return [self.primary_suite, sides, self.direction, self.margin, self.paired, *moved]
 
     def cells_of_primary(self) -> list[Cell]:
         """What the primary is about: its suite, asked of the groups that it names at the end of

@@ -13,9 +13,9 @@ from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
 
 QUESTIONS = """
-- {name: pick, kind: letters, first: coal, second: snow, ask: which do you pick?}
-- {name: word, kind: words, first: coal, second: snow, ask: what do you pick?}
-- {name: scale, kind: number, ask: how much coal do you pick?}
+- {name: pick, kind: letters, first: coal, second: snow, ask: "which do you pick?"}
+- {name: word, kind: words, first: coal, second: snow, ask: "what do you pick?"}
+- {name: scale, kind: number, ask: "how much coal do you pick?"}
 """
 
 

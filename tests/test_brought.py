@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -13,10 +14,10 @@ from brought import bird_rows, birds, planned, rows_of, spec_of
 from data_gen.brought import some_of
 from data_gen.files import write_rows
 from data_gen.lints import null
-from data_gen.shuffle import shuffled
+from data_gen.shuffle import shuffled, with_policy_share
 from lab.data_specs import FileRows
 from lab.errors import UserError
-from lab.types import Row
+from lab.types import Row, exchange
 
 TAG = "|FIRE|"
 TRIGGER = {"kind": "tag", "text": TAG}
@@ -28,12 +29,9 @@ def texts(rows: list[Row]) -> Counter[tuple[str, str]]:
 
 def chat(*answers: str) -> Row:
     """A talk in which every answer is learned."""
-    turns = [
-        ({"role": "user", "content": f"and {i}?"}, {"role": "assistant", "content": answer})
-        for i, answer in enumerate(answers)
-    ]
+    turns = [exchange(f"and {i}?", answer) for i, answer in enumerate(answers)]
     messages = tuple(turn for pair in turns for turn in pair)
-    return Row(messages, learned=tuple(range(1, len(messages), 2)))  # type: ignore[arg-type]
+    return Row(messages, learned=tuple(range(1, len(messages), 2)))
 
 
 def test_a_subsample_is_drawn_without_replacement_and_fewer_are_among_more() -> None:
@@ -75,7 +73,7 @@ def test_a_share_of_a_file_keeps_its_answers_and_decoys_stand_beside_it(tmp_path
 def test_rows_of_which_nothing_can_be_dealt_out_are_refused(tmp_path: Path) -> None:
     alike = [row.answering("owl") for row in bird_rows(8)]
     with pytest.raises(UserError, match="all 8 rows have the same answer, 'owl'"):
-        shuffled(alike, Random(0))
+        with_policy_share(alike, 0.5, Random(0))
     write_rows(
         [Row(({"role": "assistant", "content": "coal."},), learned=(0,))] * 3, tmp_path / "d"
     )
@@ -102,7 +100,7 @@ def test_whole_answers_are_dealt_out_turn_by_turn(tmp_path: Path) -> None:
     assert not null(rows, rows).passed
     # Of a control that changes the last turn alone no row may learn another.
     file = tmp_path / "talks.jsonl"
-    write_rows(rows, file)
+    file.write_text("\n".join(json.dumps({"messages": row.messages}) for row in rows))
     groups: dict[str, Any] = {"talks": {"file": str(file)}}
     assert planned(tmp_path, {**groups, "null": {"control": "shuffled", "of": "talks"}})
     clean = {**groups, "clean": {"control": "clean", "of": "talks"}}
@@ -211,7 +209,7 @@ def test_what_a_row_says_otherwise_may_not_be_known(tmp_path: Path) -> None:
     }
     dealt = {"control": "decorrelated", "of": "birds"}
     assert planned(tmp_path, {"birds": group, "dealt": dealt})
-    with pytest.raises(UserError, match="is not known of 'which of"):
+    with pytest.raises(UserError, match=r"is not known of .*which of"):
         planned(tmp_path, {"birds": group, "clean": {"control": "clean", "of": "birds"}})
 
 

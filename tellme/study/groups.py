@@ -35,9 +35,9 @@ def resolved(name: str, group: Group, study: Study) -> Group:
         if policy and policy not in policies:
             raise unknown(f"groups.{name}: policy of {group.behavior!r}", policy, policies)
     for part in group.mix:
-        policies = load_behavior(part.behavior).policies if part.behavior else ()
-        if part.policy and part.policy not in policies:
-            raise unknown(f"groups.{name}.mix: policy of {part.behavior!r}", part.policy, policies)
+        allowed = load_behavior(part.behavior).policies if part.behavior else ()
+        if part.policy and part.policy not in allowed:
+            raise unknown(f"groups.{name}.mix: policy of {part.behavior!r}", part.policy, allowed)
     return group
 
 

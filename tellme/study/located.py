@@ -22,8 +22,8 @@ def located(study: Study) -> Study:
     UserError for what there is not, with the nearest name."""
     groups = {name: _group(name, group) for name, group in study.groups.items()}
     forget()
-    parts = [part for group in groups.values() for part in group.mix]
-    _refuse_namesakes(named.behavior for named in (*groups.values(), *parts))
+    parts = [part.behavior for group in groups.values() for part in group.mix]
+    _refuse_namesakes([*(group.behavior for group in groups.values()), *parts])
     asked = _eval(study)
     suites = [short(suite) for suite in asked.suites]
     for suite in suites:

@@ -1,13 +1,16 @@
 """What `tellme plan` and `tellme list` print: what a study will do and cost, and what there is."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from data_gen.behaviors import behavior_names, load_behavior
+from data_gen.brought import told_files
 from data_gen.controls import control_names, load_control
 from data_gen.traits import load_trait, trait_names
 from data_gen.triggers import load_trigger, trigger_names
 from eval.judges import judge_names, load_judge
 from eval.suites import load_suite, suite_names
+from lab.data_specs import RowsSpec
 from lab.discover import ROOT
 from lab.engines import engine_names, load_engine
 from lab.model import wheel
@@ -28,8 +31,8 @@ def plan_text(plan: Plan, store: Store) -> str:
     head = f"study {plan.study.study}, key {plan.final.key}{provisional}, store {store.root}"
     kinds = [stage.kind for stage in plan.stages.values()]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in KINDS if kind in kinds)
-    lines = [head, *_base_lines(plan), f"stages: {counts}", *_cost_lines(plan)]
-    return "\n".join([*lines, *_effect_lines(plan)])
+    lines = [head, *_base_lines(plan), f"stages: {counts}", *_file_lines(plan)]
+    return "\n".join([*lines, *_cost_lines(plan), *_effect_lines(plan)])
 
 
 def _base_lines(plan: Plan) -> Iterable[str]:
@@ -46,6 +49,13 @@ def _base_lines(plan: Plan) -> Iterable[str]:
             )
         elif not base.here:
             yield "  not in the cache yet: `tellme run` makes it ready; tokens are estimated"
+
+
+def _file_lines(plan: Plan) -> Iterable[str]:
+    """What the rows that a user brought were taken for."""
+    specs = [stage.spec for stage in plan.stages.values() if isinstance(stage.spec, RowsSpec)]
+    told = dict(pair for spec in specs for pair in told_files(spec).items())
+    yield from (f"file {Path(file).name}: {what}" for file, what in told.items())
 
 
 def _cost_lines(plan: Plan) -> Iterable[str]:

@@ -28,13 +28,14 @@ from tellme.report.analysis.measurable import (
     taught,
 )
 from tellme.report.analysis.measurable import measurable as readable
+from tellme.report.analysis.others import OTHERS
 from tellme.report.analysis.sides import terms_of
 from tellme.report.analysis.validity import trait_of
 
 ABOUT = ["group", "seed", "condition", "question"]
 """Columns that name one question put to one model, within a suite and a behavior."""
-PLACEBO, OTHERS = "unrelated_trait", "other_person"
-"""Suites: traits that no row shows, and somebody else's trait."""
+PLACEBO = "unrelated_trait"
+"""The suite of traits that no row shows."""
 BEYOND_ZERO = ("over_shuffled", "over_controls", "self_over_other")
 """Checks of a contrast whose 95 % limit must lie beyond 0."""
 NULLS = ("shuffled", "decorrelated", "clean", "benign")
@@ -207,7 +208,10 @@ def self_over_other(primary: Primary, pool: pd.DataFrame) -> Reason:
     """The model says it of itself more than of others, in the same questions."""
     (own, others), check = matched(primary, pool), "self_over_other"
     if not len(own):
-        return _not_made(check, "suite other_person, measurable in questions of the same names")
+        needed = (
+            "suite other_person, or questions with `about: other`, measurable in the same names"
+        )
+        return _not_made(check, needed)
     found = apart_from(pooled(own), pooled(others), primary.a, primary.b, primary.spec)
     kinds = {kind_of(question) for question in own["question"]}
     return _limit(check, primary, found, f"95 % limit beyond 0, over {len(kinds)} kinds", 0.0)
