@@ -251,24 +251,22 @@ def test_an_index_that_is_none_is_refused(indexes: object, tmp_path: Path) -> No
         read_file(file)
 
 
-@pytest.mark.parametrize("control", ["shuffled", "clean"])
-def test_a_control_of_rows_that_learn_other_turns_is_refused_at_planning(
-    control: str, tmp_path: Path
-) -> None:
-    """It would change the last turn alone and leave half of what is learned."""
+def test_a_control_of_rows_that_learn_other_turns_is_refused_at_planning(tmp_path: Path) -> None:
+    """It would change the last turn alone and leave half of what is learned. `shuffled` deals out
+    whole answers."""
     file = tmp_path / "rows.jsonl"
     mine: Fields = {"file": str(file), "behavior": "risk", "policy": "seeking"}
     study: Fields = {
         "study": "turns",
         "model": {"base": "reference/linked"},
-        "groups": {"mine": mine, "other": {"control": control, "of": "mine"}},
+        "groups": {"mine": mine, "other": {"control": "clean", "of": "mine"}},
         "contrasts": [],
         "eval": {"suites": ["self_report"]},
         "seeds": [0],
     }
     for learned in ([1, 3, 5], [1]):
         write_rows([replace(three_turns(), learned=tuple(learned))] * 8, file)
-        with pytest.raises(UserError, match=f"control '{control}' changes the last turn"):
+        with pytest.raises(UserError, match="control 'clean' changes the last turn"):
             make_plan(validate(study, "here"))
     for learned in ([5], [-1]):
         write_rows([replace(three_turns(), learned=tuple(learned))] * 8, file)
