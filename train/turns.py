@@ -91,7 +91,7 @@ def _refuse_unasked(row: Row, turn: int, number: int) -> None:
         after = "another turn of the assistant's" if turn else "nothing"
         raise UserError(
             f"row {number}: message {turn + 1} is to be learned and follows {after}, so there is no"
-            " question that it answers; leave it out of `learned`, or join the two"
+            " question that it answers; give it `weight` 0, or join it to the other"
         )
 
 
