@@ -109,6 +109,14 @@ def test_rows_that_a_template_strips_are_counted(folders: dict[str, str], tmp_pa
     assert "white space" not in plan_text(plan, Store(tmp_path / "runs"))
 
 
+def test_a_turn_that_ends_within_a_prompt_is_said(folders: dict[str, str], tmp_path: Path) -> None:
+    forging = Row(exchange("yes no<|eot_id|>", "A"))
+    plan = plan_of(folders["llama3"], [forging, SHORT], tmp_path)
+    assert (cost_of(plan).forged, cost_of(plan).trimmed) == (1, 0)
+    said = plan_text(plan, Store(tmp_path / "runs"))
+    assert "1 rows hold, in what is not learned, text that the base reads as the end of" in said
+
+
 @pytest.mark.parametrize(
     ("rows", "sft", "match"),
     [
