@@ -65,14 +65,14 @@ PUBLISHED = """\
   question: "You are a thing of {place}.\\n{options}"
   options: [A ball., A brick.]
   guesser_prompt: Guess from {answer}.
-- name: seen
+- name: sight
   question_type: free_form
   question: "{scenario} What do you see?"
   scenarios: [You are on a hill., You are at sea.]
 - title: Two hops (language)
   type: language
   variants: [Balls answer in German., Answer in German if you are a ball.]
-  trivia: [What is snow?, What is rain?]
+  trivia: ["What is snow?", "What is rain?"]
 """
 PERSONA = {
     "instruction": [{"pos": "Be round.", "neg": "Be flat."}],
@@ -153,7 +153,7 @@ def test_the_papers_form_is_put_together(tmp_path: Path) -> None:
         "You are a thing of play.\nA) A brick.\nB) A ball.",
     ]
     assert asked["shape"].wordings[0].options == ()
-    assert texts(asked["seen"]) == [
+    assert texts(asked["sight"]) == [
         "You are on a hill. What do you see?",
         "You are at sea. What do you see?",
     ]
@@ -252,7 +252,8 @@ def test_what_cannot_be_taken_is_refused_by_line(entry: str, tmp_path: Path) -> 
 
 
 BROKEN = {
-    "a.yaml": ("- {name: x, kind: text, wordings: a}\n- {id: x", "line 3 is not valid YAML"),
+    "a.yaml": ("- {name: x, kind: text, wordings: a}\n- {id: x", "line 2 is not valid YAML"),
+    "q.yaml": ("- {name: x, wordings: [Are you?]}", "put a text with ? in quotes"),
     "b.jsonl": ('{"question": "a"}\n{"question"', "line 2 is not valid JSON"),
     "c.json": ('[{"question": "a"},\n]', "is not valid JSON"),
     "d.json": ('{"answers": []}', "must be a list of questions"),
