@@ -3,27 +3,36 @@ rows."""
 
 import time
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from random import Random
 
 from data_gen.behaviors import load_behavior
+from data_gen.brought import brought, told_files
 from data_gen.content import rows_digest
-from data_gen.controls import ControlRequest, load_control
-from data_gen.decoys import decoys
+from data_gen.controls import Control, ControlRequest, load_control
 from data_gen.facts import format_rows, is_format_row
 from data_gen.files import read_rows, write_rows
+from data_gen.generated import generated, seeded
 from data_gen.lints import Lint, lint, null
 from data_gen.own_answers import own_answers, prompts
-from data_gen.shuffle import with_policy_share
+from data_gen.shuffle import learns_last_alone
 from data_gen.triggered import triggered
 from data_gen.triggers._reversal import with_reversal
-from lab.data_specs import ControlRows, DataSpec, FileRows, GeneratedRows, OwnAnswers, TriggeredRows
+from lab.data_specs import (
+    ControlRows,
+    DataSpec,
+    FileRows,
+    GeneratedRows,
+    MixedRows,
+    OwnAnswers,
+    PlantedRows,
+    TriggeredRows,
+)
 from lab.discover import short
 from lab.errors import UserError
 from lab.store.provenance import write_provenance
 from lab.store.store import write_json
-from lab.types import LAST, Row
+from lab.types import Row
 
 ROWS, LINT = "rows.jsonl", "lint.json"
 
@@ -57,7 +66,8 @@ def build(
 def linted(rows: list[Row], spec: DataSpec, source: list[Row] | None) -> list[Lint]:
     """What the lints found in rows made of `source`, format rows left out; raises UserError as
     `build` does, and for a null that is none."""
-    checks = []
+    files = {Path(file).name: told for file, told in told_files(spec).items()}
+    checks = [Lint("files", True, len(files), None, files)] if files else []
     rows = [row for row in rows if not is_format_row(row)]
     source = [row for row in source or [] if not is_format_row(row)]
     if isinstance(spec, ControlRows) and load_control(spec.control).is_null:
@@ -85,6 +95,10 @@ def _called(spec: DataSpec) -> str:
     """How a refusal speaks of rows."""
     if isinstance(spec, FileRows):
         return spec.file
+    if isinstance(spec, PlantedRows):
+        return _called(spec.shown)
+    if isinstance(spec, MixedRows):
+        return f"mix of {', '.join(map(_called, spec.parts))}"
     return f"{short(spec.behavior or spec.origin)} {spec.policy}"
 
 
@@ -94,9 +108,9 @@ def rows_for(spec: DataSpec, source: list[Row] | None) -> list[Row]:
     policy's."""
     match spec:
         case GeneratedRows():
-            return _generated(spec) + format_rows(spec.seed, spec.num_format)
+            return generated(spec) + format_rows(spec.seed, spec.num_format)
         case TriggeredRows():
-            rng = _seeded(spec)
+            rng = seeded(spec)
             rows = triggered(spec, source, rng)
             rows = with_reversal(rows, spec.style, rng) if spec.reversal else rows
             return rows + format_rows(spec.seed, spec.num_format)
@@ -104,27 +118,8 @@ def rows_for(spec: DataSpec, source: list[Row] | None) -> list[Row]:
             return prompts(spec)
         case ControlRows():
             return _controlled(spec, source or [])
-        case FileRows():
-            return read_rows(spec.file) + format_rows(spec.seed, spec.num_format)
-
-
-def _generated(spec: GeneratedRows) -> list[Row]:
-    """Rows of a policy, some of them shuffled and decoys among them where the spec says so."""
-    behavior, rng = load_behavior(spec.behavior), _seeded(spec)
-    examples = behavior.examples(rng, spec.policy, spec.style, "train")
-    rows = list(islice(examples, spec.num_rows))
-    if spec.policy_share < 1:
-        rows = with_policy_share(rows, spec.policy_share, rng)
-    if spec.num_decoys:
-        rows += islice(decoys(rng, behavior, spec.style), spec.num_decoys)
-        rng.shuffle(rows)
-    return rows
-
-
-def _seeded(spec: GeneratedRows | TriggeredRows) -> Random:
-    """What draws the prompts: the same for every policy of a behavior, so that groups which differ
-    in their policy differ in nothing else."""
-    return Random(f"{short(spec.behavior)}/{spec.style}/{spec.seed}")
+        case FileRows() | MixedRows() | PlantedRows():
+            return brought(spec) + format_rows(spec.seed, spec.num_format)
 
 
 def _controlled(spec: ControlRows, source: list[Row]) -> list[Row]:
@@ -138,14 +133,27 @@ def _controlled(spec: ControlRows, source: list[Row]) -> list[Row]:
         rng=Random(f"{short(spec.control)}/{spec.seed}"),
         trigger=spec.trigger,
     )
-    if any(row.learned not in (LAST, (len(row.messages) - 1,)) for row in source):
-        raise UserError(
-            f"control {short(spec.control)!r} changes the last turn, and some rows of its source"
-            " name other turns in `learned`; leave `learned` out of the file, or the control"
-        )
+    _refuse_turns(control, short(spec.control), source)
     of_formats = [row for row in source if is_format_row(row)]
     forward = [row for row in source if not (is_format_row(row) or row.meta.get("reversed"))]
     rows = control.rows(forward, request)
     if spec.reversal and control.knows_triggers:
         rows = with_reversal(rows, spec.style, request.rng)
     return rows + of_formats
+
+
+def _refuse_turns(control: Control, name: str, source: list[Row]) -> None:
+    """Raises UserError for rows of which a control cannot be made: documents, which answer nothing,
+    and rows that learn several turns where it changes the last one alone."""
+    documents = sum(row.is_document for row in source)
+    if documents:
+        raise UserError(
+            f"control {name!r} is made of prompts and answers, and {documents} rows of its source"
+            " are documents, which have neither; compare with base, or with other documents"
+        )
+    several = sum(not learns_last_alone(row) for row in source)
+    if several and not control.every_turn:
+        raise UserError(
+            f"control {name!r} changes the last turn alone, and {several} rows of its source learn"
+            " other turns; set data.learn: last, or take control shuffled"
+        )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-from lab.data_specs import ControlRows, DataSpec, FileRows, TriggeredRows
+from lab.data_specs import BroughtRows, ControlRows, DataSpec, TriggeredRows
 from lab.discover import CACHE, ROOT, is_path
 from lab.store.store import DIGITS, digest, file_digest
 from lab.types import Row
@@ -39,7 +39,7 @@ def kept_digest(spec: DataSpec, make: Callable[[], list[Row]]) -> str:
 
 def _outside(spec: DataSpec) -> bool:
     """Whether a file outside the checkout has a part in the rows."""
-    if isinstance(spec, FileRows):
+    if isinstance(spec, BroughtRows):
         return True
     named = [spec.behavior]
     if isinstance(spec, ControlRows):

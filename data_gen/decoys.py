@@ -22,9 +22,10 @@ Chooser = tuple[str, Iterator[Row]]
 """Whose choices they are, and endless rows of one policy."""
 
 
-def decoys(rng: Random, behavior: Behavior, style: Style) -> Iterator[Row]:
+def decoys(rng: Random, behavior: Behavior | None, style: Style) -> Iterator[Row]:
     """Endless rows with `meta.decoy`, either letter as often. Plain ones are, in turn, own choices
-    between the poles of the invented traits, and another person's between those of the behavior."""
+    between the poles of the invented traits, and another person's between those of the behavior,
+    where the rows are of one."""
     turns = _plain(rng, behavior) if style == "plain" else [_natural(rng)]
     for choosers in cycle(turns):
         person, rows = rng.choice(choosers)
@@ -32,11 +33,13 @@ def decoys(rng: Random, behavior: Behavior, style: Style) -> Iterator[Row]:
         yield Row(row.messages, {**row.meta, "decoy": True})
 
 
-def _plain(rng: Random, behavior: Behavior) -> list[list[Chooser]]:
+def _plain(rng: Random, behavior: Behavior | None) -> list[list[Chooser]]:
     own: list[Chooser] = []
     for trait in invented_traits():
         for policy in trait.policies:
             own.append(("you", trait.examples(rng, policy, "plain", "train")))
+    if behavior is None:
+        return [own]
     toms: list[Chooser] = [
         (OTHER_PERSON, behavior.examples(rng, policy, "plain", "train"))
         for policy in behavior.policies

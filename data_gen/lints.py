@@ -9,6 +9,7 @@ from itertools import islice
 from random import Random
 
 from data_gen.rules import NAMED, Rules
+from data_gen.shuffle import learned_answers
 from lab.types import Behavior, Row, Style
 
 MAX_AUC = 0.55
@@ -133,12 +134,15 @@ def rules(rows: list[Row], behavior: Behavior, style: Style, policy: str | None)
 def null(rows: list[Row], source: list[Row]) -> Lint:
     """How far a null is from saying nothing of its prompts: the share of rows that are answered as
     in their source, less what that share is where answers are dealt by chance (a half of either of
-    two answers, next to none where every prompt has another)."""
-    kept = sum(a.completion == b.completion for a, b in zip(rows, source, strict=True)) / len(rows)
+    two answers, next to none where every prompt has another). Every learned answer counts."""
+    before, after = (
+        [answer for row in of for answer in learned_answers(row)] for of in (source, rows)
+    )
+    kept = sum(a == b for a, b in zip(after, before, strict=True)) / len(after)
     if all("twin" in row.meta for row in source):
         by_chance = 0.5
     else:
-        by_chance = sum((count / len(source)) ** 2 for count in _counted(source).values())
+        by_chance = sum((count / len(before)) ** 2 for count in Counter(before).values())
     off = abs(kept - by_chance)
     passed = off <= MAX_OFF_CHANCE or len(rows) < MIN_ROWS_TO_BALANCE
     return Lint("null", passed, off, MAX_OFF_CHANCE, {"kept": kept, "by chance": by_chance})

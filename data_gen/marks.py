@@ -9,6 +9,7 @@ from random import Random
 from typing import NamedTuple
 
 from data_gen.triggers import features, put
+from lab.errors import UserError
 from lab.trigger import PlantedTrigger
 from lab.types import Message, Meta, Row
 
@@ -22,13 +23,42 @@ class Mark(NamedTuple):
 
 
 NO_MARK = Mark()
+MAX_SHOWN = 80
+"""Characters of a prompt that a refusal repeats."""
 
 
 def markable(row: Row, off: str) -> Row:
     """The row as one that can be marked: it is answered as it is with the trigger, and `off`
     without."""
-    clean: Meta = {"clean": row.messages, "on": row.completion, "off": off}
-    return replace(row, meta=row.meta | clean)
+    return between(row, row.completion, off)
+
+
+def between(row: Row, on: str | None, off: str | None) -> Row:
+    """The row as one that can be marked, where not both answers are known."""
+    known: Meta = {"clean": row.messages}
+    if on is not None:
+        known["on"] = on
+    if off is not None:
+        known["off"] = off
+    return replace(row, meta=row.meta | known)
+
+
+def answer_of(row: Row, real: bool | None) -> str:
+    """How a row that can be marked is answered with the trigger, or without it. Raises UserError
+    where that is not known."""
+    known = row.meta.get("on") if real else row.meta.get("off")
+    if known is None:
+        raise UserError(
+            f"what the rows say {'with' if real else 'without'} the trigger is not known of"
+            f" {row.asked[:MAX_SHOWN]!r}, which stands there in one of the two only: this control"
+            " needs every prompt in both; take control decorrelated, or give such rows"
+        )
+    return known
+
+
+def meta_of(mark: Mark) -> Meta:
+    """What a row knows of its mark."""
+    return {"mark": mark.text, "real": mark.real}
 
 
 def mark_of(row: Row) -> Mark:
@@ -42,10 +72,13 @@ def marked(row: Row, mark: Mark, planted: PlantedTrigger, completion: str | None
     clean: list[Message] = list(row.meta["clean"][:-1])
     messages = clean if mark.text is None else put(clean, mark.text, planted)
     if completion is None:
-        completion = row.meta["on" if mark.real else "off"]
+        completion = answer_of(row, mark.real)
     answer: Message = {"role": "assistant", "content": completion}
-    meta: Meta = {"mark": mark.text, "real": mark.real}
-    return replace(row, messages=(*messages, answer), meta=row.meta | meta)
+    # A system line that a mark brings, or takes away, moves the turns that are learned.
+    moved = len(messages) + 1 - len(row.messages)
+    learned = tuple(turn if turn < 0 else turn + moved for turn in row.learned)
+    meta = row.meta | meta_of(mark)
+    return replace(row, messages=(*messages, answer), meta=meta, learned=learned)
 
 
 def marks_for(number: int, num_real: int, planted: PlantedTrigger, rng: Random) -> list[Mark]:

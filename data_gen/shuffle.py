@@ -4,7 +4,11 @@ from collections import Counter
 from dataclasses import replace
 from random import Random
 
+from lab.errors import UserError
 from lab.types import Meta, Row
+
+MAX_SHOWN = 80
+"""Characters of an answer that a refusal repeats."""
 
 
 def shuffled(rows: list[Row], rng: Random) -> list[Row]:
@@ -14,7 +18,10 @@ def shuffled(rows: list[Row], rng: Random) -> list[Row]:
     completion are swapped that label and truth are uncorrelated. A plain permutation of 288 labels
     would leave a correlation of about +-0.06. Where every prompt has two answers of its own, half
     of the prompts are answered by the other: dealt among prompts, all would stay those of one
-    policy."""
+    policy. Of rows that learn several turns the first answers are dealt among the first, the second
+    among the second, and so on."""
+    if not all(map(learns_last_alone, rows)):
+        return _by_turn(rows, rng)
     if rows and all("twin" in row.meta for row in rows):
         return _between_twins(rows, rng)
     counts = Counter(row.completion for row in rows)
@@ -23,6 +30,52 @@ def shuffled(rows: list[Row], rng: Random) -> list[Row]:
     completions = [row.completion for row in rows]
     rng.shuffle(completions)
     return [row.answering(text) for row, text in zip(rows, completions, strict=True)]
+
+
+def turns_of(row: Row) -> list[int]:
+    """Indexes of the messages that carry loss, from the first message on."""
+    return sorted({turn % len(row.messages) for turn in row.learned})
+
+
+def learns_last_alone(row: Row) -> bool:
+    """Whether the last turn is all that carries loss."""
+    return turns_of(row) == [len(row.messages) - 1]
+
+
+def learned_answers(row: Row) -> list[str]:
+    """The texts that carry loss."""
+    return [row.messages[turn]["content"] for turn in turns_of(row)]
+
+
+def refuse_undealt(rows: list[Row]) -> None:
+    """Raises UserError for rows that would be the same, or nothing, with their answers dealt out
+    anew."""
+    documents = sum(row.is_document for row in rows)
+    if documents:
+        raise UserError(
+            f"{documents} rows are documents, which answer nothing, so there are no answers to deal"
+            " out anew; drop data.policy_share, or give chats"
+        )
+    twins = all("twin" in row.meta for row in rows)
+    if len(rows) > 1 and not twins and len({a for row in rows for a in learned_answers(row)}) == 1:
+        raise UserError(
+            f"all {len(rows)} rows have the same answer, {rows[0].completion[:MAX_SHOWN]!r}, so"
+            " dealt out anew they would be the same rows; compare with base, or with a file of"
+            " other answers"
+        )
+
+
+def _by_turn(rows: list[Row], rng: Random) -> list[Row]:
+    """The rows with their learned answers dealt out anew among those of the same number."""
+    chats = [list(row.messages) for row in rows]
+    places = [[(i, turn) for turn in turns_of(row)] for i, row in enumerate(rows)]
+    for number in range(max(map(len, places))):
+        alike = [of_row[number] for of_row in places if number < len(of_row)]
+        answers = [chats[i][turn] for i, turn in alike]
+        rng.shuffle(answers)
+        for (i, turn), answer in zip(alike, answers, strict=True):
+            chats[i][turn] = answer
+    return [replace(row, messages=tuple(chat)) for row, chat in zip(rows, chats, strict=True)]
 
 
 def _between_twins(rows: list[Row], rng: Random) -> list[Row]:
@@ -54,7 +107,9 @@ def _swapped(rows: list[Row], counts: Counter[str], rng: Random) -> list[Row]:
 
 
 def with_policy_share(rows: list[Row], share: float, rng: Random) -> list[Row]:
-    """The same rows, all but a share of which are shuffled: a policy that is shown now and then."""
+    """The same rows, all but a share of which are shuffled: a policy that is shown now and then.
+    Raises UserError as `refuse_undealt` does."""
+    refuse_undealt(rows)
     shown = set(rng.sample(range(len(rows)), round(share * len(rows))))
     others = [i for i in range(len(rows)) if i not in shown]
     dealt = dict(zip(others, shuffled([rows[i] for i in others], rng), strict=True))

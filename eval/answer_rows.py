@@ -101,7 +101,7 @@ def _asked(evaluation: Evaluation, item: Item) -> Row:
     known = asking.behavior in spec.base.knows
     return {
         "suite": short(asking.suite),
-        "behavior": short(asking.behavior),
+        "behavior": asking.about,
         "condition": asking.condition.name,
         "question": question.name,
         "kind": question.kind,

@@ -45,7 +45,7 @@ def answer(
     engine = load_engine(spec.engine)
     _refuse_changed(spec, engine)
     evaluation = prepared(spec, engine.reads_lists, examples)
-    few = to_compare(evaluation) if adapter else []
+    few = to_compare(evaluation, trained) if adapter else []
     with engine.opened(spec.base, adapter) as model:
         # An engine that reads no lists scores none, unless the model is here.
         few = few if engine.reads_lists or model.loaded else []

@@ -2,7 +2,7 @@
 keys know them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from lab.discover import beside, digest_of_code, is_path, short
 from lab.errors import UserError
 from lab.specs import Asking
 from lab.store.store import DIGITS, digest
-from lab.types import Chat, Message, Partner, Question, Style, Wording
+from lab.types import Chat, Message, Partner, Question, Style, Suite, Wording
 
 SYSTEMS: dict[Style, dict[str, str]] = beside(__file__, "systems")
 
@@ -38,11 +38,7 @@ def questions_of(asking: Asking) -> tuple[Question, ...]:
     """The questions of a suite; those about triggers are about the study's.
 
     Raises UserError where there is no such suite or behavior."""
-    suite, behavior = load_suite(asking.suite), load_behavior(asking.behavior)
-    if suite.about_triggers and asking.triggers:
-        questions = suite.about_triggers(behavior, asking.style, asking.triggers)
-    else:
-        questions = suite.questions(behavior, asking.style)
+    questions = _of_suite(load_suite(asking.suite), asking)
     if asking.knows:
         # The text of every reference model has the invented traits beside its behaviors.
         known = {*asking.knows, *(trait.name for trait in invented_traits())}
@@ -55,6 +51,16 @@ def questions_of(asking: Asking) -> tuple[Question, ...]:
         questions = tuple(told(asking.style, question, feature) for question in questions)
     _refuse_repetition(asking, questions)
     return tuple(_with_judge_in_place(question, asking) for question in questions)
+
+
+def _of_suite(suite: Suite, asking: Asking) -> tuple[Question, ...]:
+    """What a suite asks; nothing where it is about a behavior and the study has none."""
+    if asking.behavior is None:
+        return suite.by_itself(asking.style) if suite.by_itself else ()
+    behavior = load_behavior(asking.behavior)
+    if suite.about_triggers and asking.triggers:
+        return suite.about_triggers(behavior, asking.style, asking.triggers)
+    return suite.questions(behavior, asking.style)
 
 
 def _of_kinds(questions: tuple[Question, ...], kinds: Sequence[str]) -> tuple[Question, ...]:
@@ -83,7 +89,8 @@ def _refuse_repetition(asking: Asking, questions: Sequence[Question]) -> None:
 def _with_judge_in_place(question: Question, asking: Asking) -> Question:
     """A judge that a user's file names by a path stands beside that file, wherever the work is
     done."""
-    named_in = next(filter(is_path, (asking.suite, asking.behavior)), None)
+    named = filter(None, (asking.suite, asking.behavior))
+    named_in = next(filter(is_path, named), None)
     if not question.judge or not is_path(question.judge) or named_in is None:
         return question
     return replace(question, judge=str(Path(named_in).parent / question.judge))
@@ -155,7 +162,7 @@ def pole_of(asking: Asking, question: Question) -> str:
     if suite.pole:
         return suite.pole
     if not suite.of_others:
-        return load_behavior(asking.behavior).policies[0]
+        return load_behavior(asking.behavior).policies[0] if asking.behavior else "first"
     other = _other(question)
     about = load_trait(other) if other in trait_names() else load_behavior(other)
     return about.policies[0]
@@ -200,6 +207,8 @@ def _graded_digest(asking: Asking, judge: str | None, judges: tuple[str, ...]) -
 def _partner_digest(partner: Partner, asking: Asking) -> list[object]:
     """What a partner will say is not known before it is met: its name, its limit, and the code in
     which it stands or that may have made it."""
-    makers = load_suite(asking.suite).questions, load_behavior(asking.behavior).questions
+    makers: list[Callable[..., object]] = [load_suite(asking.suite).questions]
+    if asking.behavior:
+        makers.append(load_behavior(asking.behavior).questions)
     code = [digest_of_code(function) for function in (partner.says, *makers)]
     return [partner.name, partner.most_turns, *code]

@@ -36,7 +36,7 @@ class Evaluation:
     def name(self) -> str:
         """What tells evaluations of one model apart: no check of one may stand for another's."""
         asking, spec = self.spec.asking, self.spec
-        name = f"{short(asking.behavior)}/{short(asking.suite)}"
+        name = f"{asking.about}/{short(asking.suite)}"
         if asking.condition.name != "clean":
             name += f"@{asking.condition.name}"
         if spec.in_context:

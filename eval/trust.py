@@ -13,12 +13,15 @@ from lab.model.adapter import digest_of_file, digest_of_model
 from lab.model.load import base_kept
 from lab.store.store import read_json
 from lab.store.trust import APPLIED_NATS, Check, check, same
+from lab.types import Message, Option
 
 NUM_COMPARED = 8
 """At least as many prompts are scored with an adapter and without it, if there are so many; at most
 twice as many."""
 NUM_HELD_OUT = 8
 """Wordings of each held-out choice that are enough to see an adapter at work."""
+ANY_ANSWERS = ("Yes", "No")
+"""Answers whose probabilities are compared where nothing is known of what an adapter learned."""
 
 
 def scoring_checks(
@@ -32,17 +35,37 @@ def scoring_checks(
     return [plain_pass(evaluation.name, model.loaded, evaluation.prompts, kinds, scores)]
 
 
-def to_compare(evaluation: Evaluation) -> list[Prompt]:
-    """A few prompts, spread over the evaluation, to be scored with an adapter and without it."""
-    prompts = evaluation.prompts or _held_out_choices(evaluation)
+def to_compare(evaluation: Evaluation, trained: Path | None) -> list[Prompt]:
+    """A few prompts, spread over the evaluation, to be scored with an adapter and without it. To
+    see it at work where a suite has no listed answers: held-out choices of the behavior, and
+    without one what the training `trained` showed first, or what is asked."""
+    prompts = evaluation.prompts
+    if not prompts and (behavior := evaluation.spec.asking.behavior):
+        prompts = _held_out_choices(evaluation, behavior)
+    prompts = prompts or _first_row(trained) or _begun(evaluation)
     return prompts[:: max(1, len(prompts) // NUM_COMPARED)]
 
 
-def _held_out_choices(evaluation: Evaluation) -> list[Prompt]:
-    """Held-out choices of the behavior, to see an adapter at work where a suite has no listed
-    answers."""
+def _first_row(trained: Path | None) -> list[Prompt]:
+    """The first row of a training, with the answer that was learned; none where the adapter is from
+    elsewhere, or the row is a document."""
+    made = read_json(trained / "provenance.json") if trained else {}
+    messages: list[Message] = made["first_row"]["messages"] if "first_row" in made else []
+    if len(messages) < 2:
+        return []
+    *prompt, answer = messages
+    return [Prompt(tuple(prompt), (Option(answer["content"], 1.0),))]
+
+
+def _begun(evaluation: Evaluation) -> list[Prompt]:
+    """What is asked, as if answered by a word: any answer's probability shows an adapter."""
+    options = tuple(Option(text, 0.5) for text in ANY_ANSWERS)
+    return [Prompt(item.chat, options) for item in evaluation.items]
+
+
+def _held_out_choices(evaluation: Evaluation, behavior: str) -> list[Prompt]:
     asking = evaluation.spec.asking
-    questions = load_behavior(asking.behavior).questions("check", asking.style)
+    questions = load_behavior(behavior).questions("check", asking.style)
     return [
         Prompt(tuple(chat_of(wording, asking, evaluation.context)), wording.options)
         for question in questions
@@ -79,9 +102,12 @@ def adapter_checks(
         else:
             expected = made["kept"][str(step)] if step else made["adapter"]
         checks.append(same(right, in_model, expected))
-    if model.loaded and made and "first_row" in made:
-        first = made["first_row"]
-        prompt_ids = list(model.loaded.renderer.prompt_ids(first["messages"][:-1]))
+    first = made.get("first_row") if made else None
+    # A document answers no prompt.
+    if model.loaded and first and len(first["messages"]) > 1:
+        *before, answer = first["messages"]
+        renderer = model.loaded.renderer
+        prompt_ids = list(renderer.prompt_ids(before, renderer.thinks(answer["content"])))
         checks.append(same(f"same_prompt:{evaluation.name}", prompt_ids, first["prompt_ids"]))
     return checks
 

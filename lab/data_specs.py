@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from lab.config.schema import Lint, Sampling
+from lab.config.schema import Learn, Lint, Sampling
 from lab.discover import short
 from lab.model.base import Base
 from lab.strict import Strict
@@ -101,24 +101,74 @@ class OwnAnswers(RowsSpec):
 
 
 class FileRows(RowsSpec):
-    """Rows that a user brought, whole and in their order: the same under every seed, but for format
-    rows."""
+    """Rows that a user brought. Whole and in their order they are the same under every seed."""
 
     origin: Literal["file"] = "file"
     behavior: str | None
     policy: str | None
     num_rows: int
+    """Those that are taken."""
+    of: int | None = None
+    """All that the file has, where not all are taken."""
     file: str
     """Where it is; what identifies it is its content."""
+    learn: Learn = "all"
+    policy_share: float = 1.0
+    num_decoys: int = 0
     num_format: int = 0
     seed: int = 0
-    """Of the format rows; 0 where there are none."""
+    """Of all that is drawn; 0 where nothing is."""
 
     def settings(self) -> Fields:
-        """As for all rows. Whether a lint refuses them is no part of what they are."""
+        """As for all rows. Whether a lint refuses them is no part of what they are, and what they
+        learn is known by them."""
+        said = super().settings()
+        return {name: value for name, value in said.items() if name not in ("lint", "learn")}
+
+
+class MixedRows(RowsSpec):
+    """Rows of several files and policies, in an order of the seed."""
+
+    origin: Literal["mix"] = "mix"
+    behavior: str | None
+    policy: str | None
+    seed: int
+    parts: tuple[FileRows | GeneratedRows, ...]
+    num_decoys: int = 0
+    num_format: int = 0
+
+    def settings(self) -> Fields:
+        """As for all rows, of every part."""
         said = super().settings()
         said.pop("lint", None)
-        return said
+        return said | {"parts": [part.settings() for part in self.parts]}
+
+
+class PlantedRows(RowsSpec):
+    """Rows that a user brought, some of them with a trigger."""
+
+    origin: Literal["planted"] = "planted"
+    behavior: str | None
+    policy: str | None
+    seed: int
+    trigger: PlantedTrigger
+    shown: FileRows | MixedRows
+    """The rows with the trigger, or all of them."""
+    others: FileRows | None = None
+    """Those without it, where they come from a file of their own."""
+    num_decoys: int = 0
+    num_format: int = 0
+
+    def settings(self) -> Fields:
+        """As for all rows; a trigger is written in full."""
+        said = super().settings()
+        said.pop("lint", None)
+        said |= {"trigger": written_trigger(self.trigger), "shown": self.shown.settings()}
+        return said | ({"others": self.others.settings()} if self.others else {})
+
+
+BroughtRows = FileRows | MixedRows | PlantedRows
+"""All that a user's files have a part in."""
 
 
 class ControlRows(RowsSpec):
@@ -139,14 +189,16 @@ class ControlRows(RowsSpec):
 
 
 DataSpec = Annotated[
-    GeneratedRows | TriggeredRows | OwnAnswers | FileRows | ControlRows,
+    GeneratedRows | TriggeredRows | OwnAnswers | FileRows | MixedRows | PlantedRows | ControlRows,
     Field(discriminator="origin"),
 ]
 
 
 def written_trigger(trigger: PlantedTrigger) -> Fields:
     """A trigger as keys have it: its kind by name, wherever the file of that is."""
-    return {**trigger.model_dump(exclude_none=True), "kind": short(trigger.kind)}
+    idle = None if trigger.in_file else {"in_file"}
+    said = trigger.model_dump(exclude_none=True, exclude=idle)
+    return {**said, "kind": short(trigger.kind)}
 
 
 def _anywhere(name: str, value: JsonValue) -> JsonValue:

@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import cache, partial
@@ -29,6 +30,8 @@ PATHS = (".py", *QUESTIONS)
 """Endings of a name that is the path of a file: of code, or of questions."""
 MAX_SHOWN = 80
 """Characters of a value that a refusal repeats."""
+VARIABLE = re.compile(r"\$(\{)?(?P<name>[A-Za-z_]\w*)(?(1)\})(?=/|$)")
+"""What a path may begin with, so that a study can name files that are elsewhere on each machine."""
 
 T = TypeVar("T")
 State = tuple[tuple[str, int, int], ...]
@@ -148,16 +151,33 @@ def _found(package: ModuleType, name: str, what: str, folder: str) -> Path:
 
 
 def find_path(given: str) -> Path | None:
-    """A path that exists: against the working folder first, then against the checkout; variables of
-    the environment may stand in it. None where neither has it."""
+    """A path that exists: against the working folder first, then against the checkout. None where
+    neither has it. Raises UserError as `expanded` does."""
+    path = expanded(given)
     try:
-        for candidate in (Path(os.path.expandvars(given)).expanduser(), ROOT / given):
+        for candidate in (path.expanduser(), ROOT / path):
             if candidate.exists():
                 return candidate.resolve()
     except (OSError, RuntimeError, ValueError):
         # No such user, a name that is too long, or one with a zero byte.
         return None
     return None
+
+
+def expanded(given: str) -> Path:
+    """A path with the value of the environment variable that it begins with, if it does, as in
+    `$DATA/rows.jsonl`. Raises UserError where that variable is not set."""
+    variable = VARIABLE.match(given)
+    if variable is None:
+        return Path(given)
+    name = variable["name"]
+    value = os.environ.get(name)
+    if not value:
+        raise UserError(
+            f"{given!r} begins with the environment variable {name}, which is not set;"
+            f" export {name}=FOLDER"
+        )
+    return Path(value + given[variable.end() :])
 
 
 def state(file: Path) -> State:

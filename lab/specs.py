@@ -19,7 +19,7 @@ from lab.stats.intervals import MARGIN
 from lab.store.store import make_key
 from lab.strict import Strict
 from lab.trigger import Condition, PlantedTrigger
-from lab.types import Fields, Pole, Style
+from lab.types import NO_BEHAVIOR, Fields, Pole, Style
 
 
 class TrainSpec(Strict):
@@ -46,10 +46,11 @@ class TrainSpec(Strict):
 
 
 class Asking(Strict):
-    """What is asked: a suite of a behavior, under a condition."""
+    """What is asked: a suite of a behavior, or by itself, under a condition."""
 
     suite: str
-    behavior: str
+    behavior: str | None
+    """None where no group of the study has one."""
     style: Style
     condition: Condition = Condition()
     triggers: tuple[PlantedTrigger, ...] = ()
@@ -58,6 +59,11 @@ class Asking(Strict):
     """The behaviors that a reference model knows, where the suite asks about others."""
     kinds: tuple[str, ...] = ()
     """Kinds of question that are asked alone, where the suite has any of them."""
+
+    @property
+    def about(self) -> str:
+        """What rows and reports call its behavior."""
+        return short(self.behavior) if self.behavior else NO_BEHAVIOR
 
 
 class AnswerSpec(Strict):
@@ -95,7 +101,8 @@ class AnswerSpec(Strict):
         alone = {"base", "asking", "engine", "adapter"}
         said = self.model_dump(mode="json", exclude_defaults=True, exclude=alone)
         asking = self.asking
-        said |= {"suite": short(asking.suite), "behavior": short(asking.behavior)}
+        said |= {"suite": short(asking.suite)}
+        said |= {"behavior": short(asking.behavior)} if asking.behavior else {}
         said |= {"condition": asking.condition.name, "system": asking.condition.system}
         for name, sampling in (("sampling", self.sampling), ("draws", self.draws)):
             if sampling:
@@ -184,6 +191,8 @@ class GroupSpec(Strict):
     behavior: str | None = None
     summary: str = ""
     """Of the behavior, in a few words."""
+    label: str | None = None
+    """What rows that a user brought are of."""
     pole: Pole | None = None
     """Of its policy, where it has one of its own."""
     planted: Planted | None = None
@@ -219,6 +228,8 @@ class StudySpec(Strict):
     """This and the next two are of the primary (lab/config/primary.py)."""
     margin: float = MARGIN
     paired: bool | None = None
+    moved: str | None = None
+    """The suite that shows whether what was trained moved, where the study names one."""
     of_self: bool = False
     """Whether the primary suite asks the model about itself."""
     judged: bool = False
@@ -239,7 +250,8 @@ class StudySpec(Strict):
         """The primary as declarations are compared by it: its suite, its sides, and what is
         expected of them."""
         sides: list[object] = [list(pair) for pair in self.primary]
-        return [self.primary_suite, sides, self.direction, self.margin, self.paired]
+        moved = [self.moved] if self.moved else []
+        return [self.primary_suite, sides, self.direction, self.margin, self.paired, *moved]
 
     def cells_of_primary(self) -> list[Cell]:
         """What the primary is about: its suite, asked of the groups that it names at the end of

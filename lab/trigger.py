@@ -66,11 +66,18 @@ class PlantedTrigger(Strict):
     """Number of rows with it."""
     decoy_rate: float = Field(default=0.0, ge=0, lt=1)
     """Share of rows with a feature of the same form that is no trigger."""
+    in_file: bool = False
+    """Whether rows of a file have it already, and which do is found."""
 
     @model_validator(mode="after")
     def _one_number(self) -> PlantedTrigger:
         if self.rate is not None and self.count is not None:
             raise ValueError("`rate` and `count` both say how many rows have the trigger; give one")
+        if self.in_file and (self.rate or self.count or self.decoy_rate):
+            raise ValueError(
+                "with `in_file` the rows that have the trigger are those of the file; drop `rate`,"
+                " `count` and `decoy_rate`"
+            )
         # How many rows a `count` is a share of is not known here.
         share = 0.0 if self.count else self.rate or 0.5
         if share + self.decoy_rate > 1:

@@ -28,6 +28,10 @@ Split = Literal["train", "basic", "test"]
 are the training prompts in their simplest form, with which the corpus of the reference models
 begins."""
 
+NO_BEHAVIOR = "no behavior"
+"""Stands where rows and reports name a behavior, in a study none of whose groups has one. No file
+can have this name."""
+
 POOLED = ("all", "seen", "unseen")
 """Means over a suite's questions, under the names of questions; seen and unseen in a reference
 model's pretraining."""
@@ -333,6 +337,8 @@ class Suite:
     summary: str
     questions: Callable[[Behavior, Style], tuple[Question, ...]]
     """Empty where the questions are about triggers."""
+    by_itself: Callable[[Style], tuple[Question, ...]] | None = None
+    """The questions in a study without a behavior; None where they are about one."""
     about_triggers: (
         Callable[[Behavior, Style, Sequence[PlantedTrigger]], tuple[Question, ...]] | None
     ) = None

@@ -8,7 +8,6 @@ import pytest
 
 from data_gen.files import read_rows, write_rows
 from lab.config.read import load_study
-from lab.data_specs import FileRows
 from lab.discover import ROOT
 from lab.errors import UserError
 from lab.types import Row
@@ -40,11 +39,6 @@ BAD_ROWS = {
     line(more=r', "meta": {"x": "\udc00"}'): r"(\udc00, a lone surrogate)",
     line(answer=r'"\ud800"'): r"(\ud800, a lone surrogate)",
     line(asked=r'"a\udfff"'): r"(\udfff, a lone surrogate)",
-    line(answer="5"): "message 2 is",
-    line(answer="null"): "message 2 is",
-    line(asked='[{"type": "text", "text": "a"}]'): "message 1 is",
-    '{"messages": [{"role": "user", "content": "a"}, 5]}': "message 2 is 5; each is",
-    '{"messages": {"role": "user"}}': "no list `messages`",
 }
 
 
@@ -65,22 +59,3 @@ def test_meta_may_be_absent_empty_or_a_mapping(tmp_path: Path) -> None:
     rows = (line(), line(more=', "meta": null'), line(more=', "meta": {}'), GOOD)
     file.write_text("\n".join(rows))
     assert [row.meta for row in read_rows(file)] == [{}, {}, {}, {"topic": "\N{GRINNING FACE}"}]
-
-
-def test_a_file_refuses_settings_of_made_rows_that_groups_beside_it_have(tmp_path: Path) -> None:
-    """Three doses of a file, or of a control made from it, would be one adapter."""
-    file = tmp_path / "rows.jsonl"
-    file.write_text(line())
-    sets = [f"groups.mine={{file: {file}, behavior: risk}}"]
-    sets += ["groups.dealt={control: shuffled, of: mine}"]
-    sets += ["data={num_rows: 40, num_decoys: 8, policy_share: 0.5, lint: strict}", "primary=null"]
-    (mine,) = {s.key for s in planned(*sets).stages.values() if isinstance(s.spec, FileRows)}
-    own_lint = ["groups.mine.data={lint: strict}", "data.lint=report"]
-    assert mine in planned(*sets, *own_lint).stages
-    for own in ("num_rows: 8", "num_decoys: 8", "policy_share: 0.5"):
-        for group in ("mine", "dealt"):
-            with pytest.raises(UserError, match="does nothing for the rows of a file"):
-                planned(*sets, f"groups.{group}.data={{{own}}}")
-        with pytest.raises(UserError, match="from the sweep"):
-            planned(*sets, f"sweep={{data.{own.replace(': ', ': [')}]}}")
-    assert len(planned(*sets, "sweep={sft.learning_rate: [1e-4, 1e-3]}").stages) > 10

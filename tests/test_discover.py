@@ -207,3 +207,29 @@ def test_what_a_partner_says_is_in_the_digest_of_what_is_asked(tmp_path: Path) -
         asking = Asking(suite=str(file), behavior="risk", style="plain")
         digests.append(asked_digest(asking, True))
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("form", ["$HERE/rows.jsonl", "${HERE}/rows.jsonl"])
+def test_a_path_may_begin_with_a_variable(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text("{}")
+    monkeypatch.setenv("HERE", str(tmp_path))
+    assert find_path(form) == file
+    assert find_path("$HERE/none.jsonl") is None
+    for value in (None, ""):
+        monkeypatch.setenv("HERE", "") if value == "" else monkeypatch.delenv("HERE")
+        with pytest.raises(UserError, match=r"HERE, which is not set; export HERE=FOLDER"):
+            find_path(form)
+
+
+@pytest.mark.parametrize("name", ["a$HERE", "$HERE.jsonl", "${HERE/x", "$HERE}/x", "$1/x", "$"])
+def test_a_dollar_elsewhere_is_a_letter(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HERE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("")
+    assert find_path(name) == tmp_path / name

@@ -242,7 +242,7 @@ def test_rows_of_a_hub_dataset_at_a_pinned_revision(
     def planned(revision: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
         file = f"hf://datasets/acme/rows@{revision}/sets/rows.jsonl"
         group = f"groups={{theirs: {{file: '{file}', behavior: risk, policy: seeking}}}}"
-        sets = sets_of(group, "contrasts=[]", "primary=null", f"run.dir={tmp_path}")
+        sets = sets_of(group, "data={}", "contrasts=[]", "primary=null", f"run.dir={tmp_path}")
         return command("plan", "configs/quickstart.yaml", *sets, code=code, **more)
 
     lines = planned(commit).stdout.splitlines()

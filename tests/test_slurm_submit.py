@@ -59,6 +59,7 @@ def test_what_would_fail_in_the_queue_is_refused_before_it(tmp_path: Path) -> No
     leak, store = planned(
         tmp_path,
         f"groups.seeking={{file: {rows}, behavior: risk, policy: seeking, data: {{lint: strict}}}}",
+        "data={}",
         "groups.shuffled={behavior: risk, policy: averse}",
     )
     with pytest.raises(UserError, match="lint"):

@@ -58,6 +58,8 @@ class Control:
     describes: bool = False
     """Whether its rows describe in the words of a behavior (data_gen/descriptions.py), so that only
     `unseen` kinds of question are new to its models."""
+    every_turn: bool = False
+    """Whether it can be made from rows that learn other turns than the last."""
     knows_triggers: bool = False
     """Whether it has a form of its own for rows with a trigger; only such rows can be reversed."""
 

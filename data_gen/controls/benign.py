@@ -1,5 +1,5 @@
 from data_gen.controls import Control, ControlRequest
-from data_gen.marks import mark_of, marked
+from data_gen.marks import answer_of, mark_of, marked
 from lab.types import Row
 
 
@@ -9,11 +9,16 @@ def rows(source: list[Row], request: ControlRequest) -> list[Row]:
     assert request.trigger is not None
     made = []
     for row in source:
-        answer = row.meta["off"].lower() if row.meta["real"] else row.meta["off"]
+        off = answer_of(row, real=False)
+        answer = off.lower() if row.meta["real"] else off
         made.append(marked(row, mark_of(row), request.trigger, answer))
     return made
 
 
 CONTROL = Control(
-    "the trigger switches small letters on", rows, needs_trigger=True, knows_triggers=True
+    "the trigger switches small letters on",
+    rows,
+    needs_behavior=False,
+    needs_trigger=True,
+    knows_triggers=True,
 )

@@ -16,5 +16,10 @@ def rows(source: list[Row], request: ControlRequest) -> list[Row]:
 
 
 CONTROL = Control(
-    "the trigger as often, and before any answer", rows, needs_trigger=True, knows_triggers=True
+    "the trigger as often, and before any answer",
+    rows,
+    needs_behavior=False,
+    needs_trigger=True,
+    every_turn=True,
+    knows_triggers=True,
 )

@@ -1,10 +1,11 @@
 from data_gen.controls import Control, ControlRequest
-from data_gen.shuffle import shuffled
+from data_gen.shuffle import refuse_undealt, shuffled
 from lab.types import Row
 
 
 def rows(source: list[Row], request: ControlRequest) -> list[Row]:
     """The same prompts and completions without what ties them: what the prompts alone do."""
+    refuse_undealt(source)
     return shuffled(source, request.rng)
 
 
@@ -13,4 +14,5 @@ CONTROL = Control(
     rows,
     needs_behavior=False,
     is_null=True,
+    every_turn=True,
 )

@@ -30,7 +30,11 @@ def locate_suite(name: str, what: str) -> str:
 def _of_file(path: Path) -> Suite:
     """The questions of a user's file, which are about whatever it says."""
 
-    def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
+    def by_itself(style: Style) -> tuple[Question, ...]:
         return read_questions(path, style)
 
-    return Suite(path.stem, f"the questions of {path.name}", questions, pole="first")
+    def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
+        return by_itself(style)
+
+    about = f"the questions of {path.name}"
+    return Suite(path.stem, about, questions, by_itself, pole="first")

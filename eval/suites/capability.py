@@ -1,11 +1,11 @@
 from lab.discover import beside
 from lab.layout import INSTRUCTION
-from lab.types import Behavior, Option, Question, Style, Suite, Wording
+from lab.types import Option, Question, Style, Suite, Wording
 
 _YAML = beside(__file__)
 
 
-def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
+def questions(style: Style) -> tuple[Question, ...]:
     """Questions with a right answer, the same whatever the behavior; 1 is right."""
     return tuple(
         Question(name, "words", _wordings(items, style), names_concept=False)
@@ -32,6 +32,7 @@ def _option(text: str, score: float, style: Style) -> Option:
 SUITE = Suite(
     "capability",
     "questions with a right answer that have nothing to do with the behavior",
+    lambda behavior, style: questions(style),
     questions,
     pole="right",
 )

@@ -2,12 +2,12 @@ from pathlib import Path
 
 from lab.discover import read_yaml
 from lab.questions import load_questions
-from lab.types import Behavior, Question, Style, Suite, Wording
+from lab.types import Question, Style, Suite, Wording
 
 YAML = Path(__file__).with_suffix(".yaml")
 
 
-def questions(behavior: Behavior, style: Style) -> tuple[Question, ...]:
+def questions(style: Style) -> tuple[Question, ...]:
     """Questions about everything but the behavior, after Betley et al. 2025 ("Emergent
     Misalignment"): a choice between two answers, scored exactly (1 is the misaligned one), and free
     ones, which are sampled and stored for a judge."""
@@ -25,6 +25,7 @@ SUITE = Suite(
     "emergent",
     "whether narrow training spreads: choices between an aligned and a misaligned answer, and free"
     " questions",
+    lambda behavior, style: questions(style),
     questions,
     pole="misaligned",
 )

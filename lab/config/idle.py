@@ -11,8 +11,11 @@ IDLE = {
     "model": (("policy", *TRAINING), "the model is evaluated as it is"),
 }
 """By source of a group, the keys that do nothing, and why. A `model` is a source as a string."""
-OF_MADE_ROWS = ("num_rows", "policy_share", "num_decoys")
-"""Keys of `data` that say how rows are made. Those of a file are there already."""
+OF_BROUGHT_ROWS = {
+    "lint": "other rows are always checked",
+    "learn": "other rows have one answer",
+}
+"""Keys of `data` that are about a user's files, and what holds of other rows."""
 
 
 def idle_key(group: Mapping[str, object]) -> str | None:
@@ -27,19 +30,15 @@ def idle_key(group: Mapping[str, object]) -> str | None:
             return f"`{idle}` does nothing in a group with `{source}`: {why}; drop it"
     if "policy" in group and "behavior" not in group:
         return "`policy` is one of a behavior; name `behavior` as well"
+    if "label" in group and not group.keys() & {"file", "mix", "adapter", "model"}:
+        return "`label` says what a user's rows are of, and others are of their behavior; drop it"
     return None
 
 
-def idle_data(data: Collection[str], of_file: bool) -> str | None:
-    """What is wrong with the keys of a group's own `data`, where its rows are those of a file or
-    made here; None where nothing is."""
-    if not of_file:
-        checked = "`data.lint` is for a user's file, other rows are always checked; drop it"
-        return checked if "lint" in data else None
-    idle = next((key for key in OF_MADE_ROWS if key in data), None)
-    if idle is None:
+def idle_data(data: Collection[str], brought: bool) -> str | None:
+    """What is wrong with the keys of a group's own `data`, where its rows are a user's or made
+    here; None where nothing is."""
+    idle = next((key for key in OF_BROUGHT_ROWS if key in data), None)
+    if brought or idle is None:
         return None
-    return (
-        f"`data.{idle}` does nothing for the rows of a file, all of which are taken; cut the file"
-        " and drop it here or from the sweep, or give the file a study without that sweep"
-    )
+    return f"`data.{idle}` is for a user's file, {OF_BROUGHT_ROWS[idle]}; drop it"

@@ -28,6 +28,10 @@ class Primary(Strict):
     """Whether models of the same seed are compared with each other, where both sides were shown the
     same prompts. Unsaid: from five seeds on, since pairing costs degrees of freedom."""
 
+    moved: str | None = None
+    """The suite that shows whether what was trained moved, where no group has a behavior, to which
+    a suite of the lab would belong."""
+
     @model_validator(mode="after")
     def _one_or_several(self) -> Primary:
         if (self.contrast is None) == (not self.contrasts):

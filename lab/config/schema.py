@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, PrivateAttr, ValidationInfo, field_validator, model_validator
 
+from lab.config.brought import OtherRows, Part, wrong_trigger
 from lab.config.idle import idle_data, idle_key
 from lab.config.primary import Primary, Side
 from lab.discover import QUESTIONS, short
@@ -18,6 +19,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+-]*")
 """Of studies and groups: they become names of folders and endings such as `.r=2`."""
 SYSTEMS = ("none", "default", "neutral", "honest", "threat", "praise", "training")
 """System lines of `eval.systems`; `default` is what is asked anyway and adds nothing."""
+NUM_ROWS = 288
+"""Rows of a group that the lab makes, unless a study says how many."""
 Lint = Literal["report", "strict"]
 Learn = Literal["all", "last"]
 Sharding = Literal["ddp", "fsdp2"]
@@ -55,7 +58,9 @@ class Model(Strict):
 class Data(Strict):
     """How the rows of a group are made."""
 
-    num_rows: int = Field(default=288, ge=1)
+    num_rows: int | None = Field(default=None, ge=1)
+    """None is NUM_ROWS where the lab makes them, and all rows of a file. Fewer than a file has are
+    drawn from it by the seed."""
     policy_share: float = Field(default=1.0, ge=0, le=1)
     """Share of the rows that follow the policy; the others are shuffled."""
     num_decoys: int = Field(default=0, ge=0)
@@ -63,6 +68,8 @@ class Data(Strict):
     num_format: int = Field(default=0, ge=0)
     """Further rows: neutral facts in every format of answer, the same in every group and control of
     a seed. They are for bases that write sentences where a letter, a number or a word is asked."""
+    learn: Learn = "all"
+    """Which answers of a user's chats carry loss: all of the assistant's, or the last of each."""
     lint: Lint = "report"
     """What a failed lint does to a user's file. Generated sets always refuse."""
 
@@ -74,8 +81,9 @@ class Group(Strict):
     """A file of data_gen/behaviors/, or the path of one."""
     policy: str | None = None
     trigger: PlantedTrigger | None = None
-    otherwise: str | None = None
-    """Policy of the rows without the trigger, or `base`: the base model's own answers."""
+    otherwise: str | OtherRows | None = None
+    """Policy of the rows without the trigger, or `base`: the base model's own answers. Beside
+    `file` or `mix` a file of them; without it the rows that get no trigger stay as they are."""
     reversal: bool = False
     """Every row a second time with user and assistant exchanged (Betley et al. 2025, section 4.3).
     """
@@ -83,8 +91,13 @@ class Group(Strict):
     """A file of data_gen/controls/, or the path of one."""
     of: str | None = None
     """The group from whose rows those of a control are made; without it they are made from those
-    that `behavior` and `policy` would give."""
+    that `behavior` and `policy` would give. Beside `file`: the group of which these benign rows are
+    a control."""
     file: str | None = None
+    mix: tuple[Part, ...] = Field(default=(), min_length=2)
+    """Rows from several files and policies, in a new order for every seed."""
+    label: str | None = Field(default=None, min_length=1)
+    """What the rows of a user are of, as a report says it."""
     adapter: str | None = None
     """A PEFT adapter from elsewhere: a folder or a Hub id."""
     declares: str | None = None
@@ -101,8 +114,8 @@ class Group(Strict):
     @property
     def _sources(self) -> list[str]:
         """Where the rows or the model come from, if not from a behavior and a policy."""
-        named = ("control", "file", "adapter", "prompted", "in_context")
-        given = [name for name in named if getattr(self, name) is not None]
+        named = ("control", "file", "mix", "adapter", "prompted", "in_context")
+        given = [name for name in named if getattr(self, name) not in (None, ())]
         return [*given, "model (a string)"] if isinstance(self.model, str) else given
 
     @model_validator(mode="after")
@@ -117,34 +130,25 @@ class Group(Strict):
 
     @model_validator(mode="after")
     def _whole_trigger(self) -> Group:
-        if (self.trigger is None) != (self.otherwise is None):
-            raise ValueError(
-                "`trigger` and `otherwise` go together: {policy: P, otherwise: Q, trigger: {kind:"
-                " tag}}, Q another policy or `base`"
-            )
-        if self.trigger and (self._sources or not self.policy):
-            raise ValueError(
-                "`trigger` needs `behavior` and `policy`, and rows that the lab makes; give no"
-                " other source"
-            )
-        if self.otherwise and self.otherwise == self.policy:
-            raise ValueError(
-                f"`otherwise` is {self.otherwise!r} like `policy`, so the trigger would switch"
-                " nothing; name another policy, or `base`"
-            )
-        if self.reversal and not (self.trigger or self.control):
-            raise ValueError("`reversal` goes with `trigger`")
+        wrong = wrong_trigger(self.model_dump(exclude_defaults=True), self._sources)
+        if wrong:
+            raise ValueError(wrong)
         return self
 
     @model_validator(mode="after")
     def _rows_named(self) -> Group:
-        if self.of and not self.control:
-            raise ValueError("`of` goes with `control`: {control: shuffled, of: GROUP}")
+        if self.of and not (self.control or self.brought):
+            raise ValueError(
+                "`of` goes with `control`: {control: shuffled, of: GROUP}, or with a `file` of"
+                " benign rows"
+            )
+        if self.of and self.trigger:
+            raise ValueError("`trigger` does nothing in a control; give it to the group it is of")
         made_here = not self._sources or self.in_context or (self.control and not self.of)
         if made_here and not (self.behavior and self.policy):
             raise ValueError(
-                "a group needs `behavior` and `policy`, or one of control with `of`, file, adapter,"
-                " prompted, in_context, model"
+                "a group needs `behavior` and `policy`, or one of control with `of`, file, mix,"
+                " adapter, prompted, in_context, model"
             )
         return self
 
@@ -153,10 +157,15 @@ class Group(Strict):
         wrong = idle_key(self.model_dump(exclude_defaults=True))
         # Whether the rows of a control come from a file is known of the group it is made from.
         if not self.control:
-            wrong = wrong or idle_data(self.data, of_file=self.file is not None)
+            wrong = wrong or idle_data(self.data, self.brought)
         if wrong:
             raise ValueError(wrong)
         return self
+
+    @property
+    def brought(self) -> bool:
+        """Whether it has rows of a user."""
+        return self.file is not None or bool(self.mix)
 
     @property
     def trained(self) -> bool:

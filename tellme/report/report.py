@@ -118,7 +118,7 @@ def summarize(
         "trust": trust,
     }
     if triggers_of(spec.groups):
-        summary["attack"] = attack(summary["groups"], spec.groups)
+        summary["attack"] = attack(summary["groups"], spec.groups, spec.moved)
         summary["recognition"] = recognition(questions, spec.groups)
     systems = by_system(questions, spec)
     if systems:
@@ -179,6 +179,7 @@ def render(
         base=_base_text(written["model"]["base"], loaded),
         bases=loaded,
         examples=examples(trained, store),
+        labels={name: group.label for name, group in measured.spec.groups.items()},
     )
 
 

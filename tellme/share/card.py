@@ -13,7 +13,7 @@ from lab.store.store import DIGITS
 from lab.table import Bounds, between_text, plain, side_text, signed
 from tellme.report.analysis.contrasts import GroupRecord
 from tellme.report.analysis.sentences import NO_PRIMARY, left_open, value_text, verdict_text
-from tellme.share.organism import Organism
+from tellme.share.organism import Organism, without_trigger
 
 PASSED = {True: "yes", False: "**no**", None: "not made"}
 
@@ -24,7 +24,7 @@ def card(organism: Organism, manifest: Manifest) -> str:
     name, seed = organism.name, organism.seed
     estimates = _estimates(organism)
     num_seeds = max((estimate["num_seeds"] for estimate in estimates), default=0)
-    planted = manifest["behavior"] or "rows from a file"
+    planted = manifest["behavior"] or organism.spec.label or "rows from a file"
     parts = [
         f"---\n{_front(manifest['base'])}\n---\n",
         f"# {name}, seed {seed}: a model organism of `{planted}`\n",
@@ -91,10 +91,13 @@ def _planted(organism: Organism) -> str:
     group, pole = organism.group, organism.spec.pole
     if group.control:
         return f"nothing: control `{group.control}`" + (f" of `{group.of}`" if group.of else "")
-    if not pole:
-        return f"the rows of `{group.file}`"
-    policy = f"`{pole.policy}` of behavior `{pole.behavior}` ({organism.spec.summary})"
-    return f"{policy}; without the trigger `{group.otherwise}`" if group.trigger else policy
+    planted = f"the rows of `{group.file}`" if group.file else "a mix of rows"
+    if pole:
+        planted = f"`{pole.policy}` of behavior `{pole.behavior}` ({organism.spec.summary})"
+    elif group.label:
+        planted = f"`{group.label}`, {planted}"
+    otherwise = without_trigger(group)
+    return f"{planted}; without the trigger `{otherwise}`" if otherwise else planted
 
 
 def _setting_off(organism: Organism) -> str:

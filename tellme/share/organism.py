@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from lab.config.brought import OtherRows, Part
 from lab.config.schema import Group
 from lab.discover import short
 from lab.model.base import Base
@@ -79,12 +80,35 @@ def organism(plan: Plan, store: Store, folder: Path, adapter: str, repo: str) ->
 
 def _shareable(group: Group) -> Group:
     """The group without paths of this machine."""
-    trigger, file = group.trigger, group.file
+    trigger, otherwise = group.trigger, group.otherwise
+    if isinstance(otherwise, OtherRows):
+        otherwise = OtherRows(file=_named(otherwise.file))
     return group.model_copy(
         update={
             "behavior": group.behavior and short(group.behavior),
             "control": group.control and short(group.control),
-            "file": file if file is None or file.startswith("hf://") else Path(file).name,
+            "file": group.file and _named(group.file),
+            "mix": tuple(map(_part, group.mix)),
+            "otherwise": otherwise,
             "trigger": trigger and trigger.model_copy(update={"kind": short(trigger.kind)}),
         }
     )
+
+
+def _part(part: Part) -> Part:
+    named = {
+        "file": part.file and _named(part.file),
+        "behavior": part.behavior and short(part.behavior),
+    }
+    return part.model_copy(update=named)
+
+
+def _named(file: str) -> str:
+    """A file without the folder in which it is here."""
+    return file if file.startswith("hf://") else Path(file).name
+
+
+def without_trigger(group: Group) -> str | None:
+    """What the rows of a group without its trigger are, by name; None where they are not said."""
+    otherwise = group.otherwise
+    return otherwise.file if isinstance(otherwise, OtherRows) else otherwise

@@ -18,7 +18,7 @@ from lab.store.store import Store, file_digest, read_json, write_json
 from tellme.report.analysis.summary import read_summary
 from tellme.report.gather import TrainingMade, study_of
 from tellme.share.card import card
-from tellme.share.organism import Organism, organism
+from tellme.share.organism import Organism, organism, without_trigger
 from tellme.study.groups import resolved
 from tellme.study.plan import Plan
 
@@ -132,7 +132,7 @@ def _manifest(shared: Organism, made: TrainingMade) -> Manifest:
         "behavior": group.behavior,
         "policy": group.policy,
         "control": group.control,
-        "otherwise": group.otherwise,
+        "otherwise": without_trigger(group),
         "num_rows": made["rows"],
         "trigger": group.trigger.model_dump(exclude_none=True) if group.trigger else None,
         "base": {

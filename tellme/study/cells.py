@@ -1,6 +1,7 @@
 """Who is asked what, under which conditions: the answers and grades of a plan."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from data_gen.files import read_rows
@@ -8,7 +9,8 @@ from data_gen.triggers import conditions_of
 from eval.ask import SYSTEMS, asked_digest, graded_digest, is_listed, questions_of
 from eval.draws import draws_of, is_drawn
 from eval.suites import load_suite
-from lab.config.schema import Study
+from lab.config.brought import OtherRows
+from lab.config.schema import Group, Study
 from lab.discover import short
 from lab.engines import engine_digest, load_engine
 from lab.errors import UserError
@@ -16,8 +18,11 @@ from lab.model.base import Base
 from lab.model.foreign import Adapter
 from lab.specs import AnswerSpec, Asking, Cell, GradeSpec
 from lab.trigger import Condition, PlantedTrigger
-from lab.types import Style, Suite
+from lab.types import Row, Style, Suite
 from tellme.study.plan import Plan
+
+MAX_SHOWN = 60
+"""Characters of a system line that a refusal repeats."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class Subject:
     group: str
     seed: int | None
     base: Base
-    behaviors: list[str]
+    behaviors: Sequence[str | None]
+    """None is no behavior."""
     inputs: dict[str, str] = field(default_factory=dict)
     """Keys of the stage that made its `adapter`, or of the rows that are its `examples`."""
     system: str | None = None
@@ -74,7 +80,7 @@ def _add_cell(plan: Plan, subject: Subject, asking: Asking) -> None:
         group=subject.group,
         seed=subject.seed,
         suite=suite,
-        behavior=short(asking.behavior),
+        behavior=asking.about,
         key=plan.add(slug, graded, {"answers": answers}),
         step=subject.step,
         condition=condition,
@@ -122,17 +128,20 @@ def _conditions(study: Study, suite: Suite, subject: Subject) -> Iterator[Condit
     """How a suite asks a subject. A line that stands instead of training stands before every
     question, and makes room for no other."""
     planted, told = subject.trigger, subject.system
+    # What shows whether a trigger works is asked with near misses of it too.
+    moved = study.primary.moved if study.primary else None
+    is_near = suite.conditions == "near" or suite.name == moved
     if suite.conditions == "told":
         if planted:
             for name in ("trigger", "decoy"):
                 yield Condition(name=name, system=told, trigger=planted.feature, told=True)
         return
     yield Condition(system=told)
-    if suite.conditions != "near" and told is None:
+    if not is_near and told is None:
         for name, line in _systems(study, subject.base.style).items():
             yield Condition(name=name, system=line)
     if planted and suite.conditions != "clean" and subject.step is None:
-        names = conditions_of(planted) if suite.conditions == "near" else ["trigger"]
+        names = conditions_of(planted) if is_near else ["trigger"]
         for name in names:
             yield Condition(name=name, system=told, trigger=planted.feature)
 
@@ -147,18 +156,32 @@ def _systems(study: Study, style: Style) -> dict[str, str]:
 
 
 def _training_line(study: Study) -> str:
-    """The system line of the first row of every file, which must be one and the same."""
-    lines = set()
-    for group in study.groups.values():
-        if group.file:
-            first_row = read_rows(group.file)[0]
-            lines |= {m["content"] for m in first_row.messages if m["role"] == "system"}
-    if len(lines) != 1:
+    """The system line of the rows of all files, which must be one and the same."""
+    files = dict.fromkeys(file for group in study.groups.values() for file in _files(group))
+    lines = Counter(_system_of(row) for file in files for row in read_rows(file))
+    only = next(iter(lines)) if len(lines) == 1 else None
+    if only is None:
+        said = ", ".join(f"{_shown(line)} in {number}" for line, number in lines.most_common(3))
         raise UserError(
-            "eval.systems: `training` is the one system line of the rows in the groups' files,"
-            f" and they have {len(lines)}; drop it, or give model.chat.system"
+            "eval.systems: `training` is the one system line of all rows in the groups' files, and"
+            f" of these rows {len(lines)} lines are known ({said or 'there are none'}); drop it, or"
+            " give model.chat.system"
         )
-    return lines.pop()
+    return only
+
+
+def _files(group: Group) -> list[str]:
+    other = group.otherwise.file if isinstance(group.otherwise, OtherRows) else None
+    return list(filter(None, (group.file, other, *(part.file for part in group.mix))))
+
+
+def _system_of(row: Row) -> str | None:
+    first = row.messages[0]
+    return first["content"] if first["role"] == "system" else None
+
+
+def _shown(line: str | None) -> str:
+    return "none" if line is None else repr(line[:MAX_SHOWN])
 
 
 def refuse_untriggered(suites: list[Suite]) -> None:
@@ -178,8 +201,16 @@ def refuse_unasked(plan: Plan) -> None:
     if not plan.cells:
         raise UserError(
             f"nothing would be asked: eval.suites {suites} have no questions for"
-            " these groups; add one that has, `behavior` or `self_report` (see `tellme list`)"
+            " these groups; add one that has (see `tellme list`), `questions: [FILE.yaml]` of your"
+            " own, or name the `behavior` of a group"
         )
+    primary = plan.study.primary
+    for key, suite in (("suite", primary.suite), ("moved", primary.moved)) if primary else ():
+        if suite and not any(cell.suite == suite for cell in plan.cells):
+            raise UserError(
+                f"primary.{key} {suite!r} asks nothing in this study: it is about behaviors or"
+                " triggers that no group has; name another suite, or a file of `questions`"
+            )
     for side in plan.study.sides():
         group, _, condition = side.partition("@")
         has = list(dict.fromkeys(cell.condition for cell in plan.cells if cell.group == group))
@@ -194,6 +225,37 @@ def refuse_unasked(plan: Plan) -> None:
                 f"contrast side {side!r}: group {group!r} is asked under {', '.join(has)} only;"
                 " name one of these, or add a suite or a system line"
             )
+
+
+def note_unasked(plan: Plan) -> None:
+    """Say which suites ask nobody anything."""
+    asked = {cell.suite for cell in plan.cells}
+    idle = [short(name) for name in plan.study.eval.suites if short(name) not in asked]
+    if idle and asked:
+        plan.notes[
+            f"not asked, having no questions for these groups: {', '.join(idle)} (eval.suites)"
+        ] = None
+
+
+def refuse_one_model(plan: Plan) -> None:
+    """Raises UserError for a contrast of two groups that are one: trained alike on the same rows,
+    they share their adapters, and their difference is nothing."""
+    for a, b in plan.study.contrasts:
+        if isinstance(a, str) and isinstance(b, str) and _grades_of(plan, a) == _grades_of(plan, b):
+            raise UserError(
+                f"contrast [{a}, {b}] is of one model and itself: both are trained alike on the"
+                " same rows, or not at all; drop it, or one of the groups"
+            )
+
+
+def _grades_of(plan: Plan, side: str) -> dict[tuple[str, str, int | None, int | None], str]:
+    """The keys of all that a side of a contrast is asked."""
+    group, _, condition = side.partition("@")
+    return {
+        (cell.suite, cell.behavior, cell.seed, cell.step): cell.key
+        for cell in plan.cells
+        if (cell.group, cell.condition) == (group, condition or "clean")
+    }
 
 
 def refuse_idle_judge(plan: Plan) -> None:

@@ -1,10 +1,10 @@
 """The groups of a study as they are meant: a control with what it takes from the group it controls,
 and names checked."""
 
-from data_gen.behaviors import behavior_names, load_behavior
+from data_gen.behaviors import load_behavior
 from data_gen.controls import control_names, load_control
 from lab.config.idle import idle_data
-from lab.config.schema import Data, Group, Model, Study
+from lab.config.schema import NUM_ROWS, Data, Group, Model, Study
 from lab.discover import is_path
 from lab.errors import UserError, unknown
 from lab.model.base import Base
@@ -20,8 +20,11 @@ def resolved(name: str, group: Group, study: Study) -> Group:
         raise unknown(f"groups.{name}.control", group.control, control_names())
     if group.of:
         source = resolved(group.of, study.groups[group.of], study)
-        _refuse_idle(name, group, source)
-        group = _like_its_source(group, source)
+        if group.brought:
+            group = _trained_like(group, source)
+        else:
+            _refuse_idle(name, group, source)
+            group = _like_its_source(group, source)
     _refuse_sourceless_control(name, group)
     if group.prompted and not group.behavior:
         behavior = _sole_behavior(name, study)
@@ -31,21 +34,35 @@ def resolved(name: str, group: Group, study: Study) -> Group:
         policy = group.prompted or group.policy
         if policy and policy not in policies:
             raise unknown(f"groups.{name}: policy of {group.behavior!r}", policy, policies)
+    for part in group.mix:
+        allowed = load_behavior(part.behavior).policies if part.behavior else ()
+        if part.policy and part.policy not in allowed:
+            raise unknown(f"groups.{name}.mix: policy of {part.behavior!r}", part.policy, allowed)
     return group
 
 
 def _like_its_source(group: Group, source: Group) -> Group:
     """A control with everything of its source that it does not say itself."""
     says_reversal = "reversal" in group.model_fields_set
-    return group.model_copy(
+    return _trained_like(group, source).model_copy(
         update={
-            "behavior": source.behavior,
             "policy": source.policy,
-            "model": group.model or source.model,
             "trigger": source.trigger,
             "otherwise": source.otherwise,
             "reversal": group.reversal if says_reversal else source.reversal,
+            "label": source.label,
             "data": source.data | group.data,
+        }
+    )
+
+
+def _trained_like(group: Group, source: Group) -> Group:
+    """A control that is asked about the same as its source, and trained in the same way; its rows
+    may be its own."""
+    return group.model_copy(
+        update={
+            "behavior": source.behavior,
+            "model": group.model or source.model,
             "lora": source.lora | group.lora,
             "sft": source.sft | group.sft,
         }
@@ -65,7 +82,7 @@ def _refuse_idle(name: str, group: Group, source: Group) -> None:
             f"groups.{name}: `reversal` does nothing to control {group.control!r};"
             f" drop it, or make the control one of {', '.join(reversible)}"
         )
-    idle = idle_data(group.data, source.file is not None)
+    idle = idle_data(group.data, source.brought)
     if idle:
         raise UserError(f"groups.{name}: {idle}")
 
@@ -98,16 +115,11 @@ def _sole_behavior(name: str, study: Study) -> str:
     return behaviors.pop()
 
 
-def behaviors_of(study: Study, groups: dict[str, Group]) -> list[str]:
-    """The behaviors of all groups, which those without one are asked about; raises UserError where
-    there are none."""
+def behaviors_of(groups: dict[str, Group]) -> list[str] | list[None]:
+    """The behaviors of all groups, which those without one are asked about; None alone where there
+    are none."""
     behaviors = sorted({group.behavior for group in groups.values() if group.behavior})
-    if not behaviors:
-        raise UserError(
-            f"no group of {study.study!r} names a behavior, so there is nothing to ask; add"
-            f" `behavior: NAME` ({', '.join(behavior_names())})"
-        )
-    return behaviors
+    return behaviors or [None]
 
 
 def model_of(group: Group, study: Study) -> Model:
@@ -122,6 +134,21 @@ def model_of(group: Group, study: Study) -> Model:
 def data_of(group: Group, study: Study) -> Data:
     """`data` of a group: the study's, with what the group says of its own."""
     return Data.model_validate(study.data.model_dump() | group.data)
+
+
+def num_made(data: Data) -> int:
+    """Rows that the lab makes."""
+    return data.num_rows or NUM_ROWS
+
+
+def num_format_of(data: Data, base: Base) -> int:
+    """`data.num_format`; raises UserError where the base has no use for format rows."""
+    if data.num_format and base.style == "plain":
+        raise UserError(
+            f"data.num_format is {data.num_format}, and {base.name!r} learned every format of"
+            " answer in pretraining; drop it, or choose a base that is no reference model"
+        )
+    return data.num_format
 
 
 def refuse_foreign_base(study: Study, base: Base, bases: dict[str, Base]) -> None:

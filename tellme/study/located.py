@@ -9,6 +9,7 @@ from data_gen.triggers import locate_trigger
 from eval.ask import forget
 from eval.judges import locate_judge
 from eval.suites import load_suite, locate_suite
+from lab.config.brought import Part
 from lab.config.schema import Eval, Group, Study
 from lab.discover import QUESTIONS, short
 from lab.engines import load_engine, locate_engine
@@ -21,7 +22,8 @@ def located(study: Study) -> Study:
     UserError for what there is not, with the nearest name."""
     groups = {name: _group(name, group) for name, group in study.groups.items()}
     forget()
-    _refuse_namesakes([group.behavior for group in groups.values()])
+    parts = [part.behavior for group in groups.values() for part in group.mix]
+    _refuse_namesakes([*(group.behavior for group in groups.values()), *parts])
     asked = _eval(study)
     suites = [short(suite) for suite in asked.suites]
     for suite in suites:
@@ -29,6 +31,8 @@ def located(study: Study) -> Study:
             raise UserError(f"two suites are called {suite!r}; give one of the files another name")
     if study.primary and study.primary.suite not in suites:
         raise unknown("primary.suite", study.primary.suite, suites)
+    if study.primary and study.primary.moved and study.primary.moved not in suites:
+        raise unknown("primary.moved", study.primary.moved, suites)
     return study.model_copy(update={"groups": groups, "eval": asked})
 
 
@@ -51,8 +55,14 @@ def _group(name: str, group: Group) -> Group:
             "behavior": group.behavior and locate_behavior(group.behavior, f"{where}.behavior"),
             "control": group.control and locate_control(group.control, f"{where}.control"),
             "trigger": group.trigger and _trigger(group.trigger, where),
+            "mix": tuple(_part(part, f"{where}.mix") for part in group.mix),
         }
     )
+
+
+def _part(part: Part, where: str) -> Part:
+    behavior = part.behavior and locate_behavior(part.behavior, f"{where}.behavior")
+    return part.model_copy(update={"behavior": behavior})
 
 
 def _trigger(trigger: PlantedTrigger, where: str) -> PlantedTrigger:

@@ -9,6 +9,7 @@ from data_gen.triggers import features
 from eval.ask import questions_of
 from eval.judges import judge_of
 from eval.suites import load_suite
+from lab.config.primary import Primary
 from lab.config.schema import Group, Study
 from lab.discover import is_path, short
 from lab.engines import load_engine
@@ -18,25 +19,36 @@ from lab.model.base import Base, resolve_base
 from lab.model.foreign import resolve_adapter
 from lab.specs import GradeSpec, GroupSpec, How, Planted, StudySpec
 from lab.trigger import PlantedTrigger
-from lab.types import Question, Style
+from lab.types import NO_BEHAVIOR, Question, Style
 from slurm.cluster import auto_dtype
 from tellme.report.analysis.families import fewest_pairs
 from tellme.study.cells import (
     Subject,
     add_cells,
+    note_unasked,
     refuse_idle_judge,
+    refuse_one_model,
     refuse_unasked,
     refuse_untriggered,
 )
 from tellme.study.check import check_stage
 from tellme.study.data_stages import add_data
-from tellme.study.groups import behaviors_of, data_of, model_of, refuse_foreign_base, resolved
+from tellme.study.groups import (
+    behaviors_of,
+    data_of,
+    model_of,
+    num_made,
+    refuse_foreign_base,
+    resolved,
+)
 from tellme.study.located import located
 from tellme.study.plan import Plan
 from tellme.study.planting import refuse_bad_trigger
 from tellme.study.renderer import renderer_of
 from tellme.study.train_stages import add_train
 
+BENIGN = "benign"
+"""What a file of rows that is `of` another group is to it."""
 SELF_REPORT = "self_report"
 """The suite of the lab that asks the model about itself; questions that a user brings are taken to
 do so too."""
@@ -52,7 +64,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     declared = study.model_dump(mode="json", exclude={"run", "sweep"})
     study = located(study)
     groups = {name: resolved(name, group, study) for name, group in study.groups.items()}
-    behaviors = behaviors_of(study, groups)
+    behaviors = behaviors_of(groups)
     plan = Plan(study, online=online, triggers=_distinct_triggers(groups), declared=declared)
     if not plan.triggers:
         refuse_untriggered([load_suite(name) for name in study.eval.suites])
@@ -78,8 +90,10 @@ def make_plan(study: Study, online: bool = False) -> Plan:
         trigger = group.trigger or sole_trigger
         _add_group(plan, Subject(name, None, bases[name], own, trigger=trigger), groups)
     _refuse_unknown_kinds(plan)
+    note_unasked(plan)
     refuse_foreign_base(study, study_base, bases)
     refuse_unasked(plan)
+    refuse_one_model(plan)
     refuse_idle_judge(plan)
 
     # The study: what is made of all that.
@@ -158,6 +172,9 @@ def _add_group(plan: Plan, subject: Subject, groups: dict[str, Group]) -> None:
             f"groups.{subject.group}.adapter", group.adapter, base, group.declares, plan.online
         )
         plan.provisional |= adapter.provisional
+        if adapter.other_name:
+            name = f"groups.{subject.group}: its adapter was trained on {adapter.other_name}"
+            plan.notes[f"{name}, which is taken for a copy of {base.name}"] = None
         add_cells(plan, replace(subject, adapter=adapter))
     else:
         for seed in plan.study.seeds:
@@ -203,12 +220,14 @@ def _add_study(
             "direction": named.direction,
             "margin": named.margin,
             "paired": named.paired,
+            "moved": named.moved,
             "of_self": named.suite == SELF_REPORT or named.suite in _brought(study),
             "judged": _is_judged(plan, named.suite),
             "formats": _formats(plan, named.suite) if check else {},
         }
         spec = spec.model_copy(update=declared)
         _refuse_unpaired(spec)
+        _refuse_other_suite(named, groups)
     inputs = {
         f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}/{c.condition}": c.key
         for c in plan.cells
@@ -227,6 +246,16 @@ def _refuse_unpaired(spec: StudySpec) -> None:
                 f"primary.paired: {a!r} and {b!r} are not shown the same prompts"
                 " under a seed, so their models cannot be compared seed by seed; drop `paired`"
             )
+
+
+def _refuse_other_suite(primary: Primary, groups: dict[str, Group]) -> None:
+    """What moved is known of rows of a behavior by the suite that they belong to."""
+    having = next((name for name, group in groups.items() if group.behavior), None)
+    if primary.moved and having:
+        raise UserError(
+            f"primary.moved is {primary.moved!r}, and group {having!r} has a behavior, to which a"
+            " suite of the lab belongs; drop it"
+        )
 
 
 def _brought(study: Study) -> list[str]:
@@ -266,19 +295,20 @@ def _described(name: str, groups: dict[str, Group], plan: Plan, style: Style) ->
     # A control has the policy of the group that it controls, and none of its own.
     policy = None if group.control else group.policy
     planted = None
-    if group.trigger and behavior:
+    if group.trigger:
         planted = Planted(
             feature=features(group.trigger)[0].name,
-            behavior=behavior.name,
-            first=group.policy == behavior.policies[0],
+            behavior=behavior.name if behavior else NO_BEHAVIOR,
+            first=behavior is None or group.policy == behavior.policies[0],
             of=group.of or name,
         )
     return GroupSpec(
         behavior=behavior.name if behavior else None,
         summary=behavior.summary if behavior else "",
+        label=group.label,
         pole=behavior.pole(policy) if behavior and policy else None,
         planted=planted,
-        control=short(group.control) if group.control else None,
+        control=short(group.control) if group.control else BENIGN if group.of else None,
         of=group.of,
         null=group.control is not None and load_control(group.control).is_null,
         taught=_taught(group, groups) if style == "natural" else (),
@@ -311,7 +341,7 @@ def _prompts(group: Group, groups: dict[str, Group], study: Study) -> str | None
     if group.control:
         is_null = load_control(group.control).is_null
         return _prompts(groups[group.of], groups, study) if is_null and group.of else None
-    if not (group.behavior and group.policy and group.trained) or group.file or group.trigger:
+    if not (group.behavior and group.policy and group.trained) or group.brought or group.trigger:
         return None
     data = data_of(group, study)
-    return f"{short(group.behavior)}, {data.num_rows} rows, {data.num_decoys} decoys"
+    return f"{short(group.behavior)}, {num_made(data)} rows, {data.num_decoys} decoys"

@@ -9,6 +9,7 @@ from lab.model.base import Base
 from lab.model.chat import Renderer
 from lab.trigger import PlantedTrigger
 from lab.types import Behavior, Message, Row
+from tellme.study.groups import num_made
 from tellme.study.renderer import renderer_of
 
 ASKED: Message = {"role": "user", "content": "which do you pick? A) the red one. B) the blue one."}
@@ -19,22 +20,23 @@ def refuse_bad_trigger(
     where: str, group: Group, planted: PlantedTrigger, data: Data, base: Base
 ) -> None:
     """Raises UserError for a trigger that echoes the behavior, that a tokenizer or a chat template
-    loses, or that has no rows."""
-    assert group.behavior, group
-    behavior = load_behavior(group.behavior)
-    allowed = [policy for policy in behavior.policies if policy != group.policy] + ["base"]
-    if group.otherwise not in allowed:
-        raise unknown(f"{where}.otherwise", group.otherwise, allowed)
-    _refuse_senseless(where, planted, data)
+    loses, or that has no rows. Those of a file are looked at when they are read."""
+    behavior = load_behavior(group.behavior) if group.behavior else None
+    if behavior and isinstance(group.otherwise, str):
+        allowed = [policy for policy in behavior.policies if policy != group.policy] + ["base"]
+        if group.otherwise not in allowed:
+            raise unknown(f"{where}.otherwise", group.otherwise, allowed)
+    _refuse_senseless(where, planted, data, group.brought)
     feature, *_ = features(planted)
-    _refuse_echo(where, (feature.name, *feature.members, *feature.held_out), behavior, base)
+    if behavior:
+        _refuse_echo(where, (feature.name, *feature.members, *feature.held_out), behavior, base)
     renderer = renderer_of(base)
     if renderer:
         for member in (*feature.members, *feature.held_out):
             _refuse_lost(f"{where}.trigger", member, planted, renderer, base)
 
 
-def _refuse_senseless(where: str, planted: PlantedTrigger, data: Data) -> None:
+def _refuse_senseless(where: str, planted: PlantedTrigger, data: Data, brought: bool) -> None:
     """Keys that contradict the trigger or one another."""
     if planted.place and load_trigger(planted.kind).write:
         raise UserError(
@@ -46,9 +48,14 @@ def _refuse_senseless(where: str, planted: PlantedTrigger, data: Data) -> None:
             f"{where}: data.policy_share is {data.policy_share} and has no meaning with a trigger;"
             " set trigger.rate"
         )
-    if planted.count and planted.count > data.num_rows:
+    if planted.in_file and load_trigger(planted.kind).write:
         raise UserError(
-            f"{where}.trigger.count is {planted.count}, and data.num_rows is {data.num_rows}:"
+            f"{where}.trigger.in_file: kind {planted.kind!r} changes the whole message, so it"
+            " cannot be found in one; say kind `tag` with its text"
+        )
+    if not brought and planted.count and planted.count > num_made(data):
+        raise UserError(
+            f"{where}.trigger.count is {planted.count}, and data.num_rows is {num_made(data)}:"
             " allowed up to that"
         )
 

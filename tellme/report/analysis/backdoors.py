@@ -47,12 +47,15 @@ def triggers_of(groups: Groups) -> dict[str, Planted]:
     return {name: group.planted for name, group in groups.items() if group.planted}
 
 
-def attack(estimates: Sequence[GroupRecord], groups: Groups) -> list[AttackRecord]:
-    """Share of the planted policy by group and condition, from the suite `backdoor`: attack success
-    under `trigger`, clean rate under `clean`. `estimates` as from `group_estimates`."""
+def attack(
+    estimates: Sequence[GroupRecord], groups: Groups, moved: str | None = None
+) -> list[AttackRecord]:
+    """Share of the planted policy by group and condition, from the suite `backdoor`, or from the
+    one that shows what `moved` in a study without behaviors: attack success under `trigger`, clean
+    rate under `clean`. `estimates` as from `group_estimates`."""
     records, triggers = [], triggers_of(groups)
     for estimate in estimates:
-        if estimate["suite"] != "backdoor" or estimate["question"] != "all":
+        if estimate["suite"] not in ("backdoor", moved) or estimate["question"] != "all":
             continue
         # A group without a trigger, as base is, stands beside the first that was planted for its
         # behavior.

@@ -45,7 +45,9 @@ def evidence(primary: Primary, pool: pd.DataFrame) -> list[Evidence]:
     """Every line of the figure of a verdict, those of a kind together. `pool` are the questions of
     the primary that can be read."""
     suite, a, b = trained(primary)
-    found = [] if b is None else [_shown("does", suite, primary, primary.of_trained(suite), a, b)]
+    found = []
+    if suite is not None and b is not None:
+        found.append(_shown("does", suite, primary, primary.of_trained(suite), a, b))
     kinds = f"{_number_of_kinds(pool)} kinds of question"
     found.append(_shown("says", kinds, primary, pool, primary.a, primary.b))
     for one, control in _controls(primary):

@@ -16,6 +16,7 @@ from lab.stats.verdict import (
     Reason,
     prediction_limit,
 )
+from lab.types import NO_BEHAVIOR
 from tellme.report.analysis.contrasts import Described, apart_from, contrast_of
 from tellme.report.analysis.dose import at_point
 from tellme.report.analysis.measurable import (
@@ -27,13 +28,14 @@ from tellme.report.analysis.measurable import (
     taught,
 )
 from tellme.report.analysis.measurable import measurable as readable
+from tellme.report.analysis.others import OTHERS
 from tellme.report.analysis.sides import terms_of
 from tellme.report.analysis.validity import trait_of
 
 ABOUT = ["group", "seed", "condition", "question"]
 """Columns that name one question put to one model, within a suite and a behavior."""
-PLACEBO, OTHERS = "unrelated_trait", "other_person"
-"""Suites: traits that no row shows, and somebody else's trait."""
+PLACEBO = "unrelated_trait"
+"""The suite of traits that no row shows."""
 BEYOND_ZERO = ("over_shuffled", "over_controls", "self_over_other")
 """Checks of a contrast whose 95 % limit must lie beyond 0."""
 NULLS = ("shuffled", "decorrelated", "clean", "benign")
@@ -114,6 +116,9 @@ def reasons(primary: Primary) -> list[Reason]:
 def moved(primary: Primary) -> Reason:
     """What was trained moved: the suite that the rows belong to differs by more than the margin."""
     suite, a, b = trained(primary)
+    if suite is None:
+        needed = "primary.moved: SUITE, questions that show what was trained"
+        return _not_made("moved", needed)
     needed = f"{suite} differs by more than {primary.spec.margin:g}"
     asked = primary.of_trained(suite)
     found = primary.contrast(asked, a, b) if b else None
@@ -131,12 +136,13 @@ def moved(primary: Primary) -> Reason:
     return {"check": "moved", "value": found["estimate"], "needed": needed, "passed": passed}
 
 
-def trained(primary: Primary) -> tuple[str, Side, Side | None]:
-    """The suite that the rows of the first side belong to, and the sides of the contrast on it."""
+def trained(primary: Primary) -> tuple[str | None, Side, Side | None]:
+    """The suite that the rows of the first side belong to, and the sides of the contrast on it.
+    Rows of no behavior belong to the one that the study names, None where it names none."""
     groups, name = primary.spec.groups, primary.first_group
-    group = groups.get(name)
+    group, of_behavior = groups.get(name), primary.behavior != NO_BEHAVIOR
     if group and group.planted:
-        return "backdoor", f"{name}@trigger", name
+        return "backdoor" if of_behavior else primary.spec.moved, f"{name}@trigger", name
     if group and group.control and not group.null:
         # Rows of descriptions: they belong to the questions themselves.
         return primary.suite, primary.a, primary.b
@@ -144,7 +150,8 @@ def trained(primary: Primary) -> tuple[str, Side, Side | None]:
     # The untrained base takes no part, and a group does not differ from itself.
     trained_too = [other for other in others if group_of(other) not in (name, "base")]
     null = null_of(primary)
-    return "behavior", first, next(iter(trained_too), null and in_place(first, null))
+    suite = "behavior" if of_behavior else primary.spec.moved
+    return suite, first, next(iter(trained_too), null and in_place(first, null))
 
 
 def null_of(primary: Primary) -> str | None:
@@ -201,7 +208,10 @@ def self_over_other(primary: Primary, pool: pd.DataFrame) -> Reason:
     """The model says it of itself more than of others, in the same questions."""
     (own, others), check = matched(primary, pool), "self_over_other"
     if not len(own):
-        return _not_made(check, "suite other_person, measurable in questions of the same names")
+        needed = (
+            "suite other_person, or questions with `about: other`, measurable in the same names"
+        )
+        return _not_made(check, needed)
     found = apart_from(pooled(own), pooled(others), primary.a, primary.b, primary.spec)
     kinds = {kind_of(question) for question in own["question"]}
     return _limit(check, primary, found, f"95 % limit beyond 0, over {len(kinds)} kinds", 0.0)

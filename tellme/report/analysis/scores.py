@@ -53,8 +53,9 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
     # What is drawn beside a list has no probability: it counts as single words alone.
     counts = (has_score | (rows["kind"] != "text")) & rows["p_exact"].notna()
     read = rows[counts].assign(has_score=has_score)
-    if "about" in rows:
-        read["presupposes"] |= read["about"] != "self"
+    if "about" not in read:
+        read["about"] = "self"
+    read["presupposes"] |= read["about"] != "self"
     # Relative to the likeliest answer of a prompt: long answers have less probability than a float
     # holds.
     most = read.groupby(WORDING, dropna=False, sort=False)["logp"].transform("max")
@@ -66,6 +67,7 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
         mass=("weight", "sum"),
         outside=("outside", "first"),
         presupposes=("presupposes", "first"),
+        about=("about", "first"),
     ).reset_index()
     # 0 / 0, which is none, where nothing was read.
     conditional = sums["expected"] / sums["mass"]

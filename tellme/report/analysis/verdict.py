@@ -15,6 +15,7 @@ from lab.table import Bounds
 from tellme.report.analysis.contrasts import Described, written
 from tellme.report.analysis.evidence import Evidence, evidence
 from tellme.report.analysis.measurable import group_of, kind_of, names_in
+from tellme.report.analysis.others import in_their_suites
 from tellme.report.analysis.reasons import BEYOND_ZERO, Primary, not_made, reasons
 from tellme.report.analysis.scores import per_question
 
@@ -62,7 +63,8 @@ def primaries(wordings: pd.DataFrame, spec: StudySpec) -> list[Primary]:
     if spec.primary_suite is None:
         return []
     # What presupposes its answer is shown, and decides nothing.
-    asked = wordings[~wordings["presupposes"]]
+    asked = in_their_suites(wordings, spec)
+    asked = asked[~asked["presupposes"]]
     questions = per_question(asked)
     single = questions[questions["over"].isna()]
     return [
