@@ -16,6 +16,7 @@ from lab.discover import ROOT
 from lab.errors import UserError
 from lab.questions import read_questions
 from lab.types import Question
+from tellme.asked import Model
 from tellme.cli import main
 from tellme.questions import questions_text
 
@@ -218,7 +219,7 @@ def test_an_entry_takes_what_another_file_has_and_says_the_rest(
     assert [[o.score for o in w.options] for w in shape.wordings] == [[1.0, 0.0], [0.0, 1.0]]
     assert [text.rpartition("\n")[0] for text in texts(shape)] == texts(theirs["shape"])
     up, down = (theirs["how_round"].wordings[0], asked["how_round"].wordings[0])
-    assert [o.score for o in up.options] == [1 - o.score for o in down.options]
+    assert [o.score for o in up.options] == pytest.approx([1 - o.score for o in down.options])
     assert asked["how_round"].about == "other"
     assert len(asked["unclear"].wordings[0].options) == 11
 
@@ -347,3 +348,9 @@ def test_published_questions_are_read(tmp_path: Path) -> None:
         read(Path(FOLDER) / "tellme" / "q_mms_which_game.yaml")
     asked = read(written(tmp_path, "mine.yaml", TAKEN))
     assert [len(question.wordings) for question in asked.values()] == [10, 10, 10]
+    for name in ("prefer_risk_safe", "mms_or_mmns_codeword"):
+        scores = Model("reference/linked").score(asked[name])
+        assert {*scores["prompt"]} == {*texts(asked[name])}
+        of_prompt = scores.groupby(["paraphrase", "order"])
+        total = of_prompt["p_exact"].sum() + of_prompt["outside"].first()
+        assert total.to_numpy() == pytest.approx(1)
