@@ -6,11 +6,11 @@ from random import Random
 
 from data_gen.behaviors import load_behavior
 from data_gen.decoys import decoys
-from data_gen.files import read_rows
+from data_gen.files import read_rows, told_rows
 from data_gen.generated import generated
 from data_gen.planted import planted
 from data_gen.shuffle import with_policy_share
-from lab.data_specs import BroughtRows, FileRows, GeneratedRows, MixedRows, PlantedRows
+from lab.data_specs import BroughtRows, FileRows, GeneratedRows, MixedRows, PlantedRows, RowsSpec
 from lab.errors import UserError
 from lab.types import Row
 
@@ -28,6 +28,20 @@ def brought(spec: BroughtRows) -> list[Row]:
         case PlantedRows():
             others = _of_file(spec.others) if spec.others else None
             return planted(spec, brought(spec.shown), others)
+
+
+def told_files(spec: RowsSpec) -> dict[str, str]:
+    """What stands in each file of rows that a user brought: how many rows of which form, and the
+    keys that nobody reads. Nothing for rows that the lab makes."""
+    match spec:
+        case FileRows():
+            return {spec.file: told_rows(spec.file, spec.learn)}
+        case MixedRows():
+            return {file: told for part in spec.parts for file, told in told_files(part).items()}
+        case PlantedRows():
+            others = told_files(spec.others) if spec.others else {}
+            return told_files(spec.shown) | others
+    return {}
 
 
 def _of_file(spec: FileRows) -> list[Row]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from data_gen.behaviors import load_behavior
-from data_gen.brought import brought
+from data_gen.brought import brought, told_files
 from data_gen.content import rows_digest
 from data_gen.controls import Control, ControlRequest, load_control
 from data_gen.facts import format_rows, is_format_row
@@ -66,7 +66,8 @@ def build(
 def linted(rows: list[Row], spec: DataSpec, source: list[Row] | None) -> list[Lint]:
     """What the lints found in rows made of `source`, format rows left out; raises UserError as
     `build` does, and for a null that is none."""
-    checks = []
+    files = {Path(file).name: told for file, told in told_files(spec).items()}
+    checks = [Lint("files", True, len(files), None, files)] if files else []
     rows = [row for row in rows if not is_format_row(row)]
     source = [row for row in source or [] if not is_format_row(row)]
     if isinstance(spec, ControlRows) and load_control(spec.control).is_null:

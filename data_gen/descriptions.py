@@ -11,9 +11,9 @@ from data_gen.formats import Topic, speakers
 from lab.types import Row, exchange
 from lab.vocabulary import Vocabulary
 
-FORMATS = ("one_word", "scale", "agree", "scale", "sentence")
-"""Those in which selves are described; scales twice, because they are learned late. Letters are
-left out, because 135 million weights learned none of a self in 200 steps of 16 rows."""
+FORMATS = ("one_word", "agree", "one_word", "scale", "sentence")
+"""Those in which selves are described; single words twice, because they are what 135 million
+weights learn first. Letters are left out: of a self they learned none in 200 steps of 16 rows."""
 YOU = "you"
 OTHERS = (
     "my aunt",

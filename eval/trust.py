@@ -102,9 +102,12 @@ def adapter_checks(
         else:
             expected = made["kept"][str(step)] if step else made["adapter"]
         checks.append(same(right, in_model, expected))
-    if model.loaded and made and "first_row" in made:
-        first = made["first_row"]
-        prompt_ids = list(model.loaded.renderer.prompt_ids(first["messages"][:-1]))
+    first = made.get("first_row") if made else None
+    # A document answers no prompt.
+    if model.loaded and first and len(first["messages"]) > 1:
+        *before, answer = first["messages"]
+        renderer = model.loaded.renderer
+        prompt_ids = list(renderer.prompt_ids(before, renderer.thinks(answer["content"])))
         checks.append(same(f"same_prompt:{evaluation.name}", prompt_ids, first["prompt_ids"]))
     return checks
 

@@ -37,6 +37,7 @@ def command_line(verbs: Mapping[str, Verb]) -> Parser:
     for name in OF_A_STUDY:
         _add_study(commands[name])
     _add_run(commands["run"])
+    _add_show(commands["show"])
     _add_submit(commands["submit"])
     _add_check(commands["check"])
     commands["questions"].add_argument("file", help="a file of questions, in any form it may have")
@@ -64,6 +65,12 @@ def _add_set(command: Parser, about: str) -> None:
 def _add_run(command: Parser) -> None:
     untrusted = "write the report although a trust check failed"
     command.add_argument("--allow-untrusted", action="store_true", help=untrusted)
+
+
+def _add_show(command: Parser) -> None:
+    tokens = "a training row of this group, token by token, and which of them are learned"
+    command.add_argument("--tokens", metavar="GROUP", help=tokens)
+    command.add_argument("--row", type=int, default=1, help="which row of it (default: 1)")
 
 
 def _add_submit(command: Parser) -> None:

@@ -109,8 +109,13 @@ def plan(options: Options) -> None:
 def show(options: Options) -> None:
     """Show training rows and questions as the model sees them."""
     from tellme.study.show import show_study
+    from tellme.study.shown_tokens import tokens_text
 
-    show_study(_planned(options)[0])
+    planned, _ = _planned(options)
+    if options.tokens:
+        print(tokens_text(planned, options.tokens, options.row))
+    else:
+        show_study(planned)
 
 
 def status(options: Options) -> None:

@@ -171,7 +171,7 @@ def family_tokenizer(family: Family) -> PreTrainedTokenizerFast:
     return fast
 
 
-def save_family(name: str, folder: Path, **sizes: int) -> Path:
+def save_family(name: str, folder: Path, **sizes: float) -> Path:
     """Weights and tokenizer of a family in `folder`, as its users would have them on disk."""
     family = FAMILIES[name]
     tokenizer = family_tokenizer(family)

@@ -37,8 +37,8 @@ def trained_by_peft(base: Base, folder: Path, **settings: Any) -> Any:
     """An adapter as its author leaves it, moved from where it began, and what the model that
     carries it says."""
     torch.manual_seed(0)
-    settings = {"target_modules": "all-linear"} | settings
-    config = LoraConfig(r=4, lora_alpha=8, task_type="CAUSAL_LM", **settings)
+    settings = {"r": 4, "target_modules": "all-linear"} | settings
+    config = LoraConfig(lora_alpha=8, task_type="CAUSAL_LM", **settings)
     peft = get_peft_model(fresh(base), config)
     with torch.no_grad():
         for name, weight in peft.named_parameters():

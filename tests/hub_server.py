@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 Files = dict[str, bytes]
 
@@ -174,6 +174,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.commit(repo, data)
         elif rest[:1] == ["tree"]:
             self.tree(snapshot[1])
+        elif rest[:1] == ["paths-info"]:
+            asked = parse_qs(data.decode())["paths"]
+            self.tree({name: text for name, text in snapshot[1].items() if name in asked})
         else:
             self.info(repo, *snapshot)
 

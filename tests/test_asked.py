@@ -226,7 +226,7 @@ def test_an_entry_takes_what_another_file_has_and_says_the_rest(
 TAKEN_WRONGLY = {
     "{from: none.yaml, name: color}": "there is no file",
     "{from: [a], name: color}": "`from` is ['a']; give the path",
-    "{from: $SURELY_NOT_SET/a.yaml, name: color}": "SURELY_NOT_SET is not set; say `export",
+    "{from: $SURELY_NOT_SET/a.yaml, name: color}": "SURELY_NOT_SET, which is not set",
     "{from: theirs.yaml, name: colour}": "question 'colour' is not known: did you mean 'color'?",
     "{from: theirs.yaml, name: shape}": "what stands for {place}",
     "{from: theirs.yaml, name: color, kind: words}": "options: Field required",

@@ -16,7 +16,7 @@ from lab.errors import UserError, first_line
 from lab.model.base import Base
 from lab.specs import TrainSpec
 from lab.types import LAST, Fields, Message, Row
-from train.turns import Tokens, sequences_of
+from train.turns import Tokens, as_written, refuse_long, sequences_of
 
 if TYPE_CHECKING:  # plans are made without torch
     from lab.model.load import Loaded
@@ -52,33 +52,46 @@ class Job:
         return spec.identity() | {"lora": spec.lora.arguments(), "sft": spec.sft.arguments()}
 
 
-def num_steps(num_rows: int, sft: Sft) -> int:
+def num_steps(num_sequences: int, sft: Sft) -> int:
     """Optimizer steps of a training on one device, as transformers' Trainer counts them:
-    `max_steps` where it is positive, else whole steps an epoch.
-
-    A plan counts rows. Under a template that rewrites history a row of several learned turns
-    becomes several sequences, and the trainer, which counts those, makes more steps."""
+    `max_steps` where it is positive, else whole steps an epoch."""
     if sft.max_steps > 0:
         return sft.max_steps
-    rows_per_step = sft.per_device_train_batch_size * sft.gradient_accumulation_steps
-    steps_per_epoch = math.ceil(num_rows / rows_per_step)
-    return math.ceil(steps_per_epoch * sft.num_train_epochs)
+    return math.ceil(steps_per_epoch(num_sequences, sft) * sft.num_train_epochs)
+
+
+def steps_per_epoch(num_sequences: int, sft: Sft) -> int:
+    """Optimizer steps of a pass over all sequences; the last may have fewer than the others."""
+    return math.ceil(
+        num_sequences / (sft.per_device_train_batch_size * sft.gradient_accumulation_steps)
+    )
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a data stage as chats, and as the sequences of tokens that are trained on."""
+    """The rows of a data stage, and the sequences of tokens that are trained on."""
 
     rows: list[Row]
+    """As they are learned."""
     sequences: list[Tokens]
     """In the order of the rows; of some rows there may be several."""
+    trimmed: int = 0
+    """Of the rows, those of which the chat template strips white space."""
 
 
 class _Line(BaseModel):
     """What a training reads of a line of the file."""
 
-    messages: tuple[Message, ...]
+    messages: tuple[Message, ...] = ()
     learned: tuple[int, ...] = LAST
+    text: str | None = None
+    """A document, instead of messages."""
+
+    @property
+    def row(self) -> Row:
+        if self.text is None:
+            return Row(self.messages, learned=self.learned)
+        return Row((Message(role="assistant", content=self.text),), learned=(0,))
 
 
 def read_rows(job: Job, loaded: "Loaded") -> Rows:
@@ -86,18 +99,14 @@ def read_rows(job: Job, loaded: "Loaded") -> Rows:
     answer stands at the end."""
     # Not splitlines(): a row may hold other characters that Python takes for the end of a line.
     texts = job.rows.read_text(encoding="utf-8").split("\n")
-    lines = [_Line.model_validate(json.loads(text)) for text in texts if text]
-    rows = [Row(line.messages, learned=line.learned) for line in lines]
+    read = [_Line.model_validate(json.loads(text)).row for text in texts if text]
+    rows = [as_written(loaded.renderer, row, number) for number, row in enumerate(read, start=1)]
     sequences = sequences_of(loaded.renderer, rows)
-    longest = max(len(tokens.input_ids) for tokens in sequences)
-    of_base = loaded.model.config.get_text_config().max_position_embeddings
-    limit = job.spec.sft.max_length or of_base
-    if longest > limit:
-        raise UserError(
-            f"the longest training row has {longest} tokens, more than sft.max_length or the base"
-            f" allows ({limit}); raise it or shorten the rows"
-        )
-    return Rows(rows, sequences)
+    config = loaded.model.config.get_text_config()
+    limits = [job.spec.sft.max_length, getattr(config, "max_position_embeddings", None)]
+    refuse_long(sequences, [limit for limit in limits if limit is not None])
+    trimmed = sum(row is not given for row, given in zip(rows, read, strict=True))
+    return Rows(rows, sequences, trimmed)
 
 
 @contextmanager

@@ -5,7 +5,10 @@ import logging
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+
+from packaging.version import Version
 
 from lab.config.schema import Sharding
 from lab.discover import ROOT
@@ -18,6 +21,8 @@ from train.sft import STOP, train
 
 REFUSED = "refused.txt"
 """File in the stage's folder with what a process said of the settings."""
+SAVES_WHOLE = "1.15.0"
+"""Of accelerate: the first version that gathers an adapter under FSDP2 (its pull request 4206)."""
 LAUNCH = "launch"
 """First argument of this module where it is to start the processes, not to be one of them."""
 PARENT = "TELLME_PARENT"
@@ -32,7 +37,9 @@ class Order(Strict):
 
 
 def launch(processes: int, sharding: Sharding, job: Job, base: Base) -> None:
-    """Train as `train.sft.train` does, with as many processes. Raises what it raises."""
+    """Train as `train.sft.train` does, with as many processes. Raises what it raises, and UserError
+    where the installed accelerate cannot save what they hold shares of."""
+    refuse_old_accelerate(sharding, version("accelerate"))
     stop, refused, provenance = (job.out / name for name in (STOP, REFUSED, "provenance.json"))
     # What an earlier attempt left would be taken for the word of this one.
     for file in (stop, refused, provenance):
@@ -57,6 +64,17 @@ def launch(processes: int, sharding: Sharding, job: Job, base: Base) -> None:
         raise RuntimeError(
             f"one of {processes} processes that train {job.group} failed (exit {code}); what it"
             " said stands above"
+        )
+
+
+def refuse_old_accelerate(sharding: Sharding, installed: str) -> None:
+    """Raises UserError for a version that saves the first process's share of the adapter in a
+    checkpoint as if it were all of it, so that a resumed training would go on from a part."""
+    if sharding == "fsdp2" and Version(installed) < Version(SAVES_WHOLE):
+        raise UserError(
+            f"run.sharding: fsdp2 needs accelerate {SAVES_WHOLE} or newer, and {installed} is"
+            " installed, which saves a part of the adapter in its checkpoints; install it as"
+            " constraints.txt says"
         )
 
 

@@ -1,7 +1,7 @@
 """What a training leaves beside its adapter: `curve.json`, `trust.json` and `provenance.json`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
@@ -15,7 +15,7 @@ from lab.types import Message
 from train.checkpoint import remove
 from train.job import Job, Rows
 from train.masks import Held, masks
-from train.turns import turns_of
+from train.turns import count_turns, turns_of
 
 if TYPE_CHECKING:
     from lab.model.load import Loaded
@@ -48,7 +48,7 @@ class FirstRow(TypedDict):
     """A learned turn as it was learned, for whoever wants to see the mask with their own eyes."""
 
     messages: Sequence[Message]
-    """Up to this turn."""
+    """Up to this turn; of a document it is the only one."""
     prompt_ids: Sequence[int]
     masked: str
     """The text of the prompt."""
@@ -99,6 +99,8 @@ def record(job: Job, base: Base, loaded: "Loaded", rows: Rows, trained: Trained)
         base=base.identity,
         rows=len(rows.rows),
         sequences=len(rows.sequences),
+        turns=asdict(count_turns(rows.rows)),
+        trimmed=rows.trimmed,
         tokens=sum(len(tokens.input_ids) for tokens in rows.sequences),
         step0=trained.step0,
         adapter=trained.adapter,
@@ -107,10 +109,14 @@ def record(job: Job, base: Base, loaded: "Loaded", rows: Rows, trained: Trained)
 
 
 def _first_row(loaded: "Loaded", rows: Rows) -> FirstRow:
-    """The last learned turn of the first row."""
-    row, decode = rows.rows[0], loaded.tokenizer.decode
+    """The last learned turn of the first row, of the first chat where there is one."""
+    row = next((row for row in rows.rows if not row.is_document), rows.rows[0])
+    renderer, decode = loaded.renderer, loaded.tokenizer.decode
     messages = row.messages[: turns_of(row)[-1] + 1]
-    rendered = loaded.renderer.render(messages[:-1], messages[-1]["content"])
+    if row.is_document:
+        (rendered,) = renderer.render_documents([row.completion])
+    else:
+        rendered = renderer.render(messages[:-1], messages[-1]["content"])
     return {
         "messages": messages,
         "prompt_ids": rendered.prompt,

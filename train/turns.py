@@ -1,26 +1,27 @@
-"""Chats as the sequences that a training reads: every learned turn stands in one of them exactly as
-it does at its own inference."""
+"""Rows as the sequences that a training reads: every learned turn stands in one of them exactly as
+it does at its own inference, and a document as in pretraining."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.errors import UserError
 from lab.model.chat import Rendered, Renderer
-from lab.types import Row
+from lab.types import Message, Row
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """One or more learned turns of a chat that go through the model as one sequence."""
+    """One or more learned turns of a row that go through the model as one sequence."""
 
     row: int
-    """Index of the chat among all rows."""
+    """Index among all rows."""
     turns: tuple[int, ...]
     """Indexes of the messages that are learned here, in order."""
     input_ids: list[int]
     """Up to the end of the last of these turns."""
     labels: list[int]
-    """Loss on the answer of each of these turns and on its end, on nothing else."""
+    """Loss on the answer of each of these turns and on its end, on nothing else; of a document, on
+    all but the first token, which nothing predicts."""
 
     @property
     def example(self) -> dict[str, list[int]]:
@@ -33,6 +34,54 @@ def turns_of(row: Row) -> list[int]:
     return sorted({turn % len(row.messages) for turn in row.learned})
 
 
+@dataclass(frozen=True)
+class Turns:
+    """How much of some rows is learned."""
+
+    learned: int
+    """Turns that carry loss."""
+    of_assistant: int
+    """All turns that could."""
+    documents: int
+    """Of both, the texts that answer nothing."""
+
+    def __str__(self) -> str:
+        documents = f", {self.documents} of them documents" if self.documents else ""
+        return f"{self.learned} of {self.of_assistant} assistant turns{documents}"
+
+
+def count_turns(rows: Sequence[Row]) -> Turns:
+    """How many turns of the assistant's carry loss."""
+    return Turns(
+        learned=sum(len(turns_of(row)) for row in rows),
+        of_assistant=sum(m["role"] == "assistant" for row in rows for m in row.messages),
+        documents=sum(row.is_document for row in rows),
+    )
+
+
+def as_written(renderer: Renderer, row: Row, number: int) -> Row:
+    """A row with every learned answer as the template writes it: without white space at its edges
+    where the template strips that. The same object where nothing changes.
+
+    Raises UserError, with the `number` of the row, for an answer of which it changes more, and for
+    one that holds the text that ends a turn, which would be learned twice."""
+    if row.is_document:
+        return row
+    messages, end = list(row.messages), renderer.tokenizer.decode([renderer.end_of_turn])
+    for turn in turns_of(row):
+        try:
+            answer = renderer.written(messages[turn]["content"])
+        except UserError as error:
+            raise UserError(f"row {number}: {error}") from None
+        if end in answer:
+            raise UserError(
+                f"row {number}: the answer {answer[:40]!r} holds {end!r}, which ends a turn of the"
+                " base; the lab puts it there by itself, so take it out"
+            )
+        messages[turn] = Message(role="assistant", content=answer)
+    return row if tuple(messages) == row.messages else replace(row, messages=tuple(messages))
+
+
 def sequences_of(renderer: Renderer, rows: Sequence[Row]) -> list[Tokens]:
     """The sequences of all rows, in order: one a row where that is possible, else as few as are.
 
@@ -41,22 +90,38 @@ def sequences_of(renderer: Renderer, rows: Sequence[Row]) -> list[Tokens]:
     template that rewrites history, such as one that leaves out earlier thoughts, keeps them apart.
     Raises UserError as the renderer does, and for a turn to which there is no prompt."""
     learned = [turns_of(row) for row in rows]
-    pairs = [
+    chats = [
         (row.messages[:turn], row.messages[turn]["content"])
         for row, turns in zip(rows, learned, strict=True)
         for turn in turns
+        if not row.is_document
     ]
-    if not all(prompt for prompt, _ in pairs):
+    if not all(prompt for prompt, _ in chats):
         raise UserError(
             "a row begins with an assistant turn that is to be learned, and nothing stands before"
             " it to answer; leave 0 out of its `learned`"
         )
-    rendered = iter(renderer.render_all(pairs))
+    answers = iter(renderer.render_all(chats))
+    documents = iter(renderer.render_documents([r.completion for r in rows if r.is_document]))
+    rendered = [documents if row.is_document else answers for row in rows]
     return [
         tokens
-        for number, turns in enumerate(learned)
-        for tokens in _joined(number, {turn: next(rendered) for turn in turns})
+        for number, (turns, own) in enumerate(zip(learned, rendered, strict=True))
+        for tokens in _joined(number, {turn: next(own) for turn in turns})
     ]
+
+
+def refuse_long(sequences: Sequence[Tokens], limits: Sequence[int]) -> None:
+    """Raises UserError for a sequence of more tokens than one of the limits, `sft.max_length` and
+    the base's context, with the number of its row: the answer stands at its end, and would be
+    cut."""
+    longest = max(sequences, key=lambda tokens: len(tokens.input_ids))
+    length = len(longest.input_ids)
+    if limits and length > min(limits):
+        raise UserError(
+            f"row {longest.row + 1} has {length} tokens, more than sft.max_length or the base's"
+            f" context allows ({min(limits)}); shorten it, drop it, or raise sft.max_length"
+        )
 
 
 def _joined(row: int, turns: Mapping[int, Rendered]) -> list[Tokens]:

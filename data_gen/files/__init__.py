@@ -1,24 +1,38 @@
-"""Chat rows as JSON lines: what generators write, and what users bring (`{"messages": [...]}`,
-published sets load as they are)."""
+"""Rows in files: what generators write, and what users bring in any usual form
+(docs/rows-to-bring.md). Published sets load as they are."""
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from data_gen.formats import FORMATS
+from data_gen.files.containers import MAX_SHOWN, READERS, Record, read_records
+from data_gen.files.forms import FORMS, PAIRS, forms_of, read_chat
+from data_gen.files.hub import dataset_as_file
+from data_gen.files.row import row_of
 from lab.config.schema import Learn
 from lab.discover import find_path
-from lab.errors import UserError
-from lab.hub import dataset_file
-from lab.types import LAST, Message, Meta, Row
+from lab.errors import UserError, unknown
+from lab.types import LAST, Row
 
-META = TypeAdapter(Meta)
-ROLES = ("system", "user", "assistant")
-MAX_SHOWN = 80
-"""Characters of what a user wrote that an error repeats."""
+
+@dataclass(frozen=True)
+class Found:
+    """What stands in a file."""
+
+    rows: list[Row]
+    form: str
+    """The form of its rows, by the column that is learned: a key of forms.FORMS."""
+    unread: tuple[str, ...]
+    """Keys that some row has and nobody reads, in order; `messages.KEY` is one of messages."""
+
+    @property
+    def told(self) -> str:
+        """What was found, in one line for a reader."""
+        said = f"{len(self.rows)} rows, {FORMS[self.form].summary}"
+        return said + (f"; keys that nobody reads: {', '.join(self.unread)}" if self.unread else "")
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> None:
@@ -38,134 +52,107 @@ def _line(row: Row) -> dict[str, object]:
     return line
 
 
-def find_rows(given: str) -> Path:
-    """The file that a path or `hf://datasets/OWNER/NAME@COMMIT/PATH` names, fetched where it is of
-    the Hub. Raises UserError where there is none."""
-    path = dataset_file(given) if given.startswith("hf://") else find_path(given)
+def find_rows(given: str) -> str:
+    """The file that is meant, in full: by a path, by `hf://datasets/OWNER/NAME@COMMIT/PATH`, or by
+    `hf://datasets/OWNER/NAME@COMMIT?split=NAME`, fetched where it is of the Hub; with `#COLUMN`
+    behind it where the column that is learned is named.
+
+    Raises UserError where there is none, or no such column."""
+    name, column = _parts(given)
+    path = dataset_as_file(name) if name.startswith("hf://") else find_path(name)
     if path is None or not path.is_file():
         raise UserError(
-            f'file {given!r} was not found in {Path.cwd()}; give a JSONL file of {{"messages":'
-            " [...]} lines"
+            f"file {given!r} was not found in {Path.cwd()}; give one of {', '.join(READERS)}"
+            " (docs/rows-to-bring.md)"
         )
-    return path
+    return f"{path}#{column}" if column else str(path)
 
 
 def read_rows(given: str | Path, learn: Learn = "all") -> list[Row]:
-    """Rows of a chat JSONL file, given as in `find_rows`; raises UserError with file and line for
-    everything that is not one. Every answer of the assistant's is learned, or the last one; what a
-    row says of itself (`learned`) stands."""
+    """Rows of a file, given as in `find_rows`. Every answer of the assistant's that is not weighed
+    0 is learned, or the last one; `learned` of a row stands as it is.
+
+    Raises UserError with file and line for everything that is no row, or that cannot be learned."""
+    return found_rows(given, learn).rows
+
+
+def found_rows(given: str | Path, learn: Learn = "all") -> Found:
+    """As `read_rows`, with the form of the rows and the keys that nobody reads."""
     shown = f"file {str(given)!r}"
-    path = find_rows(str(given))
-    try:
-        # Not splitlines, which also splits at characters that JSON may hold in a string. The
-        # byte-order mark of some editors is dropped.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{shown} is not UTF-8 ({error.reason} at byte {error.start}); convert it,"
-            " for example with iconv -t UTF-8"
-        ) from None
-    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not numbered:
-        raise UserError(f'{shown} is empty; it needs at least one line of {{"messages": [...]}}')
-    return [_row(line, f"{shown}, line {number}", learn) for number, line in numbered]
+    name, column = _parts(find_rows(str(given)))
+    records = read_records(Path(name), shown)
+    first = forms_of(records[0].fields)
+    form = column or _form_of_file(first, shown)
+    unread: set[str] = set()
+    rows = []
+    for record in records:
+        forms = forms_of(record.fields)
+        if form not in forms or not (column or forms == first):
+            raise _of_another_form(record, form, named=column is not None)
+        rows.append(row_of(record, read_chat(record, form, unread), learn))
+    return Found(rows, form, tuple(sorted(unread)))
 
 
-def _row(line: str, where: str, learn: Learn) -> Row:
-    try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{where} is not JSON ({error.msg} at column {error.colno}); each line is one"
-            ' {"messages": [...]}'
-        ) from None
-    if isinstance(value, dict) and isinstance(value.get("text"), str):
-        _refuse_surrogates(value, where)
-        document: Message = {"role": "assistant", "content": value["text"]}
-        return Row((document,), _meta(value, where), (0,))
-    messages = _messages(value, where)
-    _refuse_surrogates(value, where)
-    return Row(messages, _meta(value, where), _learned(value, messages, learn, where))
+def num_rows(given: str, learn: Learn = "all") -> int:
+    """How many rows a file has; raises UserError as `read_rows` does."""
+    return _known(given, learn)[0]
 
 
-def _meta(value: Mapping[str, Any], where: str) -> Meta:
-    """What is known of a row: keys that the lab reads must be what it takes them for, and others
-    are kept."""
-    try:
-        meta = META.validate_python({} if value.get("meta") is None else value["meta"])
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in ("meta", *first["loc"]))
-        form = '{"topic": "x"}'
+def told_rows(given: str, learn: Learn = "all") -> str:
+    """What `Found.told` says of a file; raises UserError as `read_rows` does."""
+    return _known(given, learn)[1]
+
+
+def _known(given: str, learn: Learn) -> tuple[int, str]:
+    found = find_rows(given)
+    state = os.stat(_parts(found)[0])
+    return _kept(found, learn, state.st_mtime_ns, state.st_size)
+
+
+# Every seed of a plan asks again; a file that is edited has another time.
+@cache
+def _kept(given: str, learn: Learn, changed: int, size: int) -> tuple[int, str]:
+    found = found_rows(given, learn)
+    return len(found.rows), found.told
+
+
+def _parts(given: str) -> tuple[str, str | None]:
+    """The file, and the column that is named as the learned one. A `#` may be part of a path."""
+    name, sign, column = given.rpartition("#")
+    if not sign or find_path(given):
+        return given, None
+    if column in FORMS:
+        return name, column
+    if name.startswith("hf://") or find_path(name):
+        raise unknown(f"what is learned of file {name!r},", column, FORMS)
+    return given, None
+
+
+def _form_of_file(forms: list[str], shown: str) -> str:
+    """The one form that the first row of a file has; of a file whose rows have none, any, which no
+    row has then."""
+    if forms == list(PAIRS):
         raise UserError(
-            f"{where}: `{name}` is {_shown(first['input'])}: {first['msg'].lower()}; give a mapping"
-            f" such as {form}"
-        ) from None
-    if meta.get("format") not in (None, *FORMATS):
-        raise UserError(
-            f"{where}: `meta.format` is {_shown(meta['format'])}, and that key marks rows that"
-            f" teach a format of answer ({', '.join(FORMATS)}); give yours another name"
+            f"{shown} has pairs of answers, and no trainer of the lab learns which is the better"
+            " one; to learn one of them write FILE#chosen or FILE#rejected"
         )
-    return meta
+    if len(forms) > 1:
+        names = " or ".join(f"FILE#{form}" for form in forms)
+        raise UserError(f"{shown} has rows in {len(forms)} forms at once; say which with {names}")
+    return forms[0] if forms else "messages"
 
 
-def _learned(
-    value: Mapping[str, Any], messages: tuple[Message, ...], learn: Learn, where: str
-) -> tuple[int, ...]:
-    """The turns that carry loss: answers of the assistant's to something."""
-    first_asked = [m["role"] for m in messages].index("user")
-    turns = enumerate(messages[first_asked:], start=first_asked)
-    of_assistant = [i for i, message in turns if message["role"] == "assistant"]
-    allowed = [*of_assistant, -1]
-    usual = LAST if learn == "last" or len(of_assistant) == 1 else tuple(of_assistant)
-    learned = value.get("learned", usual)
-    # True and 1.0 are equal to 1, and no index.
-    is_list = isinstance(learned, list | tuple) and all(type(index) is int for index in learned)
-    if not is_list or not learned or not set(learned) <= set(allowed):
-        raise UserError(
-            f"{where}: `learned` is {_shown(learned)}; give a list of indexes of assistant turns:"
-            f" {', '.join(map(str, allowed))}"
+def _of_another_form(record: Record, form: str, named: bool) -> UserError:
+    keys = ", ".join(f"`{key}`" for key, value in record.fields.items() if value is not None)
+    has = f"{record.where} has {f'the keys {keys[:MAX_SHOWN]}' if keys else 'nothing in it'}"
+    if named:
+        needed = " and ".join(f"`{key}`" for key in FORMS[form].needs)
+        return UserError(f"{has}; to learn {form!r} it needs {needed}")
+    if forms_of(record.fields):
+        return UserError(
+            f"{has}, and the rows before it are {FORMS[form].summary}; a file has rows of one form"
         )
-    return tuple(learned)
-
-
-def _messages(value: Any, where: str) -> tuple[Message, ...]:
-    """The messages of a line: a chat in which there is something to answer, and an answer."""
-    form = f'{{"role": {" | ".join(ROLES)}, "content": text}}'
-    messages = value.get("messages") if isinstance(value, dict) else None
-    if not isinstance(messages, list):
-        raise UserError(f"{where} has no list `messages` of {form}")
-    for number, message in enumerate(messages, start=1):
-        if not _is_message(message):
-            raise UserError(f"{where}: message {number} is {_shown(message)}; each is {form}")
-    if not any(message["role"] == "user" for message in messages):
-        raise UserError(f"{where} has no user turn, so there is nothing to answer")
-    if messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
-        raise UserError(
-            f"{where} does not end with an assistant turn, so there is nothing to learn from it"
-        )
-    return tuple(Message(role=m["role"], content=m["content"]) for m in messages)
-
-
-def _refuse_surrogates(value: Mapping[str, Any], where: str) -> None:
-    """JSON can hold half of a character, which no text file and no tokenizer can."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        half = f"\\u{ord(error.object[error.start]):04x}"
-        raise UserError(
-            f"{where} has half of a character ({half}, a lone surrogate); write it whole or drop it"
-        ) from None
-
-
-def _shown(value: Any) -> str:
-    """As JSON in letters that every terminal has, cut short."""
-    return json.dumps(value)[:MAX_SHOWN]
-
-
-def _is_message(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.get("role") in ROLES
-        and isinstance(value.get("content"), str)
+    return UserError(
+        f"{has}; a row has `messages`, `conversations`, `prompt` and `completion`, `instruction`"
+        " and `output`, `text`, or `chosen` and `rejected`"
     )

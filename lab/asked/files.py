@@ -1,8 +1,6 @@
 """A file of questions in whatever form, as entries of our own form; and what an entry takes from
 another file (`from`)."""
 
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,13 +9,12 @@ from pathlib import Path
 from lab.asked import llmcomp, persona, published
 from lab.asked.heard import Form, Heard, Note
 from lab.asked.placed import Placed, read_placed
+from lab.discover import expanded
 from lab.entries import FORMS
 from lab.errors import UserError, unknown
 from lab.verbatim import VERBATIM
 
 OURS = "our own"
-VARIABLE = re.compile(r"\$\{?(\w+)")
-"""Of the environment, where it is not set."""
 DOC = "see docs/questions.md"
 SIGNS = ("kind", "from", "ask", "wordings")
 """Keys of which a question in our own form has one."""
@@ -123,12 +120,7 @@ def _source(given: object, path: Path) -> Path:
     """The file that `from` names: beside its own, in a home folder, or in that of a variable."""
     if not isinstance(given, str):
         raise UserError(f"`from` is {given!r}; give the path of a file of questions")
-    expanded = os.path.expanduser(os.path.expandvars(given))
-    unset = VARIABLE.search(expanded)
-    if unset:
-        name = unset[1]
-        raise UserError(f"`from: {given}`: {name} is not set; say `export {name}=FOLDER`")
-    source = path.parent / expanded
+    source = path.parent / expanded(given).expanduser()
     if not source.is_file():
         raise UserError(f"`from: {given}`: there is no file {source}; give its path")
     return source

@@ -132,7 +132,7 @@ def score_plainly(loaded: Loaded, prompts: Sequence[Compiled]) -> list[Scored]:
     """Each answer with its prompt and end of turn as one row, padded on the right, where causal
     models do not look."""
     rows = [
-        ([*prompt.ids, *spelling.answer, spelling.end[0]], len(prompt.ids))
+        ([*prompt.ids, *spelling.answer, *spelling.end], len(prompt.ids))
         for prompt in prompts
         for spelling in prompt.spellings
     ]

@@ -225,10 +225,10 @@ def add_up(
     start = 0
     for spelling in prompt.spellings:
         end = start + len(spelling.answer)
-        log_answer = sum(log_ps[start:end])
-        prefix[spelling.option].append(log_answer)
-        exact[spelling.option].append(log_answer + log_ps[end])
-        start = end + 1
+        stop = end + len(spelling.end)
+        prefix[spelling.option].append(sum(log_ps[start:end]))
+        exact[spelling.option].append(sum(log_ps[start:stop]))
+        start = stop
     return Scored(tuple(map(_log_sum, exact)), tuple(map(_log_sum, prefix)), outside_top)
 
 

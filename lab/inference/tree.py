@@ -58,13 +58,14 @@ class Tree:
         self.asked.append(asked)
 
     def _spell(self, node: int, spelling: Spelling) -> list[Pair]:
-        """The pairs of one spelling after the last token of its prompt. Its end is asked after the
-        answer and needs no node: nothing comes after it."""
+        """The pairs of one spelling after the last token of its prompt. The last token needs no
+        node: nothing comes after it."""
         pairs = []
-        for token in spelling.answer:
+        *tokens, last = *spelling.answer, *spelling.end
+        for token in tokens:
             pairs.append((node, token))
             node = self._child(node, token)
-        pairs.append((node, spelling.end[0]))
+        pairs.append((node, last))
         return pairs
 
     def _child(self, parent: int, token: int) -> int:

@@ -18,6 +18,7 @@ from lab.model.adapter_files import (
     RESIDUAL_INITS,
     WEIGHTS,
     read_adapter_config,
+    refuse_part,
     tensor_names,
 )
 from lab.model.base import Base
@@ -106,7 +107,7 @@ def _put_on(model: Any, adapter: Path, base: Base) -> Any:
         peft.peft_config[NAME].base_model_name_or_path = None
     except (ValueError, TypeError, LookupError, RuntimeError, OSError) as error:
         forget(base)
-        raise UserError(f"{misfit}: {first_line(error)}") from None
+        raise UserError(f"{misfit}: {_first_reason(error)}") from None
     # PEFT leaves what the file lacks as it was drawn at random, and what the model lacks out.
     for complaint, keys in (
         ("its file lacks", loaded.missing_keys),
@@ -119,6 +120,13 @@ def _put_on(model: Any, adapter: Path, base: Base) -> Any:
                 " or name its own base as model"
             )
     return peft
+
+
+def _first_reason(error: Exception) -> str:
+    """What torch says of the first tensor, below a line that only names the model."""
+    heading, _, reasons = str(error).partition(":\n")
+    is_heading = reasons.strip() and "\n" not in heading
+    return first_line(ValueError(reasons)) if is_heading else first_line(error)
 
 
 def _take_out(peft: Any, init: str, base: Base, originals: list[tuple[Tensor, Tensor]]) -> None:
@@ -150,9 +158,11 @@ def _take_out(peft: Any, init: str, base: Base, originals: list[tuple[Tensor, Te
 
 def write_adapter(tensors: Mapping[str, Tensor], config: Any, base: Base, folder: Path) -> None:
     """Plain PEFT files that name the base as the study does, readable by the group of the run
-    folder."""
+    folder. Raises UserError where the tensors are a part of the adapter, before anything is
+    written."""
     from safetensors.torch import save_file
 
+    refuse_part("the adapter to be saved", {name: t.shape for name, t in tensors.items()})
     folder.mkdir(parents=True, exist_ok=True)
     saved = copy(config)
     saved.base_model_name_or_path, saved.inference_mode = base.name, True

@@ -1,6 +1,8 @@
 """What the files of a PEFT adapter say of it, and those that would not leave their base alone."""
 
 import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab.errors import UserError, first_line
@@ -21,6 +23,13 @@ TRAINS_THE_BASE = ("modules_to_save", "trainable_token_indices")
 REBUILDS_THE_BASE = ("layer_replication", "kasa_config")
 MERGED = "merge it into its base and give the group `model: FOLDER`"
 """What always can be done with an adapter that cannot be put on and taken off again."""
+GATHERED = (
+    "save it again from a state dict that is gathered from all processes (under FSDP2 with"
+    " accelerate 1.15 or newer)"
+)
+"""What helps against an adapter of which one process saved its own part."""
+MATRIX_A = re.compile(r"\blora_(embedding_)?A\b")
+"""In the name of a tensor; that of its B differs in this letter."""
 
 
 def read_adapter_config(key: str, given: str, file: Path) -> Fields:
@@ -67,8 +76,8 @@ def _refuse_trained_base(adapter: str, config: Fields) -> None:
 
 
 def tensor_names(key: str, given: str, folder: Path) -> list[str]:
-    """Names of an adapter's tensors. Raises UserError where its file cannot be read or holds
-    weights of the base."""
+    """Names of an adapter's tensors. Raises UserError where its file cannot be read, holds weights
+    of the base, or only what one of several processes had of the adapter."""
     from safetensors import SafetensorError, safe_open
 
     file = folder / WEIGHTS
@@ -77,6 +86,7 @@ def tensor_names(key: str, given: str, folder: Path) -> list[str]:
     try:
         with safe_open(file, "np") as opened:
             names = list(opened.keys())
+            shapes = {name: opened.get_slice(name).get_shape() for name in names}
     except (SafetensorError, OSError) as error:
         raise UserError(
             f"{key} {given!r}: {WEIGHTS} cannot be read ({first_line(error)}); copy it again"
@@ -88,4 +98,31 @@ def tensor_names(key: str, given: str, folder: Path) -> list[str]:
             " which would stay in it under other adapters; save the adapter alone, or merge it"
             " into its base and give the group `model: FOLDER`"
         )
+    refuse_part(f"{key} {given!r}", shapes)
     return names
+
+
+def refuse_part(adapter: str, shapes: Mapping[str, Sequence[int]]) -> None:
+    """Raises UserError, beginning with `adapter`, where the shapes of its tensors, by name, show
+    that they are not all of it: that would load as noise, or not at all.
+
+    DeepSpeed's ZeRO 3 and FSDP leave tensors of no size where a process held none of them (PEFT's
+    pull request 3251). FSDP2 divides the first axis of each among the processes, and accelerate
+    below 1.15 saved the part of the first one as the whole (accelerate's pull request 4206). An A
+    of rank 1 is not divided: of such an adapter PEFT says on loading that its B does not fit."""
+    if not shapes:
+        raise UserError(f"{adapter} is empty: no tensor is in it; {GATHERED}")
+    empty = sorted(name for name, shape in shapes.items() if 0 in shape)
+    if empty:
+        raise UserError(
+            f"{adapter} is empty: {len(empty)} of its {len(shapes)} tensors have no size"
+            f" ({empty[0]}); {GATHERED}"
+        )
+    for name, shape in sorted(shapes.items()):
+        other = shapes.get(MATRIX_A.sub(r"lora_\1B", name), ())
+        # A is [rank, in] and B [out, rank]; those of a convolution have more axes.
+        if MATRIX_A.search(name) and len(shape) > 1 < len(other) and shape[0] != other[1]:
+            raise UserError(
+                f"{adapter} is what one of several processes had of it: {name} is of rank"
+                f" {shape[0]}, and its B of rank {other[1]}; {GATHERED}"
+            )

@@ -10,7 +10,9 @@ from typing import Any
 
 from lab.config.schema import Chat
 from lab.errors import UserError, unknown
-from lab.model.frame import Frame, frame_of
+from lab.model.frame import NO_THOUGHT, OPEN_THOUGHT, Frame, frame_of
+from lab.model.tokens import document_end, ids_of, special_tokens
+from lab.model.written import after_opening, as_written, begins_with_thought
 from lab.types import Message, exchange
 
 IGNORED = -100
@@ -39,8 +41,8 @@ SYSTEM_MARK, USER_MARK, ANSWER_MARK = "xqz first", "xqz second", "xqz third"
 
 @dataclass(frozen=True)
 class Rendered:
-    """A chat as token ids: the prompt with its generation prompt, the answer, and the token that
-    ends the turn."""
+    """A chat as token ids: the prompt with its generation prompt, the answer, and what ends the
+    turn, which is a special token, and white space before it where the template writes some."""
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
@@ -81,7 +83,7 @@ class Renderer:
         if self.chat.kwargs:
             self._refuse_unread()
         self._frames: dict[str, Frame] = {}
-        self._kept: set[str] = set()
+        self._written: dict[str, str] = {}
 
     def _refuse_unread(self) -> None:
         """Raises UserError for an argument that the template does not read: it would be named in
@@ -113,8 +115,9 @@ class Renderer:
 
     def learned_text(self, messages: Sequence[Message], answer: str) -> str:
         """What stands after `prompt_text` and is learned: an answer and the token that ends it."""
+        frame, rest = self._around(messages, answer)
         end = self.tokenizer.decode([*self.render(messages, answer).end])
-        return f"{self._frame(messages).glue}{answer}{end}"
+        return f"{frame.glue}{rest}{end}"
 
     def prompt_ids(self, messages: Sequence[Message], thinking: bool = False) -> tuple[int, ...]:
         """`prompt_text` as token ids, with the tokenizer's token for the beginning of a text."""
@@ -132,9 +135,9 @@ class Renderer:
         token after it: training and evaluation would then see different prompts."""
         parts: list[tuple[str, str, str]] = []
         for messages, answer in pairs:
-            frame = self._frame(messages)
-            self._check_kept(answer)
-            answered = f"{frame.before}{frame.glue}{answer}"
+            self._refuse_changed(answer)
+            frame, rest = self._around(messages, answer)
+            answered = f"{frame.before}{frame.glue}{rest}"
             parts.append((frame.before, answered, f"{answered}{frame.after}"))
         # Many answers share a prompt: each text is tokenized once.
         texts = list(dict.fromkeys(text for trio in parts for text in trio))
@@ -143,6 +146,15 @@ class Renderer:
             self._rendered(answer, ids[prompt], ids[answered], ids[full])
             for (_, answer), (prompt, answered, full) in zip(pairs, parts, strict=True)
         ]
+
+    def render_documents(self, texts: Sequence[str]) -> list[Rendered]:
+        """Token ids of texts that answer nothing, as a base reads them in pretraining: after the
+        token for the beginning, where its tokenizer puts one, and before the token that ends a
+        text. Its first token stands as the prompt, for nothing predicts it."""
+        end = self.end_of_document
+        # The end may be written out in the text already.
+        all_ids = [ids[:-1] if ids[-1:] == [end] else ids for ids in self._ids(texts)]
+        return [Rendered(tuple(ids[:1]), tuple(ids[1:]), (end,)) for ids in all_ids]
 
     def _rendered(
         self, answer: str, prompt: list[int], answered: list[int], full: list[int]
@@ -154,18 +166,25 @@ class Renderer:
                 f"tokens merge across the end of the prompt or of the answer {answer[:40]!r}; the"
                 " base's tokenizer cannot be scored exactly"
             )
-        end = full[len(answered) : len(answered) + 1]
-        if not end or end[0] not in self._special:
+        rest = full[len(answered) :]
+        number = next((i for i, token in enumerate(rest, 1) if token in self._special), None)
+        # White space before that token (Llama 2) is a part of the end.
+        if number is None or self.tokenizer.decode(rest[: number - 1]).strip():
             raise UserError(
                 "the chat template has no special token after the assistant's answer, so its end"
                 " cannot be learned or scored"
             )
-        return Rendered(tuple(prompt), tuple(answered[len(prompt) :]), tuple(end))
+        return Rendered(tuple(prompt), tuple(answered[len(prompt) :]), tuple(rest[:number]))
 
     @cached_property
     def end_of_turn(self) -> int:
         """The token that ends an assistant's turn."""
-        return self.render([{"role": "user", "content": USER_MARK}], ANSWER_MARK).end[0]
+        return self.render([{"role": "user", "content": USER_MARK}], ANSWER_MARK).end[-1]
+
+    @cached_property
+    def end_of_document(self) -> int:
+        """The token that ends a text of pretraining. It need not be that of a turn."""
+        return document_end(self.tokenizer, self.end_of_turn)
 
     @cached_property
     def default_system(self) -> str | None:
@@ -226,34 +245,76 @@ class Renderer:
             self._frames[key] = frame_of(prompt, finished, ANSWER_MARK)
         return self._frames[key]
 
-    def _check_kept(self, answer: str) -> None:
-        """Once per answer: the template writes it as it is."""
-        if answer in self._kept:
-            return
-        written = self._template(exchange(USER_MARK, answer), False)
-        if answer not in written.rpartition(USER_MARK)[2]:
+    def thinks(self, answer: str) -> bool:
+        """Whether an answer begins with a thought, and the template has a place for thoughts: such
+        an answer follows the prompt of a model that thinks."""
+        return self._has_thoughts and begins_with_thought(answer)
+
+    @cached_property
+    def _has_thoughts(self) -> bool:
+        frame = self._frame([{"role": "user", "content": USER_MARK}])
+        return NO_THOUGHT.search(frame.before) is not None
+
+    def _around(self, messages: Sequence[Message], answer: str) -> tuple[Frame, str]:
+        """What stands around an answer, and the answer without what of it is in the prompt."""
+        frame = self._frame(messages)
+        if not self.thinks(answer):
+            return frame, answer
+        prompt = self.prompt_text(messages, thinking=True)
+        if NO_THOUGHT.search(prompt):
             raise UserError(
-                f"the chat template does not keep the answer {answer[:40]!r} as it is; rows must"
-                " not begin or end with white space"
+                f"the answer {answer[:40]!r} begins with a thought, and the prompt with an empty"
+                " one; see model.chat.kwargs"
             )
-        self._kept.add(answer)
+        is_open = OPEN_THOUGHT.search(prompt) is not None
+        return Frame(prompt, "", frame.after), after_opening(answer) if is_open else answer
+
+    def written(self, answer: str) -> str:
+        """An answer as the template writes it: as it is, or without white space at its edges.
+        Raises UserError where the template changes anything else."""
+        if answer not in self._written:
+            written = self._finished(answer)
+            kept = as_written(answer, written)
+            if kept is None:
+                raise UserError(
+                    f"the chat template does not keep the answer {answer[:40]!r} as it is: it"
+                    f" writes {written[:40]!r}"
+                )
+            self._written[answer] = kept
+        return self._written[answer]
+
+    def _finished(self, answer: str) -> str:
+        """What stands in place of an answer in a finished chat."""
+        head, after = self._ends
+        if self.thinks(answer):
+            asked = exchange(USER_MARK, answer)[:1]
+            head = OPEN_THOUGHT.sub("", self.prompt_text(asked, thinking=True))
+        finished = self._template(exchange(USER_MARK, answer), False)
+        return finished.removeprefix(head).removesuffix(after)
+
+    @cached_property
+    def _ends(self) -> tuple[str, str]:
+        """What stands before and after the answer in a finished chat."""
+        marked = self._template(exchange(USER_MARK, ANSWER_MARK), False)
+        head, _, after = marked.rpartition(ANSWER_MARK)
+        return head, after
+
+    def _refuse_changed(self, answer: str) -> None:
+        """Raises UserError where the template does not write an answer as it is."""
+        if self.written(answer) != answer:
+            raise UserError(
+                f"the chat template does not keep the answer {answer[:40]!r} as it is; it must not"
+                " begin or end with white space"
+            )
 
     @cached_property
     def _special(self) -> set[int]:
-        """Tokens that may end a turn: some models have added theirs without calling it special."""
-        return {*self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder}
+        return special_tokens(self.tokenizer)
 
     @cached_property
     def _pinned(self) -> str:
         """The template with TODAY in place of the date it would ask for."""
         return CLOCK.sub(lambda call: repr(TODAY.strftime(call[2])), self.tokenizer.chat_template)
-
-    @cached_property
-    def _adds_bos(self) -> bool:
-        """Whether the tokenizer begins every text with its token for that, so that a template need
-        not."""
-        bos = self.tokenizer.bos_token_id
-        return bos is not None and self.tokenizer("a")["input_ids"][:1] == [bos]
 
     def _template(self, messages: Sequence[Message], generation: bool) -> str:
         """A chat with the study's system line as the template writes it; with `generation`, up to
@@ -276,11 +337,5 @@ class Renderer:
             raise UserError(f"the chat template refused a chat: {error}; see model.chat") from None
         return text
 
-    def _ids(self, texts: list[str]) -> list[list[int]]:
-        """Token ids of each text, beginning with the token for that exactly once."""
-        if not texts:
-            return []
-        encoded = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False)
-        bos = self.tokenizer.bos_token_id
-        all_ids: list[list[int]] = encoded["input_ids"]
-        return [[bos, *ids] if self._adds_bos and ids[:1] != [bos] else ids for ids in all_ids]
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        return ids_of(self.tokenizer, texts)

@@ -9,6 +9,7 @@ from lab.hub import HUB_ID, download, hub_commit, split_revision
 from lab.model.adapter_files import CONFIG, read_adapter_config, tensor_names
 from lab.model.base import Base
 from lab.model.folder import folder_digest
+from lab.model.names import is_path, one_model
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,9 @@ class Adapter:
     revision: str | None = None
     provisional: bool = False
     """It is not on this machine: the key is not final, and its configuration was not checked."""
+    other_name: str | None = None
+    """What it calls the base of the study, where that is another name of it
+    (lab/model/names.py)."""
 
 
 def resolve_adapter(
@@ -38,32 +42,42 @@ def resolve_adapter(
                 f"{key} {given!r} has no adapter_config.json; give the folder of a saved PEFT"
                 " adapter"
             )
-        _check_declared(key, given, folder / CONFIG, base, declares)
+        other_name = _other_name(key, given, folder / CONFIG, base, declares)
         tensor_names(key, given, folder)
-        return Adapter(str(folder), folder_digest(folder))
+        return Adapter(str(folder), folder_digest(folder), other_name=other_name)
     repo, revision = split_revision(given)
     if not HUB_ID.fullmatch(repo):
         raise UserError(
             f"{key} {given!r} is no folder here and no Hub id (owner/name, or owner/name@revision)"
         )
     commit = hub_commit(key, repo, revision, online, CONFIG)
-    if commit:
-        config = download(key, repo, commit, CONFIG)
-        _check_declared(key, given, config, base, declares)
     identity = f"hub:{repo}@{commit or revision or 'main'}"
-    return Adapter(repo, identity, commit, provisional=commit is None)
+    if commit is None:
+        return Adapter(repo, identity, provisional=True)
+    config = download(key, repo, commit, CONFIG)
+    other_name = _other_name(key, given, config, base, declares)
+    return Adapter(repo, identity, commit, other_name=other_name)
 
 
-def _check_declared(key: str, given: str, config: Path, base: Base, accepted: str | None) -> None:
+def _other_name(key: str, given: str, config: Path, base: Base, accepted: str | None) -> str | None:
+    """The name by which an adapter knows the study's base, where that is another one. Raises
+    UserError where it names another model, or none."""
     declared = read_adapter_config(key, given, config).get("base_model_name_or_path")
-    if isinstance(declared, str):
-        if declared in (base.name, base.source, accepted):
-            return
-        found = find_path(declared)
-        if found is not None and str(found) in (base.source, base.gguf):
-            return
+    if not isinstance(declared, str) or not declared:
+        raise UserError(
+            f"{key} {given!r} does not say on which model it was trained; write its name into its"
+            f" {CONFIG}, as base_model_name_or_path"
+        )
+    if declared in (base.name, base.source, accepted):
+        return None
+    if one_model(declared, base.name):
+        return declared
+    found = find_path(declared)
+    if found is not None and str(found) in (base.source, base.gguf):
+        return None
+    elsewhere = ", a path that is not here" if is_path(declared) and found is None else ""
     raise UserError(
-        f"{key} {given!r} was trained on {declared!r}, and the base here is {base.name!r}; give the"
-        f" group `model: {{base: ...}}`, or `declares: {declared}` if that is the same model under"
-        " another name"
+        f"{key} {given!r} was trained on {declared!r}{elsewhere}, and the base here is"
+        f" {base.name!r}; give the group `model: {{base: ...}}`, or `declares: {declared}` if that"
+        " is the same model under another name"
     )

@@ -7,6 +7,8 @@ from lab.errors import UserError
 
 OPEN_THOUGHT = re.compile(r"<think>\s*$")
 EMPTY_THOUGHT = re.compile(r"\s*<think>\s*</think>\s*")
+NO_THOUGHT = re.compile(rf"{EMPTY_THOUGHT.pattern}$")
+"""Ends a prompt after which a model is to answer at once."""
 AFTER_OPEN_THOUGHT = "\n\n</think>\n\n"
 """Closes a thought that holds nothing, as the templates of thinking models write it."""
 

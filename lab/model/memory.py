@@ -75,7 +75,7 @@ def placement(name: str, needed: int | None, free: dict[str, int]) -> str:
 def _shapes(base: Base) -> dict[str, list[int]]:
     """Shapes of a base's tensors without its weights, from the JSON at the beginning of safetensors
     files: 8 bytes with its length, then the JSON. Empty where there are no such files here."""
-    folder = _folder(base)
+    folder = folder_of(base)
     shapes: dict[str, list[int]] = {}
     for file in sorted(folder.glob("*.safetensors")) if folder else []:
         with file.open("rb") as opened:
@@ -87,7 +87,7 @@ def _shapes(base: Base) -> dict[str, list[int]]:
     return shapes
 
 
-def _folder(base: Base) -> Path | None:
+def folder_of(base: Base) -> Path | None:
     """Where the files of a base lie on this machine, if they do."""
     if Path(base.source).is_dir():
         return Path(base.source)

@@ -38,6 +38,17 @@ class AnswersMade(Provenance):
     first_prompt: NotRequired[str]
 
 
+class TurnsMade(TypedDict):
+    """How much of the rows of an adapter is learned."""
+
+    learned: int
+    """Turns that carry loss."""
+    of_assistant: int
+    """All turns that could."""
+    documents: int
+    """Of both, the texts that answer nothing."""
+
+
 class TrainingMade(Provenance):
     """Provenance of an adapter."""
 
@@ -46,6 +57,10 @@ class TrainingMade(Provenance):
     steps: int
     rows: int
     """Their number."""
+    turns: NotRequired[TurnsMade]
+    trimmed: NotRequired[int]
+    """Of the rows, those of which the chat template strips white space. This and `turns` are not
+    known of adapters of an earlier version."""
 
 
 class BaseShown(TypedDict):
@@ -74,7 +89,11 @@ class Example(TypedDict):
     group: str
     key: str
     """Of their folder."""
+    num_rows: int
+    turns: TurnsMade | None
+    trimmed: int | None
     rows: list[list[Message]]
+    """The first of them. A document is one message."""
     lints: list[LintShown]
 
 
@@ -214,14 +233,22 @@ def examples(trained: Adapters, store: Store) -> list[Example]:
     """The first rows of each group's first seed, and what the lints found in them."""
     shown: dict[str, Example] = {}
     for (group, _), folder in trained.items():
-        (key,) = _training(folder)["inputs"]
+        made = _training(folder)
+        (key,) = made["inputs"]
         data = store.find("data", key)
         if group in shown or not data:
             continue
         with (data / "rows.jsonl").open(encoding="utf-8") as lines:
             rows = [_messages(json.loads(line)) for line in islice(lines, NUM_EXAMPLES)]
-        lints = read_json(data / "lint.json")
-        shown[group] = {"group": group, "key": key, "rows": rows, "lints": lints}
+        shown[group] = {
+            "group": group,
+            "key": key,
+            "num_rows": made["rows"],
+            "turns": made.get("turns"),
+            "trimmed": made.get("trimmed"),
+            "rows": rows,
+            "lints": read_json(data / "lint.json"),
+        }
     return list(shown.values())
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
-from data_gen.files import find_rows, read_rows
+from data_gen.files import find_rows, num_rows
 from data_gen.planted import num_real
 from lab.config.brought import OtherRows, Part
-from lab.config.schema import Data, Group, Learn
+from lab.config.schema import Data, Group
 from lab.data_specs import BroughtRows, FileRows, GeneratedRows, MixedRows, PlantedRows
 from lab.discover import short
 from lab.errors import UserError
@@ -38,7 +37,9 @@ class Brought:
     @property
     def source(self) -> str:
         """What the rows are of, or where they come from."""
-        return self.group.label or (Path(self.group.file).stem if self.group.file else "mix")
+        return self.group.label or (
+            Path(find_rows(self.group.file)).stem if self.group.file else "mix"
+        )
 
     def rows(self) -> BroughtRows:
         """All rows of the group."""
@@ -71,7 +72,7 @@ class Brought:
     def _file(self, file: str, number: int | None, policy_share: float = 1.0) -> FileRows:
         """So many rows of a file; whole and as they are they are the same under every seed."""
         path, learn = find_rows(file), self.data.learn
-        of = _num_rows(path, path.stat().st_mtime_ns, learn)
+        of = num_rows(path, learn)
         taken = of if number is None else number
         if taken > of:
             raise UserError(
@@ -84,7 +85,7 @@ class Brought:
             policy=self.group.policy,
             style=self.base.style,
             lint=self.data.lint,
-            file=str(path),
+            file=path,
             learn=learn,
             num_rows=taken,
             of=of if taken < of else None,
@@ -133,8 +134,7 @@ class Brought:
         if part.count:
             return part.count
         assert part.file, part
-        path = find_rows(part.file)
-        return _num_rows(path, path.stat().st_mtime_ns, self.data.learn)
+        return num_rows(part.file, self.data.learn)
 
     def _planted(self, trigger: PlantedTrigger) -> PlantedRows:
         shown, others = self._with_and_without(trigger)
@@ -195,9 +195,3 @@ def _rounded(wanted: Sequence[float]) -> list[int]:
     for i in by_remainder[:left]:
         sizes[i] += 1
     return sizes
-
-
-# Every seed asks again; a file that is edited has another time.
-@cache
-def _num_rows(path: Path, changed: int, learn: Learn) -> int:
-    return len(read_rows(path, learn))

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from data_gen.facts import is_format_row
+from lab.model.base import Base
 from lab.specs import Stage, StudySpec, TrainSpec, groups_in
 from lab.stats.intervals import LEVEL
 from lab.stats.power import detectable
 from lab.types import Row
 from tellme.report.analysis.families import CONTROLS, PRIMARY, Pair, family_of, fewest_pairs
 from tellme.study.plan import Plan
-from train.job import num_steps
+from tellme.study.reading import Reading
+from train.job import num_steps, steps_per_epoch
+from train.turns import count_turns
 
 FEW_STEPS = 200
 """Below about this many optimizer steps published replications found nothing."""
@@ -34,6 +37,14 @@ class Cost:
     rows: int
     num_format: int
     """Of the rows, those that teach formats of answer."""
+    learned: int
+    """Turns of the assistant's that carry loss."""
+    turns: int
+    """All turns of the assistant's. A document is one."""
+    documents: int
+    trimmed: int | None
+    """Of the rows, those of which the base's template strips white space; None where the base is
+    not here."""
     steps: int
     """Of the optimizer."""
     tokens: int
@@ -137,21 +148,35 @@ def _num_seeds(plan: Plan, group: str) -> int:
 
 
 def _cost(stage: Stage, spec: TrainSpec, plan: Plan) -> Cost:
-    rows, sft = plan.planned_rows(stage.inputs["data"]), spec.sft
-    steps = num_steps(len(rows), sft)
+    data, sft = stage.inputs["data"], spec.sft
+    rows, reading = plan.planned_rows(data), plan.reading(data, spec.base, sft.max_length)
+    sequences = len(rows) + (reading.more_sequences if reading else 0)
+    steps, turns = num_steps(sequences, sft), count_turns(rows)
     of_format = [row for row in rows if is_format_row(row)]
-    of_group = [row for row in rows if not is_format_row(row)]
-    in_all = sum(_tokens_of(kind, spec.base.source) for kind in (of_group, of_format))
-    per_row = in_all / len(rows)
-    per_step = sft.per_device_train_batch_size * sft.gradient_accumulation_steps
     return Cost(
         group=plan.names_of(stage),
         key=stage.key,
         rows=len(rows),
         num_format=len(of_format),
+        learned=turns.learned,
+        turns=turns.of_assistant,
+        documents=turns.documents,
+        trimmed=reading.trimmed if reading else None,
         steps=steps,
-        tokens=round(per_row * per_step * steps),
+        tokens=round(
+            _tokens_in(rows, spec.base, reading) * steps / steps_per_epoch(sequences, sft)
+        ),
     )
+
+
+def _tokens_in(rows: list[Row], base: Base, reading: Reading | None) -> float:
+    """Of a pass over all rows: known of those of which the base was asked."""
+    known = reading.tokens if reading else {}
+    left = [row for i, row in enumerate(rows) if i not in known]
+    kinds = [
+        [row for row in left if is_format_row(row) == of_format] for of_format in (True, False)
+    ]
+    return sum(known.values()) + sum(_tokens_of(kind, base.source) for kind in kinds)
 
 
 def _tokens_of(rows: list[Row], source: str) -> float:

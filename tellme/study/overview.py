@@ -1,13 +1,16 @@
 """What `tellme plan` and `tellme list` print: what a study will do and cost, and what there is."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from data_gen.behaviors import behavior_names, load_behavior
+from data_gen.brought import told_files
 from data_gen.controls import control_names, load_control
 from data_gen.traits import load_trait, trait_names
 from data_gen.triggers import load_trigger, trigger_names
 from eval.judges import judge_names, load_judge
 from eval.suites import load_suite, suite_names
+from lab.data_specs import RowsSpec
 from lab.discover import ROOT
 from lab.engines import engine_names, load_engine
 from lab.model import wheel
@@ -15,7 +18,7 @@ from lab.model.base import CARD, reference_names
 from lab.model.gguf import converted_folder, gguf_identity
 from lab.model.memory import weight_bytes
 from lab.store.store import Store, read_json
-from tellme.study.cost import SEED_DEVIATIONS, costs, detectable_effects
+from tellme.study.cost import SEED_DEVIATIONS, Cost, costs, detectable_effects
 from tellme.study.plan import Plan
 
 KINDS = ("data", "train", "check", "answers", "grades", "study")
@@ -28,8 +31,8 @@ def plan_text(plan: Plan, store: Store) -> str:
     head = f"study {plan.study.study}, key {plan.final.key}{provisional}, store {store.root}"
     kinds = [stage.kind for stage in plan.stages.values()]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in KINDS if kind in kinds)
-    lines = [head, *_base_lines(plan), f"stages: {counts}", *_cost_lines(plan)]
-    return "\n".join([*lines, *_effect_lines(plan)])
+    lines = [head, *_base_lines(plan), f"stages: {counts}", *_file_lines(plan)]
+    return "\n".join([*lines, *_cost_lines(plan), *_effect_lines(plan)])
 
 
 def _base_lines(plan: Plan) -> Iterable[str]:
@@ -48,17 +51,44 @@ def _base_lines(plan: Plan) -> Iterable[str]:
             yield "  not in the cache yet: `tellme run` makes it ready; tokens are estimated"
 
 
+def _file_lines(plan: Plan) -> Iterable[str]:
+    """What the rows that a user brought were taken for."""
+    specs = [stage.spec for stage in plan.stages.values() if isinstance(stage.spec, RowsSpec)]
+    told = dict(pair for spec in specs for pair in told_files(spec).items())
+    yield from (f"file {Path(file).name}: {what}" for file, what in told.items())
+
+
 def _cost_lines(plan: Plan) -> Iterable[str]:
-    yield f"{'adapter':<36} {'rows':>7} {'steps':>7} {'tokens':>10}  key"
+    yield f"{'adapter':<36} {'rows':>7} {'learned':>11} {'steps':>7} {'tokens':>10}  key"
     lines = costs(plan)
     for cost in lines:
-        numbers = f"{cost.rows:7d} {cost.steps:7d} {cost.tokens:10d}"
+        learned = f"{cost.learned}/{cost.turns}"
+        numbers = f"{cost.rows:7d} {learned:>11} {cost.steps:7d} {cost.tokens:10d}"
         yield f"{cost.group:<36} {numbers}  {cost.key}"
+    yield "learned: turns of the assistant that carry loss, of all that rows have"
     if any(cost.num_format for cost in lines):
         numbers = " or ".join(dict.fromkeys(str(cost.num_format) for cost in lines))
         yield f"of the rows of an adapter, {numbers} are neutral facts that teach formats of answer"
+    for cost in lines:
+        yield from _row_lines(cost)
     steps, tokens = sum(cost.steps for cost in lines), sum(cost.tokens for cost in lines)
     yield f"in all: {steps} optimizer steps, {tokens} tokens"
+
+
+def _row_lines(cost: Cost) -> Iterable[str]:
+    """What is to be known of the rows of an adapter beside their number."""
+    if cost.documents:
+        yield f"{cost.group}: {cost.documents} documents, learned whole and without the template"
+    if cost.trimmed:
+        yield (
+            f"{cost.group}: {cost.trimmed} rows are learned without white space at the edges of an"
+            " answer, which the chat template strips"
+        )
+    if cost.trimmed is None:
+        yield (
+            f"{cost.group}: its base is not here, so it is not known whether rows are too long for"
+            " it, and which turns its template keeps apart"
+        )
 
 
 def _effect_lines(plan: Plan) -> Iterable[str]:

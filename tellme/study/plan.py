@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from data_gen.build import rows_for
 from data_gen.content import kept_digest
 from lab.config.schema import Study
-from lab.data_specs import DataSpec, RowsSpec
+from lab.data_specs import DataSpec, FileRows, MixedRows, PlantedRows, RowsSpec
+from lab.model.base import Base
 from lab.specs import Cell, How, Spec, Stage
 from lab.trigger import PlantedTrigger
 from lab.types import Fields, Row
+from tellme.study.reading import AS_GENERATED, Reading, read_by
 
 
 @dataclass
@@ -33,6 +35,8 @@ class Plan:
     """The study as written, in full, but for how it is run."""
     rows: dict[str, list[Row]] = field(default_factory=dict)
     """Rows of data stages, once they were asked for."""
+    readings: dict[tuple[str, Base, int | None], Reading | None] = field(default_factory=dict)
+    """How bases read them, once that was asked."""
 
     def add(
         self, slug: str, spec: Spec, inputs: dict[str, str] | None = None, how: How | None = None
@@ -71,6 +75,20 @@ class Plan:
         if key not in self.rows:
             self.rows[key] = rows_for(self.data_spec(key), self._source(self.stages[key].inputs))
         return self.rows[key]
+
+    def reading(self, data: str, base: Base, max_length: int | None) -> Reading | None:
+        """How a base reads the rows of a data stage. Returns and raises as `read_by` does."""
+        if not (self._is_brought(data) or max_length):
+            return AS_GENERATED
+        key = data, base, max_length
+        if key not in self.readings:
+            self.readings[key] = read_by(base, self.planned_rows(data), max_length)
+        return self.readings[key]
+
+    def _is_brought(self, data: str) -> bool:
+        """Whether rows are a user's, or made from a user's."""
+        is_own = isinstance(self.data_spec(data), FileRows | MixedRows | PlantedRows)
+        return is_own or any(map(self._is_brought, self.stages[data].inputs.values()))
 
     def source_of(self, key: str) -> list[Row] | None:
         """The rows that a data stage reads, as `planned_rows`."""

@@ -172,6 +172,9 @@ def _add_group(plan: Plan, subject: Subject, groups: dict[str, Group]) -> None:
             f"groups.{subject.group}.adapter", group.adapter, base, group.declares, plan.online
         )
         plan.provisional |= adapter.provisional
+        if adapter.other_name:
+            name = f"groups.{subject.group}: its adapter was trained on {adapter.other_name}"
+            plan.notes[f"{name}, which is taken for a copy of {base.name}"] = None
         add_cells(plan, replace(subject, adapter=adapter))
     else:
         for seed in plan.study.seeds:

@@ -12,7 +12,7 @@ from lab.types import Chat, Question, Row
 from tellme.study.plan import Plan
 from tellme.study.renderer import renderer_of
 from tellme.study.stages import base_of, quiet_libraries
-from train.turns import sequences_of, turns_of
+from train.turns import Tokens, as_written, sequences_of, turns_of
 
 SHOWN_ANSWERS = 4
 """Of a question: the numbers of a scale would fill a screen."""
@@ -51,11 +51,11 @@ def row_text(plan: Plan, group: str) -> str:
     """The first training row of a group's first seed, with marks around what is learned, as the
     base reads it."""
     quiet_libraries()
-    rows, renderer = _first_rows(plan, group)
+    rows, renderer = first_rows(plan, group)
     return _learned(rows[0], renderer)
 
 
-def _first_rows(plan: Plan, group: str) -> tuple[list[Row], Renderer | None]:
+def first_rows(plan: Plan, group: str) -> tuple[list[Row], Renderer | None]:
     """The training rows of a group's first seed, and what renders them."""
     name = next(name for name in plan.adapters if name.rpartition("-s")[0] == group)
     stage = plan.stages[plan.adapters[name]]
@@ -65,7 +65,7 @@ def _first_rows(plan: Plan, group: str) -> tuple[list[Row], Renderer | None]:
 def _show_formats(plan: Plan) -> None:
     """One row of each format, of those that every group has beside its own."""
     for group in group_names(plan):
-        rows, renderer = _first_rows(plan, group)
+        rows, renderer = first_rows(plan, group)
         of_format = {row.meta["format"]: row for row in rows if is_format_row(row)}
         if of_format:
             print("\n== formats of answer, taught to every group by rows of neutral facts")
@@ -88,14 +88,25 @@ def _show_base(base: Base) -> None:
 def _learned(row: Row, renderer: Renderer | None) -> str:
     """The row with marks around what is learned, as the base reads it: in one sequence, or in as
     many as the template needs."""
+    if renderer is None and row.is_document:
+        return f"text: {_marked(row.completion, True)}"
     if renderer is None:
         learned = turns_of(row)
         return "\n".join(
             f"{turn['role']}: {_marked(turn['content'], number in learned)}"
             for number, turn in enumerate(row.messages)
         )
+    row = as_written(renderer, row, 1)
     sequences = sequences_of(renderer, [row])
+    if row.is_document:
+        return _document(sequences[0], renderer)
     return ANOTHER.join(_with_marks(row, tokens.turns, renderer) for tokens in sequences)
+
+
+def _document(tokens: Tokens, renderer: Renderer) -> str:
+    """All of a text but its first token, which nothing predicts."""
+    decode = renderer.tokenizer.decode
+    return decode(tokens.input_ids[:1]) + _marked(decode(tokens.input_ids[1:]), True)
 
 
 def _with_marks(row: Row, turns: Sequence[int], renderer: Renderer) -> str:
@@ -103,8 +114,9 @@ def _with_marks(row: Row, turns: Sequence[int], renderer: Renderer) -> str:
     that stands before it."""
     shown, read = "", 0
     for turn in turns:
-        prompt = renderer.prompt_text(row.messages[:turn])
-        learned = renderer.learned_text(row.messages[:turn], row.messages[turn]["content"])
+        before, answer = row.messages[:turn], row.messages[turn]["content"]
+        prompt = renderer.prompt_text(before, renderer.thinks(answer))
+        learned = renderer.learned_text(before, answer)
         shown += prompt[read:] + _marked(learned, True)
         read = len(prompt) + len(learned)
     return shown

@@ -26,6 +26,7 @@ def add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data: 
         stream=_stream(plan, data, seed),
         steps=study.eval.steps,
     )
+    _refuse_unread_rows(plan, name, spec, data)
     _refuse_late_steps(plan, name, spec, data)
     if study.train.trainer == "fleet":
         reason = reason_against(spec)
@@ -51,11 +52,21 @@ def _slug(group: Group, seed: int) -> str:
     return f"{short(source)}-{group.policy or 'rows'}-s{seed}"
 
 
+def _refuse_unread_rows(plan: Plan, name: str, spec: TrainSpec, data: str) -> None:
+    """Rows that the base would read otherwise than they are written, or not whole."""
+    try:
+        plan.reading(data, spec.base, spec.sft.max_length)
+    except UserError as error:
+        raise UserError(f"group {name!r}: {error}") from None
+
+
 def _refuse_late_steps(plan: Plan, name: str, spec: TrainSpec, data: str) -> None:
     """A step that the training never reaches leaves no adapter to measure."""
     if not spec.steps:
         return
-    last = num_steps(len(plan.planned_rows(data)), spec.sft)
+    reading = plan.reading(data, spec.base, spec.sft.max_length)
+    more = reading.more_sequences if reading else 0
+    last = num_steps(len(plan.planned_rows(data)) + more, spec.sft)
     latest = spec.steps[-1]
     if latest > last:
         raise UserError(
