@@ -91,7 +91,7 @@ def _generate(
     prompt_R = torch.tensor([number[prompt] for prompt in prompts], device=loaded.device)
     ids_PT, mask_PT = _padded(loaded, distinct)
     ends = sorted({loaded.renderer.end_of_turn, tokenizer.eos_token_id})
-    more: dict[str, Any] = {}
+    more: dict[str, object] = {}
     if sampling.stop:
         more = {"stop_strings": list(sampling.stop), "tokenizer": tokenizer}
     # Where several answers are drawn to a prompt, what the model makes of it is computed once.

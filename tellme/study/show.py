@@ -106,7 +106,8 @@ def _learned(row: Row, renderer: Renderer | None) -> str:
 def _document(tokens: Tokens, renderer: Renderer) -> str:
     """All of a text but its first token, which nothing predicts."""
     decode = renderer.tokenizer.decode
-    return decode(tokens.input_ids[:1]) + _marked(decode(tokens.input_ids[1:]), True)
+    first: str = decode(tokens.input_ids[:1])
+    return first + _marked(decode(tokens.input_ids[1:]), True)
 
 
 def _with_marks(row: Row, turns: Sequence[int], renderer: Renderer) -> str:
