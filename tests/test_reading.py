@@ -80,8 +80,6 @@ def test_turns_that_carry_loss_are_counted_and_said(
     plan = plan_of(folders[name], [DOCUMENT, DOCUMENT], tmp_path / "texts")
     cost = cost_of(plan)
     assert (cost.rows, cost.learned, cost.turns, cost.documents) == (2, 2, 2, 2)
-    said = plan_text(plan, Store(tmp_path / "runs"))
-    assert "mine-s0: 2 documents, learned whole and without the template" in said
 
 
 def test_steps_are_of_sequences_where_a_template_rewrites_history(
