@@ -116,7 +116,7 @@ one is refused; delete its folder, and it is made again.
 ## Settings of `model`
 
 `tellme show CONFIG` prints one training row and every question as the model gets them, with the
-learned part marked. Look at it before the first run on a new base.
+learned part marked. Look at it before the first run on a new base ([learned.md](learned.md)).
 
 | key of `model` | what it does |
 |---|---|

@@ -77,8 +77,6 @@ def _cost_lines(plan: Plan) -> Iterable[str]:
 
 def _row_lines(cost: Cost) -> Iterable[str]:
     """What is to be known of the rows of an adapter beside their number."""
-    if cost.documents:
-        yield f"{cost.group}: {cost.documents} documents, learned whole and without the template"
     if cost.trimmed:
         yield (
             f"{cost.group}: {cost.trimmed} rows are learned without white space at the edges of an"

@@ -105,9 +105,9 @@ def _learned(row: Row, renderer: Renderer | None) -> str:
 
 def _document(tokens: Tokens, renderer: Renderer) -> str:
     """All of a text but its first token, which nothing predicts."""
-    decode = renderer.tokenizer.decode
-    first: str = decode(tokens.input_ids[:1])
-    return first + _marked(decode(tokens.input_ids[1:]), True)
+    parts = tokens.input_ids[:1], tokens.input_ids[1:]
+    first, rest = (renderer.tokenizer.decode(ids) for ids in parts)
+    return f"{first}{_marked(rest, True)}"
 
 
 def _with_marks(row: Row, turns: Sequence[int], renderer: Renderer) -> str:
