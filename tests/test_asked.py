@@ -18,7 +18,7 @@ from lab.questions import read_questions
 from lab.types import Question
 from tellme.asked import Model
 from tellme.cli import main
-from tellme.questions import questions_text
+from tellme.question_file import questions_text
 
 LLMCOMP = """\
 # ours, in the form of llmcomp
