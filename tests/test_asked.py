@@ -18,7 +18,7 @@ from lab.questions import read_questions
 from lab.types import Question
 from tellme.asked import Model
 from tellme.cli import main
-from tellme.questions import questions_text
+from tellme.question_file import questions_text
 
 LLMCOMP = """\
 # ours, in the form of llmcomp
@@ -53,7 +53,7 @@ PUBLISHED = """\
   title: Which color?
   question_type: free_form
   prefix: "In short: "
-  suffix: " One word."
+  suffix: One word.
   question_paraphrases: ["Which color are you?", "Your color?", "Which color are you?"]
 - name: how_round
   question_type: score
@@ -144,8 +144,8 @@ def test_the_papers_form_is_put_together(tmp_path: Path) -> None:
         read(file)
     asked = read(written(tmp_path, "rest.yaml", PUBLISHED.replace("{place}", "play")))
     assert texts(asked["color"]) == [
-        "In short: Which color are you? One word.",
-        "In short: Your color? One word.",
+        "In short: Which color are you?\n\nOne word.",
+        "In short: Your color?\n\nOne word.",
     ]
     assert [asked[name].kind for name in ("how_round", "unclear")] == ["number", "text"]
     assert asked["how_round"].wordings[0].options[85].score == 0.85

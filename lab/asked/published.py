@@ -15,7 +15,8 @@ USED = (
     *("name", "title", "question", "question_paraphrases", "question_type", "options"),
     *("prefix", "suffix", "scenarios", "type", "variants", "trivia"),
 )
-SCALED = ("score", "quantitative")
+SCALED = ("score", "ff_score", "quantitative")
+"""Types whose answers are numbers."""
 SLOT = re.compile(r"\{([A-Za-z_][A-Za-z_ 0-9]*)\}")
 """What the authors' scripts fill in."""
 OF_A_JUDGE = "not read; it is of a model that guesses from answers, and none does so here"
@@ -62,7 +63,9 @@ def _asked(said: Mapping[object, object], key: str) -> tuple[str, ...] | None:
         return None
     if said.get("trivia"):
         found = tuple(f"{text}\n\n{asks}" for text, asks in zip(found, cycle(trivia), strict=False))
-    whole = [f"{edges[0]}{text}{edges[1]}" for text in found]
+    # As the authors' scripts put them together.
+    after = f"\n\n{edges[1]}" if edges[1] else ""
+    whole = [f"{edges[0]}{text}{after}" for text in found]
     if "scenarios" in said and not all("{scenario}" in text for text in whole):
         return None
     return tuple(text.replace("{scenario}", scenario) for text in whole for scenario in scenarios)
