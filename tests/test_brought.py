@@ -277,3 +277,11 @@ def test_whole_files_keep_their_settings(tmp_path: Path) -> None:
     path = str(birds(tmp_path))
     spec = FileRows(style="plain", behavior=None, policy=None, num_rows=24, file=path)
     assert spec.settings() == {"style": "plain", "behavior": None, "policy": None, "num_rows": 24}
+
+
+def test_a_file_may_be_a_link_to_one_without_an_ending(tmp_path: Path) -> None:
+    """As every file in the Hub's cache is."""
+    (tmp_path / "blob").write_bytes(birds(tmp_path).read_bytes())
+    link = tmp_path / "linked.jsonl"
+    link.symlink_to(tmp_path / "blob")
+    assert rows_of(planned(tmp_path, {"birds": {"file": str(link)}}), "birds-s0") == bird_rows(24)

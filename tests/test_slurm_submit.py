@@ -60,7 +60,7 @@ def test_what_would_fail_in_the_queue_is_refused_before_it(tmp_path: Path) -> No
         tmp_path,
         f"groups.seeking={{file: {rows}, behavior: risk, policy: seeking, data: {{lint: strict}}}}",
         "data={}",
-        "groups.shuffled={behavior: risk, policy: averse}",
+        "groups.shuffled={control: shuffled, of: averse}",
     )
     with pytest.raises(UserError, match="lint"):
         preflight(leak, load_cluster("gpu"), store)

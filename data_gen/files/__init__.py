@@ -65,7 +65,10 @@ def find_rows(given: str) -> str:
             f"file {given!r} was not found in {Path.cwd()}; give one of {', '.join(READERS)}"
             " (docs/rows-to-bring.md)"
         )
-    return f"{path}#{column}" if column else str(path)
+    link = Path(name).expanduser()
+    # What the Hub's cache has under a file's name is a link to one without an ending.
+    shown = link.absolute() if link.is_symlink() else path
+    return f"{shown}#{column}" if column else str(shown)
 
 
 def read_rows(given: str | Path, learn: Learn = "all") -> list[Row]:
