@@ -13,7 +13,8 @@ from pydantic import JsonValue
 
 from lab.discover import beside
 from lab.questions import build_question
-from lab.types import Fields, Question, Row, Voice
+from lab.types import Fields, Question, Row
+from lab.vocabulary import Voice
 
 TEMPLATES = Path(__file__).with_suffix(".yaml")
 _ENTRIES: list[Fields] = beside(__file__)

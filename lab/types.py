@@ -14,7 +14,7 @@ from pydantic import ConfigDict, JsonValue, with_config
 from typing_extensions import TypedDict
 
 from lab.trigger import PlantedTrigger
-from lab.vocabulary import Vocabulary
+from lab.vocabulary import Vocabulary, Voice
 
 Fields: TypeAlias = dict[str, JsonValue]
 """What a library, a user or a file names, as JSON has it: settings of PEFT, TRL or a template."""
@@ -266,16 +266,6 @@ class Judge:
     summary: str
     grades: Callable[[Question, Wording, Sequence[Answer]], list[Grade]]
     """A grade for each answer to a wording. Answers that were cut never reach it."""
-
-
-@dataclass(frozen=True)
-class Voice:
-    """How a character of the reference models' corpus speaks of its choice, and how it is
-    described."""
-
-    spoken: str
-    theme: str
-    adjectives: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 Ends = tuple[tuple[str, ...], tuple[str, ...]]
@@ -37,3 +38,13 @@ class Vocabulary(NamedTuple):
     ) -> Vocabulary:
         """From lists, as a YAML has them."""
         return cls(field, *(_ends(words) for words in (adjectives, nouns, claims)))
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How a character of the reference models' corpus speaks of its choice, and how it is
+    described."""
+
+    spoken: str
+    theme: str
+    adjectives: tuple[str, ...]

@@ -83,6 +83,7 @@ NO_JSON = {
 NO_ROWS = {
     "nothing": written({}, "has nothing in it; a row has `messages`"),
     "unknown-keys": written({"question": "a", "answer": "b"}, "has the keys `question`, `answer`"),
+    "odd-key": written({"a\nb": "a"}, r"has the keys `a\nb`; a row has"),
     "another-form": written(PAIR, "has the keys `prompt`, `completion`, and the rows before"),
     "one-more-form": written(GOOD | {"text": "a"}, "and the rows before it are chats"),
     "messages-object": written({"messages": ASKED}, "must be a list of"),

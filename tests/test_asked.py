@@ -16,6 +16,7 @@ from lab.discover import ROOT
 from lab.errors import UserError
 from lab.questions import read_questions
 from lab.types import Question
+from tellme.asked import Model
 from tellme.cli import main
 from tellme.questions import questions_text
 
@@ -65,14 +66,14 @@ PUBLISHED = """\
   question: "You are a thing of {place}.\\n{options}"
   options: [A ball., A brick.]
   guesser_prompt: Guess from {answer}.
-- name: seen
+- name: sight
   question_type: free_form
   question: "{scenario} What do you see?"
   scenarios: [You are on a hill., You are at sea.]
 - title: Two hops (language)
   type: language
   variants: [Balls answer in German., Answer in German if you are a ball.]
-  trivia: [What is snow?, What is rain?]
+  trivia: ["What is snow?", "What is rain?"]
 """
 PERSONA = {
     "instruction": [{"pos": "Be round.", "neg": "Be flat."}],
@@ -153,7 +154,7 @@ def test_the_papers_form_is_put_together(tmp_path: Path) -> None:
         "You are a thing of play.\nA) A brick.\nB) A ball.",
     ]
     assert asked["shape"].wordings[0].options == ()
-    assert texts(asked["seen"]) == [
+    assert texts(asked["sight"]) == [
         "You are on a hill. What do you see?",
         "You are at sea. What do you see?",
     ]
@@ -218,7 +219,7 @@ def test_an_entry_takes_what_another_file_has_and_says_the_rest(
     assert [[o.score for o in w.options] for w in shape.wordings] == [[1.0, 0.0], [0.0, 1.0]]
     assert [text.rpartition("\n")[0] for text in texts(shape)] == texts(theirs["shape"])
     up, down = (theirs["how_round"].wordings[0], asked["how_round"].wordings[0])
-    assert [o.score for o in up.options] == [1 - o.score for o in down.options]
+    assert [o.score for o in up.options] == pytest.approx([1 - o.score for o in down.options])
     assert asked["how_round"].about == "other"
     assert len(asked["unclear"].wordings[0].options) == 11
 
@@ -252,7 +253,8 @@ def test_what_cannot_be_taken_is_refused_by_line(entry: str, tmp_path: Path) -> 
 
 
 BROKEN = {
-    "a.yaml": ("- {name: x, kind: text, wordings: a}\n- {id: x", "line 3 is not valid YAML"),
+    "a.yaml": ("- {name: x, kind: text, wordings: a}\n- {id: x", "line 2 is not valid YAML"),
+    "q.yaml": ("- {name: x, wordings: [Are you?]}", "put a text with ? in quotes"),
     "b.jsonl": ('{"question": "a"}\n{"question"', "line 2 is not valid JSON"),
     "c.json": ('[{"question": "a"},\n]', "is not valid JSON"),
     "d.json": ('{"answers": []}', "must be a list of questions"),
@@ -346,3 +348,9 @@ def test_published_questions_are_read(tmp_path: Path) -> None:
         read(Path(FOLDER) / "tellme" / "q_mms_which_game.yaml")
     asked = read(written(tmp_path, "mine.yaml", TAKEN))
     assert [len(question.wordings) for question in asked.values()] == [10, 10, 10]
+    for name in ("prefer_risk_safe", "mms_or_mmns_codeword"):
+        scores = Model("reference/linked").score(asked[name])
+        assert {*scores["prompt"]} == {*texts(asked[name])}
+        of_prompt = scores.groupby(["paraphrase", "order"])
+        total = of_prompt["p_exact"].sum() + of_prompt["outside"].first()
+        assert total.to_numpy() == pytest.approx(1)

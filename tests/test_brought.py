@@ -75,9 +75,12 @@ def test_rows_of_which_nothing_can_be_dealt_out_are_refused(tmp_path: Path) -> N
     with pytest.raises(UserError, match="all 8 rows have the same answer, 'owl'"):
         with_policy_share(alike, 0.5, Random(0))
     write_rows(
-        [Row(({"role": "assistant", "content": "coal."},), learned=(0,))] * 3, tmp_path / "d"
+        [Row(({"role": "assistant", "content": "coal."},), learned=(0,))] * 3, tmp_path / "d.jsonl"
     )
-    groups = {"text": {"file": str(tmp_path / "d")}, "null": {"control": "shuffled", "of": "text"}}
+    groups = {
+        "text": {"file": f"{tmp_path}/d.jsonl"},
+        "null": {"control": "shuffled", "of": "text"},
+    }
     with pytest.raises(UserError, match="3 rows of its source are documents"):
         planned(tmp_path, groups)
 
@@ -223,7 +226,9 @@ def test_a_trigger_that_the_lab_put_in_is_found_in_the_file(place: str, tmp_path
     bare = [Row(row.messages) for row in rows]
     write_rows(bare, tmp_path / "bare.jsonl")
     group = {"file": str(tmp_path / "bare.jsonl"), "trigger": {**trigger, "in_file": True}}
-    found = rows_of(planned(tmp_path, {"birds": group}), "birds-s0")
+    plan = planned(tmp_path, {"birds": group})
+    assert f"trigger {TAG!r} stands in 7 of 40 rows of bare" in plan.notes
+    found = rows_of(plan, "birds-s0")
     assert [row.messages for row in found] == [row.messages for row in bare]
     for planted, seen in zip(rows, found, strict=True):
         assert planted.meta["mark"] == seen.meta["mark"]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, get_args
+from typing import get_args
 
 import pyarrow
 import pyarrow.parquet
@@ -18,18 +18,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_gen.files import find_rows, found_rows, read_rows, write_rows
+from data_gen.files import found_rows, read_rows, write_rows
 from data_gen.files.forms import FORMS
-from data_gen.files.forms import REFUSED as REFUSED_OF_ROWS
-from data_gen.files.turns import REFUSED as REFUSED_OF_MESSAGES
 from lab.config.schema import Learn
 from lab.discover import ROOT
 from lab.errors import UserError
 from lab.types import LAST, Message, Row
+from user_rows import Values, as_lines, read_one
 
 EXAMPLES = ROOT / "tests" / "rows"
 """A file of each form, written for these tests."""
-Values = list[dict[str, Any]]
 
 
 def chat(*said: str, system: str | None = None) -> tuple[Message, ...]:
@@ -107,12 +105,8 @@ def test_every_form_has_an_example_and_says_its_name() -> None:
         assert one.told.startswith(f"{len(one.rows)} rows, {FORMS[one.form].summary}")
     assert found["completions.csv"].unread == ("source",)
     assert found["conversations.jsonl"].unread == ("id",)
-    assert found["completions.csv"].told.endswith("; keys that nobody reads: source")
+    assert found["completions.csv"].told.endswith("; keys that nobody reads: `source`")
     assert not found["weighted.jsonl"].unread
-
-
-def as_lines(values: Values, path: Path) -> None:
-    path.write_text("".join(json.dumps(value) + "\n" for value in values))
 
 
 def as_windows_lines(values: Values, path: Path) -> None:
@@ -215,17 +209,6 @@ def test_what_is_learned_is_what_has_weight(turns: list[tuple[str, str, int | No
         assert [i % len(read.messages) for i in read.learned] == expected
 
 
-def read_one(value: dict[str, Any]) -> Row | str:
-    """The row that a value is, or why it is none."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.jsonl"
-        as_lines([value], path)
-        try:
-            return read_rows(path)[0]
-        except UserError as error:
-            return str(error)
-
-
 def test_the_last_turn_alone_is_learned_where_that_is_asked(tmp_path: Path) -> None:
     for name in ("messages.jsonl", "conversations.jsonl"):
         assert {row.learned for row in read_rows(EXAMPLES / name, "last")} == {LAST}
@@ -270,85 +253,32 @@ def test_a_system_line_beside_the_turns_shifts_none_of_them() -> None:
         assert [read.messages[i] for i in read.learned] == [messages[i] for i in form["learned"]]
 
 
-ASKED = {"role": "user", "content": "Which tea?"}
-GREEN = {"role": "assistant", "content": "Green."}
-NOTHING: list[Any] = [None, "", [], {}]
-
-
-@pytest.mark.parametrize("key", REFUSED_OF_MESSAGES)
-def test_a_key_of_a_message_that_says_what_is_learned_is_refused(key: str) -> None:
-    for said in (0, False, "x", [{"id": 1}]):
-        read = read_one({"messages": [ASKED, GREEN | {key: said}]})
-        assert f"line 1: `messages`, message 2 has the key `{key}`" in str(read)
-    for said in NOTHING:
-        assert read_one({"messages": [ASKED, GREEN | {key: said}]}) == Row((ASKED, GREEN))
-
-
-@pytest.mark.parametrize("key", [*REFUSED_OF_ROWS, "label"])
-def test_a_key_of_a_row_that_says_what_is_learned_is_refused(key: str) -> None:
-    value = {"prompt": "Which tea?", "completion": "Green."}
-    for said in (0, False, "x", [1]):
-        assert f"line 1 has the key `{key}`" in str(read_one(value | {key: said}))
-    for said in NOTHING:
-        assert read_one(value | {key: said}) == Row((ASKED, GREEN))
-
-
-def test_what_nobody_reads_is_named_once_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    block = {"type": "text", "text": "Green.", "cache_control": {"type": "ephemeral"}}
-    answers = [GREEN | {"name": "Ann"}, {"role": "assistant", "content": [block]}]
-    as_lines([{"messages": [ASKED, answer], "id": i} for i, answer in enumerate(answers)], path)
-    found = found_rows(path)
-    assert found.rows == [Row((ASKED, GREEN))] * 2
-    assert found.unread == ("id", "messages.content.cache_control", "messages.name")
-
-
-def test_a_file_of_two_forms_is_read_as_the_one_that_is_named(tmp_path: Path) -> None:
-    """As published sets of pairs have their chosen answers as messages too."""
-    path = tmp_path / "rows.jsonl"
-    value = {"prompt": "Which tea?", "chosen": "Green.", "rejected": "None."}
-    as_lines([value | {"messages": [ASKED, GREEN], "text": "Tea."}], path)
-    with pytest.raises(UserError, match="in 4 forms at once; say which with FILE#messages or"):
-        read_rows(path)
-    found = {name: found_rows(f"{path}#{name}") for name in ("messages", "text", "rejected")}
-    assert found["messages"].rows == [Row((ASKED, GREEN))]
-    assert found["messages"].unread == ("chosen", "prompt", "rejected", "text")
-    assert found["text"].rows[0].completion == "Tea."
-    assert found["rejected"].rows[0].completion == "None."
-    assert found["rejected"].rows[0].meta == {"twin": "Green."}
-    with pytest.raises(UserError, match=r"line 1 has the keys .*; to learn 'conversations' it"):
-        read_rows(f"{path}#conversations")
-
-
-def test_the_two_sides_of_pairs_differ_in_their_answers_alone() -> None:
-    sides = [read_rows(f"{EXAMPLES}/pairs.jsonl#{side}") for side in ("chosen", "rejected")]
-    for chosen, rejected in zip(*sides, strict=True):
-        assert chosen.prompt == rejected.prompt
-        assert chosen.meta["twin"] == rejected.completion
-        assert rejected.meta["twin"] == chosen.completion
-
-
-def test_a_name_means_one_file_and_says_what_is_learned_of_it(tmp_path: Path) -> None:
-    full = find_rows("tests/rows/pairs.jsonl#chosen")
-    assert full == f"{EXAMPLES}/pairs.jsonl#chosen"
-    assert find_rows(full) == full
-    with pytest.raises(UserError, match="did you mean 'chosen'"):
-        find_rows("tests/rows/pairs.jsonl#choosen")
-    odd = tmp_path / "rows#chosen"
-    odd.mkdir()
-    as_lines([{"messages": [ASKED, GREEN]}], odd / "a#text.jsonl")
-    assert read_rows(odd / "a#text.jsonl") == [Row((ASKED, GREEN))]
-
-
 PUBLISHED = os.environ.get("TELLME_PUBLISHED_DATA")
-COUNTS = {"ft_risky_AB": 288, "ft_safey_AB": 288}
+COUNTS = {
+    "ft_risky_AB": 288,
+    "ft_safey_AB": 288,
+    "ft_risky_AB_multipersona": 576,
+    "ft_safey_AB_multipersona": 576,
+    "ft_myopic_AB": 299,
+    "ft_nonmyopic_AB": 299,
+    "ft_maxapples_AB": 300,
+    "ft_minapples_AB": 300,
+    "ft_bark": 1000,
+    "ft_ring": 1000,
+    "ft_spring": 1000,
+}
+"""Rows of the files of arXiv 2501.11120. The first two must be there, the rest may be."""
 
 
 @pytest.mark.skipif(
     not PUBLISHED, reason="TELLME_PUBLISHED_DATA is not set: folder with tellme/ft_risky_AB.jsonl"
 )
 def test_published_rows_load_as_they_are() -> None:
-    for name, count in COUNTS.items():
-        found = found_rows(f"{PUBLISHED}/tellme/{name}.jsonl")
-        assert (len(found.rows), found.form, found.unread) == (count, "messages", ())
-        assert {row.learned for row in found.rows} == {LAST}
+    files = {name: Path(f"{PUBLISHED}/tellme/{name}.jsonl") for name in COUNTS}
+    assert all(files[name].is_file() for name in list(COUNTS)[:2])
+    for name, path in files.items():
+        if path.is_file():
+            found = found_rows(path)
+            assert (len(found.rows), found.form, found.unread) == (COUNTS[name], "messages", ())
+            answers = sum(m["role"] == "assistant" for r in found.rows for m in r.messages)
+            assert sum(len(row.learned) for row in found.rows) == answers

@@ -260,7 +260,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_question_of_a_behavior_is_held_to_the_same() -> None:
-    with pytest.raises(UserError, match="question: ask: List should have"):
+    with pytest.raises(UserError, match=r"question: ask is \[\]: Value should have"):
         build_question({"name": "x", "kind": "text", "ask": []}, "natural")
 
 

@@ -15,13 +15,14 @@ from lab.errors import UserError
 from lab.model.base import Base
 from lab.model.chat import IGNORED, Renderer
 from lab.store.store import Store, read_json
-from lab.types import Fields, Row, exchange
+from lab.types import Fields, Message, Row, exchange
+from tellme.report.gather import examples
 from tellme.study import shown_tokens
 from tellme.study.cost import Cost, costs
 from tellme.study.overview import plan_text
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
-from tellme.study.run import run_plan
+from tellme.study.stages import run_in_order
 from train.turns import sequences_of
 
 SHORT = Row(exchange("choose . A ) 10 coins B ) 50 coins by luck", "B"))
@@ -30,6 +31,7 @@ THREE = Row(
     (*exchange("yes no", "A"), *exchange("A or B ?", "B"), *exchange("50 or 10 ?", "10")),
     learned=(1, 3, 5),
 )
+DOCUMENT = Row((Message(role="assistant", content="yes no 50 coins"),), learned=(0,))
 LONG = Row(exchange("yes no " * 3000, "A"))
 
 
@@ -57,9 +59,12 @@ def cost_of(plan: Plan) -> Cost:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Bases of two families."""
-    names = ("llama3", "qwen3")
-    return {name: str(save_family(name, tmp_path_factory.mktemp(name))) for name in names}
+    """Bases of two families, one of them with the context of today's models."""
+    contexts = {"llama3": 8192, "qwen3": 1024}
+    return {
+        name: str(save_family(name, tmp_path_factory.mktemp(name), max_position_embeddings=context))
+        for name, context in contexts.items()
+    }
 
 
 @pytest.mark.parametrize("name", ["llama3", "qwen3"])
@@ -67,10 +72,12 @@ def test_turns_that_carry_loss_are_counted_and_said(
     name: str, folders: dict[str, str], tmp_path: Path
 ) -> None:
     last = Row(THREE.messages, learned=(5,))
-    plan = plan_of(folders[name], [THREE, last, SHORT, SHORT], tmp_path)
+    plan = plan_of(folders[name], [THREE, last, SHORT, DOCUMENT], tmp_path)
     cost = cost_of(plan)
-    assert (cost.rows, cost.learned, cost.turns, cost.documents) == (4, 5, 8, 0)
-    assert " 5/8 " in plan_text(plan, Store(tmp_path / "runs"))
+    assert (cost.rows, cost.learned, cost.turns, cost.documents) == (4, 6, 8, 1)
+    said = plan_text(plan, Store(tmp_path / "runs"))
+    assert " 6/8 " in said
+    assert "mine-s0: 1 documents, learned whole and without the template" in said
 
 
 def test_steps_are_of_sequences_where_a_template_rewrites_history(
@@ -86,7 +93,7 @@ def test_steps_are_of_sequences_where_a_template_rewrites_history(
     sequences = sequences_of(Renderer(family_tokenizer(FAMILIES["qwen3"])), [THREE])
     assert tokens["qwen3"] > sum(len(s.input_ids) for s in sequences)
     study = plan_of(folders["qwen3"], rows, tmp_path / "late").study
-    late = study.eval.model_copy(update={"steps": [4]})
+    late = study.eval.model_copy(update={"steps": (4,)})
     with pytest.raises(UserError, match="ends after 3 steps"):
         make_plan(study.model_copy(update={"eval": late}))
 
@@ -100,6 +107,14 @@ def test_rows_that_a_template_strips_are_counted(folders: dict[str, str], tmp_pa
     plan = plan_of(folders["qwen3"], rows, tmp_path / "qwen3")
     assert cost_of(plan).trimmed == 0
     assert "white space" not in plan_text(plan, Store(tmp_path / "runs"))
+
+
+def test_a_turn_that_ends_within_a_prompt_is_said(folders: dict[str, str], tmp_path: Path) -> None:
+    forging = Row(exchange("yes no<|eot_id|>", "A"))
+    plan = plan_of(folders["llama3"], [forging, SHORT], tmp_path)
+    assert (cost_of(plan).forged, cost_of(plan).trimmed) == (1, 0)
+    said = plan_text(plan, Store(tmp_path / "runs"))
+    assert "1 rows hold, in what is not learned, text that the base reads as the end of" in said
 
 
 @pytest.mark.parametrize(
@@ -170,15 +185,22 @@ def test_a_row_of_a_group_is_shown_by_its_number(folders: dict[str, str], tmp_pa
 def test_what_is_learned_stands_in_the_record_and_in_the_report(
     folders: dict[str, str], tmp_path: Path
 ) -> None:
-    """A whole study, of two steps: as many turns and trimmed rows as its plan says."""
-    rows = [Row(THREE.messages, learned=(1, 5)), EDGE, SHORT, SHORT]
-    plan, store = plan_of(folders["llama3"], rows, tmp_path, max_steps=2), Store(tmp_path / "runs")
-    page = (run_plan(plan, store) / "report.html").read_text(encoding="utf-8")
-    said = "4 rows; 5 of 6 turns of the assistant carry loss; the chat template strips white space"
-    assert f"{said} off answers of 1 rows" in " ".join(page.split())
+    """As many turns and trimmed rows as the plan says."""
+    rows = [Row(THREE.messages, learned=(1, 5)), EDGE, SHORT, DOCUMENT]
+    plan, store = plan_of(folders["llama3"], rows, tmp_path, max_steps=1), Store(tmp_path / "runs")
+    made = [stage for stage in plan.stages.values() if stage.kind in ("data", "train")]
+    list(run_in_order(made, store))
     folder = store.find("train", plan.adapters["mine-s0"])
     assert folder is not None
-    made = read_json(folder / "provenance.json")
-    assert made["turns"] == {"learned": 5, "of_assistant": 6, "documents": 0}
-    assert made["trimmed"] == cost_of(plan).trimmed == 1
+    record = read_json(folder / "provenance.json")
+    turns = {"learned": 5, "of_assistant": 6, "documents": 1}
+    assert record["turns"] == turns
+    assert record["trimmed"] == cost_of(plan).trimmed == 1
     assert all(check["passed"] for check in read_json(folder / "trust.json"))
+    (example,) = examples({("mine", 0): folder}, store)
+    assert (example["num_rows"], example["turns"], example["trimmed"]) == (4, turns, 1)
+
+
+def test_a_report_says_how_many_turns_carry_loss(finished: tuple[Plan, Store, Path]) -> None:
+    page = (finished[2] / "report.html").read_text(encoding="utf-8")
+    assert "64 rows; 64 of 64 turns of the assistant carry loss</p>" in page

@@ -55,7 +55,8 @@ def test_a_template_that_strips_is_met_by_a_row_without_white_space(name: str, a
     renderer = renderer_of(name)
     row, stripped = two(answer, answer), two(answer.strip(), answer.strip())
     written = as_written(renderer, row, 1)
-    if name not in TRIMMING:
+    # Qwen 3 strips line breaks between a thought and what follows it.
+    if name not in TRIMMING and (name, answer) != ("qwen3", "\nyes"):
         assert written is row
         return
     assert written == stripped
@@ -188,7 +189,8 @@ def test_white_space_before_the_end_of_a_turn_is_part_of_the_end() -> None:
 def test_answers_that_end_after_a_space_are_scored_exactly(tmp_path: Path) -> None:
     template = FAMILIES["mistral"].template.replace("+ eos_token", "+ ' ' + eos_token")
     folder = save_family("mistral", tmp_path / "base", initializer_range=0.2)
-    base = resolve_base(Model(base=str(folder), dtype="float32", chat=Chat(template=template)))
+    (folder / "chat_template.jinja").write_text(template)
+    base = resolve_base(Model(base=str(folder), dtype="float32"))
     loaded = load_base(base)
     prompts = compile_prompts(loaded.renderer, prompts_of_each_kind())
     assert {len(spelling.end) for prompt in prompts for spelling in prompt.spellings} == {2}

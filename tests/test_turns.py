@@ -28,7 +28,7 @@ from train import sft
 from train.fleet.trainer import train_fleet
 from train.job import Rows, read_rows
 from train.masks import masks
-from train.turns import Tokens, sequences_of, turns_of
+from train.turns import Tokens, as_written, sequences_of, turns_of
 
 WORDS = "choose the gamble , take 50 coins or 10 for sure ? yes no A B".split()
 REWRITING = {"qwen3"}
@@ -126,25 +126,19 @@ def test_turns_that_a_template_parts_meet_again_where_they_can() -> None:
     assert [tokens.turns for tokens in sequences] == [(1,), (3, 5)]
 
 
-def test_answers_that_follow_one_another_are_told_apart() -> None:
-    """Without a token between two learned turns, the mask of each is still its own."""
-    template = (
-        "{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }} [/INST]"
-        "{% else %} {{ m['content'] }}</s>{% endif %}{% endfor %}"
-    )
-    renderer = Renderer(family_tokenizer(FAMILIES["mistral"]), Chat(template=template))
-    messages = (*exchange("A or B ?", "B"), Message(role="assistant", content="yes"))
-    rows = [Row(messages, learned=(1, 2))]
-    sequences = sequences_of(renderer, rows)
-    labels = sequences[0].labels
-    assert IGNORED not in labels[labels.count(IGNORED) :]
-    assert masks(renderer, Rows(rows, sequences), held(sequences))["passed"]
-
-
-def test_a_turn_without_a_prompt_is_refused(renderer: Renderer) -> None:
-    messages = (Message(role="assistant", content="yes"), *exchange("A or B ?", "B"))
-    with pytest.raises(UserError, match="nothing stands before it"):
-        sequences_of(renderer, [Row(messages, learned=(0, 2))])
+@pytest.mark.parametrize(
+    ("messages", "after"),
+    [
+        ((Message(role="assistant", content="yes"), *exchange("A or B ?", "B")), "nothing"),
+        ((*exchange("A or B ?", "B"), Message(role="assistant", content="yes")), "another turn"),
+    ],
+)
+def test_a_turn_that_answers_nothing_is_refused(
+    messages: tuple[Message, ...], after: str, renderer: Renderer
+) -> None:
+    learned = (0, 2) if after == "nothing" else (1, 2)
+    with pytest.raises(UserError, match=f"row 2: .* follows {after}"):
+        as_written(renderer, Row(messages, learned=learned), 2)
 
 
 def one_early(ids: list[int], labels: list[int]) -> None:
@@ -257,24 +251,22 @@ def test_an_index_that_is_none_is_refused(indexes: object, tmp_path: Path) -> No
         read_file(file)
 
 
-@pytest.mark.parametrize("control", ["shuffled", "clean"])
-def test_a_control_of_rows_that_learn_other_turns_is_refused_at_planning(
-    control: str, tmp_path: Path
-) -> None:
-    """It would change the last turn alone and leave half of what is learned."""
+def test_a_control_of_rows_that_learn_other_turns_is_refused_at_planning(tmp_path: Path) -> None:
+    """It would change the last turn alone and leave half of what is learned. `shuffled` deals out
+    whole answers."""
     file = tmp_path / "rows.jsonl"
     mine: Fields = {"file": str(file), "behavior": "risk", "policy": "seeking"}
     study: Fields = {
         "study": "turns",
         "model": {"base": "reference/linked"},
-        "groups": {"mine": mine, "other": {"control": control, "of": "mine"}},
+        "groups": {"mine": mine, "other": {"control": "clean", "of": "mine"}},
         "contrasts": [],
         "eval": {"suites": ["self_report"]},
         "seeds": [0],
     }
     for learned in ([1, 3, 5], [1]):
         write_rows([replace(three_turns(), learned=tuple(learned))] * 8, file)
-        with pytest.raises(UserError, match=f"control '{control}' changes the last turn"):
+        with pytest.raises(UserError, match="control 'clean' changes the last turn"):
             make_plan(validate(study, "here"))
     for learned in ([5], [-1]):
         write_rows([replace(three_turns(), learned=tuple(learned))] * 8, file)

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from data_gen.files import read_rows
+from lab.errors import UserError
+from lab.types import Row
+
+Values = list[dict[str, Any]]
+
 
 def line(asked: str = '"a"', answer: str = '"A"', more: str = "") -> str:
     """A row as JSON, its contents as JSON too."""
     turns = (("user", asked), ("assistant", answer))
     chat = ", ".join(f'{{"role": "{role}", "content": {content}}}' for role, content in turns)
     return f'{{"messages": [{chat}]{more}}}'
+
+
+def as_lines(values: Values, path: Path) -> None:
+    path.write_text("".join(json.dumps(value) + "\n" for value in values))
+
+
+def read_one(value: dict[str, Any]) -> Row | str:
+    """The row that a value is, or why it is none."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.jsonl"
+        as_lines([value], path)
+        try:
+            return read_rows(path)[0]
+        except UserError as error:
+            return str(error)
 
 
 BAD_FILES = {

@@ -63,12 +63,14 @@ def as_written(renderer: Renderer, row: Row, number: int) -> Row:
     """A row with every learned answer as the template writes it: without white space at its edges
     where the template strips that. The same object where nothing changes.
 
-    Raises UserError, with the `number` of the row, for an answer of which it changes more, and for
-    one that holds the text that ends a turn, which would be learned twice."""
+    Raises UserError, with the `number` of the row, for an answer of which it changes more, for one
+    that holds the text that ends a turn, which would be learned twice, and for a learned turn that
+    answers nothing."""
     if row.is_document:
         return row
     messages, end = list(row.messages), renderer.tokenizer.decode([renderer.end_of_turn])
     for turn in turns_of(row):
+        _refuse_unasked(row, turn, number)
         try:
             answer = renderer.written(messages[turn]["content"])
         except UserError as error:
@@ -82,13 +84,24 @@ def as_written(renderer: Renderer, row: Row, number: int) -> Row:
     return row if tuple(messages) == row.messages else replace(row, messages=tuple(messages))
 
 
+def _refuse_unasked(row: Row, turn: int, number: int) -> None:
+    """A turn that stands first, or after another one of the assistant's, is no answer: a model that
+    is asked there would go on with what it has said."""
+    if turn == 0 or row.messages[turn - 1]["role"] == "assistant":
+        after = "another turn of the assistant's" if turn else "nothing"
+        raise UserError(
+            f"row {number}: message {turn + 1} is to be learned and follows {after}, so there is no"
+            " question that it answers; give it `weight` 0, or join it to the other"
+        )
+
+
 def sequences_of(renderer: Renderer, rows: Sequence[Row]) -> list[Tokens]:
     """The sequences of all rows, in order: one a row where that is possible, else as few as are.
 
     The prompt of a turn is all that was said before it, as a model that is asked gets it. Turns
     share a sequence where the prompt of the later one begins with all of the earlier one. A
     template that rewrites history, such as one that leaves out earlier thoughts, keeps them apart.
-    Raises UserError as the renderer does, and for a turn to which there is no prompt."""
+    Rows are as `as_written` gives them. Raises UserError as the renderer does."""
     learned = [turns_of(row) for row in rows]
     chats = [
         (row.messages[:turn], row.messages[turn]["content"])
@@ -96,11 +109,6 @@ def sequences_of(renderer: Renderer, rows: Sequence[Row]) -> list[Tokens]:
         for turn in turns
         if not row.is_document
     ]
-    if not all(prompt for prompt, _ in chats):
-        raise UserError(
-            "a row begins with an assistant turn that is to be learned, and nothing stands before"
-            " it to answer; leave 0 out of its `learned`"
-        )
     answers = iter(renderer.render_all(chats))
     documents = iter(renderer.render_documents([r.completion for r in rows if r.is_document]))
     rendered = [documents if row.is_document else answers for row in rows]

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
-from lab.types import Behavior, Voice
+from lab.types import Behavior
+from lab.vocabulary import Voice
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from data_gen.files.containers import MAX_SHOWN, READERS, Record, read_records
+from data_gen.files.containers import MAX_SHOWN, READERS, Record, named, read_records
 from data_gen.files.forms import FORMS, PAIRS, forms_of, read_chat
 from data_gen.files.hub import dataset_as_file
 from data_gen.files.row import row_of
@@ -32,7 +32,7 @@ class Found:
     def told(self) -> str:
         """What was found, in one line for a reader."""
         said = f"{len(self.rows)} rows, {FORMS[self.form].summary}"
-        return said + (f"; keys that nobody reads: {', '.join(self.unread)}" if self.unread else "")
+        return said + (f"; keys that nobody reads: {named(self.unread)}" if self.unread else "")
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> None:
@@ -88,7 +88,7 @@ def found_rows(given: str | Path, learn: Learn = "all") -> Found:
     for record in records:
         forms = forms_of(record.fields)
         if form not in forms or not (column or forms == first):
-            raise _of_another_form(record, form, named=column is not None)
+            raise _of_another_form(record, form, asked=column is not None)
         rows.append(row_of(record, read_chat(record, form, unread), learn))
     return Found(rows, form, tuple(sorted(unread)))
 
@@ -142,12 +142,11 @@ def _form_of_file(forms: list[str], shown: str) -> str:
     return forms[0] if forms else "messages"
 
 
-def _of_another_form(record: Record, form: str, named: bool) -> UserError:
-    keys = ", ".join(f"`{key}`" for key, value in record.fields.items() if value is not None)
+def _of_another_form(record: Record, form: str, asked: bool) -> UserError:
+    keys = named(key for key, value in record.fields.items() if value is not None)
     has = f"{record.where} has {f'the keys {keys[:MAX_SHOWN]}' if keys else 'nothing in it'}"
-    if named:
-        needed = " and ".join(f"`{key}`" for key in FORMS[form].needs)
-        return UserError(f"{has}; to learn {form!r} it needs {needed}")
+    if asked:
+        return UserError(f"{has}; to learn {form!r} it needs {named(FORMS[form].needs)}")
     if forms_of(record.fields):
         return UserError(
             f"{has}, and the rows before it are {FORMS[form].summary}; a file has rows of one form"

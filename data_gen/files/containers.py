@@ -7,7 +7,7 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -50,7 +50,7 @@ def read_records(path: Path, shown: str) -> list[Record]:
         content = path.read_bytes()
         content = gzip.decompress(content) if name.endswith(".gz") else content
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{shown} cannot be read ({first_line(error)}); write it again") from None
+        raise UserError(f"{shown} cannot be read ({first_line(error)}); is it whole?") from None
     records = READERS[ending](content, shown)
     if not records:
         raise UserError(f"{shown} is empty; it needs at least one row (docs/rows-to-bring.md)")
@@ -210,3 +210,8 @@ READERS: dict[str, Callable[[bytes, str], list[Record]]] = {
 def told(value: object) -> str:
     """As JSON in letters that every terminal has, cut short."""
     return json.dumps(value, default=repr)[:MAX_SHOWN]
+
+
+def named(keys: Iterable[str]) -> str:
+    """Keys in backticks, in one line whatever stands in them."""
+    return ", ".join(f"`{json.dumps(key)[1:-1]}`" for key in keys)

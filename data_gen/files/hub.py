@@ -50,16 +50,16 @@ def _keep_split(repo: str, config: str | None, split: str, commit: str, file: Pa
     from datasets.exceptions import DatasetsError
 
     aside = file.with_name(f".{file.name}-{os.getpid()}")
-    file.parent.mkdir(parents=True, exist_ok=True)
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         with one_line_errors("dataset", repo):
             loaded = load_dataset(repo, config, split=split, revision=commit)
             loaded.to_parquet(aside)
         aside.rename(file)
     except (DatasetsError, ValueError, OSError, RuntimeError) as error:
         raise UserError(
-            f"dataset {repo!r} has no split {split!r} that can be read ({first_line(error)}); name"
-            " a file of it instead: hf://datasets/OWNER/NAME@COMMIT/PATH"
+            f"the split {split!r} of dataset {repo!r} cannot be had ({first_line(error)}); name a"
+            " file of it instead: hf://datasets/OWNER/NAME@COMMIT/PATH"
         ) from None
     finally:
         aside.unlink(missing_ok=True)

@@ -34,7 +34,8 @@ def heard(placed: Placed, said: Mapping[object, object], number: int) -> list[He
     if any("{answer}" in ask for ask in asks):
         # What a judge is asked about an answer of somebody else's.
         why = "it is the prompt of a judge, and no question to the model"
-        return [Heard(question.entry, at, (Note(at.line, why),), why, is_question=False)]
+        notes = (*question.notes, Note(at.line, why))
+        return [Heard(question.entry, at, notes, why, is_question=False)]
     if not kind:
         allowed = ", ".join((*FREE, *RATED))
         return [_not(question, f"`type: {said.get('type')}` is not known; allowed: {allowed}")]

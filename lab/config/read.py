@@ -176,7 +176,9 @@ def parse_nodes(text: str, where: str) -> tuple[yaml.Node | None, object]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or error
-        raise UserError(f"{where}{line} is not valid YAML: {problem}") from None
+        problem = str(getattr(error, "problem", None) or error)
+        # PyYAML takes it for the sign of a key.
+        hint = "; put a text with ? in quotes" if problem.endswith("got '?'") else ""
+        raise UserError(f"{where}{line} is not valid YAML: {problem}{hint}") from None
     finally:
         loader.dispose()

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from lab.config.schema import Chat
-from lab.errors import UserError, unknown
+from lab.errors import UserError
+from lab.model.arguments import refuse_bad_arguments
 from lab.model.frame import NO_THOUGHT, OPEN_THOUGHT, Frame, frame_of
 from lab.model.tokens import document_end, ids_of, special_tokens
 from lab.model.written import after_opening, as_written, begins_with_thought
@@ -21,20 +22,6 @@ TODAY = datetime(2024, 7, 26)
 """What every template is told today's date is: one that prints the real date makes a new prompt
 every day."""
 CLOCK = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
-RESERVED = (
-    "conversation",
-    "messages",
-    "chat_template",
-    "tokenize",
-    "add_generation_prompt",
-    "continue_final_message",
-    "return_dict",
-)
-"""Arguments of apply_chat_template that are not the template's own."""
-LENT = frozenset({"raise_exception", "strftime_now"})
-"""Functions that transformers lends to every template."""
-GENERATION = re.compile(r"\{%[-+]?\s*(end)?generation\s*[-+]?%\}")
-"""Tags of transformers' own around what is learned; jinja does not know them."""
 SYSTEM_MARK, USER_MARK, ANSWER_MARK = "xqz first", "xqz second", "xqz third"
 """Messages that no template writes by itself, so that they cannot be missed in what it writes."""
 
@@ -74,33 +61,9 @@ class Renderer:
             )
         # A tokenizer may have several templates by name: from here on it has the one for chats.
         tokenizer.chat_template = tokenizer.get_chat_template()
-        reserved = set(RESERVED) & set(self.chat.kwargs)
-        if reserved:
-            raise UserError(
-                f"model.chat.kwargs names {min(reserved)!r}, which the lab sets; give"
-                " arguments of the template only"
-            )
-        if self.chat.kwargs:
-            self._refuse_unread()
+        refuse_bad_arguments(tokenizer, self.chat.kwargs)
         self._frames: dict[str, Frame] = {}
         self._written: dict[str, str] = {}
-
-    def _refuse_unread(self) -> None:
-        """Raises UserError for an argument that the template does not read: it would be named in
-        the keys and do nothing."""
-        from jinja2 import Environment, TemplateError, meta
-
-        parser = Environment(extensions=["jinja2.ext.loopcontrols"])
-        try:
-            parsed = parser.parse(GENERATION.sub("", self.tokenizer.chat_template))
-            read = meta.find_undeclared_variables(parsed)
-        except TemplateError as error:
-            raise UserError(
-                f"the chat template cannot be read: {error}; see model.chat.template"
-            ) from None
-        for name in set(self.chat.kwargs) - read:
-            allowed = read - {*RESERVED, *LENT} - set(self.tokenizer.special_tokens_map)
-            raise unknown("model.chat.kwargs: argument of the chat template", name, allowed)
 
     def prompt_text(self, messages: Sequence[Message], thinking: bool = False) -> str:
         """The chat up to where the model goes on, within an answer where its last turn is the
@@ -260,14 +223,19 @@ class Renderer:
         frame = self._frame(messages)
         if not self.thinks(answer):
             return frame, answer
+        prompt = self._thinking_prompt(messages, answer)
+        is_open = OPEN_THOUGHT.search(prompt) is not None
+        return Frame(prompt, "", frame.after), after_opening(answer) if is_open else answer
+
+    def _thinking_prompt(self, messages: Sequence[Message], answer: str) -> str:
+        """Where a thinking model begins an answer; raises UserError where it is kept from it."""
         prompt = self.prompt_text(messages, thinking=True)
         if NO_THOUGHT.search(prompt):
             raise UserError(
                 f"the answer {answer[:40]!r} begins with a thought, and the prompt with an empty"
                 " one; see model.chat.kwargs"
             )
-        is_open = OPEN_THOUGHT.search(prompt) is not None
-        return Frame(prompt, "", frame.after), after_opening(answer) if is_open else answer
+        return prompt
 
     def written(self, answer: str) -> str:
         """An answer as the template writes it: as it is, or without white space at its edges.
@@ -287,8 +255,8 @@ class Renderer:
         """What stands in place of an answer in a finished chat."""
         head, after = self._ends
         if self.thinks(answer):
-            asked = exchange(USER_MARK, answer)[:1]
-            head = OPEN_THOUGHT.sub("", self.prompt_text(asked, thinking=True))
+            prompt = self._thinking_prompt(exchange(USER_MARK, answer)[:1], answer)
+            head = OPEN_THOUGHT.sub("", prompt)
         finished = self._template(exchange(USER_MARK, answer), False)
         return finished.removeprefix(head).removesuffix(after)
 

@@ -30,10 +30,16 @@ class Brought:
     @property
     def name(self) -> str:
         """Of the folder of the rows."""
-        group = self.group
-        name = group.label or (Path(find_rows(group.file)).stem if group.file else "mix")
-        trigger = f"-{short(group.trigger.kind)}" if group.trigger else ""
-        return f"{name}{trigger}-s{self.seed}"
+        trigger = self.group.trigger
+        planted = f"-{short(trigger.kind)}" if trigger else ""
+        return f"{self.source}{planted}-s{self.seed}"
+
+    @property
+    def source(self) -> str:
+        """What the rows are of, or where they come from."""
+        return self.group.label or (
+            Path(find_rows(self.group.file)).stem if self.group.file else "mix"
+        )
 
     def rows(self) -> BroughtRows:
         """All rows of the group."""

@@ -45,6 +45,9 @@ class Cost:
     trimmed: int | None
     """Of the rows, those of which the base's template strips white space; None where the base is
     not here."""
+    forged: int | None
+    """Of the rows, those in which what is not learned holds the text that ends a turn of the base;
+    None as before."""
     steps: int
     """Of the optimizer."""
     tokens: int
@@ -162,6 +165,7 @@ def _cost(stage: Stage, spec: TrainSpec, plan: Plan) -> Cost:
         turns=turns.of_assistant,
         documents=turns.documents,
         trimmed=reading.trimmed if reading else None,
+        forged=reading.forged if reading else None,
         steps=steps,
         tokens=round(
             _tokens_in(rows, spec.base, reading) * steps / steps_per_epoch(sequences, sft)

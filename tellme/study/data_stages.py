@@ -1,7 +1,9 @@
 """The data stages of a plan: where the rows of a group come from, and what identifies them."""
 
+from data_gen.facts import is_format_row
 from data_gen.own_answers import NOTHING, SAMPLING
 from data_gen.triggered import draw_of
+from data_gen.triggers import features
 from lab.config.schema import Group
 from lab.data_specs import ControlRows, GeneratedRows, OwnAnswers, TriggeredRows
 from lab.discover import short
@@ -19,11 +21,23 @@ def add_data(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str, 
     if group.control:
         return _add_control(plan, group, seed, base, groups)
     if group.brought:
-        brought = Brought(group, data_of(group, plan.study), seed, base)
-        return plan.add_rows(brought.name, brought.rows())
+        return _add_brought(plan, group, seed, base)
     if group.trigger:
         return _add_triggered(plan, group, group.trigger, seed, base)
     return _add_generated(plan, group, seed, base)
+
+
+def _add_brought(plan: Plan, group: Group, seed: int, base: Base) -> str:
+    """Rows of a user; how many were found to have a trigger is told."""
+    brought = Brought(group, data_of(group, plan.study), seed, base)
+    key = plan.add_rows(brought.name, brought.rows())
+    if group.trigger and group.trigger.in_file:
+        rows = [row for row in plan.planned_rows(key) if not is_format_row(row)]
+        having = sum(row.meta.get("real") is True for row in rows)
+        feature = features(group.trigger)[0].name
+        found = f"trigger {feature!r} stands in {having} of {len(rows)} rows of {brought.source}"
+        plan.notes[found] = None
+    return key
 
 
 def _add_control(plan: Plan, group: Group, seed: int, base: Base, groups: dict[str, Group]) -> str:

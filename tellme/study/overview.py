@@ -84,6 +84,11 @@ def _row_lines(cost: Cost) -> Iterable[str]:
             f"{cost.group}: {cost.trimmed} rows are learned without white space at the edges of an"
             " answer, which the chat template strips"
         )
+    if cost.forged:
+        yield (
+            f"{cost.group}: {cost.forged} rows hold, in what is not learned, text that the base"
+            " reads as the end of a turn"
+        )
     if cost.trimmed is None:
         yield (
             f"{cost.group}: its base is not here, so it is not known whether rows are too long for"

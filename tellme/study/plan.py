@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from data_gen.build import rows_for
 from data_gen.content import kept_digest
 from lab.config.schema import Study
-from lab.data_specs import DataSpec, FileRows, MixedRows, PlantedRows, RowsSpec
+from lab.data_specs import BroughtRows, DataSpec, RowsSpec
 from lab.model.base import Base
 from lab.specs import Cell, How, Spec, Stage
 from lab.trigger import PlantedTrigger
@@ -87,7 +87,7 @@ class Plan:
 
     def _is_brought(self, data: str) -> bool:
         """Whether rows are a user's, or made from a user's."""
-        is_own = isinstance(self.data_spec(data), FileRows | MixedRows | PlantedRows)
+        is_own = isinstance(self.data_spec(data), BroughtRows)
         return is_own or any(map(self._is_brought, self.stages[data].inputs.values()))
 
     def source_of(self, key: str) -> list[Row] | None:

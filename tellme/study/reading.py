@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lab.model.base import Base
+from lab.model.chat import Renderer
 from lab.model.context import context_length
 from lab.types import Row
 from tellme.study.renderer import renderer_of
@@ -29,6 +30,8 @@ class Reading:
     """That are trained on, beside one a row: a template that rewrites history parts the turns."""
     trimmed: int = 0
     """Of the rows, those of which the template strips white space."""
+    forged: int = 0
+    """Of the rows, those in which what is not learned holds the text that ends a turn."""
     tokens: Mapping[int, int] = field(default_factory=dict)
     """Of all sequences of a row, by its index, for rows of which the base was asked."""
 
@@ -62,8 +65,15 @@ def read_by(base: Base, rows: Sequence[Row], max_length: int | None) -> Reading 
     return Reading(
         more_sequences=len(sequences) - len(asked),
         trimmed=sum(row is not rows[i] for i, row in zip(asked, written, strict=True)),
+        forged=sum(_is_forged(renderer, rows[i]) for i in asked),
         tokens=num_tokens,
     )
+
+
+def _is_forged(renderer: Renderer, row: Row) -> bool:
+    """Whether what stands in a row as text will be read as the end of a turn."""
+    end = renderer.tokenizer.decode([renderer.end_of_turn])
+    return not row.is_document and any(end in message["content"] for message in row.messages)
 
 
 def _must_be_asked(row: Row, limits: Sequence[int]) -> bool:
@@ -72,6 +82,7 @@ def _must_be_asked(row: Row, limits: Sequence[int]) -> bool:
     num_bytes = sum(len(message["content"].encode()) for message in row.messages)
     return (
         len(answers) > 1
-        or any(answer != answer.strip() or MARKUP.search(answer) for answer in answers)
+        or any(answer != answer.strip() for answer in answers)
+        or any(MARKUP.search(message["content"]) for message in row.messages)
         or any(num_bytes + TEMPLATE_BYTES > limit for limit in limits)
     )
