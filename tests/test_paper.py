@@ -82,7 +82,7 @@ def test_every_study_plans_with_files_of_the_published_form(study: Path, planted
     assert plan.study.study == f"paper-{study.stem}"
 
 
-@pytest.mark.parametrize("study", STUDIES, ids=IDS)
+@pytest.mark.parametrize("study", STUDIES[::4], ids=IDS[::4])
 def test_without_the_files_it_is_one_line_that_names_the_variable(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
