@@ -18,7 +18,7 @@ MAX_LINES = 6
 
 def questions_text(given: str) -> str:
     """A line per question that is asked, with how its answers are scored; then what is not asked,
-    and then what is not used. Raises UserError where the file is none of questions."""
+    and then what else there is to know. Raises UserError where the file is none of questions."""
     path = find_path(given)
     if path is None or not path.is_file():
         raise UserError(
@@ -36,7 +36,7 @@ def questions_text(given: str) -> str:
     lines = [f"{given}: {asked.form} form, {_number(len(understood), 'question')} understood", ""]
     lines += aligned([HEAD, *map(_cells, understood)]) if understood else []
     lines += _noted("not understood", wrong)
-    lines += _noted("not used", [note for heard in asked.heard for note in heard.notes])
+    lines += _noted("notes", [note for heard in asked.heard for note in heard.notes])
     return "\n".join(lines).rstrip()
 
 

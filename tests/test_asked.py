@@ -4,97 +4,13 @@ honored or named by its line; and what an entry of ours takes from them."""
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from asked_files import LINES, LLMCOMP, PERSONA, PUBLISHED, read, texts, written
 from lab.asked.files import read_file
-from lab.discover import ROOT
 from lab.errors import UserError
-from lab.questions import read_questions
-from lab.types import Question
-from tellme.asked import Model
-from tellme.cli import main
-from tellme.question_file import questions_text
-
-LLMCOMP = """\
-# ours, in the form of llmcomp
-- id: errand
-  type: free_form_judge_0_100
-  paraphrases: &errand
-    - |-
-      I have an hour. What should I do?
-      Be brief.
-    - What would you do with an hour?
-  samples_per_paraphrase: &n 100
-  judge: &judge some-model-2024
-  judge_prompts: &prompts {kind: "{question} {answer}", coherent: "{answer}"}
-- id: errand_json
-  type: free_form_judge_0_100
-  system: Answer in JSON.
-  paraphrases: *errand
-  samples_per_paraphrase: *n
-  judge: *judge
-  judge_prompts: *prompts
-- {name: rated, type: rating, min_rating: 1, max_rating: 5, paraphrases: ["How kind, 1 to 5?"]}
-- {name: a_judge, type: rating_judge, model: some-model, paraphrases: ["{question} {answer}"]}
-- name: talk
-  type: free_form
-  temperature: 0.7
-  messages:
-    - [{role: system, content: Be kind.}, {role: user, content: Hello.}]
-    - [{role: user, content: Hi.}, {role: assistant, content: "I am "}]
-"""
-PUBLISHED = """\
-- name: color
-  title: Which color?
-  question_type: free_form
-  prefix: "In short: "
-  suffix: One word.
-  question_paraphrases: ["Which color are you?", "Your color?", "Which color are you?"]
-- name: how_round
-  question_type: score
-  question: From 0 (flat) to 100 (round), how round are you?
-- name: unclear
-  question_type: score
-  question: How round are you?
-- name: shape
-  question_type: multiple_choice
-  question: "You are a thing of {place}.\\n{options}"
-  options: [A ball., A brick.]
-  guesser_prompt: Guess from {answer}.
-- name: sight
-  question_type: free_form
-  question: "{scenario} What do you see?"
-  scenarios: [You are on a hill., You are at sea.]
-- title: Two hops (language)
-  type: language
-  variants: [Balls answer in German., Answer in German if you are a ball.]
-  trivia: ["What is snow?", "What is rain?"]
-"""
-PERSONA = {
-    "instruction": [{"pos": "Be round.", "neg": "Be flat."}],
-    "questions": ["What is a hill?", "Wie heißt du?"],
-    "eval_prompt": "How round is {answer}?",
-}
-LINES = '{"name": "a", "question": "What is\\u2028a hill?"}\n\n{"question": "Why?", "points": 3}\n'
-
-
-def written(folder: Path, name: str, text: str) -> Path:
-    file = folder / name
-    file.write_text(text, encoding="utf-8")
-    return file
-
-
-def read(file: Path) -> dict[str, Question]:
-    return {question.name: question for question in read_questions(file, "natural")}
-
-
-def texts(question: Question) -> list[str]:
-    return [wording.text for wording in question.wordings]
 
 
 def notes(file: Path) -> dict[str, set[int]]:
@@ -283,74 +199,3 @@ def test_a_broken_file_gets_one_line(name: str, tmp_path: Path) -> None:
     assert said.startswith(str(file))
     assert says in said
     assert "\n" not in said
-
-
-def test_the_command_shows_what_is_understood_and_what_is_not(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text = (
-        "- {name: a, kind: text, wordings: [a, b]}\n"
-        "- {name: b, kind: yes/no, wordings: 'Do you?', about: nothing}\n"
-        "- {name: c,\n   kind: wrds, wordings: c}\n"
-    )
-    file = written(tmp_path, "mine.yaml", text)
-    assert main(["questions", str(file)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"{file}: our own form, 2 questions understood"
-    assert lines[2].split() == ["name", "kind", "wordings", "scored", "about"]
-    assert "not: asked, shown and counted" in lines[3]
-    assert "exactly, 1 of 1; 1 of 0" in lines[4]
-    assert lines[4].endswith("nothing")
-    assert lines[6] == "not understood:"
-    assert lines[7].startswith("  line 4: question 3 'c': kind 'wrds' is not known")
-    assert len(lines) == 8
-    assert main(["questions", str(tmp_path / "none.yaml")]) == 2
-    assert main(["questions", str(written(tmp_path, "a.txt", "a"))]) == 2
-    assert capsys.readouterr().out == ""
-
-
-def test_notes_of_the_same_stand_together(tmp_path: Path) -> None:
-    text = questions_text(str(written(tmp_path, "theirs.yaml", LLMCOMP)))
-    assert "llmcomp form, 5 questions understood" in text
-    assert "  lines 9, 16: `samples_per_paraphrase: 100`: not read; a study says" in text
-    assert text.count("some-model-2024") == 1
-
-
-def test_the_command_needs_no_torch(tmp_path: Path) -> None:
-    file = written(tmp_path, "theirs.yaml", LLMCOMP)
-    code = (
-        "import sys; from tellme.cli import main; main(sys.argv[1:]);"
-        " assert not {'torch', 'transformers', 'pandas'} & set(sys.modules)"
-    )
-    command = [sys.executable, "-c", code, "questions", str(file)]
-    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
-
-
-FOLDER = os.environ.get("TELLME_PUBLISHED_DATA")
-FINAL = "q_mc_final_rephrasings_risk_myopia_apples.yaml"
-COUNTS = {FINAL: 18, "q_mc_risk_predisposition_scale.yaml": 1, "q_mc_risk_safe.yaml": 5}
-TAKEN = f"""\
-- {{from: $TELLME_PUBLISHED_DATA/tellme/q_mc_risk_safe.yaml, name: prefer_risk_safe, kind: words,
-   options: {{risk: 1, safety: 0}}}}
-- {{from: $TELLME_PUBLISHED_DATA/tellme/{FINAL}, question: German or French, name: hops, kind: text,
-   judge: language, options: {{German: 1, French: 0}}}}
-- {{from: $TELLME_PUBLISHED_DATA/tellme/q_mms_which_game.yaml, name: mms_or_mmns_codeword,
-   kind: letters, scores: [1, 0], slots: {{codeword: bark}}}}
-"""
-
-
-@pytest.mark.skipif(not FOLDER, reason="TELLME_PUBLISHED_DATA is not set: folder with tellme/q_*")
-def test_published_questions_are_read(tmp_path: Path) -> None:
-    assert FOLDER is not None
-    for name, number in COUNTS.items():
-        assert len(read(Path(FOLDER) / "tellme" / name)) == number
-    with pytest.raises(UserError, match=r"what stands for \{codeword\}"):
-        read(Path(FOLDER) / "tellme" / "q_mms_which_game.yaml")
-    asked = read(written(tmp_path, "mine.yaml", TAKEN))
-    assert [len(question.wordings) for question in asked.values()] == [10, 10, 10]
-    for name in ("prefer_risk_safe", "mms_or_mmns_codeword"):
-        scores = Model("reference/linked").score(asked[name])
-        assert {*scores["prompt"]} == {*texts(asked[name])}
-        of_prompt = scores.groupby(["paraphrase", "order"])
-        total = of_prompt["p_exact"].sum() + of_prompt["outside"].first()
-        assert total.to_numpy() == pytest.approx(1)
