@@ -13,6 +13,8 @@ from lab.config.schema import Sampling, Sharding
 from lab.data_specs import DataSpec, OwnAnswers
 from lab.discover import short
 from lab.formats import Format
+from lab.judge import Named
+from lab.judging import Judging
 from lab.model.base import Base
 from lab.model.foreign import Adapter
 from lab.stats.intervals import MARGIN
@@ -119,9 +121,10 @@ class GradeSpec(Strict):
     kind: Literal["grades"] = "grades"
     version: Literal[1] = 1
     asking: Asking
-    judge: str | None = None
-    """Who grades free text instead of whom the questions name; a file of eval/judges/, or the path
-    of one."""
+    judge: Named | None = None
+    """Who grades free text instead of whom the questions name."""
+    judging: tuple[Judging, ...] = ()
+    """The models among its judges, as they are loaded."""
     graded: str
     """Digest of what a grade depends on: every option with its score, and the judges."""
 
@@ -320,3 +323,10 @@ class Stage(Strict):
         if isinstance(spec, OwnAnswers | TrainSpec | CheckSpec | AnswerSpec):
             return spec.base
         return None
+
+    @property
+    def bases(self) -> list[Base]:
+        """Every base that it loads, those of judges too."""
+        if isinstance(self.spec, GradeSpec):
+            return [judging.base for judging in self.spec.judging]
+        return [self.base] if self.base else []

@@ -8,6 +8,7 @@ from data_gen.files import read_rows
 from data_gen.triggers import conditions_of
 from eval.ask import SYSTEMS, asked_digest, graded_digest, is_listed, questions_of
 from eval.draws import draws_of, is_drawn
+from eval.judges import title
 from eval.suites import load_suite
 from lab.config.brought import OtherRows
 from lab.config.schema import Group, Study
@@ -19,6 +20,7 @@ from lab.model.foreign import Adapter
 from lab.specs import AnswerSpec, Asking, Cell, GradeSpec
 from lab.trigger import Condition, PlantedTrigger
 from lab.types import Row, Style, Suite
+from tellme.study.judges import judging_of
 from tellme.study.plan import Plan
 
 MAX_SHOWN = 60
@@ -74,8 +76,9 @@ def _add_cell(plan: Plan, subject: Subject, asking: Asking) -> None:
         model = subject.base.name.rpartition("/")[2]
     slug = "-".join([suite, model, *_endings(subject, condition)])
     answers = plan.add(slug, _answers(plan.study, subject, asking), subject.inputs)
-    judge = plan.study.eval.judge
-    graded = GradeSpec(asking=asking, judge=judge, graded=graded_digest(asking, judge))
+    judge, judging = plan.study.eval.judge, judging_of(plan, asking)
+    digest = graded_digest(asking, judge, judging)
+    graded = GradeSpec(asking=asking, judge=judge, judging=judging, graded=digest)
     cell = Cell(
         group=subject.group,
         seed=subject.seed,
@@ -264,6 +267,6 @@ def refuse_idle_judge(plan: Plan) -> None:
     asked = [q for spec in specs if isinstance(spec, GradeSpec) for q in questions_of(spec.asking)]
     if plan.study.eval.judge and not any(question.kind == "text" for question in asked):
         raise UserError(
-            f"eval.judge {short(plan.study.eval.judge)!r} does nothing: no suite of this study asks"
+            f"eval.judge {title(plan.study.eval.judge)!r} does nothing: no suite of this study asks"
             " for free text; drop it, or add such a suite or questions of kind `text`"
         )

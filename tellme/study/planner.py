@@ -7,7 +7,6 @@ from data_gen.behaviors import load_behavior
 from data_gen.controls import load_control
 from data_gen.triggers import features
 from eval.ask import questions_of
-from eval.judges import judge_of
 from eval.suites import load_suite
 from lab.config.primary import Primary
 from lab.config.schema import Group, Study
@@ -41,6 +40,7 @@ from tellme.study.groups import (
     refuse_foreign_base,
     resolved,
 )
+from tellme.study.judges import is_judged, refuse_own_judge
 from tellme.study.located import located
 from tellme.study.plan import Plan
 from tellme.study.planting import refuse_bad_trigger
@@ -95,9 +95,10 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     refuse_unasked(plan)
     refuse_one_model(plan)
     refuse_idle_judge(plan)
+    refuse_own_judge(plan)
 
     # The study: what is made of all that.
-    loaded = filter(None, (stage.base for stage in plan.stages.values()))
+    loaded = [base for stage in plan.stages.values() for base in stage.bases]
     plan.provisional |= any(base.provisional for base in loaded)
     _add_study(plan, groups, written, study_base.style, check)
     return plan
@@ -222,7 +223,7 @@ def _add_study(
             "paired": named.paired,
             "moved": named.moved,
             "of_self": named.suite == SELF_REPORT or named.suite in _brought(study),
-            "judged": _is_judged(plan, named.suite),
+            "judged": is_judged(plan, named.suite),
             "formats": _formats(plan, named.suite) if check else {},
         }
         spec = spec.model_copy(update=declared)
@@ -274,18 +275,6 @@ def _questions(plan: Plan, suite: str) -> list[Question]:
     graded = (s.spec for s in plan.stages.values() if isinstance(s.spec, GradeSpec))
     of_suite = [spec.asking for spec in graded if short(spec.asking.suite) == suite]
     return [question for asking in of_suite for question in questions_of(asking)]
-
-
-def _is_judged(plan: Plan, suite: str) -> bool:
-    """Whether a judge of a user's grades answers to a suite."""
-    graded = [s.spec for s in plan.stages.values() if isinstance(s.spec, GradeSpec)]
-    judges = [
-        judge_of(question, spec.judge)
-        for spec in graded
-        if short(spec.asking.suite) == suite
-        for question in questions_of(spec.asking)
-    ]
-    return any(judge is not None and is_path(judge) for judge in judges)
 
 
 def _described(name: str, groups: dict[str, Group], plan: Plan, style: Style) -> GroupSpec:

@@ -63,7 +63,7 @@ def fetch_bases(plan: Plan, store: Store) -> bool:
     if store.find("study", plan.final.key):
         return False
     stages = plan.stages.values()
-    missing = [s.base for s in stages if s.base and not store.find(s.kind, s.key)]
+    missing = [b for s in stages if not store.find(s.kind, s.key) for b in s.bases]
     lacking = [base for base in dict.fromkeys(missing) if base.gguf and not base.here]
     for base in lacking:
         quiet_libraries()
