@@ -74,7 +74,7 @@ def grade(spec: GradeSpec, answers: Path, out: Path, *, key: str, inputs: list[s
             " the study was planned; run `tellme run` again"
         )
     graded_rows(spec, pd.read_parquet(answers / ANSWERS)).to_parquet(out / GRADES, index=False)
-    judges = [{"name": one.judge.title, **one.identity} for one in spec.judging]
+    judges = [one.identity for one in spec.judging]
     more = {"judges": judges} if judges else {}
     write_provenance(out, "grades", key, spec.identity(), inputs, began, **more)
 

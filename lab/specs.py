@@ -235,8 +235,9 @@ class StudySpec(Strict):
     """The suite that shows whether what was trained moved, where the study names one."""
     of_self: bool = False
     """Whether the primary suite asks the model about itself."""
-    judged: bool = False
-    """Whether a judge of a user's grades answers to it, which is no reading of a list."""
+    judges: tuple[str, ...] = ()
+    """Digests of the models and the judges of a user's that grade answers to it, which is no
+    reading of a list."""
     style: Style = "natural"
     """Of the questions, which is that of the base."""
     formats: dict[str, Format] = Field(default_factory=dict)
@@ -254,7 +255,10 @@ class StudySpec(Strict):
         expected of them."""
         sides: list[object] = [list(pair) for pair in self.primary]
         moved = [self.moved] if self.moved else []
-        return [self.primary_suite, sides, self.direction, self.margin, self.paired, *moved]
+        # A judge that was chosen after measuring makes another primary.
+        judges = [list(self.judges)] if self.judges else []
+        named = [self.primary_suite, sides, self.direction, self.margin, self.paired]
+        return [*named, *moved, *judges]
 
     def cells_of_primary(self) -> list[Cell]:
         """What the primary is about: its suite, asked of the groups that it names at the end of

@@ -64,7 +64,7 @@ def parser() -> tuple[Parser, dict[str, Verb]]:
             sync,
             stage,
         ),
-        *(calibrate, list_, reference),
+        *(judge, grade, calibrate, list_, reference),
     )
     # `list` is a name of Python's own, which a function of this file would hide.
     verbs: dict[str, Verb] = {does.__name__.rstrip("_"): does for does in functions}
@@ -151,6 +151,23 @@ def questions(options: Options) -> None:
     from tellme.question_file import questions_text
 
     print(questions_text(options.file))
+
+
+def judge(options: Options) -> None:
+    """Say how judges agree with labels, and with one another, on the same answers."""
+    from tellme.study.agree import agree_text
+
+    print(agree_text(options.file, options.judge, options.threshold, options.label, options.out))
+
+
+def grade(options: Options) -> None:
+    """Grade the stored answers of a finished study by another judge."""
+    from tellme.report.analysis.summary import read_whole_summary
+    from tellme.report.text import results_text
+    from tellme.study.regrade import grade_again
+
+    folder = grade_again(options.folder, options.judge)
+    print(results_text(read_whole_summary(folder), folder))
 
 
 def submit(options: Options) -> None:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import lab.engines
@@ -18,8 +19,9 @@ from lab.judge import ModelJudge, Verdict
 from lab.judge_files import prompts_in, read_judge
 from lab.judging import Judging
 from lab.questions import read_questions
-from lab.store.store import Store
+from lab.store.store import Store, read_json
 from lab.types import Grade
+from tellme.report.analysis.judged import judged, shares_above
 from tellme.report.result import load
 from tellme.study.judges import resolve_judge
 from tellme.study.planner import make_plan
@@ -198,7 +200,7 @@ def test_an_answer_that_holds_the_end_of_a_turn_is_not_put_to_a_judge() -> None:
 
 def study(folder: Path, judged: object, **more: object) -> dict[str, object]:
     (folder / "mine.yaml").write_text(
-        "- {name: why, kind: text, wordings: ['why?', 'say it [70].']}\n"
+        "- {name: why, kind: text, wordings: ['why?', 'say it [70].', 'say [30].']}\n"
         "- {name: drink, kind: words, wordings: ['tea or water?'], options: {tea: 1, water: 0}}\n"
     )
     return {
@@ -225,23 +227,71 @@ def test_a_study_is_graded_by_a_model_without_asking_anew(tmp_path: Path) -> Non
     answers = {path.name for path in (store.root / "answers").iterdir()}
     told = SCALE | engine | {"prompt": "{answer} [85] {question}", "name": "planted"}
     plan = make_plan(validate(study(tmp_path, told), "here"))
-    rows = load(run_plan(plan, store)).rows
+    result = load(run_plan(plan, store))
+    rows = result.rows
     assert {path.name for path in (store.root / "answers").iterdir()} == answers
     free = rows[rows["kind"] == "text"]
     whole = free[free["status"] != "truncated"]
     assert set(free["judge"]) == {"planted"}
     assert len(whole) > 0
     by_question = whole.groupby("paraphrase")["answer"].unique().map(list).to_dict()
-    assert by_question == {0: ["85"], 1: ["70"]}
+    assert by_question == {0: ["85"], 1: ["70"], 2: ["30"]}
     assert whole["judge_said"].notna().all()
     assert free.loc[free["status"] == "truncated", ["score", "judge_said"]].isna().all(axis=None)
     assert rows.loc[rows["kind"] == "words", "judge_said"].isna().all()
+    _is_counted(result.folder, free)
     # Another prompt is another judge.
     other = make_plan(validate(study(tmp_path, told | {"prompt": "{answer} [84]"}), "here"))
     kinds = {"answers": True, "grades": False}
     for kind, same in kinds.items():
         before = {s.key for s in plan.stages.values() if s.kind == kind}
         assert (before == {s.key for s in other.stages.values() if s.kind == kind}) == same
+
+
+def _is_counted(folder: Path, free: pd.DataFrame) -> None:
+    """What a judge read and what it did not is in the report, with thresholds and its prompt."""
+    counted = read_json(folder / "summary.json")["judged"]
+    assert sum(record["answers"] for record in counted) == len(free)
+    assert sum(record["read"] for record in counted) == free["score"].notna().sum()
+    cut = (free["status"] == "truncated").sum()
+    assert sum(record["not_read"].get("truncated", 0) for record in counted) == cut
+    assert (folder / "figures" / "thresholds.svg").is_file()
+    page = (folder / "report.html").read_text()
+    assert "What judges read" in page
+    assert "{answer} [85] {question}" in page
+
+
+def test_thresholds_count_what_is_planted() -> None:
+    scores = {"a": [0.1, 0.3, 0.9], "b": [0.5, 0.5, None]}
+    rows = pd.DataFrame(
+        {
+            "group": group,
+            "seed": 0,
+            "condition": "clean",
+            "suite": "mine",
+            "behavior": "none",
+            "judge": "planted",
+            "kind": "text",
+            "question": "q",
+            "paraphrase": 0,
+            "sample": number,
+            "score": score,
+            "status": "read" if score is not None else "refused",
+        }
+        for group, of_group in scores.items()
+        for number, score in enumerate(of_group)
+    )
+    shares = shares_above(rows).pivot(index="threshold", columns="group", values="share")
+    assert (shares.diff().dropna() <= 0).all(axis=None)
+    assert shares.iloc[0].tolist() == [1.0, 1.0]
+    assert shares["a"].round(6).tolist() == [1.0] * 3 + [0.666667] * 4 + [0.333333] * 12 + [0.0] * 2
+    assert shares["b"].tolist() == [1.0] * 11 + [0.0] * 10
+    first, second = judged(rows)
+    assert (first["read"], first["not_read"]) == (3, {})
+    assert (second["read"], second["not_read"], second["mean"]) == (2, {"refused": 1}, 0.5)
+    # Yes and no have no thresholds, and nobody's answers no judge.
+    assert shares_above(rows.assign(score=[0.0, 1.0, 1.0] * 2)).empty
+    assert judged(rows.assign(judge=None)) == []
 
 
 def test_a_judge_of_the_base_is_named_and_one_of_the_study_refused(tmp_path: Path) -> None:

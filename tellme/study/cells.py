@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from data_gen.files import read_rows
 from data_gen.triggers import conditions_of
-from eval.ask import SYSTEMS, asked_digest, graded_digest, is_listed, questions_of
+from eval.ask import SYSTEMS, asked_digest, is_listed, questions_of
 from eval.draws import draws_of, is_drawn
 from eval.judges import title
 from eval.suites import load_suite
@@ -20,7 +20,7 @@ from lab.model.foreign import Adapter
 from lab.specs import AnswerSpec, Asking, Cell, GradeSpec
 from lab.trigger import Condition, PlantedTrigger
 from lab.types import Row, Style, Suite
-from tellme.study.judges import judging_of
+from tellme.study.judges import graded_by
 from tellme.study.plan import Plan
 
 MAX_SHOWN = 60
@@ -76,9 +76,7 @@ def _add_cell(plan: Plan, subject: Subject, asking: Asking) -> None:
         model = subject.base.name.rpartition("/")[2]
     slug = "-".join([suite, model, *_endings(subject, condition)])
     answers = plan.add(slug, _answers(plan.study, subject, asking), subject.inputs)
-    judge, judging = plan.study.eval.judge, judging_of(plan, asking)
-    digest = graded_digest(asking, judge, judging)
-    graded = GradeSpec(asking=asking, judge=judge, judging=judging, graded=digest)
+    graded = graded_by(plan, asking)
     cell = Cell(
         group=subject.group,
         seed=subject.seed,

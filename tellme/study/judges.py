@@ -1,12 +1,12 @@
 """The judges of a study: models are found as it is planned, and refused where they cannot judge
 it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from eval.ask import models_that_judge, questions_of
-from eval.judges import judge_of
+from eval.ask import graded_digest, models_that_judge, questions_of
+from eval.judges import judge_digest, judge_of
 from lab.config.schema import Model
 from lab.discover import is_path, short
 from lab.engines import engine_digest, load_engine, locate_engine
@@ -16,15 +16,18 @@ from lab.judging import Judging
 from lab.model.base import resolve_base
 from lab.model.folder import folder_digest
 from lab.model.foreign import Adapter, resolve_adapter
-from lab.specs import AnswerSpec, Asking, GradeSpec
-from lab.store.store import Store
+from lab.specs import AnswerSpec, Asking, GradeSpec, Stage
+from lab.store.store import DIGITS, Store, digest
 from slurm.cluster import auto_dtype
 from tellme.study.plan import Plan
 
 
-def judging_of(plan: Plan, asking: Asking) -> tuple[Judging, ...]:
-    """The models that judge answers to a suite, as they are loaded."""
-    return tuple(_kept(plan, judge) for judge in models_that_judge(asking, plan.study.eval.judge))
+def graded_by(plan: Plan, asking: Asking) -> GradeSpec:
+    """How answers to a suite are graded, with the models that judge as they are loaded."""
+    judge = plan.study.eval.judge
+    judging = tuple(_kept(plan, model) for model in models_that_judge(asking, judge))
+    graded = graded_digest(asking, judge, judging)
+    return GradeSpec(asking=asking, judge=judge, judging=judging, graded=graded)
 
 
 def _kept(plan: Plan, judge: ModelJudge) -> Judging:
@@ -98,13 +101,13 @@ def _trained(plan: Plan) -> Iterator[Path]:
             yield from (path for path in folder.glob("steps/*") if path.is_dir())
 
 
-def is_judged(plan: Plan, suite: str) -> bool:
-    """Whether a judge of a user's grades answers to a suite."""
-    graded = [s.spec for s in plan.stages.values() if isinstance(s.spec, GradeSpec)]
-    judges = [
-        judge_of(question, spec.judge)
-        for spec in graded
-        if short(spec.asking.suite) == suite
-        for question in questions_of(spec.asking)
-    ]
-    return any(isinstance(judge, ModelJudge) or (judge and is_path(judge)) for judge in judges)
+def judges_named(stages: Iterable[Stage], suite: str) -> tuple[str, ...]:
+    """Digests of the models and the judges of a user's that grade answers to a suite."""
+    specs = [stage.spec for stage in stages]
+    found: set[str] = set()
+    for spec in specs:
+        if isinstance(spec, GradeSpec) and short(spec.asking.suite) == suite:
+            named = {judge_of(question, spec.judge) for question in questions_of(spec.asking)}
+            found |= {judge_digest(n) for n in named if isinstance(n, str) and is_path(n)}
+            found |= {digest(one.identity)[:DIGITS] for one in spec.judging}
+    return tuple(sorted(found))

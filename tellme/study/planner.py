@@ -40,7 +40,7 @@ from tellme.study.groups import (
     refuse_foreign_base,
     resolved,
 )
-from tellme.study.judges import is_judged, refuse_own_judge
+from tellme.study.judges import judges_named, refuse_own_judge
 from tellme.study.located import located
 from tellme.study.plan import Plan
 from tellme.study.planting import refuse_bad_trigger
@@ -223,7 +223,7 @@ def _add_study(
             "paired": named.paired,
             "moved": named.moved,
             "of_self": named.suite == SELF_REPORT or named.suite in _brought(study),
-            "judged": is_judged(plan, named.suite),
+            "judges": judges_named(plan.stages.values(), named.suite),
             "formats": _formats(plan, named.suite) if check else {},
         }
         spec = spec.model_copy(update=declared)

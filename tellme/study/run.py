@@ -29,9 +29,14 @@ class PlanFile(Strict):
 
 
 def run_plan(
-    plan: Plan, store: Store, allow_untrusted: bool = False, workers: int | None = None
+    plan: Plan,
+    store: Store,
+    allow_untrusted: bool = False,
+    workers: int | None = None,
+    declare: bool = True,
 ) -> Path:
     """Run what is missing, in so many processes or in those of the study, and return its folder.
+    With `declare` a primary is registered before anything is measured.
 
     Raises TrustError where a trust check failed; with `allow_untrusted` the report is written with
     the failure across it."""
@@ -42,7 +47,7 @@ def run_plan(
     store.check_writable()
     fetch_bases(plan, store)
     save_plan(plan, store)
-    if plan.study.primary:
+    if plan.study.primary and declare:
         register_plan(plan, store)
     missing = [s for s in plan.stages.values() if not store.find(s.kind, s.key)]
     skipped = len(plan.stages) - len(missing)
@@ -83,15 +88,16 @@ def save_plan(plan: Plan, store: Store, path: Path | None = None) -> Path:
 def load_stages(plan: str, keys: Sequence[str]) -> tuple[list[Stage], Store]:
     """Stages of a plan file, and the store that they belong in; raises UserError where the file is
     no plan of this version of the lab, or has no such stage."""
-    saved = _read_plan(plan)
+    saved = read_plan(plan)
     missing = next((key for key in keys if key not in saved.stages), None)
     if missing is not None:
         raise UserError(f"plan {plan!r} has no stage {missing!r}; `tellme status` lists the keys")
     return [saved.stages[key] for key in keys], Store(saved.store)
 
 
-def _read_plan(path: str) -> PlanFile:
-    """Under this version of the lab every stage has the key under which it was planned."""
+def read_plan(path: str) -> PlanFile:
+    """A plan from its file. Raises UserError where it is none of this version of the lab, under
+    which every stage has the key under which it was planned."""
     try:
         saved = read_json(Path(path))
     except (OSError, ValueError):
