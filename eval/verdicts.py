@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from tqdm import tqdm
+
 from eval.judges.listed import option_of
 from lab.config.schema import Sampling
 from lab.engine import Answering, Prompt
@@ -20,6 +22,9 @@ from lab.model.pushed import adapter_folder
 from lab.model.tokens import ids_of, special_tokens
 from lab.types import Chat, Grade, Message, Option, Style, Wording
 
+AT_ONCE = 256
+"""Prompts that are put to a judge together: laid out as trees, those of ten thousand answers would
+fill the memory."""
 LEAST = 0.25
 """Probability of all verdicts with a score below which an answer has none, as in Betley et al. 2025
 ("Emergent misalignment")."""
@@ -98,7 +103,7 @@ def _shares(
     chats = [_chat(judging.judge, order) for order in orders]
     if reads_lists:
         prompts = [Prompt(tuple(c), o.options) for c, o in zip(chats, orders, strict=True)]
-        of_orders = [scored.p_exact for scored in model.score(prompts)] if prompts else []
+        of_orders = list(_scored(model, prompts))
     else:
         of_orders = [_sampled(model, c, o) for c, o in zip(chats, orders, strict=True)]
     each = len(orders) // max(1, len(put))
@@ -110,6 +115,15 @@ def _shares(
                 total[verdict] = total.get(verdict, 0.0) + p / each
         shares.append(total)
     return shares
+
+
+def _scored(model: Answering, prompts: Sequence[Prompt]) -> Iterator[tuple[float, ...]]:
+    """The probability of each option of every prompt, so many prompts at a time."""
+    with tqdm(total=len(prompts), desc="judge", leave=False, delay=1) as bar:
+        for begin in range(0, len(prompts), AT_ONCE):
+            part = prompts[begin:][:AT_ONCE]
+            yield from (scored.p_exact for scored in model.score(part))
+            bar.update(len(part))
 
 
 def _sampled(model: Answering, chat: Chat, order: Order) -> tuple[float, ...]:
