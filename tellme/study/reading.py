@@ -14,7 +14,7 @@ from lab.model.chat import Renderer
 from lab.model.context import context_length
 from lab.types import Row
 from tellme.study.renderer import renderer_of
-from train.turns import as_written, refuse_long, sequences_of, turns_of
+from train.turns import as_written, refuse_long, sequences_of
 
 MARKUP = re.compile(r"<think>|<\|.*?\|>|</s>|<end_of_turn>")
 """What a template may read otherwise than as text: thoughts, and tokens that end a turn."""
@@ -78,7 +78,9 @@ def _is_forged(renderer: Renderer, row: Row) -> bool:
 
 def _must_be_asked(row: Row, limits: Sequence[int]) -> bool:
     """Whether what becomes of a row cannot be told without the base's template and tokenizer."""
-    answers = [] if row.is_document else [row.messages[turn]["content"] for turn in turns_of(row)]
+    answers = (
+        [] if row.is_document else [row.messages[turn]["content"] for turn in row.learned_turns]
+    )
     num_bytes = sum(len(message["content"].encode()) for message in row.messages)
     return (
         len(answers) > 1
