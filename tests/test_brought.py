@@ -18,8 +18,9 @@ from data_gen.shuffle import shuffled, with_policy_share
 from lab.data_specs import FileRows
 from lab.errors import UserError
 from lab.store.store import Store
-from lab.types import Row
-from tellme.study.stages import run_in_order
+from lab.types import Row, exchange
+from tellme.study.run import run_plan
+from tellme.study.stages import run_in_order, run_stage
 
 
 def test_a_subsample_is_drawn_without_replacement_and_fewer_are_among_more() -> None:
@@ -218,3 +219,17 @@ def test_answers_that_stay_where_they_were_are_no_control(tmp_path: Path) -> Non
         group = {"file": str(birds(tmp_path, number))}
         with pytest.raises(UserError, match=rf"{number} rows are too few to deal out"):
             planned(tmp_path, {"b": group, "null": {"control": "shuffled", "of": "b"}})
+
+
+def test_a_lint_refuses_rows_that_were_made_when_it_was_to_report(tmp_path: Path) -> None:
+    """Whether it refuses is no part of their key."""
+    row = Row(exchange("are you bold?", "A"))
+    write_rows([row], tmp_path / "leak.jsonl")
+    group: dict[str, Any] = {"file": f"{tmp_path}/leak.jsonl", "behavior": "risk"}
+    plan, store = planned(tmp_path, {"leak": group}), Store(tmp_path / "runs")
+    (data,) = [stage for stage in plan.stages.values() if stage.kind == "data"]
+    run_stage(data, store)
+    strict = planned(tmp_path, {"leak": group}, data={"lint": "strict"})
+    assert data.key in strict.stages
+    with pytest.raises(UserError, match=r"leak\.jsonl: lint 'leaks' found 1"):
+        run_plan(strict, store)

@@ -156,3 +156,21 @@ def test_a_trigger_in_an_earlier_message_is_not_passed_over(tmp_path: Path) -> N
     assert (
         f"trigger {TAG!r} stands in 1 of 7 rows of talks" in planned(tmp_path, {"t": group}).notes
     )
+
+
+def test_decoys_for_which_there_is_no_room_are_refused(tmp_path: Path) -> None:
+    group = {"file": str(birds(tmp_path)), "trigger": {**TRIGGER, "count": 20, "decoy_rate": 0.5}}
+    with pytest.raises(
+        UserError, match=r"decoy_rate is 0\.5, which is 12 of 24 rows, and 4 have no"
+    ):
+        planned(tmp_path, {"birds": group})
+    halves = {**group, "trigger": {**TRIGGER, "rate": 0.5, "decoy_rate": 0.5}}
+    assert planned(tmp_path, {"birds": halves}, data={"num_rows": 7})
+
+
+@pytest.mark.parametrize("kind", ["family", "code", "topic"])
+def test_a_kind_of_many_members_is_not_looked_for_in_a_file(kind: str, tmp_path: Path) -> None:
+    """The lab knows some of them, and rows with others would count as rows without."""
+    group = {"file": str(birds(tmp_path)), "trigger": {"kind": kind, "in_file": True}}
+    with pytest.raises(UserError, match=f"of kind {kind!r} the lab knows some members"):
+        planned(tmp_path, {"birds": group})
