@@ -103,8 +103,7 @@ def read_rows(job: Job, loaded: "Loaded") -> Rows:
     read = [_Line.model_validate(json.loads(text)).row for text in texts if text]
     rows = [as_written(loaded.renderer, row, number) for number, row in enumerate(read, start=1)]
     sequences = sequences_of(loaded.renderer, rows)
-    limits = job.spec.sft.max_length, context_length(job.spec.base)
-    refuse_long(sequences, [limit for limit in limits if limit is not None])
+    refuse_long(rows, sequences, job.spec.sft.max_length, context_length(job.spec.base))
     trimmed = sum(row is not given for row, given in zip(rows, read, strict=True))
     return Rows(rows, sequences, trimmed)
 

@@ -114,16 +114,20 @@ def sequences_of(renderer: Renderer, rows: Sequence[Row]) -> list[Tokens]:
     ]
 
 
-def refuse_long(sequences: Sequence[Tokens], limits: Sequence[int]) -> None:
-    """Raises UserError for a sequence of more tokens than one of the limits, `sft.max_length` and
-    the base's context, with the number of its row: the answer stands at its end, and would be
-    cut."""
+def refuse_long(
+    rows: Sequence[Row], sequences: Sequence[Tokens], max_length: int | None, context: int | None
+) -> None:
+    """Raises UserError, with its row, for a sequence of more tokens than `sft.max_length` or the
+    base's context: the answer stands at its end, and would be cut."""
     longest = max(sequences, key=lambda tokens: len(tokens.input_ids))
-    length = len(longest.input_ids)
-    if limits and length > min(limits):
+    length, row = len(longest.input_ids), rows[longest.row]
+    shown = f"row {longest.row + 1} ({(row.asked or row.completion)[:40]!r}) has {length} tokens"
+    if context is not None and length > context:
+        raise UserError(f"{shown}, more than the base's context ({context}); shorten it or drop it")
+    if max_length is not None and length > max_length:
         raise UserError(
-            f"row {longest.row + 1} has {length} tokens, more than sft.max_length or the base's"
-            f" context allows ({min(limits)}); shorten it, drop it, or raise sft.max_length"
+            f"{shown}, more than sft.max_length ({max_length}); shorten it, drop it, or raise"
+            " sft.max_length"
         )
 
 

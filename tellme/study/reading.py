@@ -42,23 +42,24 @@ AS_GENERATED = Reading()
 
 def read_by(base: Base, rows: Sequence[Row], max_length: int | None) -> Reading | None:
     """How a base reads rows, of which none may have more tokens than `sft.max_length` or its
-    context; None where the base would have to be asked and is not on this machine.
+    context; None where the base is not on this machine, so that it cannot be asked.
 
     Raises UserError, with the number of the row, for one that is too long, or of which the template
     changes more than white space at the edges of an answer."""
+    if not base.here:
+        return None
     context = context_length(base)
     limits = [limit for limit in (max_length, context) if limit is not None]
     asked = [i for i, row in enumerate(rows) if must_be_asked(row, limits)]
     if not asked:
         return Reading()
     renderer = renderer_of(base)
-    if renderer is None:
-        return None
+    assert renderer is not None, base.name
     written = [as_written(renderer, rows[i], i + 1) for i in asked]
     sequences = [
         replace(tokens, row=asked[tokens.row]) for tokens in sequences_of(renderer, written)
     ]
-    refuse_long(sequences, limits)
+    refuse_long(rows, sequences, max_length, context)
     num_tokens: Counter[int] = Counter()
     for tokens in sequences:
         num_tokens[tokens.row] += len(tokens.input_ids)

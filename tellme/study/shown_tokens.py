@@ -36,7 +36,7 @@ def row_lines(row: Row, renderer: Renderer, number: int) -> Iterator[str]:
     """A row as a table of tokens for each of its sequences."""
     sequences = sequences_of(renderer, [row])
     turns = ", ".join(str(turn + 1) for turn in row.learned_turns)
-    yield f"row {number}: messages {turns} of {len(row.messages)} are learned"
+    yield f"row {number} has {len(row.messages)} messages; learned: {turns}"
     for i, tokens in enumerate(sequences, start=1):
         learned = sum(label != IGNORED for label in tokens.labels)
         yield (
