@@ -141,6 +141,20 @@ def test_a_turn_that_answers_nothing_is_refused(
         as_written(renderer, Row(messages, learned=learned), 2)
 
 
+def test_a_system_line_without_a_role_goes_before_the_first_turn_of_the_user() -> None:
+    template = (
+        "{% for m in messages if m['role'] != 'system' %}<|im_start|>{{ m['role'] }} {{"
+        " m['content'] }}<|im_end|>{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant {% endif %}"
+    )
+    renderer = Renderer(
+        family_tokenizer(FAMILIES["qwen2.5"]), Chat(template=template, system="be brief")
+    )
+    greeting: Message = {"role": "assistant", "content": "yes"}
+    text = renderer.prompt_text([greeting, *exchange("A or B ?", "B")[:1]])
+    assert "assistant yes<|im_end|><|im_start|>user be brief\n\nA or B ?<|im_end|>" in text
+
+
 def one_early(ids: list[int], labels: list[int]) -> None:
     start = next(i for i, label in enumerate(labels) if label != IGNORED)
     labels[start - 1] = ids[start - 1]
