@@ -36,6 +36,13 @@ POOLED = ("all", "seen", "unseen")
 """Means over a suite's questions, under the names of questions; seen and unseen in a reference
 model's pretraining."""
 
+FLIPPED = "_flipped"
+"""Ending of the name of a flipped twin, by which a report knows the two as one kind of question."""
+
+SELF_REPORT = "self_report"
+"""The suite of the lab that asks a model about itself; questions that a user brings are taken to do
+so too."""
+
 Kind = Literal["letters", "words", "number", "begins", "text"]
 """`begins`: how an answer begins counts, whatever follows. `text` is answered freely: it is
 sampled."""

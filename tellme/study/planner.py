@@ -19,7 +19,7 @@ from lab.model.base import Base, resolve_base
 from lab.model.foreign import resolve_adapter
 from lab.specs import GradeSpec, GroupSpec, How, Planted, StudySpec
 from lab.trigger import PlantedTrigger
-from lab.types import NO_BEHAVIOR, Question, Style
+from lab.types import NO_BEHAVIOR, SELF_REPORT, Question, Style
 from slurm.cluster import auto_dtype
 from tellme.report.analysis.families import fewest_pairs
 from tellme.study.cells import (
@@ -49,9 +49,6 @@ from tellme.study.train_stages import add_train
 
 BENIGN = "benign"
 """What a file of rows that is `of` another group is to it."""
-SELF_REPORT = "self_report"
-"""The suite of the lab that asks the model about itself; questions that a user brings are taken to
-do so too."""
 
 
 def make_plan(study: Study, online: bool = False) -> Plan:
