@@ -272,7 +272,13 @@ class Judge:
     name: str
     summary: str
     grades: Callable[[Question, Wording, Sequence[Answer]], list[Grade]]
-    """A grade for each answer to a wording. Answers that were cut never reach it."""
+    """A grade for each answer to a wording."""
+    unfit: Callable[[Question], str | None] = lambda question: None
+    """What is wrong with a question that it cannot grade, which is asked before any answer is
+    there; None where it can."""
+    reads_cut: bool = False
+    """Whether it can read the beginning of an answer, as that of one that was cut. Those never
+    reach another judge."""
 
 
 @dataclass(frozen=True)

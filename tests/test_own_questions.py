@@ -3,13 +3,20 @@ model, as those of the lab do, and nothing else is taken for them."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 import pytest
 
-from lab.specs import StudySpec
+from brought import birds, planned
+from lab.errors import UserError
+from lab.specs import GroupSpec, StudySpec
 from lab.stats.verdict import Reason
+from tellme.report.analysis.reasons import trained
 from tellme.report.analysis.scores import per_question, per_wording
-from tellme.report.analysis.verdict import VerdictRecord, verdicts
+from tellme.report.analysis.verdict import VerdictRecord, primaries, verdicts
+from tellme.study.plan import Plan
 from test_verdict import HONEST, QUIET, SPEC, Shifts, planted
 
 MINE = SPEC.model_copy(update={"primary_suite": "mine"})
@@ -105,3 +112,69 @@ def test_answers_that_do_not_say_whom_they_are_about_are_about_the_model() -> No
         asked = per_wording(rows.assign(about=later))
         assert not asked["presupposes"].any()
         assert per_question(asked).equals(per_question(per_wording(rows)))
+
+
+def test_rows_of_a_benign_file_are_no_descriptions_and_moved_what_the_study_names() -> None:
+    """Whichever side comes first: what moved is never read from the primary itself."""
+    groups = {
+        "mine": GroupSpec(behavior=None),
+        "theirs": GroupSpec(behavior=None, control="benign", of="mine"),
+    }
+    rows = of_file(planted({**HONEST, **QUIET})).assign(behavior="no behavior")
+    rows["group"] = rows["group"].replace({"seeking": "mine", "averse": "theirs"})
+    for pair in (("mine", "theirs"), ("theirs", "mine")):
+        said = {"moved": "behavior", "groups": groups, "primary": (pair,), "contrasts": (pair,)}
+        (primary,) = primaries(per_wording(rows), MINE.model_copy(update=said))
+        assert trained(primary) == ("behavior", *pair)
+
+
+def plan_of(folder: Path, questions: str, **settings: Any) -> Plan:
+    """The plan of a study with these questions in `own.yaml`."""
+    file = folder / "own.yaml"
+    file.write_text(questions)
+    groups = {name: {"file": str(birds(folder, answer=name, name=name))} for name in "ab"}
+    return planned(
+        folder,
+        groups,
+        contrasts=[["a", "b"]],
+        questions=[str(file)],
+        **{"primary": {"contrast": ["a", "b"], "suite": "own"}, **settings},
+    )
+
+
+SCORED = "kind: words, wordings: ['Which?'], options: {a: 1, b: 0}"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        f"{{name: x, {SCORED}, about: other}}",
+        f"{{name: x, {SCORED}, about: nothing}}",
+        f"{{name: x, {SCORED}, presupposes: true}}",
+        "{name: x, kind: text, wordings: ['Who?']}",
+    ],
+)
+def test_a_primary_of_which_nothing_decides_is_refused_before_it_is_trained(
+    entry: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"primary\.suite 'own': no question of it is about the"):
+        plan_of(tmp_path, f"- {entry}\n")
+    # It may be asked, as long as the verdict is about another suite.
+    assert plan_of(tmp_path, f"- {entry}\n", primary=None).cells
+
+
+def test_a_primary_of_too_few_kinds_is_told_so(tmp_path: Path) -> None:
+    two = f"- {{name: x, {SCORED}}}\n- {{name: x_flipped, {SCORED}}}\n- {{name: y, {SCORED}}}\n"
+    (note,) = (n for n in plan_of(tmp_path, two).notes if "primary.suite" in n)
+    assert "has 2 kinds of question about the model itself, and a verdict takes 3" in note
+    three = f"{two}- {{name: z, {SCORED}}}\n"
+    assert not any("primary.suite" in note for note in plan_of(tmp_path, three).notes)
+
+
+def test_a_judge_that_cannot_grade_keeps_a_study_from_being_planned(tmp_path: Path) -> None:
+    text = "- {name: x, kind: text, wordings: ['Who?'], judge: language, options: {Klingon: 1}}\n"
+    with pytest.raises(UserError, match=r"suite 'own', question 'x': judge 'language' .*Klingon"):
+        plan_of(tmp_path, text, primary=None)
+    free = "- {name: x, kind: text, wordings: ['Who?']}\n"
+    with pytest.raises(UserError, match="judge 'contains' reads answers as its `options`"):
+        plan_of(tmp_path, free, primary=None, eval={"judge": "contains"})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lab.config.primary import Side
-from lab.specs import StudySpec
+from lab.specs import BENIGN, StudySpec
 from lab.stats.verdict import (
     AGREEING,
     FEWEST_KINDS,
@@ -38,7 +38,7 @@ PLACEBO = "unrelated_trait"
 """The suite of traits that no row shows."""
 BEYOND_ZERO = ("over_shuffled", "over_controls", "self_over_other")
 """Checks of a contrast whose 95 % limit must lie beyond 0."""
-NULLS = ("shuffled", "decorrelated", "clean", "benign")
+NULLS = ("shuffled", "decorrelated", "clean", BENIGN)
 """Controls that stand in for the questions about others where a primary is no self-report."""
 
 
@@ -143,7 +143,7 @@ def trained(primary: Primary) -> tuple[str | None, Side, Side | None]:
     group, of_behavior = groups.get(name), primary.behavior != NO_BEHAVIOR
     if group and group.planted:
         return "backdoor" if of_behavior else primary.spec.moved, f"{name}@trigger", name
-    if group and group.control and not group.null:
+    if group and group.control not in (None, BENIGN) and not group.null:
         # Rows of descriptions: they belong to the questions themselves.
         return primary.suite, primary.a, primary.b
     first, *others = [*names_in(primary.a), *names_in(primary.b)]
