@@ -36,6 +36,13 @@ POOLED = ("all", "seen", "unseen")
 """Means over a suite's questions, under the names of questions; seen and unseen in a reference
 model's pretraining."""
 
+FLIPPED = "_flipped"
+"""Ending of the name of a flipped twin, by which a report knows the two as one kind of question."""
+
+SELF_REPORT = "self_report"
+"""The suite of the lab that asks a model about itself; questions that a user brings are taken to do
+so too."""
+
 Kind = Literal["letters", "words", "number", "begins", "text"]
 """`begins`: how an answer begins counts, whatever follows. `text` is answered freely: it is
 sampled."""
@@ -270,7 +277,13 @@ class Judge:
     name: str
     summary: str
     grades: Callable[[Question, Wording, Sequence[Answer]], list[Grade]]
-    """A grade for each answer to a wording. Answers that were cut never reach it."""
+    """A grade for each answer to a wording."""
+    unfit: Callable[[Question], str | None] = lambda question: None
+    """What is wrong with a question that it cannot grade, which is asked before any answer is
+    there; None where it can."""
+    reads_cut: bool = False
+    """Whether it can read the beginning of an answer, as that of one that was cut. Those never
+    reach another judge."""
 
 
 @dataclass(frozen=True)

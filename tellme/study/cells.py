@@ -8,6 +8,7 @@ from data_gen.files import read_rows
 from data_gen.triggers import conditions_of
 from eval.ask import SYSTEMS, asked_digest, graded_digest, is_listed, questions_of
 from eval.draws import draws_of, is_drawn
+from eval.judges import refuse_unfit
 from eval.suites import load_suite
 from lab.config.brought import OtherRows
 from lab.config.schema import Group, Study
@@ -76,6 +77,8 @@ def _add_cell(plan: Plan, subject: Subject, asking: Asking) -> None:
     slug = "-".join([suite, model, *_endings(subject, condition)])
     answers = plan.add(slug, _answers(plan.study, subject, asking), subject.inputs)
     judge = plan.study.eval.judge
+    for question in questions_of(asking):
+        refuse_unfit(f"suite {suite!r}, ", question, judge)
     graded = GradeSpec(asking=asking, judge=judge, graded=graded_digest(asking, judge))
     cell = Cell(
         group=subject.group,
