@@ -42,6 +42,12 @@ def test_the_command_shows_what_is_understood_and_what_is_not(
     assert capsys.readouterr().out == ""
 
 
+def test_prompts_are_counted_where_some_wordings_have_several_orders(tmp_path: Path) -> None:
+    ask = "ask: ['Which are you, {first} or {second}?', 'What are you?']"
+    entry = f"- {{name: a, kind: words, first: red, second: blue, {ask}}}\n"
+    assert "2 in 3 prompts" in questions_text(str(written(tmp_path, "mine.yaml", entry)))
+
+
 def test_notes_of_the_same_stand_together(tmp_path: Path) -> None:
     text = questions_text(str(written(tmp_path, "theirs.yaml", LLMCOMP)))
     assert "llmcomp form, 5 questions understood" in text

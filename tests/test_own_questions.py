@@ -171,6 +171,15 @@ def test_a_primary_of_too_few_kinds_is_told_so(tmp_path: Path) -> None:
     assert not any("primary.suite" in note for note in plan_of(tmp_path, three).notes)
 
 
+def test_no_thought_stands_before_an_answer_that_has_begun(tmp_path: Path) -> None:
+    begun = "- {name: x, kind: text, wordings: ['Who?'], prefill: 'I am '}\n"
+    thinking = {"sampling": {"thinking": True}}
+    with pytest.raises(UserError, match="question 'x': an answer that has begun"):
+        plan_of(tmp_path, begun, primary=None, eval=thinking)
+    listed = f"- {{name: x, {SCORED}, prefill: 'I am '}}\n"
+    assert plan_of(tmp_path, listed, primary=None, eval=thinking).cells
+
+
 def test_a_judge_that_cannot_grade_keeps_a_study_from_being_planned(tmp_path: Path) -> None:
     text = "- {name: x, kind: text, wordings: ['Who?'], judge: language, options: {Klingon: 1}}\n"
     with pytest.raises(UserError, match=r"suite 'own', question 'x': judge 'language' .*Klingon"):

@@ -109,7 +109,14 @@ def _answers(study: Study, subject: Subject, asking: Asking) -> AnswerSpec:
     are."""
     engine = load_engine(study.eval.engine)
     questions = questions_of(asking)
-    samples = not all(is_listed(question, engine.reads_lists) for question in questions)
+    sampled = [question for question in questions if not is_listed(question, engine.reads_lists)]
+    samples, sampling = bool(sampled), study.eval.sampling
+    begun = next((q.name for q in sampled if any(w.prefill for w in q.wordings)), None)
+    if begun and sampling.thinking:
+        raise UserError(
+            f"suite {short(asking.suite)!r}, question {begun!r}: an answer that has begun is not"
+            " thought about first; set eval.sampling.thinking to false, or drop its `prefill`"
+        )
     draws = any(is_drawn(question, asking, engine.reads_lists) for question in questions)
     return AnswerSpec(
         base=subject.base,
@@ -119,7 +126,7 @@ def _answers(study: Study, subject: Subject, asking: Asking) -> AnswerSpec:
         answered=engine.name,
         code=engine_digest(study.eval.engine),
         sampled=engine.sampler if samples or draws else None,
-        sampling=study.eval.sampling if samples else None,
+        sampling=sampling if samples else None,
         draws=draws_of(subject.seed) if draws else None,
         in_context=subject.in_context,
         step=subject.step,

@@ -30,6 +30,11 @@ def with_primary(spec: StudySpec, named: Primary, plan: Plan, with_formats: bool
         "formats": _formats(plan, named.suite) if with_formats else {},
     }
     spec = spec.model_copy(update=declared)
+    if named.moved == named.suite:
+        raise UserError(
+            f"primary.moved is {named.moved!r}, which is the primary suite itself; name another,"
+            " whose questions show what was trained"
+        )
     _refuse_unpaired(spec)
     _refuse_other_suite(spec)
     if named.suite in _brought(plan.study):
