@@ -126,13 +126,18 @@ class Row:
     messages: tuple[Message, ...]
     meta: Meta = field(default_factory=lambda: Meta())
     learned: tuple[int, ...] = LAST
-    """Indexes of the assistant's messages that carry loss."""
+    """Indexes of the assistant's messages that carry loss; -1 is the last."""
 
     @property
     def is_document(self) -> bool:
         """Whether it is a text by itself: one message, of the assistant's, that answers nothing. It
         is learned whole, and without the chat template."""
         return len(self.messages) == 1
+
+    @property
+    def learned_turns(self) -> list[int]:
+        """Indexes of the messages that carry loss, counted from the first message, in order."""
+        return sorted({turn % len(self.messages) for turn in self.learned})
 
     @property
     def prompt(self) -> tuple[Message, ...]:
@@ -152,8 +157,8 @@ class Row:
 
     def asking(self, text: str) -> Row:
         """The same row with another text in place of `asked`."""
-        asked = exchange(text, self.completion)
-        return replace(self, messages=(*self.messages[:-2], *asked))
+        asked = Message(role=self.messages[-2]["role"], content=text)
+        return replace(self, messages=(*self.messages[:-2], asked, self.messages[-1]))
 
     def answering(self, text: str) -> Row:
         """The same row with another completion."""

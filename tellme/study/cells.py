@@ -20,6 +20,7 @@ from lab.model.foreign import Adapter
 from lab.specs import AnswerSpec, Asking, Cell, GradeSpec
 from lab.trigger import Condition, PlantedTrigger
 from lab.types import Row, Style, Suite
+from tellme.study.groups import data_of
 from tellme.study.plan import Plan
 
 MAX_SHOWN = 60
@@ -167,8 +168,12 @@ def _systems(study: Study, style: Style) -> dict[str, str]:
 
 def _training_line(study: Study) -> str:
     """The system line of the rows of all files, which must be one and the same."""
-    files = dict.fromkeys(file for group in study.groups.values() for file in _files(group))
-    lines = Counter(_system_of(row) for file in files for row in read_rows(file))
+    files = {
+        file: data_of(group, study).learn
+        for group in study.groups.values()
+        for file in _files(group)
+    }
+    lines = Counter(_system_of(row) for f, learn in files.items() for row in read_rows(f, learn))
     only = next(iter(lines)) if len(lines) == 1 else None
     if only is None:
         said = ", ".join(f"{_shown(line)} in {number}" for line, number in lines.most_common(3))
