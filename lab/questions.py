@@ -8,13 +8,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from lab.agreed import FLIPPED
 from lab.asked.files import DOC, read_file
 from lab.asked.heard import Heard
 from lab.config.mistakes import one_line
 from lab.discover import find_path, is_path, read_yaml
 from lab.entries import FORMS, Entry, Free, Words
 from lab.errors import UserError, unknown
-from lab.types import FLIPPED, Question, Style, Wording
+from lab.types import Question, Style, Wording
 from lab.verbatim import VERBATIM, Freely, Worded
 
 Where = Callable[[str], str]

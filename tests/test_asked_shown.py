@@ -15,7 +15,7 @@ from lab.discover import ROOT
 from lab.errors import UserError
 from tellme.asked import Model
 from tellme.cli import main
-from tellme.question_file import questions_text
+from tellme.study.question_file import questions_text
 
 
 def test_the_command_shows_what_is_understood_and_what_is_not(

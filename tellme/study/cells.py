@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from data_gen.files import read_rows
 from data_gen.triggers import conditions_of
@@ -10,9 +11,10 @@ from eval.ask import SYSTEMS, asked_digest, graded_digest, is_listed, questions_
 from eval.draws import draws_of, is_drawn
 from eval.judges import refuse_unfit
 from eval.suites import load_suite
+from lab.asked.files import read_file
 from lab.config.brought import OtherRows
 from lab.config.schema import Group, Study
-from lab.discover import short
+from lab.discover import QUESTIONS, short
 from lab.engines import engine_digest, load_engine
 from lab.errors import UserError
 from lab.model.base import Base
@@ -243,7 +245,10 @@ def refuse_unasked(plan: Plan) -> None:
 
 
 def note_unasked(plan: Plan) -> None:
-    """Say which suites ask nobody anything."""
+    """Say which suites ask nobody anything, and which files of questions are read in part."""
+    for suite in plan.study.eval.suites:
+        if suite.endswith(QUESTIONS) and any(h.notes for h in read_file(Path(suite)).heard):
+            plan.notes[f"not all of its keys are used: see `tellme questions {suite}`"] = None
     asked = {cell.suite for cell in plan.cells}
     idle = [short(name) for name in plan.study.eval.suites if short(name) not in asked]
     if idle and asked:
