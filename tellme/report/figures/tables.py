@@ -162,8 +162,10 @@ def _zone(verdict: VerdictRecord, row: str, kind: str, size: float) -> Mark:
 
 def _row(one: Evidence, verdict: VerdictRecord, num_traits: int) -> str:
     says = "says of itself" if verdict["of_self"] else verdict["suite"]
+    # Where the rows describe, what shows that they were learned is a part of the suite itself.
+    does = "says as taught" if one["suite"] == verdict["suite"] else "does"
     rows: dict[str, str] = {
-        "does": f"does ({one['suite']})",
+        "does": f"{does} ({one['suite']})",
         "says": says,
         "control": f"{says}: {side_text(one['a'])} {MINUS} {side_text(one['b'])}",
         "others": "says of others, same questions",
