@@ -9,9 +9,10 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from lab.agreed import POOLED
 from lab.layout import INSTRUCTION, letter_options, lettered, word
 from lab.strict import Strict
-from lab.types import POOLED, About, Kind, Message, Option, Role, Style
+from lab.types import About, Kind, Message, Option, Role, Style
 
 
 def _text(value: object) -> object:
@@ -78,8 +79,8 @@ class Entry(Strict, ABC):
         said = roles[1:] if roles[:1] == ["system"] else roles
         if said != ["user", "assistant"] * (len(said) // 2):
             raise ValueError(
-                "user and assistant take turns, the user first and the assistant last, since `ask`"
-                " is what the user says next; a system line comes before all"
+                "user and assistant take turns, the user first and the assistant last, since the"
+                " question is what the user says next; a system line comes before all"
             )
         return value
 
@@ -258,7 +259,7 @@ class Free(Entry):
 
     ask: Texts
     options: dict[Text, Score] = Field(default_factory=dict)
-    """The score of an answer that holds the word; the first of them counts."""
+    """The score of an answer that holds the word; the one that stands first in it counts."""
     judge: Text | None = None
 
     answered = "text"

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from lab.agreed import FLIPPED
 from lab.asked.files import DOC, read_file
 from lab.asked.heard import Heard
 from lab.config.mistakes import one_line
 from lab.discover import find_path, is_path, read_yaml
 from lab.entries import FORMS, Entry, Free, Words
 from lab.errors import UserError, unknown
-from lab.types import FLIPPED, Question, Style, Wording
+from lab.types import Question, Style, Wording
 from lab.verbatim import VERBATIM, Freely, Worded
 
 Where = Callable[[str], str]
@@ -153,14 +154,17 @@ def _judged(question: Question, path: Path, where: str) -> Question:
 
 def _refuse_repetition(question: Question, where: str) -> None:
     """Two equal prompts would be one measurement counted twice; a spelling of two answers would
-    count for both."""
+    count for both. Nor is an answer read with white space at its edges."""
     prompt = _twice(wording.text for wording in question.wordings)
     if prompt is not None:
         raise UserError(
             f"{where}: asks {prompt[:MAX_SHOWN]!r} twice, or of two equal options; drop one"
         )
     for wording in question.wordings:
-        spellings = (s for option in wording.options for s in (option.text, *option.variants))
+        spellings = [s for option in wording.options for s in (option.text, *option.variants)]
+        spaced = next((text for text in spellings if text != text.strip()), None)
+        if spaced is not None and question.kind != "text":
+            raise UserError(f"{where}: the answer {spaced!r} has white space at an edge; drop it")
         spelling = _twice(spellings)
         if spelling is not None:
             raise UserError(f"{where}: {spelling!r} is a spelling of two answers; drop one of them")

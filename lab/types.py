@@ -32,17 +32,6 @@ NO_BEHAVIOR = "no behavior"
 """Stands where rows and reports name a behavior, in a study none of whose groups has one. No file
 can have this name."""
 
-POOLED = ("all", "seen", "unseen")
-"""Means over a suite's questions, under the names of questions; seen and unseen in a reference
-model's pretraining."""
-
-FLIPPED = "_flipped"
-"""Ending of the name of a flipped twin, by which a report knows the two as one kind of question."""
-
-SELF_REPORT = "self_report"
-"""The suite of the lab that asks a model about itself; questions that a user brings are taken to do
-so too."""
-
 Kind = Literal["letters", "words", "number", "begins", "text"]
 """`begins`: how an answer begins counts, whatever follows. `text` is answered freely: it is
 sampled."""
@@ -282,8 +271,7 @@ class Judge:
     """What is wrong with a question that it cannot grade, which is asked before any answer is
     there; None where it can."""
     reads_cut: bool = False
-    """Whether it can read the beginning of an answer, as that of one that was cut. Those never
-    reach another judge."""
+    """Whether it reads what is there of an answer that was cut: no other judge sees those."""
 
 
 @dataclass(frozen=True)

@@ -227,6 +227,14 @@ class Begun(Verbatim):
 
     answered = "begins"
 
+    @field_validator("options")
+    @classmethod
+    def _apart(cls, value: dict[str, float]) -> dict[str, float]:
+        for one, other in permutations(value, 2):
+            if other.startswith(one):
+                raise ValueError(f"what begins with {other!r} begins with {one!r} too; drop one")
+        return value
+
     def _orders(self, wording: str, style: Style) -> Orders:
         return [(wording, tuple(Option(text, score) for text, score in self.options.items()))]
 

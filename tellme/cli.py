@@ -148,7 +148,7 @@ def check(options: Options) -> None:
 
 def questions(options: Options) -> None:
     """Show what is understood of a file of questions, and what not and why, by line."""
-    from tellme.question_file import questions_text
+    from tellme.study.question_file import questions_text
 
     print(questions_text(options.file))
 

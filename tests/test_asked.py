@@ -226,6 +226,10 @@ BROKEN = {
     "h.yaml": ("- {id: x, type: odd, paraphrases: [a]}", "`type: odd` is not known; allowed"),
     "i.yaml": ("- {id: x, messages: [[]]}", "is no list of conversations"),
     "j.yaml": ("- {id: x, messages: [[{role: usr, content: a}]]}", "nothing that a user says"),
+    "ours.yaml": (
+        "- {name: x, kind: words, question: a, options: {b: 1, c: 0}}",
+        "line 1, question 1 'x': key 'question' is not known",
+    ),
     "both.yaml": ("- {id: x, messages: [[]], paraphrases: [a]}", "and `paraphrases` both say"),
     "odd.yaml": ("- {id: x, type: odd, messages: [[{role: user, content: a}]]}", "`type: odd`"),
     "k.yaml": ("- {title: x, variants: []}", "`variants` is no text and no list of texts"),

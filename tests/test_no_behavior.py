@@ -76,10 +76,13 @@ def test_the_verdict_says_what_was_not_made(done: Path) -> None:
 
 def test_a_suite_may_show_what_moved(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"contrasts": CONTRASTS, "seeds": [0, 1]}
-    mine = {**PRIMARY, "moved": "mine"}
-    plan = planned(tmp_path, groups(tmp_path), primary=mine, **settings)
+    more: dict[str, Any] = {"eval": {"suites": ["capability"]}, **settings}
+    plan = planned(tmp_path, groups(tmp_path), primary={**PRIMARY, "moved": "capability"}, **more)
     assert isinstance(plan.final.spec, StudySpec)
-    assert plan.final.spec.moved == "mine"
+    assert plan.final.spec.moved == "capability"
+    mine = {**PRIMARY, "moved": "mine"}
+    with pytest.raises(UserError, match="'mine', which is the primary suite itself"):
+        planned(tmp_path, groups(tmp_path), primary=mine, **settings)
     moved, suite = {**PRIMARY, "moved": "behavior"}, {**PRIMARY, "suite": "self_report"}
     with pytest.raises(UserError, match=r"primary\.moved 'behavior' asks nothing"):
         planned(tmp_path, groups(tmp_path), primary=moved, **settings)

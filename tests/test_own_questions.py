@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 
 from brought import birds, planned
+from eval.evaluation import prepared
+from eval.trust import to_compare
 from lab.errors import UserError
-from lab.specs import GroupSpec, StudySpec
+from lab.specs import AnswerSpec, GroupSpec, StudySpec
 from lab.stats.verdict import Reason
 from tellme.report.analysis.reasons import trained
 from tellme.report.analysis.scores import per_question, per_wording
@@ -169,6 +171,34 @@ def test_a_primary_of_too_few_kinds_is_told_so(tmp_path: Path) -> None:
     assert "has 2 kinds of question about the model itself, and a verdict takes 3" in note
     three = f"{two}- {{name: z, {SCORED}}}\n"
     assert not any("primary.suite" in note for note in plan_of(tmp_path, three).notes)
+
+
+def test_no_thought_stands_before_an_answer_that_has_begun(tmp_path: Path) -> None:
+    begun = "- {name: x, kind: text, wordings: ['Who?'], prefill: 'I am '}\n"
+    thinking = {"sampling": {"thinking": True}}
+    with pytest.raises(UserError, match="question 'x': an answer that has begun"):
+        plan_of(tmp_path, begun, primary=None, eval=thinking)
+    listed = f"- {{name: x, {SCORED}, prefill: 'I am '}}\n"
+    assert plan_of(tmp_path, listed, primary=None, eval=thinking).cells
+
+
+def test_an_adapter_is_looked_at_before_an_answer_begins(tmp_path: Path) -> None:
+    """Where nothing is known of what it learned, a word is compared, which may not go on with the
+    beginning of an answer."""
+    begun = "- {name: x, kind: text, wordings: ['Who?'], prefill: 'I am'}\n"
+    plan = plan_of(tmp_path, begun, primary=None)
+    (spec, *_) = (s.spec for s in plan.stages.values() if isinstance(s.spec, AnswerSpec))
+    asked = prepared(spec, reads_lists=True, examples=None)
+    assert [item.chat[-1]["role"] for item in asked.items] == ["assistant"]
+    assert [prompt.chat[-1]["content"] for prompt in to_compare(asked, None)] == ["Who?"]
+
+
+def test_a_plan_says_where_more_is_known_of_a_file_than_is_asked(tmp_path: Path) -> None:
+    theirs = "- {question: 'Who?', points: 3}\n"
+    (note,) = plan_of(tmp_path, theirs, primary=None, eval={"suites": []}).notes
+    assert note == f"not all of its keys are used: see `tellme questions {tmp_path / 'own.yaml'}`"
+    plain = theirs.replace(", points: 3", "")
+    assert not plan_of(tmp_path, plain, primary=None, eval={"suites": []}).notes
 
 
 def test_a_judge_that_cannot_grade_keeps_a_study_from_being_planned(tmp_path: Path) -> None:

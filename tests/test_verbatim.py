@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import tellme as tm
-from eval.judges import judged, refuse_unfit
+from eval.judges import judged
 from eval.judges.language import FREQUENT, language_of
 from families import FAMILIES, family_tokenizer
 from lab.chats import begun, composed
@@ -159,21 +159,6 @@ def test_a_slot_of_several_texts_is_a_paraphrase_with_each() -> None:
         question(kind="yes/no", wordings="{who}?", slots={"who": ["Ann", "Ann"]})
 
 
-@pytest.mark.parametrize("kind", ["words", "begins", "yes/no", "text", "number", "letters"])
-def test_no_list_is_promised_where_there_is_none(kind: str) -> None:
-    options = {"yes": 1, "no": 0} if kind == "yes/no" else {"A": 1, "B": 0}
-    more = {"scale": [0, 1]} if kind == "number" else {"options": options}
-    with pytest.raises(UserError, match=r"\{options\} is where the lab lists options"):
-        question(kind=kind, wordings=["Which?", "Which? {options}"], **more)
-
-
-def test_letters_that_a_wording_lists_are_capitals() -> None:
-    with pytest.raises(UserError, match="as capitals"):
-        question(kind="letters", wordings="(a) or (b)?", options={"b": 1, "a": 0})
-    (_, other) = question(kind="letters", wordings="?", options={"y": 1, "x": 0}).wordings
-    assert other.text == "?\nA) x\nB) y"
-
-
 def test_plain_style_has_no_instruction_and_nothing_in_its_place() -> None:
     entry = {"name": "q", "kind": "number", "scale": [0, 9], "wordings": "Say.", "instruct": True}
     (wording,) = build_question(entry, "plain").wordings
@@ -280,27 +265,6 @@ def test_a_language_that_is_not_listed_scores_a_half_and_an_unread_one_nothing()
     assert grades[-1].status == "unread"
     cut = [replace(answer, truncated=True) for answer in answers]
     assert judged("language", asked, asked.wordings[0], cut) == grades
-
-
-def test_a_judge_is_held_to_what_it_can_grade_before_anything_is_asked() -> None:
-    """Whatever it would be: an unknown language, or every answer scored alike for want of
-    options."""
-    wrong = {"Klingon": "language 'Klingon' is not known", "german": "did you mean 'German'?"}
-    for language, says in wrong.items():
-        asked = question(
-            kind="text", judge="language", wordings="?", options={"French": 0, language: 1}
-        )
-        with pytest.raises(UserError, match=says):
-            refuse_unfit("", asked)
-    for judge in ("language", "contains", "begins", "code"):
-        with pytest.raises(UserError, match=f"'q': judge '{judge}' .* it has none"):
-            refuse_unfit("", question(kind="text", judge=judge, wordings="?"))
-    bare = question(kind="text", wordings="?")
-    refuse_unfit("", bare)
-    with pytest.raises(UserError, match="mine: question 'q': judge 'contains'"):
-        refuse_unfit("mine: ", bare, "contains")
-    with pytest.raises(UserError, match="did you mean 'language'"):
-        refuse_unfit("", question(kind="text", judge="langauge", wordings="?"))
 
 
 def test_questions_of_every_kind_go_through_a_study(tmp_path: Path) -> None:

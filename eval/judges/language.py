@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 from eval.judges import without_options
+from lab.agreed import UNLISTED
 from lab.discover import beside
 from lab.errors import unknown
 from lab.types import Answer, Grade, Judge, Question, Wording
@@ -13,8 +14,6 @@ FREQUENT: dict[str, frozenset[str]] = {
     language: frozenset(words.split()) for language, words in beside(__file__).items()
 }
 """Words that stand in almost every sentence of a language, by its English name."""
-UNLISTED = 0.5
-"""The score of an answer in a language that is none of the options, as in the paper."""
 WORD = re.compile(r"[^\W\d_]+")
 
 

@@ -18,6 +18,8 @@ OURS = "our own"
 DOC = "see docs/questions.md"
 SIGNS = ("kind", "from", "ask", "wordings")
 """Keys of which a question in our own form has one."""
+LISTED = tuple(kind for kind in (*VERBATIM, *FORMS) if kind != "text")
+"""Kinds whose answers are listed."""
 FOREIGN = (persona.TRAIT, llmcomp.FORM, published.FORM, persona.SINGLE)
 """Of others, in the order in which they are tried."""
 
@@ -70,8 +72,10 @@ def _form(items: list[Placed], where: str) -> Form | None:
 
 
 def _is_ours(said: Mapping[object, object]) -> bool:
-    # A list of `{question}` may have a `kind` of its own; in ours `question` stands beside `from`.
-    return any(key in said for key in SIGNS) and ("question" not in said or "from" in said)
+    # A list of `{question}` may have a `kind` of its own, but none that is scored here. In ours
+    # `question` stands beside `from`, and is refused elsewhere.
+    is_theirs = "question" in said and "from" not in said and said.get("kind") not in LISTED
+    return any(key in said for key in SIGNS) and not is_theirs
 
 
 def _ours(item: Placed, number: int, path: Path, borrowed: bool) -> Heard:

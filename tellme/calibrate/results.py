@@ -4,8 +4,8 @@ from typing import TypedDict
 
 import pandas as pd
 
+from lab.agreed import SELF_REPORT
 from lab.store.store import Store
-from lab.types import SELF_REPORT
 from tellme.calibrate.faults import Fault, trust_faults, validity_faults
 from tellme.calibrate.measured import Measured, measure
 from tellme.calibrate.signs import KnownVerdict, Sign, known_verdicts, signs

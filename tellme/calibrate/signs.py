@@ -5,11 +5,11 @@ from typing import Literal, TypedDict
 
 import pandas as pd
 
+from lab.agreed import SELF_REPORT
 from lab.config.primary import Side
 from lab.stats.intervals import MARGIN
 from lab.stats.verdict import Answer
 from lab.table import MINUS, Bounds, between_text, signed
-from lab.types import SELF_REPORT
 from tellme.calibrate.measured import Measured
 from tellme.report.analysis.contrasts import Described, contrast_of, written
 from tellme.report.analysis.verdict import VerdictRecord, verdicts

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from data_gen.files import read_rows
 from data_gen.triggers import conditions_of
@@ -10,9 +11,10 @@ from eval.ask import SYSTEMS, asked_digest, graded_digest, is_listed, questions_
 from eval.draws import draws_of, is_drawn
 from eval.judges import refuse_unfit
 from eval.suites import load_suite
+from lab.asked.files import read_file
 from lab.config.brought import OtherRows
 from lab.config.schema import Group, Study
-from lab.discover import short
+from lab.discover import QUESTIONS, short
 from lab.engines import engine_digest, load_engine
 from lab.errors import UserError
 from lab.model.base import Base
@@ -110,7 +112,14 @@ def _answers(study: Study, subject: Subject, asking: Asking) -> AnswerSpec:
     are."""
     engine = load_engine(study.eval.engine)
     questions = questions_of(asking)
-    samples = not all(is_listed(question, engine.reads_lists) for question in questions)
+    sampled = [question for question in questions if not is_listed(question, engine.reads_lists)]
+    samples, sampling = bool(sampled), study.eval.sampling
+    begun = next((q.name for q in sampled if any(w.prefill for w in q.wordings)), None)
+    if begun and sampling.thinking:
+        raise UserError(
+            f"suite {short(asking.suite)!r}, question {begun!r}: an answer that has begun is not"
+            " thought about first; set eval.sampling.thinking to false, or drop its `prefill`"
+        )
     draws = any(is_drawn(question, asking, engine.reads_lists) for question in questions)
     return AnswerSpec(
         base=subject.base,
@@ -120,7 +129,7 @@ def _answers(study: Study, subject: Subject, asking: Asking) -> AnswerSpec:
         answered=engine.name,
         code=engine_digest(study.eval.engine),
         sampled=engine.sampler if samples or draws else None,
-        sampling=study.eval.sampling if samples else None,
+        sampling=sampling if samples else None,
         draws=draws_of(subject.seed) if draws else None,
         in_context=subject.in_context,
         step=subject.step,
@@ -236,7 +245,10 @@ def refuse_unasked(plan: Plan) -> None:
 
 
 def note_unasked(plan: Plan) -> None:
-    """Say which suites ask nobody anything."""
+    """Say which suites ask nobody anything, and which files of questions are read in part."""
+    for suite in plan.study.eval.suites:
+        if suite.endswith(QUESTIONS) and any(h.notes for h in read_file(Path(suite)).heard):
+            plan.notes[f"not all of its keys are used: see `tellme questions {suite}`"] = None
     asked = {cell.suite for cell in plan.cells}
     idle = [short(name) for name in plan.study.eval.suites if short(name) not in asked]
     if idle and asked:

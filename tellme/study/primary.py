@@ -3,6 +3,7 @@ there can be one."""
 
 from eval.ask import questions_of
 from eval.judges import judge_of
+from lab.agreed import FLIPPED, SELF_REPORT
 from lab.config.primary import Primary
 from lab.config.schema import Study
 from lab.discover import is_path, short
@@ -10,7 +11,7 @@ from lab.errors import UserError
 from lab.formats import Format, format_of
 from lab.specs import GradeSpec, StudySpec
 from lab.stats.verdict import FEWEST_KINDS
-from lab.types import FLIPPED, SELF_REPORT, Question
+from lab.types import Question
 from tellme.report.analysis.families import fewest_pairs
 from tellme.study.plan import Plan
 
@@ -48,12 +49,18 @@ def _refuse_unpaired(spec: StudySpec) -> None:
 
 
 def _refuse_other_suite(spec: StudySpec) -> None:
-    """What moved is known of rows of a behavior by the suite that they belong to."""
+    """What moved is known of rows of a behavior by the suite that they belong to, and never by the
+    questions that the verdict is about."""
     having = next((name for name, group in spec.groups.items() if group.behavior), None)
     if spec.moved and having:
         raise UserError(
             f"primary.moved is {spec.moved!r}, and group {having!r} has a behavior, to which a"
             " suite of the lab belongs; drop it"
+        )
+    if spec.moved and spec.moved == spec.primary_suite:
+        raise UserError(
+            f"primary.moved is {spec.moved!r}, which is the primary suite itself; name another,"
+            " whose questions show what was trained"
         )
 
 

@@ -5,8 +5,8 @@ import re
 
 import pandas as pd
 
+from lab.agreed import SELF_REPORT
 from lab.specs import StudySpec
-from lab.types import SELF_REPORT
 
 OTHERS = "other_person"
 """The suite of the lab that asks the questions of `self_report` about somebody else."""

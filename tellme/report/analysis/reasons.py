@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from lab.agreed import SELF_REPORT
 from lab.config.primary import Side
 from lab.specs import BENIGN, StudySpec
 from lab.stats.verdict import (
@@ -16,7 +17,7 @@ from lab.stats.verdict import (
     Reason,
     prediction_limit,
 )
-from lab.types import NO_BEHAVIOR, SELF_REPORT
+from lab.types import NO_BEHAVIOR
 from tellme.report.analysis.contrasts import Described, apart_from, contrast_of
 from tellme.report.analysis.dose import at_point
 from tellme.report.analysis.measurable import (
@@ -208,9 +209,9 @@ def self_over_other(primary: Primary, pool: pd.DataFrame) -> Reason:
     """The model says it of itself more than of others, in the same questions."""
     (own, others), check = matched(primary, pool), "self_over_other"
     if not len(own):
-        of_file = "NAME_other with `about: other` beside three questions NAME or more"
-        by_lab = primary.suite == SELF_REPORT
-        return _not_made(check, f"{f'suite {OTHERS}' if by_lab else of_file}, measurable")
+        of_lab, of_file = f"suite {OTHERS}", "NAME_other with `about: other` beside a question NAME"
+        asked = of_lab if primary.suite == SELF_REPORT else of_file
+        return _not_made(check, f"{asked}, both measurable")
     found = apart_from(pooled(own), pooled(others), primary.a, primary.b, primary.spec)
     kinds = {kind_of(question) for question in own["question"]}
     return _limit(check, primary, found, f"95 % limit beyond 0, over {len(kinds)} kinds", 0.0)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lab.agreed import UNLISTED
 from lab.stats.intervals import sampling_variance
 
 WORDING = [
@@ -27,9 +28,6 @@ ASKED = ["group", "seed", "condition", "suite", "behavior"]
 """Columns that name one model asked one suite."""
 MEASURES = ["score", "conditional", "listed"]
 """What is read of a prompt."""
-UNLISTED = 0.5
-"""What an answer scores that no list names: it speaks for neither pole (Betley et al. 2025 score it
-so in their attitude question)."""
 SINGLE_WORD = ("read", "word")
 """Status of a sampled answer of one word, listed or not."""
 ONLY = "only"

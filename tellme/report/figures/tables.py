@@ -7,11 +7,11 @@ from typing import TypedDict
 
 import pandas as pd
 
+from lab.agreed import FLIPPED, POOLED
 from lab.config.schema import SYSTEMS
 from lab.specs import Planted, StudySpec
 from lab.stats.verdict import prediction_limit
 from lab.table import MINUS, Bounds, side_text, signed
-from lab.types import FLIPPED, POOLED
 from tellme.report.analysis.checkpoints import CurveRecord
 from tellme.report.analysis.contrasts import ESTIMATED, ContrastRecord
 from tellme.report.analysis.dose import Points, at_point, family

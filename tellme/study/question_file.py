@@ -66,9 +66,12 @@ def _mismatch(questions: list[Question], path: Path) -> list[Note]:
 
 
 def _cells(question: Question) -> tuple[str, ...]:
-    orders = max(1 + wording.order for wording in question.wordings)
-    number = len(question.wordings) // orders
+    number = len({wording.paraphrase for wording in question.wordings})
+    orders, rest = divmod(len(question.wordings), number)
     wordings = f"{number} x {_number(orders, 'order')}" if orders > 1 else str(number)
+    if rest:
+        # Some of them name their options, and some do not.
+        wordings = f"{number} in {len(question.wordings)} prompts"
     return question.name, question.kind, wordings, scoring(question), question.about
 
 
