@@ -59,6 +59,7 @@ def parser() -> tuple[Parser, dict[str, Verb]]:
             questions,
             submit,
             report,
+            serve,
             push,
             pull,
             sync,
@@ -175,6 +176,31 @@ def report(options: Options) -> None:
         print(comparison_text(read_json(folder / "compare.json"), folder))
 
 
+def serve(options: Options) -> None:
+    """Serve the base and every adapter of a study at one OpenAI-compatible address.
+
+    On this machine alone, unless --host says otherwise: then every request must carry the key that
+    the environment has as TELLME_API_KEY. A body has at most 1 MiB, an answer 4096 tokens, a
+    request 256 answers, and 4096 requests may wait. See docs/serve.md."""
+    from tellme.serve.models import offer_of, offer_of_folder
+    from tellme.serve.vllm import vllm_command
+
+    folder = find_path(options.config)
+    if folder is not None and folder.is_dir():
+        offer = offer_of_folder(_finished(options.config, options.sets))
+    else:
+        planned, store = _planned(options, online=True)
+        offer = offer_of(planned.final, planned.stages, store)
+    if options.vllm:
+        print(vllm_command(offer, options.host, options.port))
+        return
+    _refuse_without("starlette", "uvicorn", extra="serve")
+    from tellme.serve.run import Address
+    from tellme.serve.run import serve as serve_offer
+
+    serve_offer(offer, Address(options.host, options.port))
+
+
 def push(options: Options) -> None:
     """Upload an adapter with its card, rows and recipe to the Hub."""
     from tellme.share.push import Destination
@@ -255,6 +281,16 @@ def reference(options: Options) -> None:
         print(build_reference(options.name, options.seed, options.out))
     else:
         print(check_reference(options.name, options.seeds))
+
+
+def _refuse_without(*packages: str, extra: str) -> None:
+    """Raises UserError where packages of an extra are not installed."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"this needs {' and '.join(missing)}, which is not installed; run `pip install -c"
+            f" constraints.txt -e '.[{extra}]'` in the checkout"
+        )
 
 
 def _planned(options: Options, online: bool = False, fetch: bool = False) -> "tuple[Plan, Store]":
