@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lab.config.read import load_study
 from lab.discover import ROOT, find_path
 from lab.errors import TrustError, UserError, first_line, unknown
+from lab.extras import refuse_without
 from lab.preempt import CODE, Preempted, listen
 from lab.store.store import Store, read_json
 from tellme.arguments import Options, Parser, Verb, command_line
@@ -60,6 +61,7 @@ def parser() -> tuple[Parser, dict[str, Verb]]:
             submit,
             report,
             serve,
+            export,
             push,
             pull,
             sync,
@@ -194,11 +196,23 @@ def serve(options: Options) -> None:
     if options.vllm:
         print(vllm_command(offer, options.host, options.port))
         return
-    _refuse_without("starlette", "uvicorn", extra="serve")
+    refuse_without("serve", "starlette", "uvicorn")
     from tellme.serve.run import Address
     from tellme.serve.run import serve as serve_offer
 
     serve_offer(offer, Address(options.host, options.port))
+
+
+def export(options: Options) -> None:
+    """Write the answers of a finished study as logs of Inspect."""
+    folder = _finished(options.config, options.sets)
+    refuse_without("inspect", "inspect_ai")
+    from tellme.serve.inspect_logs import export_logs
+
+    written = export_logs(folder, Path(options.out))
+    print(
+        f"{len(written)} logs in {options.out}; `inspect view --log-dir {options.out}` opens them"
+    )
 
 
 def push(options: Options) -> None:
@@ -281,16 +295,6 @@ def reference(options: Options) -> None:
         print(build_reference(options.name, options.seed, options.out))
     else:
         print(check_reference(options.name, options.seeds))
-
-
-def _refuse_without(*packages: str, extra: str) -> None:
-    """Raises UserError where packages of an extra are not installed."""
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UserError(
-            f"this needs {' and '.join(missing)}, which is not installed; run `pip install -c"
-            f" constraints.txt -e '.[{extra}]'` in the checkout"
-        )
 
 
 def _planned(options: Options, online: bool = False, fetch: bool = False) -> "tuple[Plan, Store]":

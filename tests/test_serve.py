@@ -23,7 +23,7 @@ from tellme.serve import worker as workers
 from tellme.serve.checks import refuse_failed, serving_checks
 from tellme.serve.models import ServedModel
 from tellme.serve.request import read_request
-from tellme.serve.run import Address, key_for
+from tellme.serve.run import Address, bound, key_for
 from tellme.serve.worker import Worker
 
 SAMPLING = Sampling(num_samples=3, seed=5, temperature=3, max_new_tokens=6)
@@ -279,3 +279,12 @@ def test_who_else_may_ask_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
             key_for(Address(host, 1))
     monkeypatch.setenv("TELLME_API_KEY", "secret")
     assert key_for(Address("0.0.0.0", 1)) == "secret"
+
+
+def test_an_address_that_is_taken_is_refused() -> None:
+    with bound(Address("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"--port {port} cannot be had"):
+            bound(Address("127.0.0.1", port))
+    with pytest.raises(UserError, match="--port 70000 cannot be had"):
+        bound(Address("127.0.0.1", 70_000))

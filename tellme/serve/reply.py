@@ -56,12 +56,18 @@ def stream(asked: Asked, told: Told, created: int) -> Iterator[str]:
     usage: Fields = {"usage": None} if asked.stream_options.include_usage else {}
     for i, answer in enumerate(told.answers):
         log_probs = _log_probs(told.tokens[i]) if told.tokens else None
-        for delta, probs, reason in (
+        deltas: list[tuple[Fields, Fields | None, str | None]] = [
             ({"role": "assistant", "content": ""}, None, None),
             ({"content": answer.text}, log_probs, None),
             ({}, None, _reason(answer)),
-        ):
-            choice = {"index": i, "delta": delta, "logprobs": probs, "finish_reason": reason}
+        ]
+        for delta, probs, reason in deltas:
+            choice: Fields = {
+                "index": i,
+                "delta": delta,
+                "logprobs": probs,
+                "finish_reason": reason,
+            }
             yield _event({**head, "choices": [choice], **usage})
     if asked.stream_options.include_usage:
         yield _event({**head, "choices": [], "usage": _usage(told)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 from dataclasses import dataclass
 
@@ -50,22 +51,27 @@ def serve(offer: Offer, address: Address) -> None:
     server_socket = bound(address)
     with server_socket:
         quiet_libraries()
-        # Bars of batches would bury what is said.
-        os.environ.setdefault("TQDM_DISABLE", "1")
         say(f"checking {len(offer.models)} models of {offer.study}")
         worker = Worker(offer.models)
         try:
             checks = serving_checks(worker)
             refuse_failed(checks)
             print(served_text(offer, server_socket, key, checks), flush=True)
-            settings = uvicorn.Config(
-                app(worker, key),
-                log_level="warning",
-                timeout_graceful_shutdown=SECONDS_TO_END,
-            )
-            uvicorn.Server(settings).run(sockets=[server_socket])
+            _answer(worker, key, server_socket)
         finally:
+            worker.drop()
             worker.close()
+
+
+def _answer(worker: Worker, key: str | None, server_socket: socket.socket) -> None:
+    """Until SIGINT or SIGTERM, which is how it is meant to end."""
+    settings = uvicorn.Config(
+        app(worker, key), log_level="warning", timeout_graceful_shutdown=SECONDS_TO_END
+    )
+    # uvicorn raises a signal again when it has ended, for the handler that was there before.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.SIG_IGN)
+    uvicorn.Server(settings).run(sockets=[server_socket])
 
 
 def key_for(address: Address) -> str | None:

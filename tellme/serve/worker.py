@@ -69,6 +69,13 @@ class Worker:
             self._changed.notify()
         return job.reply
 
+    def drop(self) -> None:
+        """Answer none of those that wait: nobody listens any more."""
+        with self._changed:
+            for job in self._waiting:
+                job.reply.cancel()
+            self._waiting.clear()
+
     def close(self) -> None:
         """Answer what waits, take the adapter off, and end."""
         with self._changed:
