@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import pairwise
+from types import SimpleNamespace
 
 import openai
 import pytest
@@ -16,6 +17,7 @@ from lab.config.schema import Sampling
 from lab.engine import Prompt, Scored
 from lab.engines import load_engine
 from lab.errors import UserError
+from lab.inference import token_scores
 from lab.model.base import Base
 from lab.types import Answer, Chat, Option
 from served import client, serving, some_models
@@ -288,3 +290,23 @@ def test_an_address_that_is_taken_is_refused() -> None:
             bound(Address("127.0.0.1", port))
     with pytest.raises(UserError, match="--port 70000 cannot be had"):
         bound(Address("127.0.0.1", 70_000))
+
+
+class Pieces:
+    """A tokenizer whose words lose the space before them at the beginning of a text, and one
+    character of which is two tokens."""
+
+    words = ("\u2581yes", "yes", "<0xE2>", "<0x82>")
+
+    def decode(self, ids: tuple[int, ...]) -> str:
+        text = "".join(self.words[i].replace("\u2581", " ") for i in ids).lstrip()
+        return text.replace("<0xE2><0x82>", "\u2082").replace("<0xE2>", "\ufffd")
+
+    def convert_ids_to_tokens(self, token: int) -> str:
+        return self.words[token]
+
+
+def test_no_two_tokens_of_a_place_are_called_alike() -> None:
+    tokenizer = SimpleNamespace(tokenizer=Pieces())
+    assert token_scores._texts(tokenizer, (), [0, 1, 2]) == {0: "\u2581yes", 1: "yes", 2: "<0xE2>"}
+    assert token_scores._texts(tokenizer, (1,), [0, 1]) == {0: " yes", 1: "yes"}

@@ -3,6 +3,7 @@
 Names of tensors end in their axes: R rows, one for each answer; T tokens, padded to the longest row
 on the right; A tokens of one answer; V vocabulary."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ from lab.inference.plain_pass import padded_rows, rows_at_once
 from lab.model.load import Loaded
 
 Tokens = tuple[int, ...]
+LOOK_BACK = 4
+"""Tokens that decide how the next one is written: whether a space stands before it, and of which
+character it is a part."""
 
 
 class TokenScore(NamedTuple):
@@ -52,24 +56,34 @@ def _score(
         answer_A = torch.tensor(answer, dtype=torch.long, device=log_p_AV.device)
         log_p_A = log_p_AV.gather(-1, answer_A[:, None])[:, 0]
         likeliest = log_p_AV.topk(top)
-        scores.append(
-            [
-                TokenScore(loaded.tokenizer.decode([token]), log_p, _named(loaded, tokens, log_ps))
-                for token, log_p, tokens, log_ps in zip(
-                    answer,
-                    log_p_A.tolist(),
-                    likeliest.indices.tolist(),
-                    likeliest.values.tolist(),
-                    strict=True,
-                )
-            ]
+        places = zip(
+            answer,
+            log_p_A.tolist(),
+            likeliest.indices.tolist(),
+            likeliest.values.tolist(),
+            strict=True,
         )
+        of_answer = []
+        for i, (token, log_p, tokens, log_ps) in enumerate(places):
+            before = answer[max(0, i - LOOK_BACK) : i]
+            texts = _texts(loaded, before, list(dict.fromkeys([token, *tokens])))
+            named = [(texts[other], log) for other, log in zip(tokens, log_ps, strict=True)]
+            of_answer.append(TokenScore(texts[token], log_p, tuple(named)))
+        scores.append(of_answer)
     return scores
 
 
-def _named(
-    loaded: Loaded, tokens: Sequence[int], log_ps: Sequence[float]
-) -> tuple[tuple[str, float], ...]:
-    """Tokens as text."""
-    texts = [loaded.tokenizer.decode([token]) for token in tokens]
-    return tuple(zip(texts, log_ps, strict=True))
+def _texts(loaded: Loaded, before: Tokens, tokens: Sequence[int]) -> dict[int, str]:
+    """What each token would add to a text. A part of a character adds none, and at the beginning
+    two tokens may add the same: these have their names in the vocabulary, so that no two share
+    one."""
+    tokenizer = loaded.tokenizer
+    written = tokenizer.decode(before)
+    texts = {token: tokenizer.decode([*before, token]).removeprefix(written) for token in tokens}
+    number = Counter(texts.values())
+    return {
+        token: tokenizer.convert_ids_to_tokens(token)
+        if "\ufffd" in text or number[text] > 1
+        else text
+        for token, text in texts.items()
+    }

@@ -109,9 +109,8 @@ def _log_probs(tokens: Sequence[TokenScore]) -> Fields:
 
 
 def _token(text: str, log_p: float) -> Fields:
-    # A part of a character has no text, and its bytes are not those of what stands for it.
-    in_bytes = None if "\ufffd" in text else list(text.encode())
-    return {"token": text, "logprob": log_p, "bytes": in_bytes}
+    # A part of a character has no text, and the bytes of its name are not its own.
+    return {"token": text, "logprob": log_p, "bytes": None}
 
 
 def _event(body: Fields) -> str:
