@@ -4,7 +4,7 @@ for each model and what it was asked."""
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,7 +37,7 @@ OF_SAMPLE = ["question", "paraphrase", "order"]
 LIKELY = 1e-4
 """Answers less probable are left out of a sample: most of the numbers of a scale."""
 
-Named = Mapping[str, Hashable]
+Named = Mapping[str, str | int | None]
 """The values of OF_LOG."""
 
 
@@ -48,9 +48,8 @@ def export_logs(folder: Path, out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     written = []
     with TemporaryDirectory(dir=out) as scratch:
-        for values, table in rows.groupby(OF_LOG, dropna=False, sort=False):
-            named = {k: None if pd.isna(v) else v for k, v in zip(OF_LOG, values, strict=True)}
-            log = _log(folder, named, table)
+        for _, table in rows.groupby(OF_LOG, dropna=False, sort=False):
+            log = _log(folder, {name: _plain(table.iloc[0][name]) for name in OF_LOG}, table)
             spec = log.eval
             # Inspect reads these parts out of the name.
             parts = (spec.created[:19], spec.task, spec.model.rpartition("/")[2], spec.task_id)
@@ -58,6 +57,13 @@ def export_logs(folder: Path, out: Path) -> list[Path]:
             write_eval_log(log, Path(scratch) / f"{name}.eval")
             written.append((Path(scratch) / f"{name}.eval").rename(out / f"{name}.eval"))
     return written
+
+
+def _plain(value: Any) -> str | int | None:
+    """A cell as JSON has it."""
+    if pd.isna(value):
+        return None
+    return value if isinstance(value, str) else int(value)
 
 
 def model_name(named: Named) -> str:
@@ -100,22 +106,21 @@ def _samples(asked: pd.DataFrame, model: str) -> Iterator[EvalSample]:
     drawn = asked["sample"].notna() if "sample" in asked else pd.Series(False, index=asked.index)
     listed = asked[~drawn]
     if len(listed):
-        yield _sample(listed, 1, _likeliest(listed), model, _of_list(listed))
+        yield _sample(listed.iloc[0], 1, _likeliest(listed), model, _of_list(listed))
         return
-    for epoch, (_, row) in enumerate(asked.iterrows(), start=1):
-        text = row["text"]
-        said = {"status": row["status"], "judge": row["judge"], "pole": row["pole"]}
+    for i in range(len(asked)):
+        row = asked.iloc[i]
+        said = {name: _plain(row[name]) for name in ("status", "judge", "pole")}
         if pd.isna(row["score"]):
-            score = Score.unscored(reason=row["status"], answer=text, metadata=said)
+            score = Score.unscored(reason=row["status"], answer=row["text"], metadata=said)
         else:
-            score = Score(value=float(row["score"]), answer=text, metadata=said)
-        yield _sample(asked.loc[[row.name]], epoch, text, model, score)
+            score = Score(value=float(row["score"]), answer=row["text"], metadata=said)
+        yield _sample(row, i + 1, row["text"], model, score)
 
 
-def _sample(asked: pd.DataFrame, epoch: int, text: str, model: str, score: Score) -> EvalSample:
-    first = asked.iloc[0]
-    chat = _chat(first)
-    question, paraphrase, order = (first[column] for column in OF_SAMPLE)
+def _sample(row: pd.Series[Any], epoch: int, text: str, model: str, score: Score) -> EvalSample:
+    chat = _chat(row)
+    question, paraphrase, order = (row[column] for column in OF_SAMPLE)
     return EvalSample(
         id=sample_id(question, paraphrase, order),
         epoch=epoch,
@@ -124,7 +129,7 @@ def _sample(asked: pd.DataFrame, epoch: int, text: str, model: str, score: Score
         messages=chat_messages([*chat, {"role": "assistant", "content": text}]),
         output=ModelOutput.from_content(model, text),
         scores={SCORER: score},
-        metadata={"question": question, "kind": first["kind"], "engine": first["engine"]},
+        metadata={"question": question, "kind": row["kind"], "engine": row["engine"]},
     )
 
 
@@ -146,7 +151,7 @@ def _chat(row: pd.Series[Any]) -> list[Message]:
 
 
 def _likeliest(listed: pd.DataFrame) -> str:
-    return str(listed.loc[listed["logp"].idxmax(), "answer"])
+    return str(listed.iloc[int(listed["logp"].to_numpy().argmax())]["answer"])
 
 
 def _of_list(listed: pd.DataFrame) -> Score:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import count
 
+from pydantic import JsonValue
+
 from lab.inference.generate import Generated
 from lab.inference.token_scores import TokenScore
 from lab.store.store import finite
@@ -98,7 +100,7 @@ def _usage(told: Told) -> Fields:
 
 
 def _log_probs(tokens: Sequence[TokenScore]) -> Fields:
-    content = [
+    content: list[JsonValue] = [
         {
             **_token(score.text, score.log_p),
             "top_logprobs": [_token(text, log_p) for text, log_p in score.top],
