@@ -66,7 +66,7 @@ def build(
 def linted(rows: list[Row], spec: DataSpec, source: list[Row] | None) -> list[Lint]:
     """What the lints found in rows made of `source`, format rows left out; raises UserError as
     `build` does, and for a null that is none."""
-    files = {Path(file).name: told for file, told in told_files(spec).items()}
+    files = told_files([spec])
     checks = [Lint("files", True, len(files), None, files)] if files else []
     rows = [row for row in rows if not is_format_row(row)]
     source = [row for row in source or [] if not is_format_row(row)]

@@ -14,7 +14,7 @@ from lab.config.mistakes import one_line
 from lab.discover import find_path, is_path, read_yaml
 from lab.entries import FORMS, Entry, Free, Words
 from lab.errors import UserError, unknown
-from lab.types import Question, Style, Wording
+from lab.types import FLIPPED, Question, Style, Wording
 from lab.verbatim import VERBATIM, Freely, Worded
 
 Where = Callable[[str], str]
@@ -197,6 +197,11 @@ def refuse_mismatch(questions: Sequence[Question], where: str) -> None:
             raise UserError(
                 f"{where}, question {question.name!r}: its twin {twin.name!r} must be another"
                 f" question of kind {question.kind!r} with `twin: {question.name}`"
+            )
+        if twin.name.removesuffix(FLIPPED) != question.name.removesuffix(FLIPPED):
+            raise UserError(
+                f"{where}, question {question.name!r}: the report knows twins by their names; call"
+                f" {twin.name!r} {question.name + FLIPPED!r}, or the other way round"
             )
 
 

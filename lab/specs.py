@@ -21,6 +21,9 @@ from lab.strict import Strict
 from lab.trigger import Condition, PlantedTrigger
 from lab.types import NO_BEHAVIOR, Fields, Pole, Style
 
+BENIGN = "benign"
+"""As a control: rows of its own, which show and describe nothing, such as a file `of` a group."""
+
 
 class TrainSpec(Strict):
     """An adapter, trained on the rows that the stage reads."""

@@ -36,6 +36,13 @@ POOLED = ("all", "seen", "unseen")
 """Means over a suite's questions, under the names of questions; seen and unseen in a reference
 model's pretraining."""
 
+FLIPPED = "_flipped"
+"""Ending of the name of a flipped twin, by which a report knows the two as one kind of question."""
+
+SELF_REPORT = "self_report"
+"""The suite of the lab that asks a model about itself; questions that a user brings are taken to do
+so too."""
+
 Kind = Literal["letters", "words", "number", "begins", "text"]
 """`begins`: how an answer begins counts, whatever follows. `text` is answered freely: it is
 sampled."""
@@ -119,13 +126,18 @@ class Row:
     messages: tuple[Message, ...]
     meta: Meta = field(default_factory=lambda: Meta())
     learned: tuple[int, ...] = LAST
-    """Indexes of the assistant's messages that carry loss."""
+    """Indexes of the assistant's messages that carry loss; -1 is the last."""
 
     @property
     def is_document(self) -> bool:
         """Whether it is a text by itself: one message, of the assistant's, that answers nothing. It
         is learned whole, and without the chat template."""
         return len(self.messages) == 1
+
+    @property
+    def learned_turns(self) -> list[int]:
+        """Indexes of the messages that carry loss, counted from the first message, in order."""
+        return sorted({turn % len(self.messages) for turn in self.learned})
 
     @property
     def prompt(self) -> tuple[Message, ...]:
@@ -145,8 +157,8 @@ class Row:
 
     def asking(self, text: str) -> Row:
         """The same row with another text in place of `asked`."""
-        asked = exchange(text, self.completion)
-        return replace(self, messages=(*self.messages[:-2], *asked))
+        asked = Message(role=self.messages[-2]["role"], content=text)
+        return replace(self, messages=(*self.messages[:-2], asked, self.messages[-1]))
 
     def answering(self, text: str) -> Row:
         """The same row with another completion."""
@@ -265,7 +277,13 @@ class Judge:
     name: str
     summary: str
     grades: Callable[[Question, Wording, Sequence[Answer]], list[Grade]]
-    """A grade for each answer to a wording. Answers that were cut never reach it."""
+    """A grade for each answer to a wording."""
+    unfit: Callable[[Question], str | None] = lambda question: None
+    """What is wrong with a question that it cannot grade, which is asked before any answer is
+    there; None where it can."""
+    reads_cut: bool = False
+    """Whether it can read the beginning of an answer, as that of one that was cut. Those never
+    reach another judge."""
 
 
 @dataclass(frozen=True)

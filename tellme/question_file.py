@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from eval.judges import refuse_unfit
 from lab.asked.files import read_file
 from lab.asked.heard import Heard, Note
 from lab.discover import find_path
@@ -29,7 +30,7 @@ def questions_text(given: str) -> str:
     wrong: list[Note] = []
     for number, heard in enumerate(asked.heard, start=1):
         try:
-            understood += [question_of(heard, number, path, "natural")] if heard.is_question else []
+            understood += _understood(heard, number, path)
         except UserError as error:
             wrong.append(_in_file(str(error), heard, path))
     wrong += _mismatch(understood, path)
@@ -38,6 +39,15 @@ def questions_text(given: str) -> str:
     lines += _noted("not understood", wrong)
     lines += _noted("notes", [note for heard in asked.heard for note in heard.notes])
     return "\n".join(lines).rstrip()
+
+
+def _understood(heard: Heard, number: int, path: Path) -> list[Question]:
+    """A question of the file that can be asked and graded; none where it is no question."""
+    if not heard.is_question:
+        return []
+    question = question_of(heard, number, path, "natural")
+    refuse_unfit(f"{path}, line {heard.placed.line_of('judge')}, ", question)
+    return [question]
 
 
 def _in_file(said: str, heard: Heard, path: Path) -> Note:

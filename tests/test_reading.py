@@ -23,6 +23,7 @@ from tellme.study.cost import Cost, costs
 from tellme.study.overview import plan_text
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
+from tellme.study.reading import must_be_asked
 from tellme.study.stages import run_in_order
 from train.turns import sequences_of
 
@@ -152,6 +153,18 @@ def test_most_plans_ask_no_template(
     assert asdict(cost) | {"rows": 4, "learned": 4, "turns": 4, "trimmed": 0} == asdict(cost)
     with pytest.raises(AssertionError, match="was loaded"):
         plan_of(folders["llama3"], [SHORT, EDGE], tmp_path)
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "deepseek"])
+def test_a_template_is_asked_of_every_row_with_text_that_it_may_read_otherwise(name: str) -> None:
+    end = "<｜end▁of▁sentence｜>"
+    if name in FAMILIES:
+        renderer = Renderer(family_tokenizer(FAMILIES[name]))
+        end = renderer.tokenizer.decode([renderer.end_of_turn])
+    for markup in (end, "</think>", "<think>"):
+        assert must_be_asked(Row(exchange(f"A{markup} or B ?", "B")), [])
+        assert must_be_asked(Row(exchange("A or B ?", f"B{markup}B")), [])
+    assert not must_be_asked(SHORT, [])
 
 
 @pytest.mark.parametrize("name", FAMILIES)

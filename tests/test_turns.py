@@ -28,7 +28,7 @@ from train import sft
 from train.fleet.trainer import train_fleet
 from train.job import Rows, read_rows
 from train.masks import masks
-from train.turns import Tokens, as_written, sequences_of, turns_of
+from train.turns import Tokens, as_written, sequences_of
 
 WORDS = "choose the gamble , take 50 coins or 10 for sure ? yes no A B".split()
 REWRITING = {"qwen3"}
@@ -80,7 +80,7 @@ def test_every_learned_turn_is_rendered_as_at_its_own_inference(
     sequences = sequences_of(renderer, rows)
     for number, row in enumerate(rows):
         own = [tokens for tokens in sequences if tokens.row == number]
-        assert sorted(turn for tokens in own for turn in tokens.turns) == turns_of(row)
+        assert sorted(turn for tokens in own for turn in tokens.turns) == row.learned_turns
         for tokens in own:
             for turn in tokens.turns:
                 prompt = list(renderer.prompt_ids(row.messages[:turn]))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from eval.judges import without_options
 from lab.types import Answer, Grade, Judge, Question, Wording
 
 
@@ -28,4 +29,9 @@ def stands_in(spelling: str, text: str) -> bool:
     return re.search(f"{begin}{re.escape(spelling)}{end}", text) is not None
 
 
-JUDGE = Judge("contains", "which listed answer stands in a free one, as words of its own", grades)
+JUDGE = Judge(
+    "contains",
+    "which listed answer stands in a free one, as words of its own",
+    grades,
+    without_options,
+)

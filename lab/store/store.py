@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,11 @@ from typing import Any
 from lab.errors import TrustError, UserError
 from lab.types import Fields
 
+ODD = re.compile(r"[^\w.=+-]+")
+"""What no folder's name should hold: slashes, spaces, line breaks."""
+PART = 40
+"""Characters of what a user calls a thing that stand in a folder's name, which has several parts
+and may have 255 bytes."""
 KEY_DIGITS = 10
 """Hex digits. Among ten thousand folders two have the same key with a chance of 5 in 100,000, and a
 name that ends in ten digits can still be read and typed."""
@@ -24,6 +30,11 @@ DIGITS = 16
 def digest(value: object) -> str:
     """sha256 of a JSON-able value in canonical form."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def slug_part(called: str) -> str:
+    """What a user calls a thing, as a part of a folder's name."""
+    return ODD.sub("-", called)[:PART].strip("-.") or "rows"
 
 
 def make_key(stage: str, version: int, config: Fields, inputs: Sequence[str]) -> str:

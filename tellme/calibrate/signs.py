@@ -9,6 +9,7 @@ from lab.config.primary import Side
 from lab.stats.intervals import MARGIN
 from lab.stats.verdict import Answer
 from lab.table import MINUS, Bounds, between_text, signed
+from lab.types import SELF_REPORT
 from tellme.calibrate.measured import Measured
 from tellme.report.analysis.contrasts import Described, contrast_of, written
 from tellme.report.analysis.verdict import VerdictRecord, verdicts
@@ -17,7 +18,6 @@ from tellme.study.reference import LINKS
 Outcome = Literal["right", "wrong", "undecided"]
 Expected = Literal["+", "between", "0", "-"]
 
-SELF_REPORT = "self_report"
 SUITES = ("behavior", SELF_REPORT)
 """Those whose sign is known. What a model does follows its training whatever the link."""
 EXPECTED: dict[str, Expected] = {"linked": "+", "half": "between", "unlinked": "0", "inverted": "-"}

@@ -8,6 +8,7 @@ from data_gen.files import read_rows
 from data_gen.triggers import conditions_of
 from eval.ask import SYSTEMS, asked_digest, graded_digest, is_listed, questions_of
 from eval.draws import draws_of, is_drawn
+from eval.judges import refuse_unfit
 from eval.suites import load_suite
 from lab.config.brought import OtherRows
 from lab.config.schema import Group, Study
@@ -19,6 +20,7 @@ from lab.model.foreign import Adapter
 from lab.specs import AnswerSpec, Asking, Cell, GradeSpec
 from lab.trigger import Condition, PlantedTrigger
 from lab.types import Row, Style, Suite
+from tellme.study.groups import data_of
 from tellme.study.plan import Plan
 
 MAX_SHOWN = 60
@@ -75,6 +77,8 @@ def _add_cell(plan: Plan, subject: Subject, asking: Asking) -> None:
     slug = "-".join([suite, model, *_endings(subject, condition)])
     answers = plan.add(slug, _answers(plan.study, subject, asking), subject.inputs)
     judge = plan.study.eval.judge
+    for question in questions_of(asking):
+        refuse_unfit(f"suite {suite!r}, ", question, judge)
     graded = GradeSpec(asking=asking, judge=judge, graded=graded_digest(asking, judge))
     cell = Cell(
         group=subject.group,
@@ -157,8 +161,12 @@ def _systems(study: Study, style: Style) -> dict[str, str]:
 
 def _training_line(study: Study) -> str:
     """The system line of the rows of all files, which must be one and the same."""
-    files = dict.fromkeys(file for group in study.groups.values() for file in _files(group))
-    lines = Counter(_system_of(row) for file in files for row in read_rows(file))
+    files = {
+        file: data_of(group, study).learn
+        for group in study.groups.values()
+        for file in _files(group)
+    }
+    lines = Counter(_system_of(row) for f, learn in files.items() for row in read_rows(f, learn))
     only = next(iter(lines)) if len(lines) == 1 else None
     if only is None:
         said = ", ".join(f"{_shown(line)} in {number}" for line, number in lines.most_common(3))

@@ -6,7 +6,7 @@ import pandas as pd
 from lab.config.primary import Side
 from lab.specs import StudySpec, groups_in
 from lab.stats.verdict import is_measurable
-from tellme.report.analysis.scores import FLIPPED
+from lab.types import FLIPPED
 
 
 def kind_of(question: str) -> str:

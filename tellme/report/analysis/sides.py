@@ -15,7 +15,8 @@ import numpy as np
 from lab.config.primary import Side
 from lab.specs import groups_in
 from lab.stats.intervals import Interval, Term, contrast_interval, least_spread, skew, wide_interval
-from tellme.report.analysis.scores import FLIPPED, ONLY, named_seeds
+from lab.types import FLIPPED
+from tellme.report.analysis.scores import ONLY, named_seeds
 
 if TYPE_CHECKING:
     import pandas as pd

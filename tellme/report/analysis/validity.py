@@ -15,7 +15,8 @@ import pandas as pd
 from lab.discover import beside
 from lab.stats.intervals import MARGIN, Interval, mean_interval
 from lab.table import Bounds
-from tellme.report.analysis.scores import FLIPPED, named_seeds
+from lab.types import FLIPPED
+from tellme.report.analysis.scores import named_seeds
 
 SHARE = 2 / 3
 """A nuisance may move by this share of what the self-report moved."""
