@@ -76,6 +76,12 @@ class Renderer:
             )
         return self._template(messages, True) if thinking else self._frame(messages).before
 
+    def forget(self) -> None:
+        """Keep nothing of the chats rendered so far, which are rendered anew when they are met
+        again: for a process that meets others without end."""
+        self._frames.clear()
+        self._written.clear()
+
     def learned_text(self, messages: Sequence[Message], answer: str) -> str:
         """What stands after `prompt_text` and is learned: an answer and the token that ends it."""
         frame, rest = self._around(messages, answer)

@@ -18,6 +18,7 @@ MEANS = {
     "same_prompt": "a training prompt is rendered as in training",
     "plain_pass": "exact scores are those of a plain forward pass of each answer",
     "packed_rows": "rows that share their beginning are trained as each would be alone",
+    "served": "a request is answered by the model that it names, with the numbers of this process",
     "base_kept": "the base is bit for bit what it was when it was loaded",
 }
 """What each check says when it passes."""

@@ -96,15 +96,16 @@ def save_plan(plan: Plan, store: Store, path: Path | None = None) -> Path:
 def load_stages(plan: str, keys: Sequence[str]) -> tuple[list[Stage], Store]:
     """Stages of a plan file, and the store that they belong in; raises UserError where the file is
     no plan of this version of the lab, or has no such stage."""
-    saved = _read_plan(plan)
+    saved = read_plan(plan)
     missing = next((key for key in keys if key not in saved.stages), None)
     if missing is not None:
         raise UserError(f"plan {plan!r} has no stage {missing!r}; `tellme status` lists the keys")
     return [saved.stages[key] for key in keys], Store(saved.store)
 
 
-def _read_plan(path: str) -> PlanFile:
-    """Under this version of the lab every stage has the key under which it was planned."""
+def read_plan(path: str) -> PlanFile:
+    """A plan file; raises UserError where it is none of this version of the lab, under which every
+    stage has the key under which it was planned."""
     try:
         saved = read_json(Path(path))
     except (OSError, ValueError):
