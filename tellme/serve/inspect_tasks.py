@@ -23,11 +23,11 @@ from inspect_ai.model import (
 from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from openai import AsyncOpenAI
-from pydantic import BaseModel
 
 from lab.chats import begun, composed
 from lab.engine import Scored
 from lab.errors import UserError, unknown
+from lab.strict import Strict
 from lab.types import Chat, Kind, Message, Question, Style
 from tellme.report.analysis.scores import UNLISTED
 from tellme.study.asked_questions import questions
@@ -35,7 +35,7 @@ from tellme.study.asked_questions import questions
 STYLES: dict[str, Style] = {"natural": "natural", "plain": "plain"}
 
 
-class Listed(BaseModel):
+class Listed(Strict):
     """What a sample carries: its question, and the answers that it lists."""
 
     question: str
@@ -46,7 +46,7 @@ class Listed(BaseModel):
     """What each answer is worth."""
 
 
-class Read(BaseModel):
+class Read(Strict):
     """What was read of them."""
 
     log_exact: list[float]
