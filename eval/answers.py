@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from eval.ask import asked_digest
 from lab.discover import short
-from lab.engine import Answering, Engine
+from lab.engine import Answering, Engine, Served
 from lab.engines import engine_digest, load_engine
 from lab.errors import UserError
 from lab.specs import AnswerSpec
@@ -29,11 +29,13 @@ def answer(
     *,
     key: str,
     inputs: list[str],
+    served: Served | None = None,
 ) -> None:
     """Write `answers.parquet` (eval/answer_rows.py), `trust.json` and provenance into `out`.
 
     `trained` is the train stage that made the adapter; without it the adapter is from elsewhere.
-    `examples` are the rows of which a group is shown some in context."""
+    `examples` are the rows of which a group is shown some in context. `served` says where the model
+    is, unless it is in this process."""
     began = time.time()
     # Here, because plans are made without torch, which takes seconds.
     from eval.answer_rows import drawn_rows, listed_rows, sampled_rows, write_rows
@@ -41,12 +43,13 @@ def answer(
     from eval.draws import drawn
     from eval.evaluation import prepared
     from eval.trust import adapter_checks, adapter_in, base_checks, scoring_checks, to_compare
+    from lab.inference.kept import spent_by
 
     engine = load_engine(spec.engine)
     _refuse_changed(spec, engine)
     evaluation = prepared(spec, engine.reads_lists, examples)
     few = to_compare(evaluation, trained) if adapter else []
-    with engine.opened(spec.base, adapter) as model:
+    with engine.opened(spec.base, adapter, served) as model:
         # An engine that reads no lists scores none, unless the model is here.
         few = few if engine.reads_lists or model.loaded else []
         scores = model.score(evaluation.prompts) if evaluation.listed else []
@@ -58,7 +61,7 @@ def answer(
         about = _about(model, evaluation)
     if adapter:
         # It is off again: the same prompts are asked of the base.
-        with engine.opened(spec.base, None) as model:
+        with engine.opened(spec.base, None, served) as model:
             off = model.score(few) if few else []
             of_adapter = adapter_checks(model, evaluation, adapter, trained, in_model, on, off)
             trust = [*of_adapter, *trust, *base_checks(model, evaluation)]
@@ -66,6 +69,7 @@ def answer(
     rows = listed_rows(evaluation, scores) + sampled_rows(evaluation, answers)
     write_rows(rows + drawn_rows(evaluation, words), out / ANSWERS)
     write_json(out / "trust.json", trust)
+    about |= spent_by(served)
     write_provenance(out, "answers", key, spec.identity(), inputs, began, **about)
 
 
@@ -82,10 +86,10 @@ def _refuse_changed(spec: AnswerSpec, engine: Engine) -> None:
     raise UserError(f"{what} changed since the study was planned; run `tellme run` again")
 
 
-def _about(model: Answering, evaluation: "Evaluation") -> dict[str, str | int | None]:
+def _about(model: Answering, evaluation: "Evaluation") -> dict[str, object]:
     """What else provenance says, for a reader."""
     items, loaded = evaluation.items, model.loaded
-    about: dict[str, str | int | None] = {"prompts": len(items)}
+    about: dict[str, object] = {"prompts": len(items)}
     if loaded:
         # A model elsewhere has its template where it is.
         about["default_system"] = loaded.renderer.default_system
