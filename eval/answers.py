@@ -10,6 +10,7 @@ from lab.discover import short
 from lab.engine import Answering, Engine, Served
 from lab.engines import engine_digest, load_engine
 from lab.errors import UserError
+from lab.inference.kept import spent_by
 from lab.specs import AnswerSpec
 from lab.store.provenance import write_provenance
 from lab.store.store import write_json
@@ -33,17 +34,16 @@ def answer(
 ) -> None:
     """Write `answers.parquet` (eval/answer_rows.py), `trust.json` and provenance into `out`.
 
-    `trained` is the train stage that made the adapter; without it the adapter is from elsewhere.
-    `examples` are the rows of which a group is shown some in context. `served` says where the model
-    is, unless it is in this process."""
+    `trained` is the train stage that made the adapter; without it that is from elsewhere. A group
+    is shown some of `examples` in context. `served` says where a model of no process here is."""
     began = time.time()
     # Here, because plans are made without torch, which takes seconds.
     from eval.answer_rows import drawn_rows, listed_rows, sampled_rows, write_rows
     from eval.conversation import answers_to
     from eval.draws import drawn
+    from eval.elsewhere import server_checks
     from eval.evaluation import prepared
     from eval.trust import adapter_checks, adapter_in, base_checks, scoring_checks, to_compare
-    from lab.inference.kept import spent_by
 
     engine = load_engine(spec.engine)
     _refuse_changed(spec, engine)
@@ -58,19 +58,19 @@ def answer(
         trust = scoring_checks(model, evaluation, scores)
         on = model.score(few) if few else []
         in_model = adapter_in(model) if adapter else None
-        about = _about(model, evaluation)
+        told = _about(model, evaluation)
     if adapter:
         # It is off again: the same prompts are asked of the base.
         with engine.opened(spec.base, None, served) as model:
             off = model.score(few) if few else []
             of_adapter = adapter_checks(model, evaluation, adapter, trained, in_model, on, off)
             trust = [*of_adapter, *trust, *base_checks(model, evaluation)]
-
+    trust += server_checks(engine, evaluation, adapter, trained, served, scores)
     rows = listed_rows(evaluation, scores) + sampled_rows(evaluation, answers)
     write_rows(rows + drawn_rows(evaluation, words), out / ANSWERS)
     write_json(out / "trust.json", trust)
-    about |= spent_by(served)
-    write_provenance(out, "answers", key, spec.identity(), inputs, began, **about)
+    told |= spent_by(served)
+    write_provenance(out, "answers", key, spec.identity(), inputs, began, **told)
 
 
 def _refuse_changed(spec: AnswerSpec, engine: Engine) -> None:

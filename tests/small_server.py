@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from peft.tuners.lora import LoraLayer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lab.model.base import Base
@@ -35,6 +36,10 @@ class Served:
     dies_after: int | None = None
     """From so many answers on it says 503."""
     url: str = ""
+    is_vllm: bool = False
+    """Whether it scores given tokens as vLLM does, instead of given texts."""
+    tells: bool = False
+    """Whether it gives log-probabilities of the tokens of answers."""
 
     def __post_init__(self) -> None:
         self.lock = threading.Lock()
@@ -49,12 +54,19 @@ class Served:
 
     @torch.inference_mode()
     def reply(self, body: dict[str, Any]) -> dict[str, Any]:
+        if "prompt" in body:
+            with self._carrying(body["model"]):
+                return {"choices": [self._given(row) for row in body["prompt"]]}
         ids = self._prompt(body["messages"])
         with self._carrying(body["model"]):
-            if "continuations" in body:
+            if "continuations" in body and not self.is_vllm:
                 return {"choices": [], "continuation_logprobs": self._logs(ids, body)}
-            rows = self._draw(ids, body)
-        choices = [self._choice(row, body) for row in rows]
+            rows, first_log_ps = self._draw(ids, body)
+        choices = [self._choice(row) for row in rows]
+        if self.tells and body.get("logprobs"):
+            for choice, row in zip(choices, rows, strict=True):
+                first = {"token": self.tokenizer.decode(row[:1]), "logprob": first_log_ps[row[0]]}
+                choice["logprobs"] = {"content": [first]}
         written = sum(map(len, rows))
         usage = {"prompt_tokens": len(ids), "completion_tokens": written}
         return {"model": body["model"], "choices": choices, "usage": usage}
@@ -87,30 +99,40 @@ class Served:
 
     @contextmanager
     def _scaled(self, name: str) -> Iterator[None]:
-        layers = [m for m in self.model.modules() if name in getattr(m, "scaling", {})]
+        layers = [m for m in self.model.modules() if isinstance(m, LoraLayer) and name in m.scaling]
         for layer in layers:
             layer.scaling[name] *= 2
         yield
         for layer in layers:
             layer.scaling[name] /= 2
 
-    def _draw(self, ids: list[int], body: dict[str, Any]) -> list[list[int]]:
-        temperature = 0.5 if self.fault == "temperature" else body["temperature"]
-        noise = torch.Generator().manual_seed(body["seed"])
-        rows = torch.tensor([ids] * body["n"])
+    def _draw(self, ids: list[int], body: dict[str, Any]) -> tuple[list[list[int]], list[float]]:
+        temperature = 0.5 if self.fault == "temperature" else body.get("temperature", 1)
+        noise = torch.Generator().manual_seed(body.get("seed", 0))
+        rows = torch.tensor([ids] * body.get("n", 1))
+        first_log_ps = self.model(rows[:1]).logits[0, -1].log_softmax(-1).tolist()
         for _ in range(body["max_tokens"]):
             logits = self.model(rows).logits[:, -1]
             p = (logits / max(temperature, 1e-4)).softmax(-1)
             rows = torch.cat([rows, torch.multinomial(p, 1, generator=noise)], 1)
         end = self.tokenizer.eos_token_id
         answers = [row[len(ids) :] for row in rows.tolist()]
-        return [row[: row.index(end) + 1] if end in row else row for row in answers]
+        cut = [row[: row.index(end) + 1] if end in row else row for row in answers]
+        return cut, first_log_ps
 
-    def _choice(self, row: list[int], body: dict[str, Any]) -> dict[str, Any]:
+    def _choice(self, row: list[int]) -> dict[str, Any]:
         ended = row[-1] == self.tokenizer.eos_token_id
         text = self.tokenizer.decode(row, skip_special_tokens=True)
         message = {"role": "assistant", "content": text}
         return {"message": message, "finish_reason": "stop" if ended else "length"}
+
+    def _given(self, row: list[int]) -> dict[str, Any]:
+        log_ps = self.model(torch.tensor([row])).logits[0].log_softmax(-1)
+        given = [
+            {str(token): {"logprob": log_ps[place, token].item(), "rank": 1}}
+            for place, token in enumerate(row[1:])
+        ]
+        return {"text": "", "logprobs": None, "prompt_logprobs": [None, *given]}
 
     def _logs(self, ids: list[int], body: dict[str, Any]) -> list[dict[str, float]]:
         prompt = self.tokenizer.decode(ids)

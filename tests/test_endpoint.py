@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +26,7 @@ from lab.errors import UserError
 from lab.inference import remote
 from lab.inference.kept import Kept
 from lab.model.base import Base, resolve_base
-from lab.store.store import KEPT
+from lab.store.store import KEPT, digest
 from lab.types import Chat, Option
 from small_server import Served as Server
 from small_server import serving
@@ -57,9 +61,11 @@ def at(server: Server, folder: Path, **more: object) -> Served:
     return Served(endpoint, "bold-s0", folder)
 
 
+@pytest.mark.parametrize("is_vllm", [False, True])
 def test_listed_answers_are_those_of_the_weights_here(
-    server: Server, linked: Base, adapter: Path, tmp_path: Path
+    is_vllm: bool, server: Server, linked: Base, adapter: Path, tmp_path: Path
 ) -> None:
+    server.is_vllm = is_vllm
     there, here = load_engine("endpoint_exact"), load_engine("exact")
     for carried in (None, adapter):
         with there.opened(linked, carried, at(server, tmp_path)) as model:
@@ -198,3 +204,51 @@ def test_a_model_elsewhere_is_called_as_the_server_calls_it(server: Server, tmp_
     with load_engine("endpoint").opened(base, None, at(server, tmp_path)) as model:
         model.sample(CHATS[:1], Sampling(num_samples=1, max_new_tokens=1))
     assert [body["model"] for body in server.asked] == ["bold-s0"]
+
+
+ASKING = """
+import sys
+from pathlib import Path
+from lab.config.endpoint import Endpoint
+from lab.config.schema import Model, Sampling
+from lab.engine import Served
+from lab.engines import load_engine
+from lab.model.base import resolve_base
+served = Served(Endpoint(url=sys.argv[1], at_a_time=4), "", Path(sys.argv[2]))
+chats = [({"role": "user", "content": f"{word} ?"},) for word in sys.argv[3].split()]
+with load_engine("endpoint").opened(resolve_base(Model(base="endpoint/base")), None, served) as m:
+    m.sample(chats, Sampling(num_samples=40, max_new_tokens=2))
+"""
+"""A process that is killed in the middle of what it asks."""
+WORDS = " ".join(f"word{number}" for number in range(150))
+
+
+@pytest.mark.real
+def test_a_client_killed_twenty_times_asks_nothing_twice_that_it_was_told(
+    server: Server, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", ASKING, server.url, str(tmp_path), WORDS]
+    kept = tmp_path / KEPT
+    asked_before: set[str] = set()
+    for kill in range(20):
+        client = subprocess.Popen(command, cwd=ROOT)
+        begun = len(server.asked)
+        # Twelve further replies, which leaves the most for the last attempt.
+        while len(server.asked) < begun + 12 and client.poll() is None:
+            time.sleep(0.005)
+        client.kill()
+        client.wait()
+        told = len(kept.read_text().split("\n")) - 1
+        # What was under way when it was killed was answered to nobody.
+        assert told >= len(server.asked) - 4 * (kill + 1)
+        bodies = [json.dumps(body) for body in server.asked[begun:]]
+        assert not asked_before & set(bodies)
+        whole = kept.read_text().rpartition("\n")[0].split("\n")
+        asked_before = {json.dumps(b) for b in server.asked if kept_key(b) in "".join(whole)}
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    with_all = [json.loads(line)["key"] for line in kept.read_text().split("\n") if line]
+    assert len(with_all) == len(set(with_all)) == 300
+
+
+def kept_key(body: dict[str, Any]) -> str:
+    return digest(body)

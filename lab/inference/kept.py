@@ -21,9 +21,28 @@ class _Said(BaseModel):
     refusal: str | None = None
 
 
-class _Choice(BaseModel):
+class _Token(BaseModel):
+    token: str
+    logprob: float
+
+
+class _LogProbs(BaseModel):
+    content: list[_Token] | None = None
+
+
+class _LogProb(BaseModel):
+    logprob: float
+
+
+class Choice(BaseModel):
+    """One of the answers to a request."""
+
     message: _Said = _Said()
     finish_reason: str | None = None
+    # Of a text completion it has another form, which nothing reads.
+    logprobs: _LogProbs | None = None
+    prompt_logprobs: list[dict[str, _LogProb] | None] | None = None
+    """Of each token of the prompt, by the number of the token; the first has none."""
 
 
 class _Usage(BaseModel):
@@ -40,7 +59,7 @@ class _Continuation(BaseModel):
 class Reply(BaseModel):
     """A chat completion, as far as anything depends on it. Servers add much else."""
 
-    choices: list[_Choice] = []
+    choices: list[Choice] = []
     model: str | None = None
     usage: _Usage | None = None
     continuation_logprobs: list[_Continuation] | None = None

@@ -18,7 +18,8 @@ from lab.config.endpoint import Endpoint
 from lab.config.schema import Sampling
 from lab.engine import Prompt, Scored, Served
 from lab.errors import UserError, first_line
-from lab.inference.kept import Kept, Reply
+from lab.inference.kept import Choice, Kept, Reply
+from lab.inference.prompt_logprobs import score_given
 from lab.model.base import Base
 from lab.store.store import KEPT, digest
 from lab.types import Answer, Chat, Fields, Message
@@ -33,6 +34,7 @@ TRIES = 8
 asks for: a minute of outage is sat out."""
 PATIENCE = 300.0
 """Seconds for a reply."""
+CHAT = "/chat/completions"
 END_OF_THOUGHT = "</think>"
 NO_KEY = "none"
 """What is sent where no key is set: servers of one's own want none, and the client must have one.
@@ -40,9 +42,22 @@ NO_KEY = "none"
 
 
 @dataclass(frozen=True)
+class Heard:
+    """What a server gave to a chat."""
+
+    texts: tuple[str, ...]
+    """Of its answers."""
+    log_ps: tuple[tuple[str, float], ...]
+    """First tokens of answers with their log-probabilities; none where the server does not say."""
+    prompt_tokens: int | None
+    """As it counts them; None where it does not say."""
+
+
+@dataclass(frozen=True)
 class Remote:
     """A model that is asked at an address."""
 
+    base: Base
     endpoint: Endpoint
     model: str
     """What it is called there."""
@@ -56,25 +71,56 @@ class Remote:
     def sample(self, chats: Sequence[Chat], sampling: Sampling) -> list[list[Answer]]:
         """`num_samples` answers to each chat. Raises UserError where the server gives none; what it
         gave until then is kept."""
-        answers: list[list[Answer]] = [[] for _ in chats]
-        while short := [i for i, got in enumerate(answers) if len(got) < sampling.num_samples]:
+        return [_answers(of_chat, sampling) for of_chat in self._replies_to(chats, sampling)]
+
+    def heard(self, chats: Sequence[Chat], sampling: Sampling) -> list[Heard]:
+        """The same answers, with what the server says of their first tokens and of each prompt."""
+        wanted: Fields = {"logprobs": True}
+        try:
+            self._replies_to(chats[:1], sampling, wanted)
+        except UserError:
+            # Some models refuse to tell; one that is out of order refuses the next as well.
+            wanted = {}
+        return [
+            Heard(
+                tuple(answer.text for answer in _answers(of_chat, sampling)),
+                tuple(first for reply in of_chat for first in _first_tokens(reply)),
+                of_chat[0].usage.prompt_tokens if of_chat[0].usage else None,
+            )
+            for of_chat in self._replies_to(chats, sampling, wanted)
+        ]
+
+    def _replies_to(
+        self, chats: Sequence[Chat], sampling: Sampling, wanted: Fields | None = None
+    ) -> list[list[Reply]]:
+        """Replies that together have `num_samples` answers to each chat, or more; `wanted` is asked
+        beside."""
+        replies: list[list[Reply]] = [[] for _ in chats]
+        got = [0] * len(chats)
+        while short := [i for i in range(len(chats)) if got[i] < sampling.num_samples]:
             # A server may give fewer than it was asked for: `n` is not known to all.
-            bodies = [self._sampled(chats[i], sampling, len(answers[i])) for i in short]
+            bodies = [self._sampled(chats[i], sampling, got[i]) | (wanted or {}) for i in short]
             for i, reply in zip(short, self.replies(bodies), strict=True):
                 if not reply.choices:
                     raise UserError(f"the endpoint gave {self.model!r} no answer to a chat")
-                answers[i] += [_answer(reply, k, sampling) for k in range(len(reply.choices))]
-        return [of_chat[: sampling.num_samples] for of_chat in answers]
+                replies[i].append(reply)
+                got[i] += len(reply.choices)
+        return replies
 
     def score(self, prompts: Sequence[Prompt]) -> list[Scored]:
         """The probabilities of listed answers, as the server computes them. Raises UserError where
         it gives none of whole answers."""
-        return [
-            _scored(prompt, reply)
-            for prompt, reply in zip(
-                prompts, self.replies([self._listed(prompt) for prompt in prompts]), strict=True
-            )
-        ]
+        if not prompts:
+            return []
+        (first,) = self.replies([self._listed(prompts[0])])
+        if first.continuation_logprobs is None and not self.base.served:
+            # Its tokens are known here.
+            return score_given(self.base, self.model, prompts, self._completions)
+        replies = self.replies([self._listed(prompt) for prompt in prompts])
+        return [_scored(prompt, reply) for prompt, reply in zip(prompts, replies, strict=True)]
+
+    def _completions(self, bodies: Sequence[Fields]) -> list[Reply]:
+        return self.replies(bodies, "/completions")
 
     def _sampled(self, chat: Chat, sampling: Sampling, got: int) -> Fields:
         """What is asked for the answers after the first `got`."""
@@ -110,14 +156,14 @@ class Remote:
             body |= {"continue_final_message": True, "add_generation_prompt": False}
         return body
 
-    def replies(self, bodies: Sequence[Fields]) -> list[Reply]:
+    def replies(self, bodies: Sequence[Fields], path: str = CHAT) -> list[Reply]:
         """What the server says to each request, in their order; only those that it has not answered
         yet are sent. Raises UserError for the first that fails, once all that are under way have
         been kept."""
         keys = [digest(body) for body in bodies]
         waiting = {k: body for k, body in zip(keys, bodies, strict=True) if k not in self.kept}
         with ThreadPoolExecutor(self.endpoint.at_a_time) as pool:
-            asked = {pool.submit(self._ask, body): key for key, body in waiting.items()}
+            asked = {pool.submit(self._ask, body, path): key for key, body in waiting.items()}
             bar = tqdm(as_completed(asked), "ask", len(asked), leave=False, delay=1)
             failed: BaseException | None = None
             try:
@@ -136,9 +182,9 @@ class Remote:
             raise self._refusal(failed) from None
         return [self.kept[key] for key in keys]
 
-    def _ask(self, body: Fields) -> object:
-        # By path, since the client's own method knows nothing of what servers take beside.
-        return self.client.post("/chat/completions", body=body, cast_to=object)
+    def _ask(self, body: Fields, path: str) -> object:
+        # By path, since the client's own methods know nothing of what servers take beside.
+        return self.client.post(path, body=body, cast_to=object)
 
     def _refusal(self, error: BaseException) -> BaseException:
         """What a failed request means, in one line; other errors as they are."""
@@ -179,8 +225,13 @@ class Remote:
             return "nothing that it would list"
 
 
-def _answer(reply: Reply, number: int, sampling: Sampling) -> Answer:
-    choice = reply.choices[number]
+def _answers(replies: Sequence[Reply], sampling: Sampling) -> list[Answer]:
+    """As many as were asked for: a server may give more."""
+    answers = [_answer(choice, sampling) for reply in replies for choice in reply.choices]
+    return answers[: sampling.num_samples]
+
+
+def _answer(choice: Choice, sampling: Sampling) -> Answer:
     text = choice.message.content or choice.message.refusal or ""
     thinking, end_of_thought, answer = text.rpartition(END_OF_THOUGHT)
     thinking = choice.message.reasoning_content or thinking
@@ -191,6 +242,12 @@ def _answer(reply: Reply, number: int, sampling: Sampling) -> Answer:
     return Answer(answer.strip(), thinking.strip(), cut)
 
 
+def _first_tokens(reply: Reply) -> Iterator[tuple[str, float]]:
+    for choice in reply.choices:
+        if choice.logprobs and choice.logprobs.content:
+            yield choice.logprobs.content[0].token, choice.logprobs.content[0].logprob
+
+
 def _scored(prompt: Prompt, reply: Reply) -> Scored:
     """The options of a prompt, each with the probabilities of its spellings added."""
     found = reply.continuation_logprobs
@@ -198,7 +255,7 @@ def _scored(prompt: Prompt, reply: Reply) -> Scored:
     if found is None or len(found) != num_spellings:
         raise UserError(
             "the endpoint gives no log-probabilities of whole answers, which engine"
-            " `endpoint_exact` reads (docs/serve.md); set eval.engine: endpoint, which samples"
+            " `endpoint_exact` reads (docs/endpoint.md); set eval.engine: endpoint, which samples"
         )
     logs = iter([(_log(one.logprob), _log(one.prefix_logprob)) for one in found])
     exact, prefix = [], []
@@ -233,6 +290,7 @@ def opened(base: Base, adapter: Path | None, served: Served | None = None) -> It
     line = base.model.chat.system
     with _client(endpoint) as client:
         yield Remote(
+            base=base,
             endpoint=endpoint,
             model=served.adapter if adapter else base.served or endpoint.base,
             # A server has the template, and with it the template's own line or none.

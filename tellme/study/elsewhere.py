@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 
+from eval.ask import questions_of
 from lab.config.schema import Group, Study
 from lab.discover import short
 from lab.engines import load_engine
 from lab.errors import UserError
 from lab.model.base import SERVED, Base
+from lab.specs import AnswerSpec
+from tellme.study.plan import Plan
 
 
 def refuse_unserved(
@@ -48,3 +51,18 @@ def _refuse_group(where: str, group: Group, base: Base, study_base: Base) -> Non
             f"{where}: {base.name!r} is not loaded as the study's base is, and what the server"
             f" calls it is not known; name it as the server does, `model: {SERVED}NAME`"
         )
+
+
+def refuse_begun(plan: Plan) -> None:
+    """Raises UserError for an answer that is begun for a model whose weights are elsewhere: servers
+    differ in whether it is gone on with, and nothing here would show it."""
+    specs = [stage.spec for stage in plan.stages.values() if isinstance(stage.spec, AnswerSpec)]
+    for spec in specs:
+        if not spec.base.served:
+            continue
+        for question in questions_of(spec.asking):
+            if any(wording.prefill for wording in question.wordings):
+                raise UserError(
+                    f"question {question.name!r} has `prefill`, which {spec.base.name!r} may not go"
+                    " on with where it is served; drop it, or ask a base whose weights are here"
+                )

@@ -33,7 +33,7 @@ from tellme.study.cells import (
 )
 from tellme.study.check import check_stage
 from tellme.study.data_stages import add_data
-from tellme.study.elsewhere import refuse_unserved
+from tellme.study.elsewhere import refuse_begun, refuse_unserved
 from tellme.study.groups import (
     behaviors_of,
     data_of,
@@ -97,6 +97,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     refuse_unasked(plan)
     refuse_one_model(plan)
     refuse_idle_judge(plan)
+    refuse_begun(plan)
 
     # The study: what is made of all that.
     loaded = filter(None, (stage.base for stage in plan.stages.values()))
