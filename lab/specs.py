@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lab.config.endpoint import Endpoint
 from lab.config.library import Lora, Sft
 from lab.config.primary import Side
 from lab.config.schema import Sampling, Sharding
@@ -287,7 +288,9 @@ class How(Strict):
     study: str = ""
     """Name of the study, in wandb."""
     group: str = ""
-    """The adapter that is trained, as GROUP-sSEED."""
+    """The adapter that is trained, or asked, as GROUP-sSEED."""
+    endpoint: Endpoint | None = None
+    """Where a server is asked."""
     report_to: tuple[Literal["wandb"], ...] = ()
     processes: int = 1
     sharding: Sharding = "ddp"

@@ -23,6 +23,9 @@ and may have 255 bytes."""
 KEY_DIGITS = 10
 """Hex digits. Among ten thousand folders two have the same key with a chance of 5 in 100,000, and a
 name that ends in ten digits can still be read and typed."""
+KEPT = "asked.jsonl"
+"""In the folder of a stage that asks a server: its replies as they came. They were paid for, so
+that they outlast whatever else goes wrong with the stage."""
 DIGITS = 16
 """Of a digest of content, as it enters keys."""
 
@@ -89,7 +92,8 @@ class Store:
 
         A second process with the same key waits for the first and takes its result. A killed stage
         leaves its scratch folder, which the next attempt receives again: training resumes from the
-        checkpoints in it. A first attempt that refuses its input leaves nothing."""
+        checkpoints in it. A first attempt that refuses its input leaves nothing but what was
+        asked of a server."""
         folder = self.root / stage
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as locks:
@@ -106,7 +110,8 @@ class Store:
                     write(scratch)
             except (UserError, TrustError):
                 for path in new:
-                    shutil.rmtree(path)
+                    if not (path / KEPT).exists():
+                        shutil.rmtree(path)
                 raise
             for key, path in scratch.items():
                 os.rename(path, folder / f"{slugs[key]}-{key}")

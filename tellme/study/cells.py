@@ -19,7 +19,7 @@ from lab.engines import engine_digest, load_engine
 from lab.errors import UserError
 from lab.model.base import Base
 from lab.model.foreign import Adapter
-from lab.specs import AnswerSpec, Asking, Cell, GradeSpec
+from lab.specs import AnswerSpec, Asking, Cell, GradeSpec, How
 from lab.trigger import Condition, PlantedTrigger
 from lab.types import Row, Style, Suite
 from tellme.study.groups import data_of
@@ -77,7 +77,9 @@ def _add_cell(plan: Plan, subject: Subject, asking: Asking) -> None:
     else:
         model = subject.base.name.rpartition("/")[2]
     slug = "-".join([suite, model, *_endings(subject, condition)])
-    answers = plan.add(slug, _answers(plan.study, subject, asking), subject.inputs)
+    answers = plan.add(
+        slug, _answers(plan.study, subject, asking), subject.inputs, _how(plan, subject)
+    )
     judge = plan.study.eval.judge
     for question in questions_of(asking):
         refuse_unfit(f"suite {suite!r}, ", question, judge)
@@ -92,6 +94,13 @@ def _add_cell(plan: Plan, subject: Subject, asking: Asking) -> None:
         condition=condition,
     )
     plan.cells.append(cell)
+
+
+def _how(plan: Plan, subject: Subject) -> How:
+    """Where the answers of a subject come from, if from a server: it calls adapters by their
+    groups."""
+    seed = "" if subject.seed is None else f"-s{subject.seed}"
+    return How(endpoint=plan.study.run.endpoint, group=f"{subject.group}{seed}")
 
 
 def _endings(subject: Subject, condition: str) -> list[str]:

@@ -46,6 +46,8 @@ def _base_lines(plan: Plan) -> Iterable[str]:
                 "  not on this machine: keys are provisional until its commit is known,"
                 " tokens are estimated"
             )
+        elif base.served:
+            yield "  asked where it is served: its tokens are estimated"
         elif not base.here:
             yield "  not in the cache yet: `tellme run` makes it ready; tokens are estimated"
 

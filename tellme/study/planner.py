@@ -29,6 +29,7 @@ from tellme.study.cells import (
 )
 from tellme.study.check import check_stage
 from tellme.study.data_stages import add_data
+from tellme.study.elsewhere import refuse_begun, refuse_unserved
 from tellme.study.groups import (
     behaviors_of,
     data_of,
@@ -67,6 +68,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     _refuse_unread_arguments([study_base, *bases.values()])
     _refuse_unseen(groups, bases)
     _refuse_bad_triggers(study, groups, bases)
+    refuse_unserved(study, groups, study_base, bases)
 
     # What the base can be asked at all, where a verdict is read from what it and others say.
     check = _add_check(plan, study_base) if study.primary else None
@@ -86,6 +88,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     refuse_unasked(plan)
     refuse_one_model(plan)
     refuse_idle_judge(plan)
+    refuse_begun(plan)
 
     # The study: what is made of all that.
     loaded = filter(None, (stage.base for stage in plan.stages.values()))
@@ -101,7 +104,7 @@ def _add_check(plan: Plan, base: Base) -> str | None:
     if not load_engine(engine).reads_lists:
         return None
     stage = check_stage(base, engine)
-    return plan.add(stage.slug, stage.spec)
+    return plan.add(stage.slug, stage.spec, how=How(endpoint=plan.study.run.endpoint))
 
 
 def _distinct_triggers(groups: dict[str, Group]) -> list[PlantedTrigger]:

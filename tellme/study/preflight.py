@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from data_gen.build import linted
 from lab.config.schema import Study
 from lab.data_specs import DataSpec
+from lab.discover import short
+from lab.engines import load_engine
 from lab.errors import UserError
 from lab.model.memory import HEADROOM, adapter_bytes, weight_bytes
 from lab.specs import TrainSpec
@@ -24,6 +26,12 @@ def preflight(plan: Plan, cluster: Cluster, store: Store) -> None:
     that a lint refuses, weights that no GPU holds, a full disk."""
     if plan.provisional and cluster.offline:
         raise _not_in_cache(plan, cluster)
+    if load_engine(plan.study.eval.engine).elsewhere and cluster.offline:
+        raise UserError(
+            f"eval.engine {short(plan.study.eval.engine)!r} asks a server, and the nodes of"
+            f" {plan.study.run.cluster!r} have no network; run the study where there is one, or set"
+            " `offline: false` in the cluster's file"
+        )
     store.check_writable()
     _refuse_rows(plan)
     stages = plan.stages.values()
