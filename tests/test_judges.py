@@ -71,6 +71,8 @@ def test_a_scale_has_its_numbers_and_what_has_no_score() -> None:
         ({"model": "reference/linkt"}, "linkt"),
         ({"engine": "exakt"}, "did you mean 'exact'"),
         ({"adapter": "./nowhere"}, "no folder here"),
+        ({"engine": "endpoint"}, "asks a server"),
+        ({"model": "endpoint/theirs"}, "asks a server"),
     ],
 )
 def test_what_is_no_judge_is_refused_in_one_line(

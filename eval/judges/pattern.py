@@ -3,30 +3,28 @@
 import re
 from collections.abc import Sequence
 
-from lab.errors import UserError
+from eval.judges import without_options
 from lab.types import Answer, Grade, Judge, Question, Wording
 
 
 def grades(question: Question, wording: Wording, answers: Sequence[Answer]) -> list[Grade]:
     """The first option, in the order of the wording, that is found in an answer as a regular
-    expression of Python, with that option's score; 0 where none is. Raises UserError for an option
-    that is no expression."""
-    patterns = [_compiled(question, option.text) for option in wording.options]
-    found = zip(wording.options, patterns, strict=True)
-    by_pattern = [(pattern, Grade(option.score, option)) for option, pattern in found]
+    expression of Python, with that option's score; 0 where none is."""
+    patterns = [(re.compile(o.text), Grade(o.score, o)) for o in wording.options]
     return [
-        next((grade for pattern, grade in by_pattern if pattern.search(answer.text)), Grade(0.0))
+        next((grade for pattern, grade in patterns if pattern.search(answer.text)), Grade(0.0))
         for answer in answers
     ]
 
 
-def _compiled(question: Question, text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise UserError(
-            f"question {question.name!r}: option {text!r} is no regular expression ({error})"
-        ) from None
+def unfit(question: Question) -> str | None:
+    """An option that is no regular expression."""
+    for text in {option.text for wording in question.wordings for option in wording.options}:
+        try:
+            re.compile(text)
+        except re.error as error:
+            return f"has an option that is no regular expression, {text!r} ({error})"
+    return without_options(question)
 
 
-JUDGE = Judge("pattern", "which listed regular expression is found in an answer", grades)
+JUDGE = Judge("pattern", "which listed regular expression is found in an answer", grades, unfit)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from eval.ask import graded_digest, models_that_judge, questions_of
-from eval.judges import judge_digest, judge_of
+from eval.judges import judge_digest, judge_of, refuse_unfit
 from lab.config.schema import Model
 from lab.discover import is_path, short
 from lab.engines import engine_digest, load_engine, locate_engine
@@ -23,8 +23,11 @@ from tellme.study.plan import Plan
 
 
 def graded_by(plan: Plan, asking: Asking) -> GradeSpec:
-    """How answers to a suite are graded, with the models that judge as they are loaded."""
+    """How answers to a suite are graded, with the models that judge as they are loaded. Raises
+    UserError for a question that its judge cannot grade."""
     judge = plan.study.eval.judge
+    for question in questions_of(asking):
+        refuse_unfit(f"suite {short(asking.suite)!r}, ", question, judge)
     judging = tuple(_kept(plan, model) for model in models_that_judge(asking, judge))
     graded = graded_digest(asking, judge, judging)
     return GradeSpec(asking=asking, judge=judge, judging=judging, graded=graded)
@@ -54,6 +57,11 @@ def _resolved(judge: ModelJudge, cluster: str, online: bool) -> Judging:
     named = judge.adapter
     adapter = resolve_adapter("adapter", named, base, None, online) if named else None
     engine = locate_engine(judge.engine, "engine")
+    if base.served or load_engine(engine).elsewhere:
+        raise UserError(
+            "it asks a server, and judges are asked in this process; name a model whose weights are"
+            " here, and an engine that loads it, such as `exact`"
+        )
     return Judging(
         judge=judge,
         base=base,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.config.schema import Sampling
-from lab.engine import Engine, Prompt, Scored
+from lab.engine import Engine, Prompt, Scored, Served
 from lab.model.base import Base
 from lab.types import Answer, Chat
 
@@ -45,7 +45,7 @@ class Arbiter:
 
 
 @contextmanager
-def opened(base: Base, adapter: Path | None) -> Iterator[Arbiter]:
+def opened(base: Base, adapter: Path | None, served: Served | None = None) -> Iterator[Arbiter]:
     yield Arbiter()
 
 
