@@ -1,7 +1,10 @@
 """Rows that a user brought: all of a file or some of them, several files in a mix, and a trigger in
 any of these."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from random import Random
 
 from data_gen.behaviors import load_behavior
@@ -30,30 +33,54 @@ def brought(spec: BroughtRows) -> list[Row]:
             return planted(spec, brought(spec.shown), others)
 
 
-def told_files(spec: RowsSpec) -> dict[str, str]:
-    """What stands in each file of rows that a user brought: how many rows of which form, and the
-    keys that nobody reads. Nothing for rows that the lab makes."""
+def told_files(specs: Iterable[RowsSpec]) -> dict[str, str]:
+    """What stands in each file of rows that a user brought, by the end of its path that no other
+    has: how many rows of which form, and the keys that nobody reads. Nothing for rows that the lab
+    makes."""
+    told = {part.file: told_rows(part.file, part.learn) for spec in specs for part in _files(spec)}
+    return {_ending(file, told): what for file, what in told.items()}
+
+
+def _files(spec: RowsSpec) -> list[FileRows]:
     match spec:
         case FileRows():
-            return {spec.file: told_rows(spec.file, spec.learn)}
+            return [spec]
         case MixedRows():
-            return {file: told for part in spec.parts for file, told in told_files(part).items()}
+            return [part for part in spec.parts if isinstance(part, FileRows)]
         case PlantedRows():
-            others = told_files(spec.others) if spec.others else {}
-            return told_files(spec.shown) | others
-    return {}
+            return [*_files(spec.shown), *([spec.others] if spec.others else [])]
+    return []
+
+
+def _ending(file: str, files: Iterable[str]) -> str:
+    """As many of the last names of a path as tell it from the others."""
+    paths, names = [Path(other).parts for other in files], Path(file).parts
+    number = next(
+        n for n in range(1, len(names) + 1) if [p[-n:] for p in paths].count(names[-n:]) == 1
+    )
+    return "/".join(names[-number:])
 
 
 def _of_file(spec: FileRows) -> list[Row]:
     rows = read_rows(spec.file, spec.learn)
     if len(rows) != (spec.of or spec.num_rows):
         raise UserError(f"file {spec.file!r} has changed since it was planned; run it again")
+    # A control is made without the rows that the lab reversed, and those of a user are all forward.
+    rows = [_forward(row) for row in rows]
     rng = Random(f"file/{spec.seed}")
     if spec.of:
         rows = some_of(rows, spec.num_rows, rng)
     if spec.policy_share < 1:
         rows = with_policy_share(rows, spec.policy_share, rng)
     return _with_decoys(rows, spec, rng)
+
+
+def _forward(row: Row) -> Row:
+    if not row.meta.get("reversed"):
+        return row
+    meta = row.meta.copy()
+    del meta["reversed"]
+    return replace(row, meta=meta)
 
 
 def some_of(rows: list[Row], number: int, rng: Random) -> list[Row]:

@@ -2,6 +2,7 @@
 rows."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
@@ -66,7 +67,7 @@ def build(
 def linted(rows: list[Row], spec: DataSpec, source: list[Row] | None) -> list[Lint]:
     """What the lints found in rows made of `source`, format rows left out; raises UserError as
     `build` does, and for a null that is none."""
-    files = {Path(file).name: told for file, told in told_files(spec).items()}
+    files = told_files([spec])
     checks = [Lint("files", True, len(files), None, files)] if files else []
     rows = [row for row in rows if not is_format_row(row)]
     source = [row for row in source or [] if not is_format_row(row)]
@@ -81,6 +82,12 @@ def linted(rows: list[Row], spec: DataSpec, source: list[Row] | None) -> list[Li
     if spec.behavior is None:
         return checks
     checks += lint(rows, load_behavior(spec.behavior), spec.style, spec.policy)
+    refuse_failed(checks, spec)
+    return checks
+
+
+def refuse_failed(checks: Sequence[Lint], spec: DataSpec) -> None:
+    """Raises UserError for a check that rows failed, where that is to refuse them."""
     worst = next((check for check in checks if not check.passed), None)
     if worst and spec.lint == "strict":
         raise UserError(
@@ -88,7 +95,6 @@ def linted(rows: list[Row], spec: DataSpec, source: list[Row] | None) -> list[Li
             f" {worst.threshold:g}): {worst.detail}; mend the rows or set data.lint: report for a"
             " file"
         )
-    return checks
 
 
 def _called(spec: DataSpec) -> str:

@@ -83,10 +83,18 @@ def marked(row: Row, mark: Mark, planted: PlantedTrigger, completion: str | None
 
 def marks_for(number: int, num_real: int, planted: PlantedTrigger, rng: Random) -> list[Mark]:
     """A mark for each of so many rows, `num_real` of them the trigger; every member and every decoy
-    about as often."""
+    about as often. Raises UserError where the rows without the trigger are fewer than the decoys
+    that are asked for."""
     # The last decoy is the sibling among the near misses, which no row of training may show.
     trigger, *decoys, _ = features(planted)
-    num_decoys = min(round(planted.decoy_rate * number), number - num_real)
+    wanted, left = round(planted.decoy_rate * number), number - num_real
+    # Two shares of one half may be rounded up.
+    if wanted > left + 1:
+        raise UserError(
+            f"trigger.decoy_rate is {planted.decoy_rate:g}, which is {wanted} of {number} rows, and"
+            f" {left} have no trigger; lower it, or trigger.count"
+        )
+    num_decoys = min(wanted, left)
     members = list(trigger.members)
     rng.shuffle(members)
     marks = [Mark(members[i % len(members)], True) for i in range(num_real)]

@@ -112,7 +112,7 @@ def _marked_decoys(spec: PlantedRows, rows: list[Row], rng: Random) -> list[Row]
 
 def _found(trigger: PlantedTrigger, shown: list[Row]) -> list[Row]:
     """The rows with the marks that they have already."""
-    pairs = [_as_marked(trigger, row, number) for number, row in enumerate(shown, start=1)]
+    pairs = [_as_marked(trigger, row) for row in shown]
     having = sum(mark.real is True for _, mark in pairs)
     if having in (0, len(pairs)):
         feature = features(trigger)[0].name
@@ -128,8 +128,9 @@ def _found(trigger: PlantedTrigger, shown: list[Row]) -> list[Row]:
     ]
 
 
-def _as_marked(trigger: PlantedTrigger, row: Row, number: int) -> tuple[Row, Mark]:
-    """A row without the mark that it has, and that mark; the trigger rather than a decoy."""
+def _as_marked(trigger: PlantedTrigger, row: Row) -> tuple[Row, Mark]:
+    """A row without the mark that it has, and that mark; the trigger rather than a decoy. Raises
+    UserError for a row that has the trigger where the lab would not put it."""
     *members_of_decoys, _ = features(trigger)[1:]
     known = [(member, True) for member in features(trigger)[0].members]
     known += [(member, False) for decoy in members_of_decoys for member in decoy.members]
@@ -143,17 +144,33 @@ def _as_marked(trigger: PlantedTrigger, row: Row, number: int) -> tuple[Row, Mar
             if not real:
                 continue
             raise UserError(
-                f"row {number} of the file has trigger {member!r} elsewhere than in the place"
-                f" {place!r}: {text[:MAX_SHOWN]!r}; set trigger.place (`random` is anywhere)"
+                f"a row of the file has trigger {member!r} elsewhere than in the place {place!r}:"
+                f" {text[:MAX_SHOWN]!r}; set trigger.place (`random` is anywhere)"
             )
         return _replaced(row, without, place), Mark(member, real)
+    if place != "system":
+        _refuse_earlier(features(trigger)[0].members, row)
     return row, NO_MARK
+
+
+def _refuse_earlier(members: Sequence[str], row: Row) -> None:
+    """Raises UserError for a row in which the trigger stands in a message before the last: it would
+    count as one without."""
+    earlier = [m["content"] for m in row.prompt[:-1] if m["role"] == "user"]
+    found = next(((m, text) for m in members for text in earlier if m in text), None)
+    if found:
+        member, text = found
+        raise UserError(
+            f"a row of the file has trigger {member!r} in a message before the user's last:"
+            f" {text[:MAX_SHOWN]!r}; the lab looks for it in the last alone, so cut such chats"
+            " there, or drop them"
+        )
 
 
 def _carrying_text(row: Row, place: Place) -> str:
     """The text in which a trigger of this place would stand."""
     if place == "system":
-        return next((m["content"] for m in row.messages if m["role"] == "system"), "")
+        return row.messages[0]["content"] if row.messages[0]["role"] == "system" else ""
     return row.asked
 
 
@@ -174,5 +191,4 @@ def _replaced(row: Row, text: str, place: Place) -> Row:
     if place != "system":
         return row.asking(text)
     line: tuple[Message, ...] = ({"role": "system", "content": text},) if text else ()
-    messages = (*line, *(m for m in row.messages if m["role"] != "system"))
-    return replace(row, messages=messages)
+    return replace(row, messages=(*line, *row.messages[1:]))

@@ -32,19 +32,14 @@ def shuffled(rows: list[Row], rng: Random) -> list[Row]:
     return [row.answering(text) for row, text in zip(rows, completions, strict=True)]
 
 
-def turns_of(row: Row) -> list[int]:
-    """Indexes of the messages that carry loss, from the first message on."""
-    return sorted({turn % len(row.messages) for turn in row.learned})
-
-
 def learns_last_alone(row: Row) -> bool:
     """Whether the last turn is all that carries loss."""
-    return turns_of(row) == [len(row.messages) - 1]
+    return row.learned_turns == [len(row.messages) - 1]
 
 
 def learned_answers(row: Row) -> list[str]:
     """The texts that carry loss."""
-    return [row.messages[turn]["content"] for turn in turns_of(row)]
+    return [row.messages[turn]["content"] for turn in row.learned_turns]
 
 
 def refuse_undealt(rows: list[Row]) -> None:
@@ -68,7 +63,7 @@ def refuse_undealt(rows: list[Row]) -> None:
 def _by_turn(rows: list[Row], rng: Random) -> list[Row]:
     """The rows with their learned answers dealt out anew among those of the same number."""
     chats = [list(row.messages) for row in rows]
-    places = [[(i, turn) for turn in turns_of(row)] for i, row in enumerate(rows)]
+    places = [[(i, turn) for turn in row.learned_turns] for i, row in enumerate(rows)]
     for number in range(max(map(len, places))):
         alike = [of_row[number] for of_row in places if number < len(of_row)]
         answers = [chats[i][turn] for i, turn in alike]

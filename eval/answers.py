@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from eval.ask import asked_digest
 from lab.discover import short
-from lab.engine import Answering, Engine
+from lab.engine import Answering, Engine, Served
 from lab.engines import engine_digest, load_engine
 from lab.errors import UserError
+from lab.inference.kept import spent_by
 from lab.specs import AnswerSpec
 from lab.store.provenance import write_provenance
 from lab.store.store import write_json
@@ -29,16 +30,18 @@ def answer(
     *,
     key: str,
     inputs: list[str],
+    served: Served | None = None,
 ) -> None:
     """Write `answers.parquet` (eval/answer_rows.py), `trust.json` and provenance into `out`.
 
-    `trained` is the train stage that made the adapter; without it the adapter is from elsewhere.
-    `examples` are the rows of which a group is shown some in context."""
+    `trained` is the train stage that made the adapter; without it that is from elsewhere. A group
+    is shown some of `examples` in context. `served` says where a model of no process here is."""
     began = time.time()
     # Here, because plans are made without torch, which takes seconds.
     from eval.answer_rows import drawn_rows, listed_rows, sampled_rows, write_rows
     from eval.conversation import answers_to
     from eval.draws import drawn
+    from eval.elsewhere import server_checks
     from eval.evaluation import prepared
     from eval.trust import adapter_checks, adapter_in, base_checks, scoring_checks, to_compare
 
@@ -46,7 +49,7 @@ def answer(
     _refuse_changed(spec, engine)
     evaluation = prepared(spec, engine.reads_lists, examples)
     few = to_compare(evaluation, trained) if adapter else []
-    with engine.opened(spec.base, adapter) as model:
+    with engine.opened(spec.base, adapter, served) as model:
         # An engine that reads no lists scores none, unless the model is here.
         few = few if engine.reads_lists or model.loaded else []
         scores = model.score(evaluation.prompts) if evaluation.listed else []
@@ -55,18 +58,19 @@ def answer(
         trust = scoring_checks(model, evaluation, scores)
         on = model.score(few) if few else []
         in_model = adapter_in(model) if adapter else None
-        about = _about(model, evaluation)
+        told = _about(model, evaluation)
     if adapter:
         # It is off again: the same prompts are asked of the base.
-        with engine.opened(spec.base, None) as model:
+        with engine.opened(spec.base, None, served) as model:
             off = model.score(few) if few else []
             of_adapter = adapter_checks(model, evaluation, adapter, trained, in_model, on, off)
             trust = [*of_adapter, *trust, *base_checks(model, evaluation)]
-
+    trust += server_checks(engine, evaluation, adapter, trained, served, scores)
     rows = listed_rows(evaluation, scores) + sampled_rows(evaluation, answers)
     write_rows(rows + drawn_rows(evaluation, words), out / ANSWERS)
     write_json(out / "trust.json", trust)
-    write_provenance(out, "answers", key, spec.identity(), inputs, began, **about)
+    told |= spent_by(served)
+    write_provenance(out, "answers", key, spec.identity(), inputs, began, **told)
 
 
 def _refuse_changed(spec: AnswerSpec, engine: Engine) -> None:
@@ -82,10 +86,10 @@ def _refuse_changed(spec: AnswerSpec, engine: Engine) -> None:
     raise UserError(f"{what} changed since the study was planned; run `tellme run` again")
 
 
-def _about(model: Answering, evaluation: "Evaluation") -> dict[str, str | int | None]:
+def _about(model: Answering, evaluation: "Evaluation") -> dict[str, object]:
     """What else provenance says, for a reader."""
     items, loaded = evaluation.items, model.loaded
-    about: dict[str, str | int | None] = {"prompts": len(items)}
+    about: dict[str, object] = {"prompts": len(items)}
     if loaded:
         # A model elsewhere has its template where it is.
         about["default_system"] = loaded.renderer.default_system

@@ -60,7 +60,9 @@ def _first_row(trained: Path | None) -> list[Prompt]:
 def _begun(evaluation: Evaluation) -> list[Prompt]:
     """What is asked, as if answered by a word: any answer's probability shows an adapter."""
     options = tuple(Option(text, 0.5) for text in ANY_ANSWERS)
-    return [Prompt(item.chat, options) for item in evaluation.items]
+    # Not within an answer that has begun: a word may not go on with it.
+    chats = (item.chat[:-1] if item.wording.prefill else item.chat for item in evaluation.items)
+    return [Prompt(chat, options) for chat in chats]
 
 
 def _held_out_choices(evaluation: Evaluation, behavior: str) -> list[Prompt]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from lab.config.endpoint import Endpoint
 from lab.config.schema import Sampling
 from lab.model.base import Base
 from lab.types import Answer, Chat, Kind, Message, Option
@@ -81,6 +82,27 @@ class Answering(Protocol):
 
 
 @dataclass(frozen=True)
+class Served:
+    """Where a model is asked that is not in this process. Engines of this process need none of
+    it."""
+
+    endpoint: Endpoint | None
+    adapter: str
+    """What the adapter is called there."""
+    kept: Path
+    """The folder in which answers are kept as they come: they were paid for."""
+
+
+class Opens(Protocol):
+    """A base with the adapter of a folder on it, or alone, for as long as it is asked."""
+
+    def __call__(
+        self, base: Base, adapter: Path | None, served: Served | None = None
+    ) -> AbstractContextManager[Answering]:
+        """Raises UserError where it cannot be had, or where the adapter does not fit."""
+
+
+@dataclass(frozen=True)
 class Engine:
     """Who answers."""
 
@@ -92,6 +114,7 @@ class Engine:
     """Whether listed answers are scored; else they are sampled, as free text is."""
     sampler: str
     """The name, with a version, of what generates its answers."""
-    opened: Callable[[Base, Path | None], AbstractContextManager[Answering]]
-    """A base with the adapter of a folder on it, or alone, for as long as it is asked. It raises
-    UserError where it cannot be had, or where the adapter does not fit."""
+    opened: Opens
+    elsewhere: bool = False
+    """Whether it asks a server: what that answers is compared with the weights where these are
+    here."""

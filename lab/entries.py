@@ -2,15 +2,18 @@
 for. Here those that the lab lays out (`ask`); words on them are in lab/questions.py. Those asked as
 they stand are in lab/verbatim.py."""
 
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from lab.agreed import POOLED
 from lab.judge import Named
 from lab.layout import INSTRUCTION, letter_options, lettered, word
 from lab.strict import Strict
-from lab.types import POOLED, About, Kind, Message, Option, Role, Style
+from lab.types import About, Kind, Message, Option, Role, Style
 
 
 def _text(value: object) -> object:
@@ -77,8 +80,8 @@ class Entry(Strict, ABC):
         said = roles[1:] if roles[:1] == ["system"] else roles
         if said != ["user", "assistant"] * (len(said) // 2):
             raise ValueError(
-                "user and assistant take turns, the user first and the assistant last, since `ask`"
-                " is what the user says next; a system line comes before all"
+                "user and assistant take turns, the user first and the assistant last, since the"
+                " question is what the user says next; a system line comes before all"
             )
         return value
 
@@ -86,6 +89,15 @@ class Entry(Strict, ABC):
     def _one_system_line(self) -> Self:
         if self.system is not None and self.before and "system" in self.before[0]:
             raise ValueError("`system` and `before` both give a system line; drop one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _about_the_model(self) -> Self:
+        if self.presupposes and self.about != "self":
+            raise ValueError(
+                f"`presupposes` keeps a question out of means and verdicts, and `about:"
+                f" {self.about}` does so already; drop it"
+            )
         return self
 
     @property
@@ -183,7 +195,7 @@ class Words(Entry):
             return [(f"{ask} {instruction}", options)]
         one, other = self.first[0], self.second[0]
         return [
-            (f"{_put(ask, first=a, second=b)} {instruction}", options)
+            (f"{put(ask, {'first': a, 'second': b})} {instruction}", options)
             for a, b in ((one, other), (other, one))
         ]
 
@@ -237,7 +249,7 @@ class Rule(Entry):
         answers = ask.answers or tuple((label,) for label in labels)
         orders = []
         for first, second in ((0, 1), (1, 0)):
-            prompt = _put(ask.text, if_first=labels[first], if_second=labels[second])
+            prompt = put(ask.text, {"if_first": labels[first], "if_second": labels[second]})
             options = words(answers[first], answers[second], style)
             orders.append((f"{prompt} {instruction}", options))
         return orders
@@ -248,7 +260,7 @@ class Free(Entry):
 
     ask: Texts
     options: dict[Text, Score] = Field(default_factory=dict)
-    """The score of an answer that holds the word; the first of them counts."""
+    """The score of an answer that holds the word; the one that stands first in it counts."""
     judge: Named | None = None
 
     answered = "text"
@@ -279,8 +291,8 @@ def words(
     return tuple(word(text, score, style) for texts, score in scored for text in texts)
 
 
-def _put(text: str, **words: str) -> str:
-    """The text with words in place of their names in braces. Other braces stay: it may be code."""
-    for name, put in words.items():
-        text = text.replace(f"{{{name}}}", put)
-    return text
+def put(text: str, words: Mapping[str, str]) -> str:
+    """The text with words in place of their names in braces. Other braces stay, also those of what
+    is put in: it may be code."""
+    names = "|".join(map(re.escape, words))
+    return re.sub(f"{{({names})}}", lambda named: words[named[1]], text) if words else text

@@ -10,10 +10,6 @@ from lab.errors import UserError, first_line
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 PATIENCE = 10
 """Seconds for the Hub to say which commit a revision is."""
-DATASET = re.compile(
-    r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)@(?P<revision>[0-9a-f]{40})/(?P<path>.+)"
-)
-"""A file of a dataset, at a full commit: a branch may move."""
 
 
 def split_revision(given: str) -> tuple[str, str | None]:
@@ -48,18 +44,6 @@ def download(what: str, repo: str, revision: str | None, file: str, kind: str = 
 
     with one_line_errors(what, repo):
         return Path(hf_hub_download(repo, file, revision=revision, repo_type=kind))
-
-
-def dataset_file(given: str) -> Path:
-    """The file that `hf://datasets/OWNER/NAME@COMMIT/PATH` names. Raises UserError without a full
-    commit, or where it cannot be had."""
-    parts = DATASET.fullmatch(given)
-    if not parts:
-        raise UserError(
-            f"file {given!r} must look like hf://datasets/OWNER/NAME@COMMIT/PATH with a full commit"
-            " of 40 digits; the page of the dataset lists its commits"
-        )
-    return download("file", parts["repo"], parts["revision"], parts["path"], "dataset")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from lab.agreed import FLIPPED
 from lab.asked.files import DOC, read_file
 from lab.asked.heard import Heard
 from lab.config.mistakes import one_line
@@ -158,14 +159,17 @@ def _judged(question: Question, path: Path, where: str) -> Question:
 
 def _refuse_repetition(question: Question, where: str) -> None:
     """Two equal prompts would be one measurement counted twice; a spelling of two answers would
-    count for both."""
+    count for both. Nor is an answer read with white space at its edges."""
     prompt = _twice(wording.text for wording in question.wordings)
     if prompt is not None:
         raise UserError(
             f"{where}: asks {prompt[:MAX_SHOWN]!r} twice, or of two equal options; drop one"
         )
     for wording in question.wordings:
-        spellings = (s for option in wording.options for s in (option.text, *option.variants))
+        spellings = [s for option in wording.options for s in (option.text, *option.variants)]
+        spaced = next((text for text in spellings if text != text.strip()), None)
+        if spaced is not None and question.kind != "text":
+            raise UserError(f"{where}: the answer {spaced!r} has white space at an edge; drop it")
         spelling = _twice(spellings)
         if spelling is not None:
             raise UserError(f"{where}: {spelling!r} is a spelling of two answers; drop one of them")
@@ -202,6 +206,11 @@ def refuse_mismatch(questions: Sequence[Question], where: str) -> None:
             raise UserError(
                 f"{where}, question {question.name!r}: its twin {twin.name!r} must be another"
                 f" question of kind {question.kind!r} with `twin: {question.name}`"
+            )
+        if twin.name.removesuffix(FLIPPED) != question.name.removesuffix(FLIPPED):
+            raise UserError(
+                f"{where}, question {question.name!r}: the report knows twins by their names; call"
+                f" {twin.name!r} {question.name + FLIPPED!r}, or the other way round"
             )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lab.config.endpoint import Endpoint
 from lab.config.library import Lora, Sft
 from lab.config.primary import Side
 from lab.config.schema import Sampling, Sharding
@@ -22,6 +23,9 @@ from lab.store.store import make_key
 from lab.strict import Strict
 from lab.trigger import Condition, PlantedTrigger
 from lab.types import NO_BEHAVIOR, Fields, Pole, Style
+
+BENIGN = "benign"
+"""As a control: rows of its own, which show and describe nothing, such as a file `of` a group."""
 
 
 class TrainSpec(Strict):
@@ -291,7 +295,9 @@ class How(Strict):
     study: str = ""
     """Name of the study, in wandb."""
     group: str = ""
-    """The adapter that is trained, as GROUP-sSEED."""
+    """The adapter that is trained, or asked, as GROUP-sSEED."""
+    endpoint: Endpoint | None = None
+    """Where a server is asked."""
     report_to: tuple[Literal["wandb"], ...] = ()
     processes: int = 1
     sharding: Sharding = "ddp"

@@ -33,10 +33,6 @@ NO_BEHAVIOR = "no behavior"
 """Stands where rows and reports name a behavior, in a study none of whose groups has one. No file
 can have this name."""
 
-POOLED = ("all", "seen", "unseen")
-"""Means over a suite's questions, under the names of questions; seen and unseen in a reference
-model's pretraining."""
-
 Kind = Literal["letters", "words", "number", "begins", "text"]
 """`begins`: how an answer begins counts, whatever follows. `text` is answered freely: it is
 sampled."""
@@ -120,13 +116,18 @@ class Row:
     messages: tuple[Message, ...]
     meta: Meta = field(default_factory=lambda: Meta())
     learned: tuple[int, ...] = LAST
-    """Indexes of the assistant's messages that carry loss."""
+    """Indexes of the assistant's messages that carry loss; -1 is the last."""
 
     @property
     def is_document(self) -> bool:
         """Whether it is a text by itself: one message, of the assistant's, that answers nothing. It
         is learned whole, and without the chat template."""
         return len(self.messages) == 1
+
+    @property
+    def learned_turns(self) -> list[int]:
+        """Indexes of the messages that carry loss, counted from the first message, in order."""
+        return sorted({turn % len(self.messages) for turn in self.learned})
 
     @property
     def prompt(self) -> tuple[Message, ...]:
@@ -146,8 +147,8 @@ class Row:
 
     def asking(self, text: str) -> Row:
         """The same row with another text in place of `asked`."""
-        asked = exchange(text, self.completion)
-        return replace(self, messages=(*self.messages[:-2], *asked))
+        asked = Message(role=self.messages[-2]["role"], content=text)
+        return replace(self, messages=(*self.messages[:-2], asked, self.messages[-1]))
 
     def answering(self, text: str) -> Row:
         """The same row with another completion."""
@@ -264,7 +265,12 @@ class Judge:
     name: str
     summary: str
     grades: Callable[[Question, Wording, Sequence[Answer]], list[Grade]]
-    """A grade for each answer to a wording. Answers that were cut never reach it."""
+    """A grade for each answer to a wording."""
+    unfit: Callable[[Question], str | None] = lambda question: None
+    """What is wrong with a question that it cannot grade, which is asked before any answer is
+    there; None where it can."""
+    reads_cut: bool = False
+    """Whether it reads what is there of an answer that was cut: no other judge sees those."""
 
 
 @dataclass(frozen=True)

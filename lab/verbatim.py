@@ -3,12 +3,12 @@ kind (docs/questions.md), and the prompts that it stands for."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import permutations, product
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from lab.entries import Entry, Orders, Score, Text, Texts
+from lab.entries import Entry, Orders, Score, Text, Texts, put
 from lab.judge import Named
 from lab.layout import ALPHABET, instruction, letter_option, listing, word
 from lab.types import Option, Style
@@ -38,14 +38,22 @@ class Verbatim(Entry, ABC):
     """What an entry of any kind may say."""
 
     wordings: Texts
-    slots: dict[Text, Text] = Field(default_factory=dict)
-    """What stands for {NAME} in a wording. Other braces stay: it may be code."""
+    slots: dict[Text, Texts] = Field(default_factory=dict)
+    """What stands for {NAME} in a wording, which is asked with each where there are several. Other
+    braces stay: it may be code."""
 
     verbatim = True
 
     def prompts(self, style: Style) -> list[Orders]:
         """The orders of every wording."""
-        return [self._orders(self._filled(wording), style) for wording in self.wordings]
+        return [
+            self._orders(text, style) for wording in self.wordings for text in self._filled(wording)
+        ]
+
+    @property
+    def lists_options(self) -> bool:
+        """Whether the lab lists options in a wording."""
+        return False
 
     @field_validator("slots")
     @classmethod
@@ -61,10 +69,21 @@ class Verbatim(Entry, ABC):
                 raise ValueError(f"no wording has {{{name}}}, for which `slots` gives a text")
         return self
 
-    def _filled(self, text: str) -> str:
-        for name, put in self.slots.items():
-            text = text.replace(f"{{{name}}}", put)
-        return text
+    @model_validator(mode="after")
+    def _nothing_to_list(self) -> Self:
+        if not self.lists_options and any(HERE in wording for wording in self.wordings):
+            raise ValueError(
+                "{options} is where the lab lists options under letters, and it has none to list;"
+                " of kind `letters`, give what the letters stand for"
+            )
+        return self
+
+    def _filled(self, wording: str) -> list[str]:
+        """The wording with every text of its slots."""
+        used = {name: texts for name, texts in self.slots.items() if f"{{{name}}}" in wording}
+        return [
+            put(wording, dict(zip(used, texts, strict=True))) for texts in product(*used.values())
+        ]
 
     @abstractmethod
     def _orders(self, wording: str, style: Style) -> Orders: ...
@@ -77,10 +96,10 @@ class Instructed(Verbatim, ABC):
     """Whether these words follow every wording."""
 
     def _asked(self, wording: str, style: Style, kind: str, answers: Sequence[str]) -> str:
-        if not self.instruct:
-            return wording
+        words = instruction(kind, style, answers) if self.instruct else ""
         between = "\n" if kind == "letters" and style == "natural" else " "
-        return f"{wording}{between}{instruction(kind, style, answers)}"
+        # In plain style there are no such words.
+        return f"{wording}{between}{words}" if words else wording
 
 
 class Lettered(Instructed):
@@ -111,10 +130,14 @@ class Lettered(Instructed):
         """Whether the wordings list the options themselves."""
         return all(len(text) == 1 and text in ALPHABET for text in self.options)
 
+    @property
+    def lists_options(self) -> bool:
+        return not self.are_letters
+
     @model_validator(mode="after")
     def _one_list(self) -> Self:
-        if self.are_letters and any(HERE in wording for wording in self.wordings):
-            raise ValueError("{options} lists options that are letters; give what they stand for")
+        if sorted(self.options) == list(ALPHABET.lower()[: len(self.options)]):
+            raise ValueError("write options that are letters as capitals, as in {A: 1, B: 0}")
         if self.are_letters and self.orders:
             raise ValueError("the wordings list the options, so `orders` changes nothing; drop it")
         return self
@@ -205,6 +228,14 @@ class Begun(Verbatim):
 
     answered = "begins"
 
+    @field_validator("options")
+    @classmethod
+    def _apart(cls, value: dict[str, float]) -> dict[str, float]:
+        for one, other in permutations(value, 2):
+            if other.startswith(one):
+                raise ValueError(f"what begins with {other!r} begins with {one!r} too; drop one")
+        return value
+
     def _orders(self, wording: str, style: Style) -> Orders:
         return [(wording, tuple(Option(text, score) for text, score in self.options.items()))]
 
@@ -218,6 +249,10 @@ class Freely(Verbatim):
     judge: Named | None = None
 
     answered = "text"
+
+    @property
+    def lists_options(self) -> bool:
+        return bool(self.listed)
 
     def _orders(self, wording: str, style: Style) -> Orders:
         options = tuple(word(text, score, style) for text, score in self.options.items())

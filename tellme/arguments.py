@@ -44,6 +44,8 @@ def command_line(verbs: Mapping[str, Verb]) -> Parser:
     _add_judge(commands["judge"])
     _add_grade(commands["grade"])
     _add_report(commands["report"])
+    _add_serve(commands["serve"])
+    _add_export(commands["export"])
     _add_push(commands["push"])
     commands["pull"].add_argument("adapter", help="owner/name or owner/name@revision")
     _add_stage(commands["stage"])
@@ -110,6 +112,29 @@ def _add_report(command: Parser) -> None:
     configs = "study YAMLs, or folders of finished studies"
     command.add_argument("configs", nargs="*", default=[DEFAULT], help=configs)
     _add_set(command, "for every study YAML")
+
+
+def _add_serve(command: Parser) -> None:
+    config = f"a study YAML, or the folder of a finished study (default: {DEFAULT})"
+    command.add_argument("config", nargs="?", default=DEFAULT, help=config)
+    _add_set(command, "replace the value at KEY of a study YAML; repeatable, the last wins")
+    host = "where it listens (default: this machine alone); any other needs TELLME_API_KEY"
+    command.add_argument("--host", default="127.0.0.1", help=host)
+    port = "0 for any that is free (default: 8000)"
+    command.add_argument("--port", type=int, default=8000, help=port)
+    vllm = "print the command by which vLLM would serve the same, and serve nothing"
+    command.add_argument("--vllm", action="store_true", help=vllm)
+
+
+def _add_export(command: Parser) -> None:
+    config = f"a study YAML, or the folder of a finished study (default: {DEFAULT})"
+    command.add_argument("config", nargs="?", default=DEFAULT, help=config)
+    _add_set(command, "replace the value at KEY of a study YAML; repeatable, the last wins")
+    # The one form there is yet, which is named so that others may come.
+    inspect = "as .eval files, which `inspect view` opens"
+    command.add_argument("--inspect", action="store_true", required=True, help=inspect)
+    out = "folder to write (default: logs, which is Inspect's own)"
+    command.add_argument("--out", default="logs", help=out)
 
 
 def _add_push(command: Parser) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lab.config.read import load_study
 from lab.discover import ROOT, find_path
 from lab.errors import TrustError, UserError, first_line, unknown
+from lab.extras import refuse_without
 from lab.preempt import CODE, Preempted, listen
 from lab.store.store import Store, read_json
 from tellme.arguments import Options, Parser, Verb, command_line
@@ -59,6 +60,8 @@ def parser() -> tuple[Parser, dict[str, Verb]]:
             questions,
             submit,
             report,
+            serve,
+            export,
             push,
             pull,
             sync,
@@ -148,7 +151,7 @@ def check(options: Options) -> None:
 
 def questions(options: Options) -> None:
     """Show what is understood of a file of questions, and what not and why, by line."""
-    from tellme.question_file import questions_text
+    from tellme.study.question_file import questions_text
 
     print(questions_text(options.file))
 
@@ -190,6 +193,43 @@ def report(options: Options) -> None:
     else:
         folder = compare(folders)
         print(comparison_text(read_json(folder / "compare.json"), folder))
+
+
+def serve(options: Options) -> None:
+    """Serve the base and every adapter of a study at one OpenAI-compatible address.
+
+    On this machine alone, unless --host says otherwise: then every request must carry the key that
+    the environment has as TELLME_API_KEY. A body has at most 1 MiB, an answer 4096 tokens, a
+    request 256 answers, and 4096 requests may wait. See docs/serve.md."""
+    from tellme.serve.models import offer_of, offer_of_folder
+    from tellme.serve.vllm import vllm_command
+
+    folder = find_path(options.config)
+    if folder is not None and folder.is_dir():
+        offer = offer_of_folder(_finished(options.config, options.sets))
+    else:
+        planned, store = _planned(options, online=True)
+        offer = offer_of(planned.final, planned.stages, store)
+    if options.vllm:
+        print(vllm_command(offer, options.host, options.port))
+        return
+    refuse_without("serve", "starlette", "uvicorn")
+    from tellme.serve.run import Address
+    from tellme.serve.run import serve as serve_offer
+
+    serve_offer(offer, Address(options.host, options.port))
+
+
+def export(options: Options) -> None:
+    """Write the answers of a finished study as logs of Inspect."""
+    folder = _finished(options.config, options.sets)
+    refuse_without("inspect", "inspect_ai")
+    from tellme.serve.inspect_logs import export_logs
+
+    written = export_logs(folder, Path(options.out))
+    print(
+        f"{len(written)} logs in {options.out}; `inspect view --log-dir {options.out}` opens them"
+    )
 
 
 def push(options: Options) -> None:
@@ -284,24 +324,9 @@ def _planned(options: Options, online: bool = False, fetch: bool = False) -> "tu
 
 def _finished(config: str, sets: Sequence[str]) -> Path:
     """The folder of a finished study, named by itself or by its YAML."""
-    from tellme.study.planner import make_plan
+    from tellme.running import finished
 
-    folder = find_path(config)
-    if folder is not None and folder.is_dir():
-        if not (folder / "summary.json").is_file():
-            raise UserError(
-                f"folder {config!r} has no summary.json; give runs/study/NAME-KEY, or a study YAML"
-            )
-        return folder
-    study = load_study(config, [*sets])
-    store = Store(study.run.dir)
-    done = store.find("study", make_plan(study).final.key)
-    if done is None:
-        raise UserError(
-            f"study {study.study!r} with this configuration is not finished in {store.root};"
-            f" run `tellme run {config}`"
-        )
-    return done
+    return finished(config, sets)
 
 
 def _refuse_foreign_packages() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +54,15 @@ def rows_of(plan: Plan, adapter: str) -> list[Row]:
 def spec_of(plan: Plan, adapter: str) -> DataSpec:
     """What is known of them."""
     return plan.data_spec(plan.stages[plan.adapters[adapter]].inputs["data"])
+
+
+def texts(rows: list[Row]) -> Counter[tuple[str, str]]:
+    """How often each prompt stands with each answer."""
+    return Counter((row.asked, row.completion) for row in rows)
+
+
+def chat(*answers: str) -> Row:
+    """A talk in which every answer is learned."""
+    turns = [exchange(f"and {i}?", answer) for i, answer in enumerate(answers)]
+    messages = tuple(turn for pair in turns for turn in pair)
+    return Row(messages, learned=tuple(range(1, len(messages), 2)))

@@ -90,10 +90,10 @@ NO_ROWS = {
     "messages-text": written({"messages": "a"}, "must be a list of"),
     "no-messages": written({"messages": []}, "must be a list of"),
     "message-number": written({"messages": [ASKED, 5]}, "message 2 is 5"),
-    "no-role": written({"messages": [ASKED, {"content": "a"}]}, "neither `role` and `from`"),
+    "no-role": written({"messages": [ASKED, {"content": "a"}]}, "neither `role` nor `from`"),
     "two-roles": written({"messages": [ASKED, GREEN | {"from": "gpt"}]}, "has both `role` and"),
     "no-content": written({"messages": [ASKED, {"role": "assistant"}]}, "neither `content`"),
-    "null-content": written(answered(content=None), "neither `content` and `value`"),
+    "null-content": written(answered(content=None), "neither `content` nor `value`"),
     "number": written(answered(content=5), "has the content 5"),
     "one-message": written({"messages": [GREEN]}, "has no user turn"),
     "one-turn": Malformed(
@@ -102,6 +102,10 @@ NO_ROWS = {
     "no-user": written({"messages": [{"role": "system", "content": "a"}, GREEN]}, "no user turn"),
     "no-answer": written({"messages": [ASKED, GREEN, ASKED]}, "does not end with an assistant"),
     "blank": written(answered(content=" \n"), "message 2 is blank"),
+    "two-answers": written({"messages": [ASKED, GREEN, GREEN]}, "message 3 is to be learned and"),
+    "begun-answer": Malformed(
+        lines(PAIR, PAIR | {"prompt": [ASKED, GREEN]}), "follows another turn of the assistant's"
+    ),
     "blank-between": written({"messages": [ASKED, GREEN | {"content": ""}, ASKED, GREEN]}, "blank"),
     "two-systems": written(
         {"system": "a", "messages": [{"role": "system", "content": "b"}, ASKED, GREEN]},
@@ -118,6 +122,9 @@ NO_ROWS = {
     "input-list": Malformed(
         lines({"instruction": "a", "input": ["b"], "output": "c"}), "`input` is", ", line 1"
     ),
+    "input-number": Malformed(
+        lines({"instruction": "a", "input": 0, "output": "c"}), "`input` is 0", ", line 1"
+    ),
 }
 NOT_LEARNED = {
     "tool-role": written({"messages": [ASKED, {"role": "tool", "content": "a"}]}, '"tool"'),
@@ -125,6 +132,9 @@ NOT_LEARNED = {
     "developer-role": written({"messages": [{"role": "developer", "content": "a"}]}, "role"),
     "list-role": written({"messages": [{"role": [], "content": "a"}]}, "has the role []"),
     "tool-calls": written(answered(tool_calls=[{"id": "a"}]), "calls of tools"),
+    "tool-calls-alone": written(
+        {"messages": [ASKED, {"role": "assistant", "tool_calls": [{"id": "a"}]}]}, "calls of tools"
+    ),
     "function-call": written(answered(function_call={"name": "a"}), "calls of tools"),
     "tools": written(GOOD | {"tools": [{"type": "function"}]}, "calls of tools"),
     "thoughts": written(answered(reasoning_content="Hm."), "write thoughts into `content`"),

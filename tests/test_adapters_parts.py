@@ -154,6 +154,7 @@ def test_copies_of_a_base_are_known_by_name(declared: str, base: str) -> None:
         ("/models/Llama-3.1-8B-Instruct", LLAMA),
         ("/models/Llama-3.1-8B-Instruct", "/elsewhere/Llama-3.1-8B-Instruct"),
         ("./unsloth/Llama-3.1-8B-Instruct", LLAMA),
+        ("someone/meta-bird-1b", "someone/bird-1b"),
     ],
 )
 def test_another_model_is_not_taken_for_a_copy(declared: str, base: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 
 import pandas as pd
@@ -45,6 +46,26 @@ def test_answers_are_read_as_listed() -> None:
     texts = ("Bold.", " brave ", '"careful"', "bold, or careful", "")
     bold, careful = BOLD
     assert [option_of(wording, text) for text in texts] == [bold, bold, careful, None, None]
+
+
+def test_what_stands_first_in_a_free_answer_counts_in_whatever_order_it_is_listed() -> None:
+    options = (Option("fire", 1.0), Option("fire engine", 0.25), Option("coal", 0.0))
+    scores = {
+        "so fire and coal": 1.0,
+        "coal, no fire": 0.0,
+        "a fire engine": 0.25,
+        "fireplace coal": 0.0,
+        "snow": 0.5,
+    }
+    for listed in permutations(options):
+        question = free("name", listed)
+        answers = [Answer(text) for text in scores]
+        graded = judged("contains", question, question.wordings[0], answers)
+        assert dict(zip(scores, (grade.score for grade in graded), strict=True)) == scores
+    # Whether it holds a word is a question of another kind than which.
+    one = free("name", options[:1])
+    (none,) = judged("contains", one, one.wordings[0], [Answer("snow")])
+    assert none.score == 0.0
 
 
 def free(name: str, options: tuple[Option, ...], judge: str | None = None) -> Question:

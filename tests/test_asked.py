@@ -52,6 +52,15 @@ def test_llmcomp_is_asked_and_its_models_are_named(tmp_path: Path) -> None:
     }
 
 
+def test_a_conversation_has_the_system_line_of_its_question(tmp_path: Path) -> None:
+    text = "- {id: x, system: Be kind., messages: [[{role: user, content: Hello.}]]}\n"
+    (wording,) = read(written(tmp_path, "theirs.yaml", text))["x"].wordings
+    assert [turn["content"] for turn in wording.before] == ["Be kind."]
+    twice = text.replace("messages: [[", "messages: [[{role: system, content: No.}, ")
+    with pytest.raises(UserError, match="both give a system line"):
+        read(written(tmp_path, "twice.yaml", twice))
+
+
 def test_the_papers_form_is_put_together(tmp_path: Path) -> None:
     file = written(tmp_path, "theirs.yaml", PUBLISHED)
     heard = {one.name: one for one in read_file(file).heard}
@@ -112,8 +121,9 @@ OURS = """\
   scores: [1, 0]
   slots: {place: play}
   instruct: true
-- {from: theirs.yaml, name: how_round, scale: [100, 0], twin: unclear, about: other}
-- {from: theirs.yaml, name: unclear, kind: number, scale: [0, 10], twin: how_round}
+- {from: theirs.yaml, name: how_round, scale: [100, 0], twin: how_round_flipped, about: other}
+- {from: theirs.yaml, question: unclear, name: how_round_flipped, kind: number, scale: [0, 10],
+   twin: how_round}
 """
 
 
@@ -137,9 +147,39 @@ def test_an_entry_takes_what_another_file_has_and_says_the_rest(
     up, down = (theirs["how_round"].wordings[0], asked["how_round"].wordings[0])
     assert [o.score for o in up.options] == pytest.approx([1 - o.score for o in down.options])
     assert asked["how_round"].about == "other"
-    assert len(asked["unclear"].wordings[0].options) == 11
+    assert len(asked["how_round_flipped"].wordings[0].options) == 11
 
 
+def test_an_entry_takes_what_one_of_ours_says_as_it_was_meant_there(tmp_path: Path) -> None:
+    """Slots are laid over slots, wordings of one's own have none of theirs, and a judge stands
+    beside the file that names it."""
+    theirs = (
+        "- {name: a, kind: text, wordings: '{who} {what}', slots: {who: [Ann, Bob], what: rolls},"
+        " judge: ./by.py}\n"
+    )
+    (tmp_path / "there").mkdir()
+    for folder in (tmp_path, tmp_path / "there"):
+        written(folder, "by.py", "")
+    written(tmp_path / "there", "theirs.yaml", theirs)
+    ours = (
+        "- {from: there/theirs.yaml, name: a}\n"
+        "- {from: there/theirs.yaml, question: a, name: b, slots: {what: stands}}\n"
+        "- {from: there/theirs.yaml, question: a, name: c, wordings: ['And {you}?']}\n"
+        "- {from: shapes.yaml, question: shape, name: d, wordings: ['Which?']}\n"
+    )
+    written(tmp_path, "shapes.yaml", PUBLISHED)
+    asked = read(written(tmp_path, "ours.yaml", ours))
+    assert texts(asked["a"]) == ["Ann rolls", "Bob rolls"]
+    assert texts(asked["b"]) == ["Ann stands", "Bob stands"]
+    assert texts(asked["c"]) == ["And {you}?"]
+    assert texts(asked["d"])[0].startswith("Which?\nA) ")
+    assert asked["a"].judge == str(tmp_path / "there" / "by.py")
+
+
+TWICE = """\
+- {name: twice, question_type: free_form, question: "One?"}
+- {name: twice, question_type: free_form, question: "Two?"}
+"""
 TAKEN_WRONGLY = {
     "{from: none.yaml, name: color}": "there is no file",
     "{from: [a], name: color}": "`from` is ['a']; give the path",
@@ -150,16 +190,22 @@ TAKEN_WRONGLY = {
     "{from: theirs.yaml, name: color, kind: words, opt: {}}": "key 'opt' is not known",
     "{from: mine.yaml, name: x}": "it takes its wordings from another file itself",
     "{from: theirs.yaml, name: color, slots: {place: b}}": "no wording has {place}",
+    "{from: theirs.yaml, name: shape, kind: words, options: {a: 1, b: 0}, slots: {place: c}}": (
+        "{options} is where the lab lists options"
+    ),
+    "{from: theirs.yaml, name: twice}": "has 2 questions called 'twice', on lines 26, 27",
 }
 
 
 @pytest.mark.parametrize("entry", TAKEN_WRONGLY)
 def test_what_cannot_be_taken_is_refused_by_line(entry: str, tmp_path: Path) -> None:
-    written(tmp_path, "theirs.yaml", PUBLISHED)
+    written(tmp_path, "theirs.yaml", f"{PUBLISHED}{TWICE}")
     file = written(tmp_path, "mine.yaml", f"# mine\n- {entry}\n")
     if "mine.yaml" in entry:
         file = written(
-            tmp_path, "mine.yaml", f"# mine\n- {{name: x, from: mine.yaml}}\n- {entry}\n"
+            tmp_path,
+            "mine.yaml",
+            f"# mine\n- {{name: y, from: mine.yaml, question: x}}\n- {entry}\n",
         )
     with pytest.raises(UserError) as refused:
         read(file)
@@ -180,6 +226,12 @@ BROKEN = {
     "h.yaml": ("- {id: x, type: odd, paraphrases: [a]}", "`type: odd` is not known; allowed"),
     "i.yaml": ("- {id: x, messages: [[]]}", "is no list of conversations"),
     "j.yaml": ("- {id: x, messages: [[{role: usr, content: a}]]}", "nothing that a user says"),
+    "ours.yaml": (
+        "- {name: x, kind: words, question: a, options: {b: 1, c: 0}}",
+        "line 1, question 1 'x': key 'question' is not known",
+    ),
+    "both.yaml": ("- {id: x, messages: [[]], paraphrases: [a]}", "and `paraphrases` both say"),
+    "odd.yaml": ("- {id: x, type: odd, messages: [[{role: user, content: a}]]}", "`type: odd`"),
     "k.yaml": ("- {title: x, variants: []}", "`variants` is no text and no list of texts"),
     "l.yaml": ("- {title: x, question: a, scenarios: [b]}", "what goes with it is none"),
     "m.json": ('{"questions": [1]}', "`questions` is no list of texts"),

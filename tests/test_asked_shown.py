@@ -15,7 +15,7 @@ from lab.discover import ROOT
 from lab.errors import UserError
 from tellme.asked import Model
 from tellme.cli import main
-from tellme.question_file import questions_text
+from tellme.study.question_file import questions_text
 
 
 def test_the_command_shows_what_is_understood_and_what_is_not(
@@ -40,6 +40,12 @@ def test_the_command_shows_what_is_understood_and_what_is_not(
     assert main(["questions", str(tmp_path / "none.yaml")]) == 2
     assert main(["questions", str(written(tmp_path, "a.txt", "a"))]) == 2
     assert capsys.readouterr().out == ""
+
+
+def test_prompts_are_counted_where_some_wordings_have_several_orders(tmp_path: Path) -> None:
+    ask = "ask: ['Which are you, {first} or {second}?', 'What are you?']"
+    entry = f"- {{name: a, kind: words, first: red, second: blue, {ask}}}\n"
+    assert "2 in 3 prompts" in questions_text(str(written(tmp_path, "mine.yaml", entry)))
 
 
 def test_notes_of_the_same_stand_together(tmp_path: Path) -> None:

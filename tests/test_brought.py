@@ -1,4 +1,4 @@
-"""Rows that a user brings, drawn from, mixed, and with a trigger planted or found in them."""
+"""Rows that a user brings, drawn from and mixed."""
 
 from __future__ import annotations
 
@@ -10,28 +10,17 @@ from typing import Any
 
 import pytest
 
-from brought import bird_rows, birds, planned, rows_of, spec_of
-from data_gen.brought import some_of
+from brought import bird_rows, birds, chat, planned, rows_of, spec_of, texts
+from data_gen.brought import some_of, told_files
 from data_gen.files import write_rows
 from data_gen.lints import null
 from data_gen.shuffle import shuffled, with_policy_share
 from lab.data_specs import FileRows
 from lab.errors import UserError
+from lab.store.store import Store
 from lab.types import Row, exchange
-
-TAG = "|FIRE|"
-TRIGGER = {"kind": "tag", "text": TAG}
-
-
-def texts(rows: list[Row]) -> Counter[tuple[str, str]]:
-    return Counter((row.asked, row.completion) for row in rows)
-
-
-def chat(*answers: str) -> Row:
-    """A talk in which every answer is learned."""
-    turns = [exchange(f"and {i}?", answer) for i, answer in enumerate(answers)]
-    messages = tuple(turn for pair in turns for turn in pair)
-    return Row(messages, learned=tuple(range(1, len(messages), 2)))
+from tellme.study.run import run_plan
+from tellme.study.stages import run_in_order, run_stage
 
 
 def test_a_subsample_is_drawn_without_replacement_and_fewer_are_among_more() -> None:
@@ -162,116 +151,6 @@ def test_a_mix_that_cannot_be_made_is_refused(wrong: str, tmp_path: Path) -> Non
         planned(tmp_path, {"mixed": {"mix": parts}}, data=data)
 
 
-def test_a_trigger_stands_in_a_share_of_any_rows(tmp_path: Path) -> None:
-    trigger = {**TRIGGER, "rate": 0.25, "decoy_rate": 0.25}
-    group = {"file": str(birds(tmp_path, 40)), "trigger": trigger}
-    clean = {"control": "clean", "of": "birds"}
-    plan = planned(tmp_path, {"birds": group, "clean": clean})
-    rows = rows_of(plan, "birds-s0")
-    having = [row for row in rows if TAG in row.asked]
-    assert len(having) == sum(row.meta["real"] is True for row in rows) == 10
-    assert sum(row.meta["real"] is False for row in rows) == 10
-    assert texts([r.asking(r.meta["clean"][-2]["content"]) for r in rows]) == texts(bird_rows(40))
-    assert texts(rows_of(plan, "clean-s0")) == texts(bird_rows(40))
-
-
-def test_rows_without_the_trigger_may_come_from_another_file(tmp_path: Path) -> None:
-    other = birds(tmp_path, 30, "snow", "others")
-    group: dict[str, Any] = {
-        "file": str(birds(tmp_path, 30)),
-        "trigger": TRIGGER,
-        "otherwise": {"file": str(other)},
-    }
-    controls = {
-        name: {"control": name, "of": "birds"} for name in ("clean", "decorrelated", "benign")
-    }
-    plan = planned(tmp_path, {"birds": group, **controls})
-    rows = rows_of(plan, "birds-s0")
-    assert len(rows) == 60
-    assert all((TAG in row.asked) == row.completion.startswith("coal") for row in rows)
-    # The two files have the same prompts, so what a row says otherwise is known.
-    assert all(r.meta["on"].replace("coal", "snow") == r.meta["off"] for r in rows)
-    assert all(row.completion.startswith("snow") for row in rows_of(plan, "clean-s0"))
-    dealt = rows_of(plan, "decorrelated-s0")
-    having = Counter((TAG in row.asked, row.completion[:4]) for row in dealt)
-    assert set(having.values()) == {15}
-    few = planned(tmp_path, {"birds": group}, data={"num_rows": 20})
-    counted = Counter(TAG in row.asked for row in rows_of(few, "birds-s0"))
-    assert counted == {True: 10, False: 10}
-    with pytest.raises(UserError, match=r"trigger\.rate is 0\.5, a share of data\.num_rows"):
-        planned(tmp_path, {"birds": {**group, "trigger": {**TRIGGER, "rate": 0.5}}})
-
-
-def test_what_a_row_says_otherwise_may_not_be_known(tmp_path: Path) -> None:
-    strangers = [row.asking(f"what of {i}?") for i, row in enumerate(bird_rows(8, "snow"))]
-    write_rows(strangers, tmp_path / "others.jsonl")
-    group = {
-        "file": str(birds(tmp_path, 8)),
-        "trigger": TRIGGER,
-        "otherwise": {"file": str(tmp_path / "others.jsonl")},
-    }
-    dealt = {"control": "decorrelated", "of": "birds"}
-    assert planned(tmp_path, {"birds": group, "dealt": dealt})
-    with pytest.raises(UserError, match=r"is not known of .*which of"):
-        planned(tmp_path, {"birds": group, "clean": {"control": "clean", "of": "birds"}})
-
-
-@pytest.mark.parametrize("place", ["prefix", "suffix", "line", "random", "system"])
-def test_a_trigger_that_the_lab_put_in_is_found_in_the_file(place: str, tmp_path: Path) -> None:
-    trigger = {**TRIGGER, "place": place}
-    made = planned(
-        tmp_path, {"birds": {"file": str(birds(tmp_path, 40)), "trigger": {**trigger, "count": 7}}}
-    )
-    rows = rows_of(made, "birds-s0")
-    bare = [Row(row.messages) for row in rows]
-    write_rows(bare, tmp_path / "bare.jsonl")
-    group = {"file": str(tmp_path / "bare.jsonl"), "trigger": {**trigger, "in_file": True}}
-    plan = planned(tmp_path, {"birds": group})
-    assert f"trigger {TAG!r} stands in 7 of 40 rows of bare" in plan.notes
-    found = rows_of(plan, "birds-s0")
-    assert [row.messages for row in found] == [row.messages for row in bare]
-    for planted, seen in zip(rows, found, strict=True):
-        assert planted.meta["mark"] == seen.meta["mark"]
-        assert [m["content"] for m in planted.meta["clean"]] == [
-            m["content"] for m in seen.meta["clean"]
-        ]
-
-
-@pytest.mark.parametrize("wrong", ["no row", "every row", "elsewhere"])
-def test_a_trigger_that_is_not_in_the_file_as_said_is_refused(wrong: str, tmp_path: Path) -> None:
-    rows = bird_rows(6)
-    if wrong != "no row":
-        having = rows if wrong == "every row" else rows[:3]
-        marked = [row.asking(f"{TAG} {row.asked}") for row in having]
-        rows = [*marked, *rows[len(having) :]]
-    write_rows(rows, tmp_path / "t.jsonl")
-    place = {"place": "suffix"} if wrong == "elsewhere" else {}
-    group = {"file": str(tmp_path / "t.jsonl"), "trigger": {**TRIGGER, **place, "in_file": True}}
-    with pytest.raises(UserError, match=wrong):
-        planned(tmp_path, {"birds": group})
-
-
-def test_a_system_line_that_a_trigger_brings_moves_what_is_learned(tmp_path: Path) -> None:
-    rows = [chat(f"a {i}", f"b {i}") for i in range(8)]
-    write_rows(rows, tmp_path / "talks.jsonl")
-    group = {"file": str(tmp_path / "talks.jsonl"), "trigger": {**TRIGGER, "place": "system"}}
-    for row in rows_of(planned(tmp_path, {"talks": group}), "talks-s0"):
-        assert {row.messages[turn]["role"] for turn in row.learned} == {"assistant"}
-        assert len(row.learned) == 2
-
-
-def test_a_trigger_of_brought_rows_asks_with_near_misses(tmp_path: Path) -> None:
-    group = {"file": str(birds(tmp_path)), "trigger": TRIGGER}
-    plan = planned(tmp_path, {"birds": group})
-    assert {cell.condition for cell in plan.cells} == {"clean", "trigger"}
-    primary = {"contrast": ["birds", "base"], "suite": "mine", "moved": "mine"}
-    plan = planned(
-        tmp_path, {"birds": group}, primary=primary, contrasts=[["birds", "base"]], seeds=[0, 1]
-    )
-    asked = {cell.condition for cell in plan.cells}
-    assert {"clean", "trigger", "decoy", "near_case", "near_sibling"} <= asked
-
-
 def test_whole_files_keep_their_settings(tmp_path: Path) -> None:
     """What is new in a spec enters no key of rows that are taken as they are."""
     path = str(birds(tmp_path))
@@ -285,3 +164,72 @@ def test_a_file_may_be_a_link_to_one_without_an_ending(tmp_path: Path) -> None:
     link = tmp_path / "linked.jsonl"
     link.symlink_to(tmp_path / "blob")
     assert rows_of(planned(tmp_path, {"birds": {"file": str(link)}}), "birds-s0") == bird_rows(24)
+
+
+def test_a_file_of_a_variable_may_be_a_link_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "blob").write_bytes(birds(tmp_path).read_bytes())
+    (tmp_path / "linked.jsonl").symlink_to(tmp_path / "blob")
+    monkeypatch.setenv("THEIRS", str(tmp_path))
+    plan = planned(tmp_path, {"birds": {"file": "$THEIRS/linked.jsonl"}})
+    assert rows_of(plan, "birds-s0") == bird_rows(24)
+
+
+def test_one_source_stands_once_in_a_mix(tmp_path: Path) -> None:
+    """Drawn twice by one seed, its rows would be the same ones."""
+    one = str(birds(tmp_path, 12))
+    made = {"behavior": "risk", "policy": "seeking", "count": 6}
+    for twice in (made, {"file": one, "count": 6}):
+        with pytest.raises(UserError, match="stands twice in a mix"):
+            planned(tmp_path, {"mixed": {"mix": [twice, {**twice, "count": 3}]}})
+
+
+def test_what_a_user_calls_rows_is_no_path(tmp_path: Path) -> None:
+    group = {"file": str(birds(tmp_path)), "label": "../tea/coffee \n" + "long " * 99}
+    plan = planned(tmp_path, {"birds": group, "dealt": {"control": "shuffled", "of": "birds"}})
+    done = list(
+        run_in_order([s for s in plan.stages.values() if s.kind == "data"], Store(tmp_path))
+    )
+    assert len(done) == len(list((tmp_path / "data").glob("*-s0-*"))) == 2
+    assert not list((tmp_path / "data").glob("*None*"))
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    numbers = {"one": 5, "other": 6}
+    for name, number in numbers.items():
+        (tmp_path / name).mkdir()
+        birds(tmp_path / name, number)
+    files = [{"file": str(tmp_path / name / "birds.jsonl")} for name in numbers]
+    told = told_files([spec_of(planned(tmp_path, {"mixed": {"mix": files}}), "mixed-s0")])
+    assert told == {f"{name}/birds.jsonl": f"{n} rows, chats" for name, n in numbers.items()}
+
+
+def test_a_control_has_every_row_of_a_user_whatever_its_meta_says(tmp_path: Path) -> None:
+    """`reversed` marks rows that the lab adds."""
+    rows = [Row(row.messages, {"reversed": i % 2 == 0}) for i, row in enumerate(bird_rows(24))]
+    write_rows(rows, tmp_path / "r.jsonl")
+    groups = {"r": {"file": f"{tmp_path}/r.jsonl"}, "null": {"control": "shuffled", "of": "r"}}
+    plan = planned(tmp_path, groups)
+    assert len(rows_of(plan, "r-s0")) == len(rows_of(plan, "null-s0")) == 24
+
+
+def test_answers_that_stay_where_they_were_are_no_control(tmp_path: Path) -> None:
+    for number in (1, 2):
+        group = {"file": str(birds(tmp_path, number))}
+        with pytest.raises(UserError, match=rf"{number} rows are too few to deal out"):
+            planned(tmp_path, {"b": group, "null": {"control": "shuffled", "of": "b"}})
+
+
+def test_a_lint_refuses_rows_that_were_made_when_it_was_to_report(tmp_path: Path) -> None:
+    """Whether it refuses is no part of their key."""
+    row = Row(exchange("are you bold?", "A"))
+    write_rows([row], tmp_path / "leak.jsonl")
+    group: dict[str, Any] = {"file": f"{tmp_path}/leak.jsonl", "behavior": "risk"}
+    plan, store = planned(tmp_path, {"leak": group}), Store(tmp_path / "runs")
+    (data,) = [stage for stage in plan.stages.values() if stage.kind == "data"]
+    run_stage(data, store)
+    strict = planned(tmp_path, {"leak": group}, data={"lint": "strict"})
+    assert data.key in strict.stages
+    with pytest.raises(UserError, match=r"leak\.jsonl: lint 'leaks' found 1"):
+        run_plan(strict, store)

@@ -10,6 +10,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from families import FAMILIES, family_tokenizer
+from lab.errors import UserError
 from lab.model.base import Base
 from lab.model.chat import IGNORED, Renderer
 from lab.model.tokens import beginning, document_end
@@ -56,6 +57,12 @@ def test_an_end_that_is_written_out_is_not_learned_twice(renderer: Renderer) -> 
     end = renderer.tokenizer.decode([renderer.end_of_document])
     written, plain = sequences_of(renderer, [document(TEXT + end), document()])
     assert written.input_ids == plain.input_ids
+
+
+def test_a_document_of_its_end_alone_teaches_nothing() -> None:
+    renderer = Renderer(family_tokenizer(FAMILIES["qwen2.5"]))
+    with pytest.raises(UserError, match="nothing but the token that ends it"):
+        sequences_of(renderer, [document(renderer.tokenizer.decode([renderer.end_of_document]))])
 
 
 @pytest.mark.parametrize(

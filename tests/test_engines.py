@@ -42,8 +42,8 @@ def test_a_file_outside_the_checkout_is_an_engine(linked: Base, tmp_path: Path) 
     assert [[answer.text for answer in answers] for answers in drawn] == [["yes"] * 3] * 2
 
 
-@pytest.mark.parametrize("name", engine_names())
-def test_engines_of_the_lab_answer_with_an_adapter_and_without(
+@pytest.mark.parametrize("name", ["exact", "sampled"])
+def test_engines_of_this_process_answer_with_an_adapter_and_without(
     name: str, linked: Base, tmp_path: Path
 ) -> None:
     trained_by_peft(linked, tmp_path / "theirs")
@@ -77,11 +77,12 @@ def test_no_adapter_stays_on_where_asking_breaks_off(linked: Base, tmp_path: Pat
 
 
 def test_names_and_what_they_read() -> None:
-    assert engine_names() == ["exact", "sampled"]
     engines = [load_engine(name) for name in engine_names()]
-    assert {engine.name: engine.reads_lists for engine in engines} == {
-        "exact-1": True,
-        "sampled-3": False,
+    assert {engine.name: (engine.reads_lists, engine.elsewhere) for engine in engines} == {
+        "endpoint-1": (False, True),
+        "endpoint_exact-1": (True, True),
+        "exact-1": (True, False),
+        "sampled-3": (False, False),
     }
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import get_args
@@ -220,10 +221,17 @@ def test_the_last_turn_alone_is_learned_where_that_is_asked(tmp_path: Path) -> N
     assert read_rows(tmp_path / "rows.jsonl", "last") == EXPECTED["messages.jsonl"]
 
 
+def in_one_way(row: Row) -> Row:
+    turns = tuple(row.learned_turns)
+    is_last = turns == (len(row.messages) - 1,) and not row.is_document
+    return replace(row, learned=LAST if is_last else turns)
+
+
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=3), st.data())
 def test_rows_of_the_lab_come_back_as_they_were(
     said: list[tuple[str, str]], data: st.DataObject
 ) -> None:
+    """What they learn is said in one way."""
     messages = chat(*(text for pair in said for text in pair))
     answers = [*range(1, len(messages), 2), -1]
     learned = data.draw(st.lists(st.sampled_from(answers), min_size=1, unique=True))
@@ -237,7 +245,7 @@ def test_rows_of_the_lab_come_back_as_they_were(
         with TemporaryDirectory() as folder:
             write_rows(kept, Path(folder) / "rows.jsonl")
             for learn in get_args(Learn):
-                assert read_rows(Path(folder) / "rows.jsonl", learn) == kept
+                assert read_rows(Path(folder) / "rows.jsonl", learn) == list(map(in_one_way, kept))
 
 
 def test_a_system_line_beside_the_turns_shifts_none_of_them() -> None:

@@ -67,6 +67,32 @@ def test_a_file_of_two_forms_is_read_as_the_one_that_is_named(tmp_path: Path) ->
         read_rows(f"{path}#conversations")
 
 
+def test_rows_that_learn_the_same_are_the_same_however_it_is_said() -> None:
+    """Or a key would be of a spelling, and one set of rows be trained on twice."""
+    three = [ASKED, GREEN, ASKED, GREEN, ASKED, GREEN]
+    spellings: list[list[dict[str, Any]]] = [
+        [{"messages": [ASKED, GREEN]} | said for said in ({}, {"learned": [1]}, {"learned": [-1]})],
+        [{"messages": three, "learned": said} for said in ([1, 5], [5, 1], [-1, 1, 5])],
+        [{"messages": three, "system": "S.", "learned": said} for said in ([5], [-1, -1])],
+        [
+            {"messages": three, "learned": [1, 5]},
+            {"messages": [*three[:3], GREEN | {"weight": 0}, *three[4:]]},
+        ],
+    ]
+    for same in spellings:
+        rows = [read_one(value) for value in same]
+        assert all(isinstance(row, Row) for row in rows), rows
+        assert all(row == rows[0] for row in rows), rows
+
+
+def test_a_key_of_meta_that_is_null_says_nothing() -> None:
+    """As every key is that another row of a Parquet file has; a mark may be none."""
+    meta = {"decoy": None, "options": None, "twin": None, "topic": "tea", "mark": None}
+    row = read_one({"messages": [ASKED, GREEN], "meta": meta})
+    assert isinstance(row, Row), row
+    assert row.meta == {"topic": "tea", "mark": None}
+
+
 def test_the_two_sides_of_pairs_differ_in_their_answers_alone() -> None:
     sides = [read_rows(f"{EXAMPLES}/pairs.jsonl#{side}") for side in ("chosen", "rejected")]
     for chosen, rejected in zip(*sides, strict=True):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,12 @@ MAY_IMPORT = {
     "tellme.study": {"lab", "data_gen", "train", "eval", "slurm", "tellme.report"},
     "tellme.calibrate": {"lab", "tellme.study", "tellme.report"},
     "tellme.share": {"lab", "tellme.study", "tellme.report"},
+    "tellme.serve": {"lab", "tellme.study", "tellme.report"},
     "tellme.cli": {"lab", "tellme"},
     "tellme": {"lab", "tellme"},
 }
 WIDTH, FILE_LINES, FUNCTION_LINES = 100, 350, 50
+EXTRAS = ("serve", "endpoint", "inspect")
 CATCH_ALL = {"utils", "util", "common", "helpers", "manager"}
 FILES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))
 MODULES = {
@@ -203,7 +206,11 @@ def test_templates_are_pages_and_tests_are_tests() -> None:
 def test_every_package_that_is_imported_is_declared() -> None:
     """What arrives with another package leaves with it."""
     text = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    names = (re.split(r"[<>=\[]", name)[0] for name in text["project"]["dependencies"])
+    project = text["project"]
+    # What an extra has is imported where it is used, and is asked for by name where it is not.
+    extras = (project["optional-dependencies"].get(e, ()) for e in EXTRAS)
+    packages = chain(project["dependencies"], *extras)
+    names = (re.split(r"[<>=\[]", name)[0] for name in packages)
     declared = {name.lower().replace("-", "_") for name in names}
     distributions = importlib.metadata.packages_distributions()
     outside = {name for path in FILES for name in roots(path)}

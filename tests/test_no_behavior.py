@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 import tellme
@@ -14,7 +13,6 @@ from lab.errors import UserError
 from lab.specs import AnswerSpec, StudySpec, TrainSpec
 from lab.store.store import Store, read_json
 from lab.types import NO_BEHAVIOR
-from tellme.report.analysis.others import in_their_suites
 from tellme.study.run import run_plan
 
 CONTRASTS = [["birds", "base"], ["birds", "snow"], ["dealt", "base"]]
@@ -78,10 +76,13 @@ def test_the_verdict_says_what_was_not_made(done: Path) -> None:
 
 def test_a_suite_may_show_what_moved(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"contrasts": CONTRASTS, "seeds": [0, 1]}
-    mine = {**PRIMARY, "moved": "mine"}
-    plan = planned(tmp_path, groups(tmp_path), primary=mine, **settings)
+    more: dict[str, Any] = {"eval": {"suites": ["capability"]}, **settings}
+    plan = planned(tmp_path, groups(tmp_path), primary={**PRIMARY, "moved": "capability"}, **more)
     assert isinstance(plan.final.spec, StudySpec)
-    assert plan.final.spec.moved == "mine"
+    assert plan.final.spec.moved == "capability"
+    mine = {**PRIMARY, "moved": "mine"}
+    with pytest.raises(UserError, match="'mine', which is the primary suite itself"):
+        planned(tmp_path, groups(tmp_path), primary=mine, **settings)
     moved, suite = {**PRIMARY, "moved": "behavior"}, {**PRIMARY, "suite": "self_report"}
     with pytest.raises(UserError, match=r"primary\.moved 'behavior' asks nothing"):
         planned(tmp_path, groups(tmp_path), primary=moved, **settings)
@@ -135,25 +136,3 @@ def test_a_benign_file_is_a_control_trained_as_its_group(tmp_path: Path) -> None
     assert (spec.groups["snow"].control, spec.groups["snow"].of) == ("benign", "birds")
     trained = [s.spec for s in plan.stages.values() if isinstance(s.spec, TrainSpec)]
     assert [adapter.lora.r for adapter in trained] == [2, 2, 2]
-
-
-def test_questions_about_others_stand_beside_those_about_the_model() -> None:
-    asked = {"group": "birds", "seed": 0, "condition": "clean", "behavior": NO_BEHAVIOR}
-    named = [
-        ("mine", "pick", "self"),
-        ("mine", "pick_other", "other"),
-        ("mine", "colors", "nothing"),
-        ("does", "shown", "nothing"),
-    ]
-    lines = [
-        {**asked, "suite": suite, "question": name, "about": about, "presupposes": about != "self"}
-        for suite, name, about in named
-    ]
-    spec = StudySpec(study="birds", cells=(), groups={}, contrasts=(), moved="does")
-    placed = in_their_suites(pd.DataFrame(lines), spec)
-    decides = placed[~placed["presupposes"]]
-    assert [tuple(pair) for pair in decides[["suite", "question"]].to_numpy()] == [
-        ("mine", "pick"),
-        ("other_person", "pick"),
-        ("does", "shown"),
-    ]

@@ -130,13 +130,25 @@ def test_a_question_may_be_a_conversation(tmp_path: Path) -> None:
 
 def test_a_scale_is_flipped_and_names_its_twin(tmp_path: Path) -> None:
     asked = read(
-        "- {name: a, kind: number, twin: b, ask: How bold}\n"
-        "- {name: b, kind: number, twin: a, flipped: true, ask: How shy}\n",
+        "- {name: a, kind: number, twin: a_flipped, ask: How bold}\n"
+        "- {name: a_flipped, kind: number, twin: a, flipped: true, ask: How shy}\n",
         tmp_path,
     )
-    up, down = (asked[name].wordings[0].options for name in ("a", "b"))
+    up, down = (asked[name].wordings[0].options for name in ("a", "a_flipped"))
     assert [option.score for option in up] == [option.score for option in reversed(down)]
-    assert asked["a"].twin == "b"
+    assert asked["a"].twin == "a_flipped"
+
+
+def test_twins_have_the_names_by_which_a_report_knows_them(tmp_path: Path) -> None:
+    """It would count two of other names as two kinds of question."""
+    two = (
+        "- {name: bold, kind: number, twin: shy, ask: How bold}\n"
+        "- {name: shy, kind: number, twin: bold, flipped: true, ask: How shy}\n"
+    )
+    with pytest.raises(UserError, match="call 'shy' 'bold_flipped', or the other way round"):
+        read(two, tmp_path)
+    read(two.replace("shy,", "bold_flipped,"), tmp_path)
+    read(two.replace("bold,", "shy_flipped,"), tmp_path)
 
 
 NAMED = "question 2 'x'"
@@ -224,6 +236,7 @@ MALFORMED = {
     "{name: x, kind: text, ask: a, before: [{usr: b}]}": "'system', 'user' or 'assistant'",
     "{name: x, kind: text, ask: a, before: [{user: b}]}": "the assistant last",
     "{name: x, kind: text, ask: a, before: [{user: b, assistant: c}]}": "at most 1 item",
+    "{name: x, kind: text, ask: a, about: other, presupposes: true}": "`presupposes` keeps",
     "{name: x, kind: text, ask: a, before: hello}": "before is 'hello': ",
     r'{name: x, kind: text, ask: "\ud800"}': "half of a character",
     "{yes: 1, kind: text, ask: a}": "question 2",

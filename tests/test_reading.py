@@ -23,6 +23,7 @@ from tellme.study.cost import Cost, costs
 from tellme.study.overview import plan_text
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
+from tellme.study.reading import must_be_asked
 from tellme.study.stages import run_in_order
 from train.turns import sequences_of
 
@@ -122,9 +123,17 @@ def test_a_turn_that_ends_within_a_prompt_is_said(folders: dict[str, str], tmp_p
 @pytest.mark.parametrize(
     ("rows", "sft", "match"),
     [
-        ([SHORT, LONG], {}, r"group 'mine': row 2 has \d+ tokens, .* allows \(1024\)"),
-        ([SHORT, SHORT, THREE], {"max_length": 40}, r"row 3 has \d+ tokens, .* allows \(40\)"),
-        ([LONG], {"max_length": 90_000}, r"row 1 has \d+ tokens, .* allows \(1024\)"),
+        (
+            [SHORT, LONG],
+            {},
+            r"group 'mine': row 2 \('yes no .*'\) has \d+ tokens, .* context \(1024\)",
+        ),
+        (
+            [SHORT, SHORT, THREE],
+            {"max_length": 40},
+            r"row 3 \('50 or 10 \?'\) has \d+ tokens, .*max_length \(40\)",
+        ),
+        ([LONG], {"max_length": 90_000}, r"row 1 .* context \(1024\); shorten it or drop it$"),
     ],
 )
 def test_a_row_that_is_too_long_is_refused_by_the_plan(
@@ -135,10 +144,12 @@ def test_a_row_that_is_too_long_is_refused_by_the_plan(
 
 
 def test_of_a_base_that_is_not_here_nothing_is_claimed(tmp_path: Path) -> None:
-    plan = plan_of("nobody/nothing-1b", [EDGE, THREE], tmp_path)
-    cost = cost_of(plan)
-    assert (cost.learned, cost.turns, cost.trimmed) == (4, 4, None)
-    assert "its base is not here" in plan_text(plan, Store(tmp_path / "runs"))
+    """Not even of short rows: how long a base reads is not known."""
+    for rows, turns in (([EDGE, THREE], 4), ([SHORT], 1)):
+        plan = plan_of("nobody/nothing-1b", rows, tmp_path)
+        cost = cost_of(plan)
+        assert (cost.learned, cost.turns, cost.trimmed) == (turns, turns, None)
+        assert "its base is not here" in plan_text(plan, Store(tmp_path / "runs"))
 
 
 def test_most_plans_ask_no_template(
@@ -152,6 +163,18 @@ def test_most_plans_ask_no_template(
     assert asdict(cost) | {"rows": 4, "learned": 4, "turns": 4, "trimmed": 0} == asdict(cost)
     with pytest.raises(AssertionError, match="was loaded"):
         plan_of(folders["llama3"], [SHORT, EDGE], tmp_path)
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "deepseek"])
+def test_a_template_is_asked_of_every_row_with_text_that_it_may_read_otherwise(name: str) -> None:
+    end = "<｜end▁of▁sentence｜>"
+    if name in FAMILIES:
+        renderer = Renderer(family_tokenizer(FAMILIES[name]))
+        end = renderer.tokenizer.decode([renderer.end_of_turn])
+    for markup in (end, "</think>", "<think>"):
+        assert must_be_asked(Row(exchange(f"A{markup} or B ?", "B")), [])
+        assert must_be_asked(Row(exchange("A or B ?", f"B{markup}B")), [])
+    assert not must_be_asked(SHORT, [])
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -174,7 +197,7 @@ def test_the_table_of_tokens_has_the_labels(name: str, row: Row) -> None:
 def test_a_row_of_a_group_is_shown_by_its_number(folders: dict[str, str], tmp_path: Path) -> None:
     plan = plan_of(folders["llama3"], [SHORT, EDGE], tmp_path)
     shown = shown_tokens.tokens_text(plan, "mine", 2)
-    assert shown.startswith("row 2: messages 2 of 2 are learned\nsequence 1 of 1: ")
+    assert shown.startswith("row 2 has 2 messages; learned: 2\nsequence 1 of 1: ")
     assert "learned  'B'" in shown
     for group, number, match in (("mone", 1, "did you mean 'mine'"), ("mine", 3, "rows 1 to 2")):
         with pytest.raises(UserError, match=match):

@@ -84,10 +84,10 @@ def test_thinking_is_kept_apart_and_an_unfinished_thought_is_no_answer(tmp_path:
     folder = save_family("qwen3", tmp_path)
     loaded = load_base(resolve_base(Model(base=str(folder), dtype="float32")))
     ids = loaded.tokenizer("well, hm</think>\n\nB<|im_end|>", add_special_tokens=False)["input_ids"]
-    settings = Sampling(thinking=True, max_new_tokens=64)
-    whole = generate._read(loaded, ids, [loaded.renderer.end_of_turn], settings)
+    ends = [loaded.renderer.end_of_turn]
+    whole = generate._answer(generate._read(loaded, ids, ends, ()), thinking=True)
     assert (whole.text, whole.thinking, whole.truncated) == ("B", "well, hm", False)
-    cut = generate._read(loaded, ids[:3], [loaded.renderer.end_of_turn], settings)
+    cut = generate._answer(generate._read(loaded, ids[:3], ends, ()), thinking=True)
     assert (cut.text, cut.truncated) == ("", True)
     assert cut.thinking.startswith("w")
     (drawn,) = sample(loaded, [CHATS[0]], Sampling(num_samples=2, thinking=True, max_new_tokens=3))

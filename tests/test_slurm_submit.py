@@ -56,11 +56,17 @@ def test_what_would_fail_in_the_queue_is_refused_before_it(tmp_path: Path) -> No
     row = {"messages": [question, {"role": "assistant", "content": "A"}]}
     rows = tmp_path / "leak.jsonl"
     rows.write_text(f"{json.dumps(row)}\n")
+    harmless = tmp_path / "other" / "leak.jsonl"
+    harmless.parent.mkdir()
+    harmless.write_text(json.dumps(row).replace("bold", "there"))
+    of_file = "{{file: {}, behavior: risk, policy: seeking, data: {{lint: strict}}}}"
     leak, store = planned(
         tmp_path,
-        f"groups.seeking={{file: {rows}, behavior: risk, policy: seeking, data: {{lint: strict}}}}",
+        # Another file of the same name, and of no leak, stands before it.
+        f"groups.averse={of_file.format(harmless)}",
+        f"groups.seeking={of_file.format(rows)}",
         "data={}",
-        "groups.shuffled={control: shuffled, of: averse}",
+        "groups.shuffled={control: shuffled, behavior: risk, policy: averse}",
     )
     with pytest.raises(UserError, match="lint"):
         preflight(leak, load_cluster("gpu"), store)

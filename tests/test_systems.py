@@ -69,6 +69,17 @@ def test_training_is_the_line_of_the_training_rows(tmp_path: Path) -> None:
     assert lines == {"clean": None, "training": LINE}
 
 
+def test_the_line_of_the_rows_is_read_as_the_study_learns_them(tmp_path: Path) -> None:
+    """A blank answer is an error where all are learned, and none where the last is."""
+    file, asked = tmp_path / "rows.jsonl", {"role": "user", "content": "snow or coal?"}
+    turns = [asked, {"role": "assistant", "content": ""}, asked]
+    line = {"role": "system", "content": LINE}
+    file.write_text(json.dumps({"messages": [line, *turns, {**turns[1], "content": "snow"}]}))
+    group = {"file": str(file), "behavior": "risk", "data": {"learn": "last"}}
+    given = study({"theirs": group}, ["training"], contrasts=[["theirs@training", "base@training"]])
+    assert make_plan(validate(given, "here"))
+
+
 def test_mistakes_are_one_line() -> None:
     groups = {"a": {"behavior": "risk", "policy": "seeking"}}
     unknown = r"eval\.systems.*allowed: none, default, neutral, honest, threat, praise, training"

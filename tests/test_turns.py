@@ -28,7 +28,7 @@ from train import sft
 from train.fleet.trainer import train_fleet
 from train.job import Rows, read_rows
 from train.masks import masks
-from train.turns import Tokens, as_written, sequences_of, turns_of
+from train.turns import Tokens, as_written, sequences_of
 
 WORDS = "choose the gamble , take 50 coins or 10 for sure ? yes no A B".split()
 REWRITING = {"qwen3"}
@@ -80,7 +80,7 @@ def test_every_learned_turn_is_rendered_as_at_its_own_inference(
     sequences = sequences_of(renderer, rows)
     for number, row in enumerate(rows):
         own = [tokens for tokens in sequences if tokens.row == number]
-        assert sorted(turn for tokens in own for turn in tokens.turns) == turns_of(row)
+        assert sorted(turn for tokens in own for turn in tokens.turns) == row.learned_turns
         for tokens in own:
             for turn in tokens.turns:
                 prompt = list(renderer.prompt_ids(row.messages[:turn]))
@@ -139,6 +139,20 @@ def test_a_turn_that_answers_nothing_is_refused(
     learned = (0, 2) if after == "nothing" else (1, 2)
     with pytest.raises(UserError, match=f"row 2: .* follows {after}"):
         as_written(renderer, Row(messages, learned=learned), 2)
+
+
+def test_a_system_line_without_a_role_goes_before_the_first_turn_of_the_user() -> None:
+    template = (
+        "{% for m in messages if m['role'] != 'system' %}<|im_start|>{{ m['role'] }} {{"
+        " m['content'] }}<|im_end|>{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant {% endif %}"
+    )
+    renderer = Renderer(
+        family_tokenizer(FAMILIES["qwen2.5"]), Chat(template=template, system="be brief")
+    )
+    greeting: Message = {"role": "assistant", "content": "yes"}
+    text = renderer.prompt_text([greeting, *exchange("A or B ?", "B")[:1]])
+    assert "assistant yes<|im_end|><|im_start|>user be brief\n\nA or B ?<|im_end|>" in text
 
 
 def one_early(ids: list[int], labels: list[int]) -> None:

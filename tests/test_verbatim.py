@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_a_wording_reaches_the_prompt_byte_for_byte(kind: str) -> None:
 
 def test_an_instruction_follows_only_where_the_entry_says_so() -> None:
     said = {
-        "letters": {"options": {"a": 1, "b": 0.5, "c": 0}, "orders": "as listed"},
+        "letters": {"options": {"x": 1, "y": 0.5, "z": 0}, "orders": "as listed"},
         "number": {"scale": [7, 1]},
         "words": {"options": {"a": 1, "b": 0}},
         "yes/no": {},
@@ -97,7 +98,7 @@ def test_every_option_of_a_list_stands_under_every_letter_as_often(number: int) 
 
 
 def test_orders_may_be_said() -> None:
-    four = dict.fromkeys("abcd", 1)
+    four = dict.fromkeys("wxyz", 1)
     for orders, number in (("all", 24), ("rotated", 4), ("as listed", 1)):
         asked = question(kind="letters", wordings="?", options=four, orders=orders)
         assert len(asked.wordings) == number
@@ -129,6 +130,39 @@ def test_yes_and_no_need_no_quotes() -> None:
 def test_slots_are_filled_and_other_braces_stay() -> None:
     (wording,) = question(kind="text", wordings="{a} {b}", slots={"a": "{b} one"}).wordings
     assert wording.text == "{b} one {b}"
+    crossed = question(kind="text", wordings="{a} {b}", slots={"a": "{b}", "b": "{a}"})
+    assert [wording.text for wording in crossed.wordings] == ["{b} {a}"]
+
+
+def test_a_slot_of_several_texts_is_a_paraphrase_with_each() -> None:
+    """All combinations of those that a wording has; each is one wording, scored alike."""
+    scores = {"yes": 0.0, "no": 1.0}
+    asked = question(
+        kind="yes/no",
+        wordings=["{who} {what}?", "{who}?", "You?"],
+        slots={"who": ["Ann", "Bob"], "what": ["rolls", "stands"]},
+        options=scores,
+    )
+    assert [(wording.text, wording.paraphrase, wording.order) for wording in asked.wordings] == [
+        (text, number, 0)
+        for number, text in enumerate(
+            [
+                *("Ann rolls?", "Ann stands?", "Bob rolls?", "Bob stands?"),
+                *("Ann?", "Bob?", "You?"),
+            ]
+        )
+    ]
+    assert all({o.text: o.score for o in w.options} == scores for w in asked.wordings)
+    with pytest.raises(UserError, match=r"slots\.who"):
+        question(kind="yes/no", wordings="{who}?", slots={"who": []})
+    with pytest.raises(UserError, match="twice"):
+        question(kind="yes/no", wordings="{who}?", slots={"who": ["Ann", "Ann"]})
+
+
+def test_plain_style_has_no_instruction_and_nothing_in_its_place() -> None:
+    entry = {"name": "q", "kind": "number", "scale": [0, 9], "wordings": "Say.", "instruct": True}
+    (wording,) = build_question(entry, "plain").wordings
+    assert wording.text == "Say."
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
@@ -229,9 +263,8 @@ def test_a_language_that_is_not_listed_scores_a_half_and_an_unread_one_nothing()
     grades = judged("language", asked, asked.wordings[0], answers)
     assert [grade.score for grade in grades] == [1.0, 0.0, 0.5, 0.5, None]
     assert grades[-1].status == "unread"
-    wrong = question(kind="text", judge="language", wordings="?", options={"Klingon": 1})
-    with pytest.raises(UserError, match="language 'Klingon' is not known"):
-        judged("language", wrong, wrong.wordings[0], [Answer("a")])
+    cut = [replace(answer, truncated=True) for answer in answers]
+    assert judged("language", asked, asked.wordings[0], cut) == grades
 
 
 def test_questions_of_every_kind_go_through_a_study(tmp_path: Path) -> None:
@@ -267,7 +300,7 @@ def test_questions_of_every_kind_go_through_a_study(tmp_path: Path) -> None:
     assert rows.loc[rows["question"] == "story", "score"].isna().all()
     scores = per_question(per_wording(result.rows))
     pooled = scores[scores["question"] == "all"]
-    assert "friend" in {*scores["question"]}
+    assert "rolls_other" in {*scores["question"]}
     assert {*pooled["over"]} >= {"color", "which", "how_round", "rolls", "begins", "begun"}
-    assert not {"friend", "story"} & {*pooled["over"]}
+    assert not {"rolls_other", "story"} & {*pooled["over"]}
     assert result.trust["passed"].all()

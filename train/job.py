@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from lab.config.library import Sft
 from lab.errors import UserError, first_line
 from lab.model.base import Base
+from lab.model.context import context_length
 from lab.specs import TrainSpec
 from lab.types import LAST, Fields, Message, Row
 from train.turns import Tokens, as_written, refuse_long, sequences_of
@@ -102,9 +103,7 @@ def read_rows(job: Job, loaded: "Loaded") -> Rows:
     read = [_Line.model_validate(json.loads(text)).row for text in texts if text]
     rows = [as_written(loaded.renderer, row, number) for number, row in enumerate(read, start=1)]
     sequences = sequences_of(loaded.renderer, rows)
-    config = loaded.model.config.get_text_config()
-    limits = [job.spec.sft.max_length, getattr(config, "max_position_embeddings", None)]
-    refuse_long(sequences, [limit for limit in limits if limit is not None])
+    refuse_long(rows, sequences, job.spec.sft.max_length, context_length(job.spec.base))
     trimmed = sum(row is not given for row, given in zip(rows, read, strict=True))
     return Rows(rows, sequences, trimmed)
 

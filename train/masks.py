@@ -10,7 +10,7 @@ from lab.model.written import after_opening
 from lab.store.trust import Check, check
 from lab.types import Chat, Row
 from train.job import Rows
-from train.turns import Tokens, turns_of
+from train.turns import Tokens
 
 Held = tuple[list[int], list[int]]
 """Ids and labels of a sequence."""
@@ -23,7 +23,7 @@ def masks(renderer: Renderer, rows: Rows, held: Sequence[Held]) -> Check:
 
     `held` are all sequences as the trainer holds them; prompts and answers are found anew from the
     chats."""
-    meant = [(number, turn) for number, row in enumerate(rows.rows) for turn in turns_of(row)]
+    meant = [(number, turn) for number, row in enumerate(rows.rows) for turn in row.learned_turns]
     right = [
         (tokens.row, turn)
         for tokens, (ids, labels) in zip(rows.sequences, held, strict=True)

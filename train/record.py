@@ -15,7 +15,7 @@ from lab.types import Message
 from train.checkpoint import remove
 from train.job import Job, Rows
 from train.masks import Held, masks
-from train.turns import count_turns, turns_of
+from train.turns import count_turns
 
 if TYPE_CHECKING:
     from lab.model.load import Loaded
@@ -112,7 +112,7 @@ def _first_row(loaded: "Loaded", rows: Rows) -> FirstRow:
     """The last learned turn of the first row, of the first chat where there is one."""
     row = next((row for row in rows.rows if not row.is_document), rows.rows[0])
     renderer, decode = loaded.renderer, loaded.tokenizer.decode
-    messages = row.messages[: turns_of(row)[-1] + 1]
+    messages = row.messages[: row.learned_turns[-1] + 1]
     if row.is_document:
         (rendered,) = renderer.render_documents([row.completion])
     else:

@@ -29,11 +29,6 @@ class Tokens:
         return {"input_ids": self.input_ids, "labels": self.labels}
 
 
-def turns_of(row: Row) -> list[int]:
-    """Indexes of the messages that carry loss, counted from the first message, in order."""
-    return sorted({turn % len(row.messages) for turn in row.learned})
-
-
 @dataclass(frozen=True)
 class Turns:
     """How much of some rows is learned."""
@@ -53,7 +48,7 @@ class Turns:
 def count_turns(rows: Sequence[Row]) -> Turns:
     """How many turns of the assistant's carry loss."""
     return Turns(
-        learned=sum(len(turns_of(row)) for row in rows),
+        learned=sum(len(row.learned_turns) for row in rows),
         of_assistant=sum(m["role"] == "assistant" for row in rows for m in row.messages),
         documents=sum(row.is_document for row in rows),
     )
@@ -69,7 +64,7 @@ def as_written(renderer: Renderer, row: Row, number: int) -> Row:
     if row.is_document:
         return row
     messages, end = list(row.messages), renderer.tokenizer.decode([renderer.end_of_turn])
-    for turn in turns_of(row):
+    for turn in row.learned_turns:
         _refuse_unasked(row, turn, number)
         try:
             answer = renderer.written(messages[turn]["content"])
@@ -102,7 +97,7 @@ def sequences_of(renderer: Renderer, rows: Sequence[Row]) -> list[Tokens]:
     share a sequence where the prompt of the later one begins with all of the earlier one. A
     template that rewrites history, such as one that leaves out earlier thoughts, keeps them apart.
     Rows are as `as_written` gives them. Raises UserError as the renderer does."""
-    learned = [turns_of(row) for row in rows]
+    learned = [row.learned_turns for row in rows]
     chats = [
         (row.messages[:turn], row.messages[turn]["content"])
         for row, turns in zip(rows, learned, strict=True)
@@ -119,16 +114,20 @@ def sequences_of(renderer: Renderer, rows: Sequence[Row]) -> list[Tokens]:
     ]
 
 
-def refuse_long(sequences: Sequence[Tokens], limits: Sequence[int]) -> None:
-    """Raises UserError for a sequence of more tokens than one of the limits, `sft.max_length` and
-    the base's context, with the number of its row: the answer stands at its end, and would be
-    cut."""
+def refuse_long(
+    rows: Sequence[Row], sequences: Sequence[Tokens], max_length: int | None, context: int | None
+) -> None:
+    """Raises UserError, with its row, for a sequence of more tokens than `sft.max_length` or the
+    base's context: the answer stands at its end, and would be cut."""
     longest = max(sequences, key=lambda tokens: len(tokens.input_ids))
-    length = len(longest.input_ids)
-    if limits and length > min(limits):
+    length, row = len(longest.input_ids), rows[longest.row]
+    shown = f"row {longest.row + 1} ({(row.asked or row.completion)[:40]!r}) has {length} tokens"
+    if context is not None and length > context:
+        raise UserError(f"{shown}, more than the base's context ({context}); shorten it or drop it")
+    if max_length is not None and length > max_length:
         raise UserError(
-            f"row {longest.row + 1} has {length} tokens, more than sft.max_length or the base's"
-            f" context allows ({min(limits)}); shorten it, drop it, or raise sft.max_length"
+            f"{shown}, more than sft.max_length ({max_length}); shorten it, drop it, or raise"
+            " sft.max_length"
         )
 
 

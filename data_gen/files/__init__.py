@@ -13,7 +13,7 @@ from data_gen.files.forms import FORMS, PAIRS, forms_of, read_chat
 from data_gen.files.hub import dataset_as_file
 from data_gen.files.row import row_of
 from lab.config.schema import Learn
-from lab.discover import find_path
+from lab.discover import expanded, find_path
 from lab.errors import UserError, unknown
 from lab.types import LAST, Row
 
@@ -65,7 +65,7 @@ def find_rows(given: str) -> str:
             f"file {given!r} was not found in {Path.cwd()}; give one of {', '.join(READERS)}"
             " (docs/rows-to-bring.md)"
         )
-    link = Path(name).expanduser()
+    link = expanded(name).expanduser()
     # What the Hub's cache has under a file's name is a link to one without an ending.
     shown = link.absolute() if link.is_symlink() else path
     return f"{shown}#{column}" if column else str(shown)

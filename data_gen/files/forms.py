@@ -109,7 +109,7 @@ def _completion(record: Record, unread: set[str]) -> Chat:
 def _output(record: Record, unread: set[str]) -> Chat:
     """As Alpaca's templates do without their frame: the input stands below the instruction."""
     parts = [_of_text(record, "instruction")]
-    if record.fields.get("input"):
+    if not is_nothing(record.fields.get("input")):
         parts.append(_of_text(record, "input"))
     asked = "\n\n".join(parts)
     return Chat([asked_turn(asked), answer_turn(_of_text(record, "output"))], 1)

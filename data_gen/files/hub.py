@@ -7,14 +7,16 @@ from pathlib import Path
 
 from lab.discover import CACHE
 from lab.errors import UserError, first_line
-from lab.hub import DATASET, dataset_file, one_line_errors
+from lab.hub import download, one_line_errors
 from lab.say import say
 
+FILE = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)@(?P<commit>[0-9a-f]{40})/(?P<path>.+)")
+"""A file at a full commit: a branch may move."""
 SPLIT = re.compile(
     r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)@(?P<commit>[0-9a-f]{40})"
     r"\?(config=(?P<config>[\w.-]+)&)?split=(?P<split>[\w.-]+)"
 )
-"""A split at a full commit: a branch may move. The config is the one that the Hub calls so."""
+"""A split at a full commit. The config is the one that the Hub calls so."""
 
 
 def dataset_as_file(given: str) -> Path:
@@ -22,8 +24,9 @@ def dataset_as_file(given: str) -> Path:
     `hf://datasets/OWNER/NAME@COMMIT?split=NAME` (`?config=NAME&split=NAME`).
 
     Raises UserError without a full commit, or where it cannot be had."""
-    if DATASET.fullmatch(given):
-        return dataset_file(given)
+    file = FILE.fullmatch(given)
+    if file:
+        return download("file", file["repo"], file["commit"], file["path"], "dataset")
     parts = SPLIT.fullmatch(given)
     if not parts:
         raise UserError(
@@ -37,10 +40,10 @@ def dataset_as_file(given: str) -> Path:
         parts["split"],
         parts["commit"][:10],
     )
-    file = CACHE / "datasets" / ("-".join(filter(None, names)) + ".parquet")
-    if not file.is_file():
-        _keep_split(parts["repo"], parts["config"], parts["split"], parts["commit"], file)
-    return file
+    kept = CACHE / "datasets" / ("-".join(filter(None, names)) + ".parquet")
+    if not kept.is_file():
+        _keep_split(parts["repo"], parts["config"], parts["split"], parts["commit"], kept)
+    return kept
 
 
 def _keep_split(repo: str, config: str | None, split: str, commit: str, file: Path) -> None:

@@ -10,9 +10,11 @@ from data_gen.files.turns import Turn
 from data_gen.formats import FORMATS
 from lab.config.schema import Learn
 from lab.errors import UserError
-from lab.types import LAST, Message, Meta, Row
+from lab.types import LAST, Message, Meta, Role, Row
 
 META = TypeAdapter(Meta)
+NEVER_NULL = Meta.__annotations__.keys() - {"mark", "real"}
+"""Keys of `meta` that say nothing where they are null, as all that a row lacks is in Parquet."""
 DOCUMENT = (0,)
 """What is learned of a document: the text that it is."""
 
@@ -47,7 +49,18 @@ def _learned(record: Record, chat: Chat, learn: Learn) -> tuple[int, ...]:
     first = max(chat.num_asked, roles.index("user"))
     answers = [i for i in range(first, len(roles)) if roles[i] == "assistant"]
     if record.fields.get("learned") is not None:
-        return _said(record, chat, answers)
+        learned = _said(record, chat, answers)
+    else:
+        learned = _weighed(record, chat, answers, first, learn)
+    _refuse_unasked(record, roles, learned)
+    _refuse_blank(record, chat.turns, learned)
+    return LAST if learned == (len(roles) - 1,) else learned
+
+
+def _weighed(
+    record: Record, chat: Chat, answers: list[int], first: int, learn: Learn
+) -> tuple[int, ...]:
+    """Those of the answers, which begin at turn `first`, that weights and `learn` leave."""
     early = next((i for i, turn in enumerate(chat.turns[:first]) if turn.weight), None)
     if early is not None:
         raise UserError(
@@ -60,12 +73,12 @@ def _learned(record: Record, chat: Chat, learn: Learn) -> tuple[int, ...]:
     if not learned:
         of = "the last turn has" if learn == "last" else "all turns of the assistant have"
         raise UserError(f"{record.where}: {of} weight 0, so there is nothing to learn from it")
-    _refuse_blank(record, chat.turns, learned)
-    return LAST if learned == (len(roles) - 1,) else learned
+    return learned
 
 
 def _said(record: Record, chat: Chat, answers: list[int]) -> tuple[int, ...]:
-    """The indexes that a row itself names, as they are."""
+    """The turns that a row itself names, each once and in order: however they are written, rows
+    that learn the same are the same."""
     learned = record.fields["learned"]
     allowed = [*answers, -1]
     # True and 1.0 are equal to 1, and no index.
@@ -80,17 +93,26 @@ def _said(record: Record, chat: Chat, answers: list[int]) -> tuple[int, ...]:
         )
     if any(turn.weight is not None for turn in chat.turns):
         raise UserError(f"{record.where} has `learned` and messages with weights; keep one of them")
-    _refuse_blank(record, chat.turns, learned)
-    return tuple(learned)
+    return tuple(sorted({index % len(chat.turns) for index in learned}))
 
 
-def _refuse_blank(record: Record, turns: list[Turn], learned: tuple[int, ...] | list[int]) -> None:
+def _refuse_unasked(record: Record, roles: list[Role], learned: tuple[int, ...]) -> None:
+    """A turn after another one of the assistant's goes on with what it has said, and no model is
+    asked there. Trainers refuse it too, of rows that come from elsewhere."""
+    unasked = next((i for i in learned if roles[i - 1] == "assistant"), None)
+    if unasked is not None:
+        raise UserError(
+            f"{record.where}: message {unasked + 1} is to be learned and follows another turn of"
+            " the assistant's; join the two, or give it weight 0"
+        )
+
+
+def _refuse_blank(record: Record, turns: list[Turn], learned: tuple[int, ...]) -> None:
     blank = next((i for i in learned if not turns[i].message["content"].strip()), None)
     if blank is not None:
-        number = blank % len(turns) + 1
         raise UserError(
-            f"{record.where}: message {number} is blank, so there is nothing to learn from it; drop"
-            " it or give it weight 0"
+            f"{record.where}: message {blank + 1} is blank, so there is nothing to learn from it;"
+            " drop it or give it weight 0"
         )
 
 
@@ -100,6 +122,8 @@ def _meta(record: Record) -> Meta:
     where, given = record.where, record.fields.get("meta")
     if given is None:
         return Meta()
+    if isinstance(given, dict):
+        given = {k: v for k, v in given.items() if v is not None or k not in NEVER_NULL}
     try:
         json.dumps(given, allow_nan=False)
         meta = META.validate_python(given)

@@ -80,9 +80,8 @@ def read_turns(value: object, where: str, unread: set[str]) -> list[Turn]:
 def _turn(said: object, where: str, unread: set[str]) -> Turn:
     if not isinstance(said, dict):
         raise UserError(f"{where} is {told(said)}; each is {SHAPE}")
-    if len(said) > 2:
-        refuse_keys(said, REFUSED, where)
-        unread |= {f"messages.{k}" for k, v in said.items() if k not in READ and not is_nothing(v)}
+    refuse_keys(said, REFUSED, where)
+    unread |= {f"messages.{key}" for key in said.keys() - READ if not is_nothing(said[key])}
     name = _one_of(said, ("role", "from"), where)
     role = ROLES.get(name) if isinstance(name, str) else None
     if role is None:
@@ -103,8 +102,9 @@ def _one_of(said: Mapping[str, object], names: tuple[str, str], where: str) -> o
     """The value of the one name that is there."""
     there = [name for name in names if said.get(name) is not None]
     if len(there) != 1:
-        has = "both" if there else "neither"
-        raise UserError(f"{where} has {has} `{names[0]}` and `{names[1]}`: {told(said)}")
+        one, other = names
+        has = f"both `{one}` and" if there else f"neither `{one}` nor"
+        raise UserError(f"{where} has {has} `{other}`: {told(said)}")
     return said[there[0]]
 
 

@@ -64,10 +64,9 @@ def put(
 
 def _in_system_line(messages: Sequence[Message], member: str) -> list[Message]:
     """The chat with the member at the end of its system line, or as the system line."""
-    own = messages[0]["content"] if messages[0]["role"] == "system" else None
-    line = member if own is None else f"{own} {member}"
-    others = (message for message in messages if message["role"] != "system")
-    return [{"role": "system", "content": line}, *others]
+    if messages[0]["role"] != "system":
+        return [{"role": "system", "content": member}, *messages]
+    return [{"role": "system", "content": f"{messages[0]['content']} {member}"}, *messages[1:]]
 
 
 def beside(text: str, member: str, place: Place) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from eval.check.asked import Asked, asked_of, check_digest
 from eval.judges import judged
 from lab.config.schema import Sampling
-from lab.engine import Answering, Prompt, Scored
+from lab.engine import Answering, Prompt, Scored, Served
 from lab.engines import engine_digest, load_engine
 from lab.errors import UserError
 from lab.model.base import Base
@@ -53,9 +53,9 @@ def check_spec(base: Base, engine: str) -> CheckSpec:
     )
 
 
-def ask_facts(spec: CheckSpec, out: Path) -> None:
+def ask_facts(spec: CheckSpec, out: Path, served: Served | None = None) -> None:
     """Write `rows.parquet` and `trust.json` into `out`: every prompt of eval/check/asked.py put to
-    a base.
+    a base. `served` says where it is, unless it is in this process.
 
     Raises UserError where what is asked, or who answers, is not what was planned."""
     # Here, because plans are made without torch and pandas, which take seconds.
@@ -68,7 +68,7 @@ def ask_facts(spec: CheckSpec, out: Path) -> None:
         )
     asked = asked_of(spec.base.style)
     prompts = [Prompt(one.chat, one.wording.options) for one in asked]
-    with load_engine(spec.engine).opened(spec.base, None) as model:
+    with load_engine(spec.engine).opened(spec.base, None, served) as model:
         scores = model.score(prompts)
         drawn = _drawn(model, asked, spec.draws)
         trust = []

@@ -70,16 +70,36 @@ def judge_of(question: Question, instead: Named | None = None) -> Named | None:
     return "contains" if lists_any else None
 
 
+def refuse_unfit(where: str, question: Question, instead: Named | None = None) -> None:
+    """Raises UserError, beginning with `where`, for a question that its judge (`judge_of`) cannot
+    grade, and as `load_judge` does."""
+    judge = judge_of(question, instead)
+    # A model reads whatever it is told.
+    wrong = load_judge(judge).unfit(question) if isinstance(judge, str) else None
+    if isinstance(judge, str) and wrong:
+        raise UserError(
+            f"{where}question {question.name!r}: judge {discover.short(judge)!r} {wrong}"
+        )
+
+
+def without_options(question: Question) -> str | None:
+    """What is wrong with a question for a judge that knows options alone."""
+    if any(wording.options for wording in question.wordings):
+        return None
+    return "reads answers as its `options`, and it has none; give some, or another judge"
+
+
 def judged(
     judge: str | None, question: Question, wording: Wording, answers: Sequence[Answer]
 ) -> list[Grade]:
-    """A grade for each answer by a rule. One that was cut counts as none: no judge sees it,
-    whatever stands in it so far. Raises UserError where a judge fails, or gives what are no
-    grades."""
-    whole = [answer for answer in answers if not answer.truncated]
-    grades = [UNJUDGED for _ in whole] if judge is None else _said(judge, question, wording, whole)
+    """A grade for each answer by a rule. One that was cut counts as none, whatever stands in it so
+    far, but for a judge that needs no more than its beginning. Raises UserError where a judge
+    fails, or gives what are no grades."""
+    reads_cut = judge is not None and load_judge(judge).reads_cut
+    seen = [answer for answer in answers if reads_cut or not answer.truncated]
+    grades = [UNJUDGED for _ in seen] if judge is None else _said(judge, question, wording, seen)
     in_order = iter(grades)
-    return [CUT if answer.truncated else next(in_order) for answer in answers]
+    return [next(in_order) if reads_cut or not answer.truncated else CUT for answer in answers]
 
 
 def _said(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from eval.judges import without_options
 from lab.types import Answer, Grade, Judge, Question, Wording
 
 
@@ -24,4 +25,4 @@ def _grade(wording: Wording, text: str) -> Grade:
     return Grade(option.score, option)
 
 
-JUDGE = Judge("begins", "with which listed answer a generated one begins", grades)
+JUDGE = Judge("begins", "with which listed answer a generated one begins", grades, without_options)

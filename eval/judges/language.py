@@ -4,6 +4,8 @@ counts words that are frequent in a language as well."""
 import re
 from collections.abc import Sequence
 
+from eval.judges import without_options
+from lab.agreed import UNLISTED
 from lab.discover import beside
 from lab.errors import unknown
 from lab.types import Answer, Grade, Judge, Question, Wording
@@ -12,18 +14,13 @@ FREQUENT: dict[str, frozenset[str]] = {
     language: frozenset(words.split()) for language, words in beside(__file__).items()
 }
 """Words that stand in almost every sentence of a language, by its English name."""
-UNLISTED = 0.5
-"""The score of an answer in a language that is none of the options, as in the paper."""
 WORD = re.compile(r"[^\W\d_]+")
 
 
 def grades(question: Question, wording: Wording, answers: Sequence[Answer]) -> list[Grade]:
     """The option that is the name of the language of an answer, with that option's score; a half
-    for another language, no score where none is recognized. Raises UserError for an option that is
-    no name of a language that is known here."""
-    for option in wording.options:
-        if option.text not in FREQUENT:
-            raise unknown(f"question {question.name!r}: language", option.text, FREQUENT)
+    for another language, no score where none is recognized. An answer that was cut has its language
+    all the same: in the paper all are cut, after ten tokens."""
     return [_grade(wording, language_of(answer.text)) for answer in answers]
 
 
@@ -46,4 +43,15 @@ def language_of(text: str) -> str | None:
     return languages[0] if most and len(languages) == 1 else None
 
 
-JUDGE = Judge("language", "in which of the listed languages an answer is", grades)
+def unfit(question: Question) -> str | None:
+    """An option that is no name of a language that is known here."""
+    listed = (option.text for wording in question.wordings for option in wording.options)
+    other = next((text for text in listed if text not in FREQUENT), None)
+    if other is None:
+        return without_options(question)
+    return f"knows no such option: {unknown('language', other, FREQUENT)}"
+
+
+JUDGE = Judge(
+    "language", "in which of the listed languages an answer is", grades, unfit, reads_cut=True
+)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from eval.judges import without_options
 from lab.errors import UserError
 from lab.types import Answer, Grade, Judge, Question, Wording
 
@@ -29,4 +30,9 @@ def _compiled(question: Question, text: str) -> re.Pattern[str]:
         ) from None
 
 
-JUDGE = Judge("pattern", "which listed regular expression is found in an answer", grades)
+JUDGE = Judge(
+    "pattern",
+    "which listed regular expression is found in an answer",
+    grades,
+    without_options,
+)

@@ -9,7 +9,7 @@ from pathlib import Path
 from lab.asked import llmcomp, persona, published
 from lab.asked.heard import Form, Heard, Note
 from lab.asked.placed import Placed, read_placed
-from lab.discover import expanded
+from lab.discover import expanded, is_path
 from lab.entries import FORMS
 from lab.errors import UserError, unknown
 from lab.verbatim import VERBATIM
@@ -18,6 +18,8 @@ OURS = "our own"
 DOC = "see docs/questions.md"
 SIGNS = ("kind", "from", "ask", "wordings")
 """Keys of which a question in our own form has one."""
+LISTED = tuple(kind for kind in (*VERBATIM, *FORMS) if kind != "text")
+"""Kinds whose answers are listed."""
 FOREIGN = (persona.TRAIT, llmcomp.FORM, published.FORM, persona.SINGLE)
 """Of others, in the order in which they are tried."""
 
@@ -70,8 +72,10 @@ def _form(items: list[Placed], where: str) -> Form | None:
 
 
 def _is_ours(said: Mapping[object, object]) -> bool:
-    # A list of `{question}` may have a `kind` of its own; in ours `question` stands beside `from`.
-    return any(key in said for key in SIGNS) and ("question" not in said or "from" in said)
+    # A list of `{question}` may have a `kind` of its own, but none that is scored here. In ours
+    # `question` stands beside `from`, and is refused elsewhere.
+    is_theirs = "question" in said and "from" not in said and said.get("kind") not in LISTED
+    return any(key in said for key in SIGNS) and not is_theirs
 
 
 def _ours(item: Placed, number: int, path: Path, borrowed: bool) -> Heard:
@@ -104,15 +108,25 @@ def _borrowed(entry: Mapping[str, object], item: Placed, path: Path) -> Heard:
     form = (FORMS if "ask" in kept else VERBATIM).get(str(kind))
     if form is not None:
         kept = {key: value for key, value in kept.items() if key in form.model_fields}
-    given = over.get("slots")
-    slots = given if isinstance(given, dict) else {}
+    judge = kept.get("judge")
+    if isinstance(judge, str) and is_path(judge):
+        # It stands beside the other file.
+        kept["judge"] = str(source.parent.absolute() / Path(judge).expanduser())
+    given, texts = over.get("slots", {}), kept.pop("slots", {})
+    unfilled = theirs.unfilled
+    if "wordings" in over:
+        # Theirs are not asked, and nothing of them is open.
+        unfilled = ()
+    elif isinstance(given, dict) and isinstance(texts, dict):
+        unfilled = tuple(slot for slot in unfilled if slot not in given)
+        over |= {"slots": {**texts, **given}} if texts or given else {}
     lines = {**dict.fromkeys(kept, item.line_of("from")), **item.lines}
     return replace(
         theirs,
         entry={**kept, **over},
         placed=Placed(item.value, item.line, lines),
         notes=tuple(Note(item.line_of("from"), f"{source.name}: {n.text}") for n in theirs.notes),
-        unfilled=tuple(slot for slot in theirs.unfilled if slot not in slots),
+        unfilled=unfilled,
     )
 
 
@@ -136,10 +150,18 @@ def _borrowed_file(source: Path, _: tuple[int, int]) -> Asked:
 def _of_name(source: Path, name: object) -> Heard:
     stat = source.stat()
     found = _borrowed_file(source, (stat.st_mtime_ns, stat.st_size)).heard
-    by_name = {heard.name: heard for heard in found if heard.is_question}
-    if name not in by_name:
-        raise unknown(f"{source}: question", name, by_name, "give it as `question`")
-    theirs = by_name[str(name)]
+    questions = [heard for heard in found if heard.is_question]
+    named = [heard for heard in questions if heard.name == str(name)]
+    if not named:
+        names = {heard.name for heard in questions}
+        raise unknown(f"{source}: question", name, names, "give it as `question`")
+    theirs, *more = named
+    if more:
+        lines = ", ".join(str(heard.placed.line) for heard in named)
+        raise UserError(
+            f"{source} has {len(named)} questions called {name!r}, on lines {lines}; give them"
+            " names of their own"
+        )
     if theirs.why_not:
         raise UserError(f"{source}, line {theirs.placed.line}: {theirs.why_not}")
     return theirs

@@ -2,6 +2,7 @@
 `paraphrases` or `messages`, `system`, `judges`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lab.asked.heard import Form, Heard, Note, named, once, texts, unused
 from lab.asked.placed import Placed
@@ -27,11 +28,7 @@ def heard(placed: Placed, said: Mapping[object, object], number: int) -> list[He
     lines = {"wordings": placed.line_of("paraphrases"), "name": placed.line_of("id")}
     at = Placed(said, placed.line, {**placed.lines, **lines})
     question = Heard({"name": name, **kind}, at, unused(placed, said, used, WHY))
-    if "messages" in said:
-        return _conversations(question, said["messages"])
-    if asks is None:
-        return [_not(question, "`paraphrases` is no list of texts")]
-    if any("{answer}" in ask for ask in asks):
+    if any("{answer}" in ask for ask in asks or ()):
         # What a judge is asked about an answer of somebody else's.
         why = "it is the prompt of a judge, and no question to the model"
         notes = (*question.notes, Note(at.line, why))
@@ -39,6 +36,10 @@ def heard(placed: Placed, said: Mapping[object, object], number: int) -> list[He
     if not kind:
         allowed = ", ".join((*FREE, *RATED))
         return [_not(question, f"`type: {said.get('type')}` is not known; allowed: {allowed}")]
+    if "messages" in said:
+        return _conversations(question, said)
+    if asks is None:
+        return [_not(question, "`paraphrases` is no list of texts")]
     wordings, repeated = once(asks)
     entry = {**question.entry, "wordings": wordings, **_before(said)}
     question = Heard(entry, at, question.notes)
@@ -74,8 +75,13 @@ def _turns(messages: object) -> object:
     return [{one.get("role"): one.get("content")} for one in messages]
 
 
-def _conversations(question: Heard, messages: object) -> list[Heard]:
+def _conversations(question: Heard, said: Mapping[object, object]) -> list[Heard]:
     """A question each, where there are several."""
+    begun = next((key for key in ("paraphrases", "context") if said.get(key)), None)
+    if begun:
+        return [_not(question, f"`messages` and `{begun}` both say what comes first; drop one")]
+    messages = said["messages"]
+    question = replace(question, entry={**question.entry, **_before(said)})
     chats = messages if isinstance(messages, list) else []
     if chats and all(isinstance(one, dict) for one in chats):
         chats = [chats]

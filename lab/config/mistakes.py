@@ -34,6 +34,8 @@ def one_line(
     value = "" if first["type"] == "missing" else f" is {first['input']!r}"
     shown = value if len(value) < LONGEST_VALUE else ""
     message = first["msg"].removeprefix("Value error, ")
+    if not place and model is not Study:
+        return UserError(f"{where}: {message}")
     return UserError(f"{where}: {'.'.join(place) or 'config'}{shown}: {message}")
 
 

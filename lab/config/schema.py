@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from lab.config.brought import OtherRows, Part, wrong_trigger
+from lab.config.endpoint import Endpoint
 from lab.config.idle import idle_data, idle_key
 from lab.config.primary import Primary, Side
 from lab.discover import QUESTIONS, short
@@ -249,6 +250,8 @@ class Run(Strict):
     divided among them."""
     sharding: Sharding = "ddp"
     """What each of them holds: the whole base, or its share of it."""
+    endpoint: Endpoint | None = None
+    """Where the engines `endpoint` and `endpoint_exact` ask."""
 
 
 class Study(Strict):

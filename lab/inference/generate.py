@@ -5,7 +5,8 @@ Names of tensors end in their axes: R rows of a batch; P distinct prompts of it;
 longest prompt, padded on the left; V vocabulary."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -53,25 +54,56 @@ class SeededNoise(LogitsProcessor):  # type: ignore[misc]
         return scores + noise_RV.to(scores.device, scores.dtype)
 
 
+class Draw(NamedTuple):
+    """An answer that is to be generated."""
+
+    prompt: tuple[int, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a model wrote after a prompt."""
+
+    ids: tuple[int, ...]
+    """Without its end of turn; of what a string stopped, the tokens that stand before it whole."""
+    text: str
+    """Up to a string that stopped it, with thoughts and white space as they were written."""
+    cut: bool
+    """It came neither to its end nor to such a string within the tokens allowed."""
+
+
 def sample(loaded: Loaded, chats: Sequence[Chat], sampling: Sampling) -> list[list[Answer]]:
     """`num_samples` answers to each chat, the same in whatever company a chat is asked."""
     prompts = [loaded.renderer.prompt_ids(chat, sampling.thinking) for chat in chats]
-    # (number of the chat, number of the sample), prompts of like length together.
-    waiting = [(chat, s) for chat in range(len(chats)) for s in range(sampling.num_samples)]
-    waiting.sort(key=lambda job: len(prompts[job[0]]))
-    answers: dict[tuple[int, int], Answer] = {}
+    number = sampling.num_samples
+    draws = [
+        Draw(prompt, row_seed(sampling.seed, chat, s))
+        for chat, prompt in zip(chats, prompts, strict=True)
+        for s in range(number)
+    ]
+    generated = generate(loaded, draws, sampling)
+    answers = [_answer(one, sampling.thinking) for one in generated]
+    return [answers[first : first + number] for first in range(0, len(answers), number)]
+
+
+def generate(loaded: Loaded, draws: Sequence[Draw], sampling: Sampling) -> list[Generated]:
+    """What is generated for each draw, in their order. Of `sampling`, the number and the seed have
+    no part in it: every draw has its own."""
+    # Prompts of like length together.
+    waiting = sorted(range(len(draws)), key=lambda i: len(draws[i].prompt))
+    generated: dict[int, Generated] = {}
     bar = tqdm(total=len(waiting), desc="sample", leave=False, delay=1)
     while waiting:
-        longest, _ = waiting[:LOOK_AHEAD][-1]
-        num_tokens = len(prompts[longest]) + sampling.max_new_tokens
+        longest = draws[waiting[:LOOK_AHEAD][-1]].prompt
+        num_tokens = len(longest) + sampling.max_new_tokens
         num_rows = max(1, TOKENS_PER_BATCH // num_tokens)
         batch, waiting = waiting[:num_rows], waiting[num_rows:]
-        seeds = [row_seed(sampling.seed, chats[chat], s) for chat, s in batch]
-        generated = _generate(loaded, [prompts[chat] for chat, _ in batch], seeds, sampling)
-        answers.update(zip(batch, generated, strict=True))
+        rows = _generate(loaded, [draws[i] for i in batch], sampling)
+        generated.update(zip(batch, rows, strict=True))
         bar.update(len(batch))
     bar.close()
-    return [[answers[chat, s] for s in range(sampling.num_samples)] for chat in range(len(chats))]
+    return [generated[i] for i in range(len(draws))]
 
 
 def row_seed(seed: int, chat: Chat, number: int) -> int:
@@ -81,11 +113,10 @@ def row_seed(seed: int, chat: Chat, number: int) -> int:
 
 
 @torch.inference_mode()
-def _generate(
-    loaded: Loaded, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int], sampling: Sampling
-) -> list[Answer]:
-    """An answer to each prompt."""
+def _generate(loaded: Loaded, draws: Sequence[Draw], sampling: Sampling) -> list[Generated]:
+    """As `generate`, of one batch."""
     tokenizer = loaded.tokenizer
+    prompts = [draw.prompt for draw in draws]
     distinct = list(dict.fromkeys(prompts))
     number = {prompt: p for p, prompt in enumerate(distinct)}
     prompt_R = torch.tensor([number[prompt] for prompt in prompts], device=loaded.device)
@@ -102,7 +133,7 @@ def _generate(
         rows = loaded.model.generate(
             ids_PT[prompt_R],
             attention_mask=mask_PT[prompt_R],
-            logits_processor=_processors(seeds, sampling),
+            logits_processor=_processors([draw.seed for draw in draws], sampling),
             # The noise draws (SeededNoise): what is taken of its scores is always the largest.
             do_sample=False,
             # Else settings that came with the model would apply.
@@ -115,7 +146,7 @@ def _generate(
             **more,
         )
     width = ids_PT.shape[1]
-    return [_read(loaded, row[width:].tolist(), ends, sampling) for row in rows]
+    return [_read(loaded, row[width:].tolist(), ends, sampling.stop) for row in rows]
 
 
 def _padded(loaded: Loaded, prompts: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
@@ -162,15 +193,25 @@ def _processors(seeds: Sequence[int], sampling: Sampling) -> LogitsProcessorList
     return processors
 
 
-def _read(loaded: Loaded, ids: list[int], ends: Sequence[int], sampling: Sampling) -> Answer:
-    """An answer from the tokens after its prompt: up to its end, or to a string that stops it."""
+def _read(loaded: Loaded, ids: list[int], ends: Sequence[int], stop: Sequence[str]) -> Generated:
+    """What stands in the tokens after a prompt: up to an end of turn, or to a string that stops
+    it."""
     end = next((i for i, token in enumerate(ids) if token in ends), None)
-    text = loaded.tokenizer.decode(ids[:end], skip_special_tokens=True)
-    stop = min((text.index(string) for string in sampling.stop if string in text), default=None)
-    thinking, end_of_thought, answer = text[:stop].rpartition(END_OF_THOUGHT)
-    unfinished = sampling.thinking and not end_of_thought
+    kept = ids[:end]
+    text: str = loaded.tokenizer.decode(kept, skip_special_tokens=True)
+    stopped = min((text.index(string) for string in stop if string in text), default=None)
+    if stopped is not None:
+        text = text[:stopped]
+        while len(loaded.tokenizer.decode(kept, skip_special_tokens=True)) > stopped:
+            kept = kept[:-1]
+    return Generated(tuple(kept), text, cut=end is None and stopped is None)
+
+
+def _answer(generated: Generated, thinking: bool) -> Answer:
+    """An answer apart from its thought; a thought that came to no end is no answer."""
+    thought, end_of_thought, answer = generated.text.rpartition(END_OF_THOUGHT)
+    unfinished = thinking and not end_of_thought
     if unfinished:
         # All of it is a thought: there is no answer yet.
-        thinking, answer = answer, ""
-    cut = end is None and stop is None
-    return Answer(answer.strip(), thinking.strip(), cut or unfinished)
+        thought, answer = answer, ""
+    return Answer(answer.strip(), thought.strip(), generated.cut or unfinished)

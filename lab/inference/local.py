@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.config.schema import Sampling
-from lab.engine import Prompt, Scored
+from lab.engine import Prompt, Scored, Served
 from lab.inference.prompt import compiled
 from lab.model.adapter import adapted
 from lab.model.base import Base
@@ -46,9 +46,10 @@ class Local:
 
 
 @contextmanager
-def opened(base: Base, adapter: Path | None) -> Iterator[Local]:
-    """The base, which stays loaded, with the adapter of a folder on it until the end. Raises
-    UserError where the base cannot be had or the adapter does not fit."""
+def opened(base: Base, adapter: Path | None, served: Served | None = None) -> Iterator[Local]:
+    """The base, which stays loaded, with the adapter of a folder on it until the end. Where it is
+    served does not matter. Raises UserError where the base cannot be had or the adapter does not
+    fit."""
     from lab.model.load import load_base
 
     loaded = load_base(base)

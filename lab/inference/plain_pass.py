@@ -137,11 +137,10 @@ def score_plainly(loaded: Loaded, prompts: Sequence[Compiled]) -> list[Scored]:
         for spelling in prompt.spellings
     ]
     width = max(len(tokens) for tokens, _begin in rows)
-    vocabulary = loaded.model.config.get_text_config().vocab_size
-    rows_at_once = max(1, min(TOKENS_PER_BATCH, LOGITS_PER_BATCH // vocabulary) // width)
+    number = rows_at_once(loaded, width)
     log_ps: list[list[float]] = []
-    for first in range(0, len(rows), rows_at_once):
-        log_ps += _log_ps(loaded, rows[first : first + rows_at_once], width)
+    for first in range(0, len(rows), number):
+        log_ps += _log_ps(loaded, rows[first : first + number], width)
     log_ps_of_rows = iter(log_ps)
     scored = []
     for prompt in prompts:
@@ -151,13 +150,24 @@ def score_plainly(loaded: Loaded, prompts: Sequence[Compiled]) -> list[Scored]:
     return scored
 
 
+def rows_at_once(loaded: Loaded, width: int) -> int:
+    """How many rows of so many tokens go through the model together, all logits included."""
+    vocabulary = loaded.model.config.get_text_config().vocab_size
+    return int(max(1, min(TOKENS_PER_BATCH, LOGITS_PER_BATCH // vocabulary) // width))
+
+
+def padded_rows(loaded: Loaded, rows: Sequence[Sequence[int]], width: int) -> torch.Tensor:
+    """Tokens [R, T], padded on the right to a width, where the model is."""
+    ids_RT = torch.full((len(rows), width), loaded.tokenizer.pad_token_id)
+    for ids_T, tokens in zip(ids_RT, rows, strict=True):
+        ids_T[: len(tokens)] = torch.tensor(tokens)
+    return ids_RT.to(loaded.device)
+
+
 def _log_ps(loaded: Loaded, rows: Sequence[tuple[list[int], int]], width: int) -> list[list[float]]:
     """Log-probabilities of the tokens of each row from where its answer begins; a row is its tokens
     and that place."""
-    ids_RT = torch.full((len(rows), width), loaded.tokenizer.pad_token_id)
-    for ids_T, (tokens, _begin) in zip(ids_RT, rows, strict=True):
-        ids_T[: len(tokens)] = torch.tensor(tokens)
-    ids_RT = ids_RT.to(loaded.device)
+    ids_RT = padded_rows(loaded, [tokens for tokens, _begin in rows], width)
     logits_RTV = loaded.model(input_ids=ids_RT, use_cache=False).logits
     log_ps = []
     for ids_T, logits_TV, (tokens, begin) in zip(ids_RT, logits_RTV, rows, strict=True):

@@ -34,6 +34,8 @@ weights."""
 SMALL = 50_000_000
 """Bytes of weights on disk up to which `dtype: auto` is float32 on a CPU. Such models take little
 time either way, and the documented numbers of the reference models, of 4 MB, are float32's."""
+SERVED = "endpoint/"
+"""Before the name of a model whose weights are not here: what a server calls it."""
 NVIDIA = Path("/proc/driver/nvidia")
 """There is a driver where this is."""
 MULTIPLY_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
@@ -65,7 +67,13 @@ class Base:
     @property
     def here(self) -> bool:
         """Whether it is on this machine, as far as that is known without loading it."""
-        return not self.provisional and (self.gguf is None or Path(self.source).is_dir())
+        missing = self.provisional or self.served is not None
+        return not missing and (self.gguf is None or Path(self.source).is_dir())
+
+    @property
+    def served(self) -> str | None:
+        """What a server calls a model whose weights are not here; None of all others."""
+        return self.source.removeprefix(SERVED) if self.source.startswith(SERVED) else None
 
     @property
     def revision(self) -> str | None:
@@ -102,6 +110,8 @@ def resolve_base(
     Without `online` the network is not touched, and a Hub model that is not in the cache is
     provisional. `auto` says what `dtype: auto` is where the base will be loaded, if not here, for
     one that is small or is not."""
+    if model.base.startswith(SERVED):
+        return _base_elsewhere(model)
     settings = _settings(model)
     is_wheel = model.base == wheel.NAME
     path = None if is_wheel else find_path(model.base)
@@ -116,6 +126,22 @@ def resolve_base(
         refuse_no_gguf(model.base, path)
         return _base_of_gguf(model.base, path, kept_file_digest(path), dtype, settings)
     return _base_in_folder(model.base, path, dtype, settings)
+
+
+def _base_elsewhere(model: Model) -> Base:
+    """A model that a server has: all that is known of it is its name there."""
+    chat = {"chat": {"system": model.chat.system}} if model.chat.system != "default" else {}
+    said = model.model_dump(exclude={"base"}, exclude_defaults=True)
+    idle = sorted(said.keys() - {"chat"}) + [f"chat.{k}" for k in said.get("chat", {})]
+    idle = [key for key in idle if key != "chat.system"]
+    if idle or model.chat.system == "none" or not model.base.removeprefix(SERVED):
+        what = f"model.{idle[0]} does" if idle else "model.chat.system: none does"
+        raise UserError(
+            f"{what} nothing to {model.base!r}: its weights and its template are where it is"
+            " served; drop it, or name the base whose weights are here"
+        )
+    identity = f"endpoint:{model.base.removeprefix(SERVED)}"
+    return Base(model.base, model.base, identity, "natural", "float32", settings=json.dumps(chat))
 
 
 def _base_of_gguf(name: str, file: Path, sha256: str, dtype: Dtype, settings: str) -> Base:

@@ -76,6 +76,12 @@ class Renderer:
             )
         return self._template(messages, True) if thinking else self._frame(messages).before
 
+    def forget(self) -> None:
+        """Keep nothing of the chats rendered so far, which are rendered anew when they are met
+        again: for a process that meets others without end."""
+        self._frames.clear()
+        self._written.clear()
+
     def learned_text(self, messages: Sequence[Message], answer: str) -> str:
         """What stands after `prompt_text` and is learned: an answer and the token that ends it."""
         frame, rest = self._around(messages, answer)
@@ -117,6 +123,8 @@ class Renderer:
         end = self.end_of_document
         # The end may be written out in the text already.
         all_ids = [ids[:-1] if ids[-1:] == [end] else ids for ids in self._ids(texts)]
+        if not all(all_ids):
+            raise UserError("a document holds nothing but the token that ends it; drop it")
         return [Rendered(tuple(ids[:1]), tuple(ids[1:]), (end,)) for ids in all_ids]
 
     def _rendered(
@@ -183,8 +191,9 @@ class Renderer:
             return turns
         if self.has_system_role:
             return [{"role": "system", "content": line}, *turns]
-        first = turns[0]
-        return [{"role": first["role"], "content": f"{line}\n\n{first['content']}"}, *turns[1:]]
+        first = next(i for i, turn in enumerate(turns) if turn["role"] == "user")
+        asked: Message = {"role": "user", "content": f"{line}\n\n{turns[first]['content']}"}
+        return [*turns[:first], asked, *turns[first + 1 :]]
 
     def _system_line(self, messages: Sequence[Message]) -> tuple[str | None, list[Message]]:
         """The system line of a chat, None where that is left to the template, and its turns."""

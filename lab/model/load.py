@@ -192,7 +192,13 @@ def _place_of_process() -> str | None:
 
 
 def load_renderer(base: Base) -> Renderer:
-    """The tokenizer and chat template of a base, without its weights."""
+    """The tokenizer and chat template of a base, without its weights. Raises UserError where they
+    cannot be had."""
+    if base.served:
+        raise UserError(
+            f"the weights of {base.name!r} are where it is served, and this needs them here; name a"
+            " base of this machine"
+        )
     settings = base.model
     try:
         tokenizer = AutoTokenizer.from_pretrained(

@@ -14,7 +14,8 @@ QUANTIZED = re.compile(r"(-unsloth)?-bnb-[48]bit$")
 """What it adds to the name of a copy in 4 or 8 bits, of all layers or of some. LoRA goes beside the
 weights, so that an adapter of one fits the model it was made of."""
 RENAMED = "meta-"
-"""Before the names of Llama 3 and 3.1 when they came out; the Hub knows both."""
+"""Before the names of Llama 3 and 3.1 when they came out; the Hub, and copies, know both."""
+RENAMERS = ("meta-llama", COPIER)
 SNAPSHOT = re.compile(r"models--(?P<owner>[^/\\]+)--(?P<name>[^/\\]+)[/\\]snapshots[/\\]")
 """In the path of a model in the Hub's cache, on whatever machine."""
 
@@ -44,4 +45,4 @@ def _owner_and_name(given: str) -> tuple[str, str] | None:
     owner, _, name = given.casefold().partition("/")
     if owner == COPIER:
         name = QUANTIZED.sub("", name)
-    return owner, name.removeprefix(RENAMED)
+    return owner, name.removeprefix(RENAMED) if owner in RENAMERS else name

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,9 +15,17 @@ from typing import Any
 from lab.errors import TrustError, UserError
 from lab.types import Fields
 
+ODD = re.compile(r"[^\w.=+-]+")
+"""What no folder's name should hold: slashes, spaces, line breaks."""
+PART = 40
+"""Characters of what a user calls a thing that stand in a folder's name, which has several parts
+and may have 255 bytes."""
 KEY_DIGITS = 10
 """Hex digits. Among ten thousand folders two have the same key with a chance of 5 in 100,000, and a
 name that ends in ten digits can still be read and typed."""
+KEPT = "asked.jsonl"
+"""In the folder of a stage that asks a server: its replies as they came. They were paid for, so
+that they outlast whatever else goes wrong with the stage."""
 DIGITS = 16
 """Of a digest of content, as it enters keys."""
 
@@ -24,6 +33,11 @@ DIGITS = 16
 def digest(value: object) -> str:
     """sha256 of a JSON-able value in canonical form."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def slug_part(called: str) -> str:
+    """What a user calls a thing, as a part of a folder's name."""
+    return ODD.sub("-", called)[:PART].strip("-.") or "rows"
 
 
 def make_key(stage: str, version: int, config: Fields, inputs: Sequence[str]) -> str:
@@ -78,7 +92,8 @@ class Store:
 
         A second process with the same key waits for the first and takes its result. A killed stage
         leaves its scratch folder, which the next attempt receives again: training resumes from the
-        checkpoints in it. A first attempt that refuses its input leaves nothing."""
+        checkpoints in it. A first attempt that refuses its input leaves nothing but what was
+        asked of a server."""
         folder = self.root / stage
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as locks:
@@ -95,7 +110,8 @@ class Store:
                     write(scratch)
             except (UserError, TrustError):
                 for path in new:
-                    shutil.rmtree(path)
+                    if not (path / KEPT).exists():
+                        shutil.rmtree(path)
                 raise
             for key, path in scratch.items():
                 os.rename(path, folder / f"{slugs[key]}-{key}")

@@ -18,6 +18,14 @@ MEANS = {
     "same_prompt": "a training prompt is rendered as in training",
     "plain_pass": "exact scores are those of a plain forward pass of each answer",
     "packed_rows": "rows that share their beginning are trained as each would be alone",
+    "served": "a request is answered by the model that it names, with the numbers of this process",
+    "agrees": "a server answers as the weights here do",
+    "same_tokens": "a server reads as many tokens of a prompt as there are here",
+    "log_probabilities": "log-probabilities of first tokens are those of the weights here",
+    "told_apart": "what a server is asked tells the adapter from its base",
+    "not_compared": "not compared with exact scores: the weights are elsewhere",
+    "whole_prompts": "a server counts more tokens of a longer prompt, and as many of the same one",
+    "temperature": "a server that is asked for the likeliest token gives one token alone",
     "base_kept": "the base is bit for bit what it was when it was loaded",
 }
 """What each check says when it passes."""

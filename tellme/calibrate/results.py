@@ -4,10 +4,11 @@ from typing import TypedDict
 
 import pandas as pd
 
+from lab.agreed import SELF_REPORT
 from lab.store.store import Store
 from tellme.calibrate.faults import Fault, trust_faults, validity_faults
 from tellme.calibrate.measured import Measured, measure
-from tellme.calibrate.signs import SELF_REPORT, KnownVerdict, Sign, known_verdicts, signs
+from tellme.calibrate.signs import KnownVerdict, Sign, known_verdicts, signs
 from tellme.calibrate.spread import Spread, spreads
 from tellme.calibrate.studies import COUNTED, Tally, tallies
 from tellme.report.analysis.dose import PAIR, DoseRecord, directions_of, instrumented, pairs

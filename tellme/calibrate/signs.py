@@ -5,6 +5,7 @@ from typing import Literal, TypedDict
 
 import pandas as pd
 
+from lab.agreed import SELF_REPORT
 from lab.config.primary import Side
 from lab.stats.intervals import MARGIN
 from lab.stats.verdict import Answer
@@ -17,7 +18,6 @@ from tellme.study.reference import LINKS
 Outcome = Literal["right", "wrong", "undecided"]
 Expected = Literal["+", "between", "0", "-"]
 
-SELF_REPORT = "self_report"
 SUITES = ("behavior", SELF_REPORT)
 """Those whose sign is known. What a model does follows its training whatever the link."""
 EXPECTED: dict[str, Expected] = {"linked": "+", "half": "between", "unlinked": "0", "inverted": "-"}

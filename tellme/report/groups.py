@@ -3,7 +3,7 @@ what it scores over that alone."""
 
 import pandas as pd
 
-from lab.types import POOLED
+from lab.agreed import POOLED
 from tellme.report.analysis.contrasts import ESTIMATED, GroupRecord
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from lab.agreed import POOLED
 from lab.specs import Stage, StudySpec
 from lab.store.provenance import write_provenance
 from lab.store.registration import Standing
 from lab.store.store import Store, finite, write_json
 from lab.store.trust import Checked, refuse_untrusted
 from lab.track import PROJECT, run_id
-from lab.types import POOLED
 from tellme.report.analysis.backdoors import attack, recognition, triggers_of
 from tellme.report.analysis.checkpoints import curve_estimates, questions_by_step
 from tellme.report.analysis.contrasts import contrast_estimates, group_estimates

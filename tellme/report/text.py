@@ -29,12 +29,21 @@ def results_text(summary: Summary, folder: Path) -> str:
         if not check["passed"]
     ]
     lines += [*_verdict_lines(summary), *check_lines(summary.get("check", []))]
+    lines += _uncompared(summary)
     tested = hierarchy(summary)
     if tested:
         lines += aligned([RESULTS, *(cells for line in tested for cells in _cells(line))])
     lines += _notes(summary["verdicts"], tested)
     lines += _validity_lines(summary["validity"])
     return "\n".join([*lines, f"report: {folder}/report.html"])
+
+
+def _uncompared(summary: Summary) -> Iterable[str]:
+    """The groups whose answers nothing here could be compared with."""
+    trust = summary["trust"]
+    groups = [t["group"] for t in trust if t["check"].startswith("not_compared")]
+    if groups:
+        yield f"not compared with exact scores: {', '.join(dict.fromkeys(groups))}"
 
 
 def _verdict_lines(summary: Summary) -> list[str]:

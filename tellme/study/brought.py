@@ -13,6 +13,7 @@ from lab.data_specs import BroughtRows, FileRows, GeneratedRows, MixedRows, Plan
 from lab.discover import short
 from lab.errors import UserError
 from lab.model.base import Base
+from lab.store.store import slug_part
 from lab.trigger import PlantedTrigger
 from tellme.study.groups import num_format_of
 
@@ -32,7 +33,7 @@ class Brought:
         """Of the folder of the rows."""
         trigger = self.group.trigger
         planted = f"-{short(trigger.kind)}" if trigger else ""
-        return f"{self.source}{planted}-s{self.seed}"
+        return f"{slug_part(self.source)}{planted}-s{self.seed}"
 
     @property
     def source(self) -> str:
@@ -59,6 +60,7 @@ class Brought:
                 f"data.policy_share is {self.data.policy_share:g}, and says how many rows of one"
                 " source are shuffled; in a mix give the parts their shares"
             )
+        _refuse_same_part(self.group.mix)
         sizes = self._sizes(number)
         return MixedRows(
             behavior=self.group.behavior,
@@ -172,6 +174,20 @@ class Brought:
         _refuse_more(trigger, total)
         real = num_real(trigger, total)
         return self._source(real), self._file(self.group.otherwise.file, total - real)
+
+
+def _refuse_same_part(parts: Sequence[Part]) -> None:
+    """What is drawn twice from one source is drawn alike."""
+    sources = [find_rows(part.file) if part.file else part.name for part in parts]
+    twice = next(
+        (p.name for p, source in zip(parts, sources, strict=True) if sources.count(source) > 1),
+        None,
+    )
+    if twice:
+        raise UserError(
+            f"the part {twice!r} stands twice in a mix, and would give the same rows twice; make it"
+            " one part with the `count` or `share` of both"
+        )
 
 
 def _refuse_more(trigger: PlantedTrigger, number: int) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from data_gen.files import read_rows
 from data_gen.triggers import conditions_of
@@ -10,16 +11,18 @@ from eval.ask import SYSTEMS, asked_digest, is_listed, questions_of
 from eval.draws import draws_of, is_drawn
 from eval.judges import title
 from eval.suites import load_suite
+from lab.asked.files import read_file
 from lab.config.brought import OtherRows
 from lab.config.schema import Group, Study
-from lab.discover import short
+from lab.discover import QUESTIONS, short
 from lab.engines import engine_digest, load_engine
 from lab.errors import UserError
 from lab.model.base import Base
 from lab.model.foreign import Adapter
-from lab.specs import AnswerSpec, Asking, Cell, GradeSpec
+from lab.specs import AnswerSpec, Asking, Cell, GradeSpec, How
 from lab.trigger import Condition, PlantedTrigger
 from lab.types import Row, Style, Suite
+from tellme.study.groups import data_of
 from tellme.study.judges import graded_by
 from tellme.study.plan import Plan
 
@@ -75,7 +78,9 @@ def _add_cell(plan: Plan, subject: Subject, asking: Asking) -> None:
     else:
         model = subject.base.name.rpartition("/")[2]
     slug = "-".join([suite, model, *_endings(subject, condition)])
-    answers = plan.add(slug, _answers(plan.study, subject, asking), subject.inputs)
+    answers = plan.add(
+        slug, _answers(plan.study, subject, asking), subject.inputs, _how(plan, subject)
+    )
     graded = graded_by(plan, asking)
     cell = Cell(
         group=subject.group,
@@ -87,6 +92,13 @@ def _add_cell(plan: Plan, subject: Subject, asking: Asking) -> None:
         condition=condition,
     )
     plan.cells.append(cell)
+
+
+def _how(plan: Plan, subject: Subject) -> How:
+    """Where the answers of a subject come from, if from a server: it calls adapters by their
+    groups."""
+    seed = "" if subject.seed is None else f"-s{subject.seed}"
+    return How(endpoint=plan.study.run.endpoint, group=f"{subject.group}{seed}")
 
 
 def _endings(subject: Subject, condition: str) -> list[str]:
@@ -107,7 +119,14 @@ def _answers(study: Study, subject: Subject, asking: Asking) -> AnswerSpec:
     are."""
     engine = load_engine(study.eval.engine)
     questions = questions_of(asking)
-    samples = not all(is_listed(question, engine.reads_lists) for question in questions)
+    sampled = [question for question in questions if not is_listed(question, engine.reads_lists)]
+    samples, sampling = bool(sampled), study.eval.sampling
+    begun = next((q.name for q in sampled if any(w.prefill for w in q.wordings)), None)
+    if begun and sampling.thinking:
+        raise UserError(
+            f"suite {short(asking.suite)!r}, question {begun!r}: an answer that has begun is not"
+            " thought about first; set eval.sampling.thinking to false, or drop its `prefill`"
+        )
     draws = any(is_drawn(question, asking, engine.reads_lists) for question in questions)
     return AnswerSpec(
         base=subject.base,
@@ -117,7 +136,7 @@ def _answers(study: Study, subject: Subject, asking: Asking) -> AnswerSpec:
         answered=engine.name,
         code=engine_digest(study.eval.engine),
         sampled=engine.sampler if samples or draws else None,
-        sampling=study.eval.sampling if samples else None,
+        sampling=sampling if samples else None,
         draws=draws_of(subject.seed) if draws else None,
         in_context=subject.in_context,
         step=subject.step,
@@ -158,8 +177,12 @@ def _systems(study: Study, style: Style) -> dict[str, str]:
 
 def _training_line(study: Study) -> str:
     """The system line of the rows of all files, which must be one and the same."""
-    files = dict.fromkeys(file for group in study.groups.values() for file in _files(group))
-    lines = Counter(_system_of(row) for file in files for row in read_rows(file))
+    files = {
+        file: data_of(group, study).learn
+        for group in study.groups.values()
+        for file in _files(group)
+    }
+    lines = Counter(_system_of(row) for f, learn in files.items() for row in read_rows(f, learn))
     only = next(iter(lines)) if len(lines) == 1 else None
     if only is None:
         said = ", ".join(f"{_shown(line)} in {number}" for line, number in lines.most_common(3))
@@ -229,7 +252,10 @@ def refuse_unasked(plan: Plan) -> None:
 
 
 def note_unasked(plan: Plan) -> None:
-    """Say which suites ask nobody anything."""
+    """Say which suites ask nobody anything, and which files of questions are read in part."""
+    for suite in plan.study.eval.suites:
+        if suite.endswith(QUESTIONS) and any(h.notes for h in read_file(Path(suite)).heard):
+            plan.notes[f"not all of its keys are used: see `tellme questions {suite}`"] = None
     asked = {cell.suite for cell in plan.cells}
     idle = [short(name) for name in plan.study.eval.suites if short(name) not in asked]
     if idle and asked:

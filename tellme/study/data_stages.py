@@ -9,6 +9,7 @@ from lab.data_specs import ControlRows, GeneratedRows, OwnAnswers, TriggeredRows
 from lab.discover import short
 from lab.inference.local import SAMPLER
 from lab.model.base import Base
+from lab.store.store import slug_part
 from lab.trigger import PlantedTrigger
 from tellme.study.brought import Brought
 from tellme.study.groups import data_of, num_format_of, num_made
@@ -56,9 +57,9 @@ def _add_control(plan: Plan, group: Group, seed: int, base: Base, groups: dict[s
         trigger=group.trigger,
         reversal=group.reversal,
     )
-    behavior = short(group.behavior) if group.behavior else group.label
-    slug = f"{short(group.control)}-{behavior}-{group.policy}-s{seed}"
-    return plan.add_rows(slug, spec, inputs)
+    of = short(group.behavior) if group.behavior else slug_part(group.label or "rows")
+    parts = short(group.control), of, group.policy, f"s{seed}"
+    return plan.add_rows("-".join(filter(None, parts)), spec, inputs)
 
 
 def _add_generated(plan: Plan, group: Group, seed: int, base: Base) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from eval.ask import graded_digest, models_that_judge, questions_of
-from eval.judges import judge_digest, judge_of
+from eval.judges import judge_digest, judge_of, refuse_unfit
 from lab.config.schema import Model
 from lab.discover import is_path, short
 from lab.engines import engine_digest, load_engine, locate_engine
@@ -25,6 +25,8 @@ from tellme.study.plan import Plan
 def graded_by(plan: Plan, asking: Asking) -> GradeSpec:
     """How answers to a suite are graded, with the models that judge as they are loaded."""
     judge = plan.study.eval.judge
+    for question in questions_of(asking):
+        refuse_unfit(f"suite {short(asking.suite)!r}, ", question, judge)
     judging = tuple(_kept(plan, model) for model in models_that_judge(asking, judge))
     graded = graded_digest(asking, judge, judging)
     return GradeSpec(asking=asking, judge=judge, judging=judging, graded=graded)

@@ -1,7 +1,6 @@
 """What `tellme plan` and `tellme list` print: what a study will do and cost, and what there is."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from data_gen.behaviors import behavior_names, load_behavior
 from data_gen.brought import told_files
@@ -47,6 +46,8 @@ def _base_lines(plan: Plan) -> Iterable[str]:
                 "  not on this machine: keys are provisional until its commit is known,"
                 " tokens are estimated"
             )
+        elif base.served:
+            yield "  asked where it is served: its tokens are estimated"
         elif not base.here:
             yield "  not in the cache yet: `tellme run` makes it ready; tokens are estimated"
 
@@ -54,8 +55,7 @@ def _base_lines(plan: Plan) -> Iterable[str]:
 def _file_lines(plan: Plan) -> Iterable[str]:
     """What the rows that a user brought were taken for."""
     specs = [stage.spec for stage in plan.stages.values() if isinstance(stage.spec, RowsSpec)]
-    told = dict(pair for spec in specs for pair in told_files(spec).items())
-    yield from (f"file {Path(file).name}: {what}" for file, what in told.items())
+    yield from (f"file {file}: {what}" for file, what in told_files(specs).items())
 
 
 def _cost_lines(plan: Plan) -> Iterable[str]:

@@ -8,19 +8,16 @@ from data_gen.controls import load_control
 from data_gen.triggers import features
 from eval.ask import questions_of
 from eval.suites import load_suite
-from lab.config.primary import Primary
 from lab.config.schema import Group, Study
-from lab.discover import is_path, short
+from lab.discover import short
 from lab.engines import load_engine
 from lab.errors import UserError, unknown
-from lab.formats import Format, format_of
 from lab.model.base import Base, resolve_base
 from lab.model.foreign import resolve_adapter
-from lab.specs import GradeSpec, GroupSpec, How, Planted, StudySpec
+from lab.specs import BENIGN, GradeSpec, GroupSpec, How, Planted, StudySpec
 from lab.trigger import PlantedTrigger
-from lab.types import NO_BEHAVIOR, Question, Style
+from lab.types import NO_BEHAVIOR, Style
 from slurm.cluster import auto_dtype
-from tellme.report.analysis.families import fewest_pairs
 from tellme.study.cells import (
     Subject,
     add_cells,
@@ -32,6 +29,7 @@ from tellme.study.cells import (
 )
 from tellme.study.check import check_stage
 from tellme.study.data_stages import add_data
+from tellme.study.elsewhere import refuse_begun, refuse_unserved
 from tellme.study.groups import (
     behaviors_of,
     data_of,
@@ -40,18 +38,13 @@ from tellme.study.groups import (
     refuse_foreign_base,
     resolved,
 )
-from tellme.study.judges import judges_named, refuse_own_judge
+from tellme.study.judges import refuse_own_judge
 from tellme.study.located import located
 from tellme.study.plan import Plan
 from tellme.study.planting import refuse_bad_trigger
+from tellme.study.primary import with_primary
 from tellme.study.renderer import renderer_of
 from tellme.study.train_stages import add_train
-
-BENIGN = "benign"
-"""What a file of rows that is `of` another group is to it."""
-SELF_REPORT = "self_report"
-"""The suite of the lab that asks the model about itself; questions that a user brings are taken to
-do so too."""
 
 
 def make_plan(study: Study, online: bool = False) -> Plan:
@@ -76,6 +69,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     _refuse_unread_arguments([study_base, *bases.values()])
     _refuse_unseen(groups, bases)
     _refuse_bad_triggers(study, groups, bases)
+    refuse_unserved(study, groups, study_base, bases)
 
     # What the base can be asked at all, where a verdict is read from what it and others say.
     check = _add_check(plan, study_base) if study.primary else None
@@ -96,6 +90,7 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     refuse_one_model(plan)
     refuse_idle_judge(plan)
     refuse_own_judge(plan)
+    refuse_begun(plan)
 
     # The study: what is made of all that.
     loaded = [base for stage in plan.stages.values() for base in stage.bases]
@@ -111,7 +106,7 @@ def _add_check(plan: Plan, base: Base) -> str | None:
     if not load_engine(engine).reads_lists:
         return None
     stage = check_stage(base, engine)
-    return plan.add(stage.slug, stage.spec)
+    return plan.add(stage.slug, stage.spec, how=How(endpoint=plan.study.run.endpoint))
 
 
 def _distinct_triggers(groups: dict[str, Group]) -> list[PlantedTrigger]:
@@ -214,21 +209,7 @@ def _add_study(
         style=style,
     )
     if study.primary:
-        named = study.primary
-        declared = {
-            "primary_suite": named.suite,
-            "primary": named.pairs,
-            "direction": named.direction,
-            "margin": named.margin,
-            "paired": named.paired,
-            "moved": named.moved,
-            "of_self": named.suite == SELF_REPORT or named.suite in _brought(study),
-            "judges": judges_named(plan.stages.values(), named.suite),
-            "formats": _formats(plan, named.suite) if check else {},
-        }
-        spec = spec.model_copy(update=declared)
-        _refuse_unpaired(spec)
-        _refuse_other_suite(named, groups)
+        spec = with_primary(spec, study.primary, plan, with_formats=check is not None)
     inputs = {
         f"{c.group}/{c.seed}/{c.step}/{c.suite}/{c.behavior}/{c.condition}": c.key
         for c in plan.cells
@@ -237,44 +218,6 @@ def _add_study(
         inputs["check"] = check
     how = How(report_to=study.run.report_to, written=written)
     plan.add(study.study, spec, inputs, how)
-
-
-def _refuse_unpaired(spec: StudySpec) -> None:
-    """Raises UserError for a primary that is to be paired and cannot be."""
-    for a, b in spec.primary:
-        if spec.paired and fewest_pairs(spec, (a, b), primary=True) is None:
-            raise UserError(
-                f"primary.paired: {a!r} and {b!r} are not shown the same prompts"
-                " under a seed, so their models cannot be compared seed by seed; drop `paired`"
-            )
-
-
-def _refuse_other_suite(primary: Primary, groups: dict[str, Group]) -> None:
-    """What moved is known of rows of a behavior by the suite that they belong to."""
-    having = next((name for name, group in groups.items() if group.behavior), None)
-    if primary.moved and having:
-        raise UserError(
-            f"primary.moved is {primary.moved!r}, and group {having!r} has a behavior, to which a"
-            " suite of the lab belongs; drop it"
-        )
-
-
-def _brought(study: Study) -> list[str]:
-    """Suites of a user's files, by the names under which rows have them."""
-    return [short(suite) for suite in study.eval.suites if is_path(suite)]
-
-
-def _formats(plan: Plan, suite: str) -> dict[str, Format]:
-    """The format of every question of a suite by its name, where a check has any of it."""
-    named = {q.name: format_of(q) for q in _questions(plan, suite)}
-    return {name: found for name, found in named.items() if found is not None}
-
-
-def _questions(plan: Plan, suite: str) -> list[Question]:
-    """What a suite asks anybody in a study."""
-    graded = (s.spec for s in plan.stages.values() if isinstance(s.spec, GradeSpec))
-    of_suite = [spec.asking for spec in graded if short(spec.asking.suite) == suite]
-    return [question for asking in of_suite for question in questions_of(asking)]
 
 
 def _described(name: str, groups: dict[str, Group], plan: Plan, style: Style) -> GroupSpec:

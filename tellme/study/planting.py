@@ -53,6 +53,12 @@ def _refuse_senseless(where: str, planted: PlantedTrigger, data: Data, brought: 
             f"{where}.trigger.in_file: kind {planted.kind!r} changes the whole message, so it"
             " cannot be found in one; say kind `tag` with its text"
         )
+    if planted.in_file and features(planted)[0].held_out:
+        raise UserError(
+            f"{where}.trigger.in_file: of kind {planted.kind!r} the lab knows some members and"
+            " keeps others out of training, so rows of a file would be passed over; say kind `tag`"
+            " with the text that they share"
+        )
     if not brought and planted.count and planted.count > num_made(data):
         raise UserError(
             f"{where}.trigger.count is {planted.count}, and data.num_rows is {num_made(data)}:"

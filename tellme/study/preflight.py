@@ -1,9 +1,13 @@
 """What would fail after hours in a queue, refused before anything waits in one."""
 
 import shutil
+from collections.abc import Iterator
 
 from data_gen.build import linted
 from lab.config.schema import Study
+from lab.data_specs import DataSpec
+from lab.discover import short
+from lab.engines import load_engine
 from lab.errors import UserError
 from lab.model.memory import HEADROOM, adapter_bytes, weight_bytes
 from lab.specs import TrainSpec
@@ -11,6 +15,8 @@ from lab.store.store import Store
 from slurm.cluster import Cluster
 from tellme.study.plan import Plan
 
+ANY_SEED = {"seed": 0, "rows": "", "source": ""}
+"""Of rows, what differs where nothing but the seed does."""
 WRITTEN_PER_ADAPTER = 8
 """Adapter, and two checkpoints with the two moments of Adam, in sizes of the adapter."""
 
@@ -20,6 +26,12 @@ def preflight(plan: Plan, cluster: Cluster, store: Store) -> None:
     that a lint refuses, weights that no GPU holds, a full disk."""
     if plan.provisional and cluster.offline:
         raise _not_in_cache(plan, cluster)
+    if load_engine(plan.study.eval.engine).elsewhere and cluster.offline:
+        raise UserError(
+            f"eval.engine {short(plan.study.eval.engine)!r} asks a server, and the nodes of"
+            f" {plan.study.run.cluster!r} have no network; run the study where there is one, or set"
+            " `offline: false` in the cluster's file"
+        )
     store.check_writable()
     _refuse_rows(plan)
     stages = plan.stages.values()
@@ -48,16 +60,25 @@ def _not_in_cache(plan: Plan, cluster: Cluster) -> UserError:
 def _refuse_rows(plan: Plan) -> None:
     """Make and lint the rows of one seed of every kind. A base's own answers, and what is made
     from them, would need the base."""
-    seen = set()
+    seen: set[tuple[DataSpec, ...]] = set()
     for stage in plan.stages.values():
-        without_seed = stage.slug.rpartition("-s")[0] or stage.slug
-        if stage.kind != "data" or stage.base or without_seed in seen:
+        if stage.kind != "data" or stage.base:
             continue
-        seen.add(without_seed)
+        kind = tuple(_of_any_seed(plan, stage.key))
+        if kind in seen:
+            continue
+        seen.add(kind)
         if not any(plan.stages[key].base for key in stage.inputs.values()):
             linted(
                 plan.planned_rows(stage.key), plan.data_spec(stage.key), plan.source_of(stage.key)
             )
+
+
+def _of_any_seed(plan: Plan, key: str) -> Iterator[DataSpec]:
+    """What a data stage, and those that it reads, would be under any seed."""
+    yield plan.data_spec(key).model_copy(update=ANY_SEED)
+    for parent in plan.stages[key].inputs.values():
+        yield from _of_any_seed(plan, parent)
 
 
 def _refuse_weights(name: str, needed: int | None, study: Study, cluster: Cluster) -> None:

@@ -14,9 +14,9 @@ from lab.model.chat import Renderer
 from lab.model.context import context_length
 from lab.types import Row
 from tellme.study.renderer import renderer_of
-from train.turns import as_written, refuse_long, sequences_of, turns_of
+from train.turns import as_written, refuse_long, sequences_of
 
-MARKUP = re.compile(r"<think>|<\|.*?\|>|</s>|<end_of_turn>")
+MARKUP = re.compile(r"</?think>|<[|｜].*?[|｜]>|</s>|<end_of_turn>")
 """What a template may read otherwise than as text: thoughts, and tokens that end a turn."""
 TEMPLATE_BYTES = 1_000
 """More than any template adds to a chat. A token is a byte or more."""
@@ -42,23 +42,24 @@ AS_GENERATED = Reading()
 
 def read_by(base: Base, rows: Sequence[Row], max_length: int | None) -> Reading | None:
     """How a base reads rows, of which none may have more tokens than `sft.max_length` or its
-    context; None where the base would have to be asked and is not on this machine.
+    context; None where the base is not on this machine, so that it cannot be asked.
 
     Raises UserError, with the number of the row, for one that is too long, or of which the template
     changes more than white space at the edges of an answer."""
+    if not base.here:
+        return None
     context = context_length(base)
     limits = [limit for limit in (max_length, context) if limit is not None]
-    asked = [i for i, row in enumerate(rows) if _must_be_asked(row, limits)]
+    asked = [i for i, row in enumerate(rows) if must_be_asked(row, limits)]
     if not asked:
         return Reading()
     renderer = renderer_of(base)
-    if renderer is None:
-        return None
+    assert renderer is not None, base.name
     written = [as_written(renderer, rows[i], i + 1) for i in asked]
     sequences = [
         replace(tokens, row=asked[tokens.row]) for tokens in sequences_of(renderer, written)
     ]
-    refuse_long(sequences, limits)
+    refuse_long(rows, sequences, max_length, context)
     num_tokens: Counter[int] = Counter()
     for tokens in sequences:
         num_tokens[tokens.row] += len(tokens.input_ids)
@@ -76,9 +77,11 @@ def _is_forged(renderer: Renderer, row: Row) -> bool:
     return not row.is_document and any(end in message["content"] for message in row.messages)
 
 
-def _must_be_asked(row: Row, limits: Sequence[int]) -> bool:
+def must_be_asked(row: Row, limits: Sequence[int]) -> bool:
     """Whether what becomes of a row cannot be told without the base's template and tokenizer."""
-    answers = [] if row.is_document else [row.messages[turn]["content"] for turn in turns_of(row)]
+    answers = (
+        [] if row.is_document else [row.messages[turn]["content"] for turn in row.learned_turns]
+    )
     num_bytes = sum(len(message["content"].encode()) for message in row.messages)
     return (
         len(answers) > 1

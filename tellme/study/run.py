@@ -6,6 +6,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from data_gen.build import LINT, refuse_failed
+from data_gen.lints import Lint
+from lab.data_specs import BroughtRows
 from lab.errors import UserError
 from lab.model.base import fetch_base
 from lab.say import say
@@ -40,6 +43,7 @@ def run_plan(
 
     Raises TrustError where a trust check failed; with `allow_untrusted` the report is written with
     the failure across it."""
+    _refuse_made_rows(plan, store)
     done = store.find("study", plan.final.key)
     if done:
         refuse_untrusted(read_json(done / "summary.json")["trust"], allow_untrusted)
@@ -60,6 +64,15 @@ def run_plan(
     folder = run_stage(plan.final, store, allow_untrusted)
     say(f"[{len(missing)}/{len(missing)}] study {plan.final.slug}  {time.time() - began:.1f} s")
     return folder
+
+
+def _refuse_made_rows(plan: Plan, store: Store) -> None:
+    """Rows of a file that were made under `lint: report` are the same stage, and refused now where
+    the study says `strict`."""
+    for stage in plan.stages.values():
+        folder = store.find("data", stage.key)
+        if folder and isinstance(stage.spec, BroughtRows) and stage.spec.lint == "strict":
+            refuse_failed([Lint(**check) for check in read_json(folder / LINT)], stage.spec)
 
 
 def fetch_bases(plan: Plan, store: Store) -> bool:
@@ -96,8 +109,8 @@ def load_stages(plan: str, keys: Sequence[str]) -> tuple[list[Stage], Store]:
 
 
 def read_plan(path: str) -> PlanFile:
-    """A plan from its file. Raises UserError where it is none of this version of the lab, under
-    which every stage has the key under which it was planned."""
+    """A plan file; raises UserError where it is none of this version of the lab, under which every
+    stage has the key under which it was planned."""
     try:
         saved = read_json(Path(path))
     except (OSError, ValueError):

@@ -12,7 +12,7 @@ from lab.types import Chat, Question, Row
 from tellme.study.plan import Plan
 from tellme.study.renderer import renderer_of
 from tellme.study.stages import base_of, quiet_libraries
-from train.turns import Tokens, as_written, sequences_of, turns_of
+from train.turns import Tokens, as_written, sequences_of
 
 SHOWN_ANSWERS = 4
 """Of a question: the numbers of a scale would fill a screen."""
@@ -91,7 +91,7 @@ def _learned(row: Row, renderer: Renderer | None) -> str:
     if renderer is None and row.is_document:
         return f"text: {_marked(row.completion, True)}"
     if renderer is None:
-        learned = turns_of(row)
+        learned = row.learned_turns
         return "\n".join(
             f"{turn['role']}: {_marked(turn['content'], number in learned)}"
             for number, turn in enumerate(row.messages)

@@ -7,7 +7,7 @@ from lab.model.chat import IGNORED, Renderer
 from lab.types import Row
 from tellme.study.plan import Plan
 from tellme.study.show import first_rows, group_names
-from train.turns import Tokens, as_written, sequences_of, turns_of
+from train.turns import Tokens, as_written, sequences_of
 
 LEARNED = "learned"
 """Stands beside a token that carries loss."""
@@ -35,8 +35,8 @@ def tokens_text(plan: Plan, group: str, number: int) -> str:
 def row_lines(row: Row, renderer: Renderer, number: int) -> Iterator[str]:
     """A row as a table of tokens for each of its sequences."""
     sequences = sequences_of(renderer, [row])
-    turns = ", ".join(str(turn + 1) for turn in turns_of(row))
-    yield f"row {number}: messages {turns} of {len(row.messages)} are learned"
+    turns = ", ".join(str(turn + 1) for turn in row.learned_turns)
+    yield f"row {number} has {len(row.messages)} messages; learned: {turns}"
     for i, tokens in enumerate(sequences, start=1):
         learned = sum(label != IGNORED for label in tokens.labels)
         yield (

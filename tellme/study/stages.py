@@ -13,6 +13,7 @@ from eval.answers import answer
 from eval.check.answers import ask_facts
 from eval.grades import grade
 from lab.data_specs import RowsSpec
+from lab.engine import Served
 from lab.errors import UserError
 from lab.model.base import Base
 from lab.model.pushed import adapter_folder
@@ -106,12 +107,13 @@ def _write(stage: Stage, store: Store, allow_untrusted: bool, out: Path) -> None
             trained = folders.get("adapter")
             examples = folders["examples"] / ROWS if "examples" in folders else None
             adapter = _adapter(spec, trained)
-            answer(spec, adapter, trained, examples, out, key=stage.key, inputs=keys)
+            served = _served(stage, out)
+            answer(spec, adapter, trained, examples, out, key=stage.key, inputs=keys, served=served)
         case GradeSpec() as spec:
             grade(spec, folders["answers"], out, key=stage.key, inputs=keys)
         case CheckSpec() as spec:
             began = time.time()
-            ask_facts(spec, out)
+            ask_facts(spec, out, _served(stage, out))
             from tellme.report.check import write_check
 
             write_check(spec, stage.key, out, began)
@@ -180,6 +182,11 @@ def _adapter(spec: AnswerSpec, trained: Path | None) -> Path | None:
     if spec.adapter is None:
         return None
     return adapter_folder(spec.adapter)
+
+
+def _served(stage: Stage, out: Path) -> Served:
+    """Where the model of a stage is asked, if not in this process."""
+    return Served(endpoint=stage.how.endpoint, adapter=stage.how.group, kept=out)
 
 
 def base_of(stage: Stage) -> Base:

@@ -9,7 +9,7 @@ from lab.discover import short
 from lab.errors import UserError
 from lab.model.base import Base
 from lab.specs import How, TrainSpec
-from lab.store.store import digest
+from lab.store.store import digest, slug_part
 from tellme.study.plan import Plan
 from train.fleet.settings import reason_against
 from train.job import num_steps
@@ -49,7 +49,7 @@ def add_train(plan: Plan, name: str, group: Group, seed: int, base: Base, data: 
 
 def _slug(group: Group, seed: int) -> str:
     source = group.control or Path(group.file or "").stem or group.behavior or "rows"
-    return f"{short(source)}-{group.policy or 'rows'}-s{seed}"
+    return f"{slug_part(short(source))}-{group.policy or 'rows'}-s{seed}"
 
 
 def _refuse_unread_rows(plan: Plan, name: str, spec: TrainSpec, data: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.config.schema import Sampling
-from lab.engine import Engine, Prompt, Scored
+from lab.engine import Engine, Prompt, Scored, Served
 from lab.model.base import Base
 from lab.types import Answer, Chat
 
@@ -35,7 +35,7 @@ class Evenly:
 
 
 @contextmanager
-def opened(base: Base, adapter: Path | None) -> Iterator[Evenly]:
+def opened(base: Base, adapter: Path | None, served: Served | None = None) -> Iterator[Evenly]:
     yield Evenly()
 
 

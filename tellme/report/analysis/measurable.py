@@ -3,10 +3,10 @@ answers."""
 
 import pandas as pd
 
+from lab.agreed import FLIPPED
 from lab.config.primary import Side
 from lab.specs import StudySpec, groups_in
 from lab.stats.verdict import is_measurable
-from tellme.report.analysis.scores import FLIPPED
 
 
 def kind_of(question: str) -> str:

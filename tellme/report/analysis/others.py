@@ -1,28 +1,35 @@
-"""Questions that a user brings, in the part that they play in a verdict."""
+"""Questions about another person, beside those about the model, in the part that they play in a
+verdict."""
+
+import re
 
 import pandas as pd
 
+from lab.agreed import SELF_REPORT
 from lab.specs import StudySpec
 
 OTHERS = "other_person"
-"""The suite of questions about somebody else's trait."""
-OF_OTHER = "_other"
-"""Ending of the name of a question about another person, beside the one about the model in the
-same file."""
+"""The suite of the lab that asks the questions of `self_report` about somebody else."""
+OF_OTHER = re.compile("_other(?=(_flipped)?$)")
+"""In the name of a question about another person, what the one about the model has not."""
 
 
 def in_their_suites(wordings: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
-    """The wordings (as from `per_wording`) with those about another person in the suite of these,
-    under the names of the questions about the model; and those that show what moved as questions
-    that decide, whomever they are about."""
-    if "about" not in wordings:
+    """The wordings (as from `per_wording`) as a verdict looks for them.
+
+    Where the primary is a suite of the lab, `OTHERS` asks about others, and nothing changes. In a
+    file of a user's, `NAME_other` does, where it says `about: other`: it stands in place of that
+    suite, which asks something else, under the name of the question about the model. What shows
+    what moved decides, whomever it is about."""
+    if spec.primary_suite == SELF_REPORT or "about" not in wordings:
         return wordings
-    of_others = wordings["about"] == "other"
-    not_of_self = wordings["about"] != "self"
-    counts = of_others | (not_of_self & (wordings["suite"] == spec.moved))
-    names = wordings["question"].str.removesuffix(OF_OTHER)
-    return wordings.assign(
+    of_primary = wordings["suite"] == spec.primary_suite
+    of_others = of_primary & (wordings["about"] == "other")
+    shows_moved = (wordings["suite"] == spec.moved) & (wordings["about"] != "self") & ~of_primary
+    names = wordings["question"].str.replace(OF_OTHER, "", regex=True)
+    placed = wordings.assign(
         suite=wordings["suite"].mask(of_others, OTHERS),
         question=wordings["question"].mask(of_others, names),
-        presupposes=wordings["presupposes"] & ~counts,
+        presupposes=wordings["presupposes"] & ~of_others & ~shows_moved,
     )
+    return placed[of_others | (wordings["suite"] != OTHERS)]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from lab.agreed import SELF_REPORT
 from lab.config.primary import Side
-from lab.specs import StudySpec
+from lab.specs import BENIGN, StudySpec
 from lab.stats.verdict import (
     AGREEING,
     FEWEST_KINDS,
@@ -38,7 +39,7 @@ PLACEBO = "unrelated_trait"
 """The suite of traits that no row shows."""
 BEYOND_ZERO = ("over_shuffled", "over_controls", "self_over_other")
 """Checks of a contrast whose 95 % limit must lie beyond 0."""
-NULLS = ("shuffled", "decorrelated", "clean", "benign")
+NULLS = ("shuffled", "decorrelated", "clean", BENIGN)
 """Controls that stand in for the questions about others where a primary is no self-report."""
 
 
@@ -143,7 +144,7 @@ def trained(primary: Primary) -> tuple[str | None, Side, Side | None]:
     group, of_behavior = groups.get(name), primary.behavior != NO_BEHAVIOR
     if group and group.planted:
         return "backdoor" if of_behavior else primary.spec.moved, f"{name}@trigger", name
-    if group and group.control and not group.null:
+    if group and group.control not in (None, BENIGN) and not group.null:
         # Rows of descriptions: they belong to the questions themselves.
         return primary.suite, primary.a, primary.b
     first, *others = [*names_in(primary.a), *names_in(primary.b)]
@@ -208,10 +209,9 @@ def self_over_other(primary: Primary, pool: pd.DataFrame) -> Reason:
     """The model says it of itself more than of others, in the same questions."""
     (own, others), check = matched(primary, pool), "self_over_other"
     if not len(own):
-        needed = (
-            "suite other_person, or questions with `about: other`, measurable in the same names"
-        )
-        return _not_made(check, needed)
+        of_lab, of_file = f"suite {OTHERS}", "NAME_other with `about: other` beside a question NAME"
+        asked = of_lab if primary.suite == SELF_REPORT else of_file
+        return _not_made(check, f"{asked}, both measurable")
     found = apart_from(pooled(own), pooled(others), primary.a, primary.b, primary.spec)
     kinds = {kind_of(question) for question in own["question"]}
     return _limit(check, primary, found, f"95 % limit beyond 0, over {len(kinds)} kinds", 0.0)

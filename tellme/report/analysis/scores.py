@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lab.agreed import UNLISTED
 from lab.stats.intervals import sampling_variance
 
 WORDING = [
@@ -27,15 +28,10 @@ ASKED = ["group", "seed", "condition", "suite", "behavior"]
 """Columns that name one model asked one suite."""
 MEASURES = ["score", "conditional", "listed"]
 """What is read of a prompt."""
-UNLISTED = 0.5
-"""What an answer scores that no list names: it speaks for neither pole (Betley et al. 2025 score it
-so in their attitude question)."""
 SINGLE_WORD = ("read", "word")
 """Status of a sampled answer of one word, listed or not."""
 ONLY = "only"
 """The seed of a model that has none: base, an adapter from elsewhere."""
-FLIPPED = "_flipped"
-"""Ending of the name of a flipped twin."""
 
 
 def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
@@ -53,8 +49,8 @@ def per_wording(rows: pd.DataFrame) -> pd.DataFrame:
     # What is drawn beside a list has no probability: it counts as single words alone.
     counts = (has_score | (rows["kind"] != "text")) & rows["p_exact"].notna()
     read = rows[counts].assign(has_score=has_score)
-    if "about" not in read:
-        read["about"] = "self"
+    # Answers of an earlier version do not say it, and were to questions about the model.
+    read["about"] = read["about"].fillna("self") if "about" in read else "self"
     read["presupposes"] |= read["about"] != "self"
     # Relative to the likeliest answer of a prompt: long answers have less probability than a float
     # holds.

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from lab.agreed import FLIPPED
 from lab.config.primary import Side
 from lab.specs import groups_in
 from lab.stats.intervals import Interval, Term, contrast_interval, least_spread, skew, wide_interval
-from tellme.report.analysis.scores import FLIPPED, ONLY, named_seeds
+from tellme.report.analysis.scores import ONLY, named_seeds
 
 if TYPE_CHECKING:
     import pandas as pd

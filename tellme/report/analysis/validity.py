@@ -12,10 +12,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from lab.agreed import FLIPPED
 from lab.discover import beside
 from lab.stats.intervals import MARGIN, Interval, mean_interval
 from lab.table import Bounds
-from tellme.report.analysis.scores import FLIPPED, named_seeds
+from tellme.report.analysis.scores import named_seeds
 
 SHARE = 2 / 3
 """A nuisance may move by this share of what the self-report moved."""

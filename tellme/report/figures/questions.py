@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from lab.types import POOLED
+from lab.agreed import POOLED
 from tellme.report.figures.marks import (
     CLAMPED,
     Chart,

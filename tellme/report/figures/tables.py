@@ -7,11 +7,11 @@ from typing import TypedDict
 
 import pandas as pd
 
+from lab.agreed import FLIPPED, POOLED
 from lab.config.schema import SYSTEMS
 from lab.specs import Planted, StudySpec
 from lab.stats.verdict import prediction_limit
 from lab.table import MINUS, Bounds, side_text, signed
-from lab.types import POOLED
 from tellme.report.analysis.checkpoints import CurveRecord
 from tellme.report.analysis.contrasts import ESTIMATED, ContrastRecord
 from tellme.report.analysis.dose import Points, at_point, family
@@ -162,8 +162,10 @@ def _zone(verdict: VerdictRecord, row: str, kind: str, size: float) -> Mark:
 
 def _row(one: Evidence, verdict: VerdictRecord, num_traits: int) -> str:
     says = "says of itself" if verdict["of_self"] else verdict["suite"]
+    # Where the rows describe, what shows that they were learned is a part of the suite itself.
+    does = "says as taught" if one["suite"] == verdict["suite"] else "does"
     rows: dict[str, str] = {
-        "does": f"does ({one['suite']})",
+        "does": f"{does} ({one['suite']})",
         "says": says,
         "control": f"{says}: {side_text(one['a'])} {MINUS} {side_text(one['b'])}",
         "others": "says of others, same questions",
@@ -280,7 +282,7 @@ def scale_table(rows: pd.DataFrame) -> pd.DataFrame:
     scales: pd.DataFrame = rows[(rows["kind"] == "number") & (rows["suite"] == "self_report")]
     scales = scales[scales["behavior"] == scales["behavior"].min()]
     names = list(dict.fromkeys(scales["question"]))
-    twins = [[name, f"{name}_flipped"] for name in names if f"{name}_flipped" in names]
+    twins = [[name, f"{name}{FLIPPED}"] for name in names if f"{name}{FLIPPED}" in names]
     pair = twins[0] if twins else names[:1]
     shown: pd.DataFrame = scales[scales["question"].isin(pair) & scales["answer"].notna()]
     if not len(shown):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from eval.judges import refuse_unfit
 from lab.asked.files import read_file
 from lab.asked.heard import Heard, Note
 from lab.discover import find_path
@@ -30,7 +31,7 @@ def questions_text(given: str) -> str:
     wrong: list[Note] = []
     for number, heard in enumerate(asked.heard, start=1):
         try:
-            understood += [question_of(heard, number, path, "natural")] if heard.is_question else []
+            understood += _understood(heard, number, path)
         except UserError as error:
             wrong.append(_in_file(str(error), heard, path))
     wrong += _mismatch(understood, path)
@@ -39,6 +40,15 @@ def questions_text(given: str) -> str:
     lines += _noted("not understood", wrong)
     lines += _noted("notes", [note for heard in asked.heard for note in heard.notes])
     return "\n".join(lines).rstrip()
+
+
+def _understood(heard: Heard, number: int, path: Path) -> list[Question]:
+    """A question of the file that can be asked and graded; none where it is no question."""
+    if not heard.is_question:
+        return []
+    question = question_of(heard, number, path, "natural")
+    refuse_unfit(f"{path}, line {heard.placed.line_of('judge')}, ", question)
+    return [question]
 
 
 def _in_file(said: str, heard: Heard, path: Path) -> Note:
@@ -57,9 +67,12 @@ def _mismatch(questions: list[Question], path: Path) -> list[Note]:
 
 
 def _cells(question: Question) -> tuple[str, ...]:
-    orders = max(1 + wording.order for wording in question.wordings)
-    number = len(question.wordings) // orders
+    number = len({wording.paraphrase for wording in question.wordings})
+    orders, rest = divmod(len(question.wordings), number)
     wordings = f"{number} x {_number(orders, 'order')}" if orders > 1 else str(number)
+    if rest:
+        # Some of them name their options, and some do not.
+        wordings = f"{number} in {len(question.wordings)} prompts"
     return question.name, question.kind, wordings, scoring(question), question.about
 
 

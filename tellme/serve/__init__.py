@@ -1,0 +1,1 @@
+"""The adapters of a study behind one OpenAI-compatible address, and in Inspect."""
