@@ -1,5 +1,5 @@
-"""The `tellme` command, one function a verb; those about judges are in tellme/judges.py. Heavy
-imports live inside the verbs, so that the command answers at once."""
+"""The `tellme` command, one function a verb. Heavy imports live inside the verbs, so that the
+command answers at once."""
 
 import importlib.util
 import os
@@ -15,7 +15,6 @@ from lab.extras import refuse_without
 from lab.preempt import CODE, Preempted, listen
 from lab.store.store import Store, read_json
 from tellme.arguments import Options, Parser, Verb, command_line
-from tellme.judges import grade, judge
 
 if TYPE_CHECKING:
     from tellme.study.plan import Plan
@@ -155,6 +154,23 @@ def questions(options: Options) -> None:
     from tellme.study.question_file import questions_text
 
     print(questions_text(options.file))
+
+
+def judge(options: Options) -> None:
+    """Say how judges agree with labels, and with one another, on the same answers."""
+    from tellme.study.agree import agree_text
+
+    print(agree_text(options.file, options.judge, options.threshold, options.label, options.out))
+
+
+def grade(options: Options) -> None:
+    """Grade the stored answers of a finished study by another judge."""
+    from tellme.report.analysis.summary import read_whole_summary
+    from tellme.report.text import results_text
+    from tellme.study.regrade import grade_again
+
+    folder = grade_again(options.folder, options.judge)
+    print(results_text(read_whole_summary(folder), folder))
 
 
 def submit(options: Options) -> None:
@@ -308,24 +324,9 @@ def _planned(options: Options, online: bool = False, fetch: bool = False) -> "tu
 
 def _finished(config: str, sets: Sequence[str]) -> Path:
     """The folder of a finished study, named by itself or by its YAML."""
-    from tellme.study.planner import make_plan
+    from tellme.running import finished
 
-    folder = find_path(config)
-    if folder is not None and folder.is_dir():
-        if not (folder / "summary.json").is_file():
-            raise UserError(
-                f"folder {config!r} has no summary.json; give runs/study/NAME-KEY, or a study YAML"
-            )
-        return folder
-    study = load_study(config, [*sets])
-    store = Store(study.run.dir)
-    done = store.find("study", make_plan(study).final.key)
-    if done is None:
-        raise UserError(
-            f"study {study.study!r} with this configuration is not finished in {store.root};"
-            f" run `tellme run {config}`"
-        )
-    return done
+    return finished(config, sets)
 
 
 def _refuse_foreign_packages() -> None:

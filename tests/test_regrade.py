@@ -19,8 +19,8 @@ from tellme.study import stages
 from tellme.study.plan import Plan
 from tellme.study.planner import make_plan
 from tellme.study.run import run_plan
-from test_judge_agreement import arbiter
 from test_judges import study
+from test_judges_agree import arbiter
 
 PRIMARY = {"contrast": ["told", "base"], "suite": "mine"}
 

@@ -72,13 +72,14 @@ def judge_of(question: Question, instead: Named | None = None) -> Named | None:
 
 def refuse_unfit(where: str, question: Question, instead: Named | None = None) -> None:
     """Raises UserError, beginning with `where`, for a question that its judge (`judge_of`) cannot
-    grade, and as `load_judge` does. A model reads any answer."""
+    grade, and as `load_judge` does."""
     judge = judge_of(question, instead)
-    if judge is None or isinstance(judge, ModelJudge):
-        return
-    wrong = load_judge(judge).unfit(question)
-    if wrong:
-        raise UserError(f"{where}question {question.name!r}: judge {title(judge)!r} {wrong}")
+    # A model reads whatever it is told.
+    wrong = load_judge(judge).unfit(question) if isinstance(judge, str) else None
+    if isinstance(judge, str) and wrong:
+        raise UserError(
+            f"{where}question {question.name!r}: judge {discover.short(judge)!r} {wrong}"
+        )
 
 
 def without_options(question: Question) -> str | None:

@@ -17,8 +17,6 @@ from lab.types import Answer, Grade, Question, Wording
 from tellme.study.judges import resolve_judge
 from tellme.study.labeled import Answers, Rater, read_answers
 
-BY_THEMSELVES = ("capitals", "json")
-"""Rules of the lab that need no options of a question."""
 HEAD = ("judge", "answers", "read", "not read", "mean", "agree", "kappa", "95 %", "AUC")
 PAIR = ("a", "b", "both", "agree", "kappa", "95 %", "only a", "only b")
 NUM_FLIPS = 5
@@ -58,20 +56,20 @@ def _rater(name: str, answers: Answers) -> Rater:
     judge = locate_judge(name, "--judge")
     if isinstance(judge, ModelJudge):
         return Rater(judge.title, verdicts_of(resolve_judge(judge, online=True), answers.put))
-    if judge in BY_THEMSELVES or judge.endswith(".py"):
-        return Rater(title(judge), [_by_rule(judge, one) for one in answers.put])
-    raise UserError(
-        f"--judge {name!r} reads the options of a question, and answers in a file have none; give"
-        f" the file of a judge, or one of {', '.join(BY_THEMSELVES)}"
-    )
+    wrong = load_judge(judge).unfit(_question(Put("", "")))
+    if wrong:
+        raise UserError(f"--judge {name!r} {wrong}: answers in a file have none")
+    return Rater(title(judge), [_by_rule(judge, one) for one in answers.put])
 
 
 def _by_rule(judge: str, put: Put) -> Grade:
-    wording = Wording(put.question, (), 0)
-    (grade,) = load_judge(judge).grades(
-        Question("answers", "text", (wording,)), wording, [Answer(put.answer)]
-    )
+    question = _question(put)
+    (grade,) = load_judge(judge).grades(question, question.wordings[0], [Answer(put.answer)])
     return grade
+
+
+def _question(put: Put) -> Question:
+    return Question("answers", "text", (Wording(put.question, (), 0),))
 
 
 def _says(rater: Rater, threshold: float) -> list[bool | None]:

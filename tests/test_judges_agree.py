@@ -125,7 +125,7 @@ def test_judges_are_compared_with_labels_and_with_one_another(
     ("more", "says"),
     [
         ([], "nothing to compare"),
-        (["--judge", "language"], "reads the options of a question"),
+        (["--judge", "language"], "has none"),
         (["--judge", "capitals", "--threshold", "0"], "not above 0"),
         (["--judge", "capitals", "--label", "lable"], "no column 'lable'"),
         (["--judge", "capitals", "--out", "/nowhere/x.csv"], "cannot be written"),
