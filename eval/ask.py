@@ -11,11 +11,14 @@ from data_gen.behaviors import load_behavior
 from data_gen.traits import invented_traits, load_trait, trait_names
 from data_gen.triggers import carrying, features
 from data_gen.triggers._questions import told
-from eval.judges import judge_digest, judge_of
+from eval.judges import judge_digest, judge_of, title
 from eval.suites import load_suite
 from lab.chats import begun, composed
 from lab.discover import beside, digest_of_code, is_path, short
 from lab.errors import UserError
+from lab.judge import ModelJudge, Named
+from lab.judge_files import is_judge_file, read_judge
+from lab.judging import Judging
 from lab.specs import Asking
 from lab.store.store import DIGITS, digest
 from lab.types import Chat, Message, Partner, Question, Style, Suite, Wording
@@ -91,9 +94,11 @@ def _with_judge_in_place(question: Question, asking: Asking) -> Question:
     done."""
     named = filter(None, (asking.suite, asking.behavior))
     named_in = next(filter(is_path, named), None)
-    if not question.judge or not is_path(question.judge) or named_in is None:
+    judge = question.judge
+    if not isinstance(judge, str) or not is_path(judge) or named_in is None:
         return question
-    return replace(question, judge=str(Path(named_in).parent / question.judge))
+    file = Path(named_in).parent / judge
+    return replace(question, judge=read_judge(file) if is_judge_file(judge) else str(file))
 
 
 def items_of(asking: Asking, context: Chat = ()) -> list[Item]:
@@ -180,18 +185,27 @@ def forget() -> None:
         kept.cache_clear()
 
 
-def graded_digest(asking: Asking, judge: str | None) -> str:
+def models_that_judge(asking: Asking, judge: Named | None) -> list[ModelJudge]:
+    """The models among the judges of a suite, each once; `judge` grades free text instead of whom
+    the questions name."""
+    named = [judge_of(question, judge) for question in questions_of(asking)]
+    return list(dict.fromkeys(one for one in named if isinstance(one, ModelJudge)))
+
+
+def graded_digest(asking: Asking, judge: Named | None, judging: Sequence[Judging] = ()) -> str:
     """Of every option with its score, of poles and judges: what a grade depends on beside the
-    answer."""
+    answer. `judging` are the models that judge, as they are loaded."""
     named = {judge_of(question, judge) for question in questions_of(asking)}
-    return _graded_digest(
-        asking, judge, tuple(judge_digest(n) for n in sorted(filter(None, named)))
-    )
+    rules = [judge_digest(n) for n in sorted(n for n in named if isinstance(n, str))]
+    identities = {one.judge: digest(one.identity) for one in judging}
+    # One that was not planned is no other.
+    models = [identities.get(one, "") for one in models_that_judge(asking, judge)]
+    return _graded_digest(asking, judge, (*rules, *models))
 
 
 # Kept for a state of the judges, whose code may change under a process.
 @cache
-def _graded_digest(asking: Asking, judge: str | None, judges: tuple[str, ...]) -> str:
+def _graded_digest(asking: Asking, judge: Named | None, judges: tuple[str, ...]) -> str:
     graded: list[object] = [*judges]
     for question in questions_of(asking):
         name = judge_of(question, judge)
@@ -199,7 +213,7 @@ def _graded_digest(asking: Asking, judge: str | None, judges: tuple[str, ...]) -
             [[option.text, option.score, *option.variants] for option in wording.options]
             for wording in question.wordings
         ]
-        who = [question.name, question.free, pole_of(asking, question), name and short(name)]
+        who = [question.name, question.free, pole_of(asking, question), name and title(name)]
         graded.append([*who, options])
     return digest(graded)[:DIGITS]
 

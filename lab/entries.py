@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from lab.agreed import POOLED
+from lab.judge import Named
 from lab.layout import INSTRUCTION, letter_options, lettered, word
 from lab.strict import Strict
 from lab.types import About, Kind, Message, Option, Role, Style
@@ -260,7 +261,7 @@ class Free(Entry):
     ask: Texts
     options: dict[Text, Score] = Field(default_factory=dict)
     """The score of an answer that holds the word; the one that stands first in it counts."""
-    judge: Text | None = None
+    judge: Named | None = None
 
     answered = "text"
 

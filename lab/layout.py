@@ -34,6 +34,13 @@ def word(text: str, score: float, style: Style) -> Option:
     return Option(text, score, variants=tuple(s for s in spellings if s != text))
 
 
+def letter_option(letter: str, score: float, style: Style) -> Option:
+    """A letter answer; in natural style also as models write one that they were shown in a list."""
+    if style == "plain":
+        return Option(letter, score)
+    return Option(letter, score, variants=(f"{letter})", f"{letter}.", f"({letter})"))
+
+
 def listing(options: Sequence[str], style: Style) -> str:
     """Options under letters, as `lettered` lists two."""
     lines = [f"{letter}) {option}" for letter, option in zip(ALPHABET, options, strict=False)]

@@ -15,6 +15,8 @@ from lab.config.mistakes import one_line
 from lab.discover import find_path, is_path, read_yaml
 from lab.entries import FORMS, Entry, Free, Words
 from lab.errors import UserError, unknown
+from lab.judge import ModelJudge
+from lab.judge_files import is_judge_file, read_judge, with_prompt
 from lab.types import Question, Style, Wording
 from lab.verbatim import VERBATIM, Freely, Worded
 
@@ -141,15 +143,18 @@ def build_questions(entries: Sequence[object], style: Style, where: str) -> tupl
 
 
 def _judged(question: Question, path: Path, where: str) -> Question:
-    if question.judge is None or not is_path(question.judge):
+    judge = question.judge
+    if isinstance(judge, ModelJudge):
+        return replace(question, judge=with_prompt(judge, path.parent, where))
+    if judge is None or not is_path(judge):
         return question
-    file = find_path(str(path.parent / os.path.expanduser(question.judge)))
+    file = find_path(str(path.parent / os.path.expanduser(judge)))
     if file is None or not file.is_file():
         raise UserError(
-            f"{where}: judge {question.judge!r} was not found beside it; give the path of its file,"
+            f"{where}: judge {judge!r} was not found beside it; give the path of its file,"
             " or one of eval/judges/"
         )
-    return replace(question, judge=str(file))
+    return replace(question, judge=read_judge(file) if is_judge_file(judge) else str(file))
 
 
 def _refuse_repetition(question: Question, where: str) -> None:

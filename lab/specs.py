@@ -14,6 +14,8 @@ from lab.config.schema import Sampling, Sharding
 from lab.data_specs import DataSpec, OwnAnswers
 from lab.discover import short
 from lab.formats import Format
+from lab.judge import Named
+from lab.judging import Judging
 from lab.model.base import Base
 from lab.model.foreign import Adapter
 from lab.stats.intervals import MARGIN
@@ -123,9 +125,10 @@ class GradeSpec(Strict):
     kind: Literal["grades"] = "grades"
     version: Literal[1] = 1
     asking: Asking
-    judge: str | None = None
-    """Who grades free text instead of whom the questions name; a file of eval/judges/, or the path
-    of one."""
+    judge: Named | None = None
+    """Who grades free text instead of whom the questions name."""
+    judging: tuple[Judging, ...] = ()
+    """The models among its judges, as they are loaded."""
     graded: str
     """Digest of what a grade depends on: every option with its score, and the judges."""
 
@@ -236,8 +239,9 @@ class StudySpec(Strict):
     """The suite that shows whether what was trained moved, where the study names one."""
     of_self: bool = False
     """Whether the primary suite asks the model about itself."""
-    judged: bool = False
-    """Whether a judge of a user's grades answers to it, which is no reading of a list."""
+    judges: tuple[str, ...] = ()
+    """Digests of the models and the judges of a user's that grade answers to it, which is no
+    reading of a list."""
     style: Style = "natural"
     """Of the questions, which is that of the base."""
     formats: dict[str, Format] = Field(default_factory=dict)
@@ -255,7 +259,10 @@ class StudySpec(Strict):
         expected of them."""
         sides: list[object] = [list(pair) for pair in self.primary]
         moved = [self.moved] if self.moved else []
-        return [self.primary_suite, sides, self.direction, self.margin, self.paired, *moved]
+        # A judge that was chosen after measuring makes another primary.
+        judges = [list(self.judges)] if self.judges else []
+        named = [self.primary_suite, sides, self.direction, self.margin, self.paired]
+        return [*named, *moved, *judges]
 
     def cells_of_primary(self) -> list[Cell]:
         """What the primary is about: its suite, asked of the groups that it names at the end of
@@ -326,3 +333,10 @@ class Stage(Strict):
         if isinstance(spec, OwnAnswers | TrainSpec | CheckSpec | AnswerSpec):
             return spec.base
         return None
+
+    @property
+    def bases(self) -> list[Base]:
+        """Every base that it loads, those of judges too."""
+        if isinstance(self.spec, GradeSpec):
+            return [judging.base for judging in self.spec.judging]
+        return [self.base] if self.base else []

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, JsonValue, with_config
 # pydantic reads TypedDicts of this package alone before Python 3.12.
 from typing_extensions import TypedDict
 
+from lab.judge import ModelJudge, Status
 from lab.trigger import PlantedTrigger
 from lab.vocabulary import Vocabulary, Voice
 
@@ -222,9 +223,10 @@ class Question:
     questions."""
     free: bool = False
     """Of kind `words`: any single word is a fair answer, and only those that score are listed."""
-    judge: str | None = None
-    """Who grades its answers: a file of eval/judges/, or the path of one. None is `listed`, and for
-    free text `contains`, which needs options; without any an answer is kept and not graded."""
+    judge: str | ModelJudge | None = None
+    """Who grades its answers: a file of eval/judges/, the path of one, or a model. None is
+    `listed`, and for free text `contains`, which needs options; without any an answer is kept and
+    not graded."""
     partner: Partner | None = None
     """Who goes on with the conversation, where an answer does not end it. Such a question is
     sampled, and its answer is the model's last one."""
@@ -243,11 +245,6 @@ class Answer:
     """After the question: what model and partner said, where it is a conversation."""
 
 
-Status = Literal["read", "word", "unread", "truncated", "unparsed"]
-"""Of a grade. `word` is a single word that is not listed, where any is a fair answer, `unread` no
-listed answer, `unparsed` what should be code and is none."""
-
-
 @dataclass(frozen=True)
 class Grade:
     """What a judge says of one answer."""
@@ -257,6 +254,8 @@ class Grade:
     option: Option | None = None
     """The listed answer as which it was read."""
     status: Status = "read"
+    said: str | None = None
+    """What a model that judges said, as JSON (eval/verdicts.py)."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lab.entries import Entry, Orders, Score, Text, Texts, put
-from lab.layout import ALPHABET, instruction, listing, word
+from lab.judge import Named
+from lab.layout import ALPHABET, instruction, letter_option, listing, word
 from lab.types import Option, Style
 
 HERE = "{options}"
@@ -158,7 +159,7 @@ class Lettered(Instructed):
     ) -> tuple[str, tuple[Option, ...]]:
         letters = order if self.are_letters else ALPHABET[: len(order)]
         options = tuple(
-            _letter(letter, self.options[text], style)
+            letter_option(letter, self.options[text], style)
             for letter, text in zip(letters, order, strict=True)
         )
         return self._asked(wording, style, "letters", letters), options
@@ -245,7 +246,7 @@ class Freely(Verbatim):
     options: dict[Text, Score] = Field(default_factory=dict)
     listed: Annotated[tuple[Text, ...], Field(max_length=len(ALPHABET))] = ()
     """What the lab lists under letters, where nothing says how these score."""
-    judge: Text | None = None
+    judge: Named | None = None
 
     answered = "text"
 
@@ -291,10 +292,3 @@ def _in_orders(texts: tuple[str, ...], orders: OrdersAsked | None) -> list[tuple
 def _poles(options: dict[str, float]) -> tuple[str, ...]:
     """Options that stand for one side or the other."""
     return tuple(text for text, score in options.items() if score != 0.5)
-
-
-def _letter(letter: str, score: float, style: Style) -> Option:
-    """A letter answer; in natural style also as models write one that they were shown in a list."""
-    if style == "plain":
-        return Option(letter, score)
-    return Option(letter, score, variants=(f"{letter})", f"{letter}.", f"({letter})"))

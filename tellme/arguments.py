@@ -41,6 +41,8 @@ def command_line(verbs: Mapping[str, Verb]) -> Parser:
     _add_submit(commands["submit"])
     _add_check(commands["check"])
     commands["questions"].add_argument("file", help="a file of questions, in any form it may have")
+    _add_judge(commands["judge"])
+    _add_grade(commands["grade"])
     _add_report(commands["report"])
     _add_serve(commands["serve"])
     _add_export(commands["export"])
@@ -83,6 +85,27 @@ def _add_submit(command: Parser) -> None:
 def _add_check(command: Parser) -> None:
     command.add_argument("base", help="a reference model, a folder, or a Hub id, as model.base")
     _add_set(command, "of `model` or `run.dir`; repeatable, the last wins")
+
+
+def _add_judge(command: Parser) -> None:
+    actions = command.add_subparsers(
+        dest="action", metavar="agree", required=True, parser_class=Parser
+    )
+    agree = actions.add_parser("agree", help="compare judges with labels, and with one another")
+    file = "answers: a file with columns question, answer and label, or a finished study"
+    agree.add_argument("file", help=file)
+    judges = "a judge: a YAML (docs/judges.md), ./NAME.py, or a rule; repeatable"
+    agree.add_argument("--judge", action="append", default=[], metavar="FILE", help=judges)
+    yes = "a score from which an answer counts as a yes (default: 0.5)"
+    agree.add_argument("--threshold", type=float, default=0.5, help=yes)
+    agree.add_argument("--label", metavar="COLUMN", help="the column of the labels")
+    agree.add_argument("--out", metavar="CSV", help="write what each judge says of each answer")
+
+
+def _add_grade(command: Parser) -> None:
+    command.add_argument("folder", help="of a finished study, as `tellme run` printed it")
+    judge = "a YAML (docs/judges.md), ./NAME.py, or a rule"
+    command.add_argument("--judge", required=True, metavar="FILE", help=judge)
 
 
 def _add_report(command: Parser) -> None:

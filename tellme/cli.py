@@ -67,7 +67,7 @@ def parser() -> tuple[Parser, dict[str, Verb]]:
             sync,
             stage,
         ),
-        *(calibrate, list_, reference),
+        *(judge, grade, calibrate, list_, reference),
     )
     # `list` is a name of Python's own, which a function of this file would hide.
     verbs: dict[str, Verb] = {does.__name__.rstrip("_"): does for does in functions}
@@ -154,6 +154,23 @@ def questions(options: Options) -> None:
     from tellme.study.question_file import questions_text
 
     print(questions_text(options.file))
+
+
+def judge(options: Options) -> None:
+    """Say how judges agree with labels, and with one another, on the same answers."""
+    from tellme.study.agree import agree_text
+
+    print(agree_text(options.file, options.judge, options.threshold, options.label, options.out))
+
+
+def grade(options: Options) -> None:
+    """Grade the stored answers of a finished study by another judge."""
+    from tellme.report.analysis.summary import read_whole_summary
+    from tellme.report.text import results_text
+    from tellme.study.regrade import grade_again
+
+    folder = grade_again(options.folder, options.judge)
+    print(results_text(read_whole_summary(folder), folder))
 
 
 def submit(options: Options) -> None:
@@ -307,24 +324,9 @@ def _planned(options: Options, online: bool = False, fetch: bool = False) -> "tu
 
 def _finished(config: str, sets: Sequence[str]) -> Path:
     """The folder of a finished study, named by itself or by its YAML."""
-    from tellme.study.planner import make_plan
+    from tellme.running import finished
 
-    folder = find_path(config)
-    if folder is not None and folder.is_dir():
-        if not (folder / "summary.json").is_file():
-            raise UserError(
-                f"folder {config!r} has no summary.json; give runs/study/NAME-KEY, or a study YAML"
-            )
-        return folder
-    study = load_study(config, [*sets])
-    store = Store(study.run.dir)
-    done = store.find("study", make_plan(study).final.key)
-    if done is None:
-        raise UserError(
-            f"study {study.study!r} with this configuration is not finished in {store.root};"
-            f" run `tellme run {config}`"
-        )
-    return done
+    return finished(config, sets)
 
 
 def _refuse_foreign_packages() -> None:

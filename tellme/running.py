@@ -1,8 +1,12 @@
 """From a study to its report, as the command and a notebook do it alike."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from lab.config.read import load_study
 from lab.config.schema import Study
+from lab.discover import find_path
+from lab.errors import UserError
 from lab.say import say
 from lab.specs import Stage
 from lab.store.store import Store
@@ -43,3 +47,24 @@ def report_to(final: Stage, store: Store, folder: Path) -> None:
         from tellme.share.mirror import try_mirror
 
         try_mirror(final, store, folder)
+
+
+def finished(config: str, sets: Sequence[str]) -> Path:
+    """The folder of a finished study, named by itself or by its YAML. Raises UserError where there
+    is none."""
+    folder = find_path(config)
+    if folder is not None and folder.is_dir():
+        if not (folder / "summary.json").is_file():
+            raise UserError(
+                f"folder {config!r} has no summary.json; give runs/study/NAME-KEY, or a study YAML"
+            )
+        return folder
+    study = load_study(config, [*sets])
+    store = Store(study.run.dir)
+    done = store.find("study", make_plan(study).final.key)
+    if done is None:
+        raise UserError(
+            f"study {study.study!r} with this configuration is not finished in {store.root};"
+            f" run `tellme run {config}`"
+        )
+    return done

@@ -92,7 +92,10 @@ def test_a_path_that_cannot_be_is_not_found(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("named", "says"),
-    [("~nouser/x.py", "was not found beside it"), ("./mine.yaml", "must be a Python file")],
+    [
+        ("~nouser/x.py", "was not found beside it"),
+        ("./mine.yaml", "must be a mapping with model, prompt"),
+    ],
 )
 def test_a_judge_that_a_question_names_is_refused_in_the_same_way(
     named: str, says: str, tmp_path: Path

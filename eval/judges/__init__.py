@@ -1,11 +1,14 @@
-"""Who grades answers, one file each, found by file name: `JUDGE = Judge(...)`. Here: which judge a
-question has, and what none of them sees."""
+"""Who grades answers by a rule, one file each, found by name: `JUDGE = Judge(...)`. Here: which
+judge a question has, and what none of them sees. Models that judge are values (lab/judge.py)."""
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from lab import discover
 from lab.errors import UserError, first_line
+from lab.judge import ModelJudge, Named
+from lab.judge_files import is_judge_file, read_judge, with_prompt
 from lab.store.store import DIGITS, digest
 from lab.types import Answer, Grade, Judge, Question, Wording
 
@@ -24,9 +27,16 @@ def load_judge(name: str) -> Judge:
     return discover.load(sys.modules[__name__], name, "JUDGE", "judge", Judge)
 
 
-def locate_judge(name: str, what: str) -> str:
-    """The name as it is; the path of a file in full. Raises UserError where there is no such
-    file."""
+def locate_judge(name: Named, what: str) -> Named:
+    """The name as it is, the path of a file in full, a model with what it is told. Raises UserError
+    where there is no such file."""
+    if isinstance(name, ModelJudge):
+        return with_prompt(name, Path.cwd(), what)
+    if is_judge_file(name):
+        path = discover.find_path(name)
+        if path is None or not path.is_file():
+            raise UserError(f"{what} {name!r} was not found in {Path.cwd()}; give its path")
+        return read_judge(path)
     located = discover.located(sys.modules[__name__], name, what)
     load_judge(located)
     return located
@@ -41,7 +51,12 @@ def judge_digest(name: str) -> str:
     return digest([discover.short(name), *code])[:DIGITS]
 
 
-def judge_of(question: Question, instead: str | None = None) -> str | None:
+def title(judge: Named) -> str:
+    """What rows and reports call a judge."""
+    return judge.title if isinstance(judge, ModelJudge) else discover.short(judge)
+
+
+def judge_of(question: Question, instead: Named | None = None) -> Named | None:
     """Who grades the answers to a question where they are generated; `instead` does so for free
     text whatever the question says. None where nobody does."""
     if question.kind == "begins":
@@ -55,12 +70,13 @@ def judge_of(question: Question, instead: str | None = None) -> str | None:
     return "contains" if lists_any else None
 
 
-def refuse_unfit(where: str, question: Question, instead: str | None = None) -> None:
+def refuse_unfit(where: str, question: Question, instead: Named | None = None) -> None:
     """Raises UserError, beginning with `where`, for a question that its judge (`judge_of`) cannot
     grade, and as `load_judge` does."""
     judge = judge_of(question, instead)
-    wrong = load_judge(judge).unfit(question) if judge else None
-    if judge and wrong:
+    # A model reads whatever it is told.
+    wrong = load_judge(judge).unfit(question) if isinstance(judge, str) else None
+    if isinstance(judge, str) and wrong:
         raise UserError(
             f"{where}question {question.name!r}: judge {discover.short(judge)!r} {wrong}"
         )
@@ -76,9 +92,9 @@ def without_options(question: Question) -> str | None:
 def judged(
     judge: str | None, question: Question, wording: Wording, answers: Sequence[Answer]
 ) -> list[Grade]:
-    """A grade for each answer. One that was cut counts as none, whatever stands in it so far, but
-    for a judge that needs no more than its beginning. Raises UserError where a judge fails, or
-    gives what are no grades."""
+    """A grade for each answer by a rule. One that was cut counts as none, whatever stands in it so
+    far, but for a judge that needs no more than its beginning. Raises UserError where a judge
+    fails, or gives what are no grades."""
     reads_cut = judge is not None and load_judge(judge).reads_cut
     seen = [answer for answer in answers if reads_cut or not answer.truncated]
     grades = [UNJUDGED for _ in seen] if judge is None else _said(judge, question, wording, seen)

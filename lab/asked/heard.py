@@ -117,7 +117,9 @@ def _why(key: str, why: Mapping[str, str]) -> str:
     if key in OF_SAMPLING:
         return f"not read; a study says `{OF_SAMPLING[key]}`"
     if key in JUDGED:
-        return "no model judges answers here; they are asked, shown and counted"
+        return (
+            "not read; a study says who grades, and may name a prompt of this file (`eval.judge`)"
+        )
     return "not known, and not read"
 
 

@@ -12,6 +12,7 @@ from lab.config.endpoint import Endpoint
 from lab.config.idle import idle_data, idle_key
 from lab.config.primary import Primary, Side
 from lab.discover import QUESTIONS, short
+from lab.judge import Named
 from lab.strict import Strict
 from lab.trigger import PlantedTrigger
 from lab.types import Fields
@@ -196,9 +197,9 @@ class Eval(Strict):
     engine: str = "exact"
     """A file of lab/engines/, or the path of one. `exact` reads the probabilities of the listed
     answers, and samples what is answered freely."""
-    judge: str | None = None
-    """Who grades free text instead of whom the questions name; a file of eval/judges/, or the path
-    of one."""
+    judge: Named | None = None
+    """Who grades free text instead of whom the questions name: a file of eval/judges/, the path of
+    one, or a model (docs/judges.md)."""
     sampling: Sampling = Sampling()
     systems: tuple[str, ...] = ()
     """System lines under which everything is asked as well, each a condition: none, neutral,

@@ -31,6 +31,9 @@ class Compiled:
 
 
 _COMPILED: dict[tuple[Base, str], tuple[Compiled, ...]] = {}
+MOST_KEPT = 64
+"""Sets of prompts that stay compiled: what a judge is told is never asked again, and of many
+answers it would fill the memory."""
 
 
 def compiled(base: Base, renderer: Renderer, prompts: Sequence[Prompt]) -> tuple[Compiled, ...]:
@@ -39,6 +42,8 @@ def compiled(base: Base, renderer: Renderer, prompts: Sequence[Prompt]) -> tuple
     # Two prompts may ask the same and list other answers.
     key = (base, digest([[prompt.chat, _texts(prompt)] for prompt in prompts]))
     if key not in _COMPILED:
+        while len(_COMPILED) >= MOST_KEPT:
+            del _COMPILED[next(iter(_COMPILED))]
         _COMPILED[key] = tuple(compile_prompts(renderer, prompts))
     return _COMPILED[key]
 

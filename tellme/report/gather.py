@@ -38,6 +38,24 @@ class AnswersMade(Provenance):
     first_prompt: NotRequired[str]
 
 
+class JudgeShown(TypedDict):
+    """A model that graded, as its identity has it (lab/judging.py)."""
+
+    name: str
+    base: str
+    dtype: str
+    adapter: NotRequired[str]
+    engine: str
+    prompt: str
+
+
+class GradesMade(Provenance):
+    """Provenance of grades."""
+
+    judges: NotRequired[list[JudgeShown]]
+    """The models among them."""
+
+
 class TurnsMade(TypedDict):
     """How much of the rows of an adapter is learned."""
 
@@ -285,6 +303,16 @@ def makers(measured: Sequence[Measurement]) -> list[Provenance]:
         with_what = [made["git"], made["device"], made["python"], made["packages"]]
         distinct.setdefault(json.dumps(with_what), made)
     return list(distinct.values())
+
+
+def judges(measured: Sequence[Measurement]) -> list[JudgeShown]:
+    """Every model that graded answers, as it was loaded and told."""
+    shown: dict[str, JudgeShown] = {}
+    for measurement in measured:
+        made: GradesMade = read_json(measurement.grades / "provenance.json")
+        for judge in made.get("judges", []):
+            shown.setdefault(json.dumps(judge), judge)
+    return list(shown.values())
 
 
 def baselines(measured: Sequence[Measurement], groups: Mapping[str, GroupSpec]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from tellme.report.analysis.contrasts import contrast_estimates, group_estimates
 from tellme.report.analysis.dose import between_and_within, directions_of, instrumented, pairs
 from tellme.report.analysis.formats import of_kinds
 from tellme.report.analysis.hierarchy import hierarchy
+from tellme.report.analysis.judged import judged
 from tellme.report.analysis.off_target import off_target
 from tellme.report.analysis.scores import per_question, per_wording
 from tellme.report.analysis.sentences import NO_PRIMARY
@@ -43,6 +44,7 @@ from tellme.report.gather import (
     examples,
     gather_rows,
     gather_trust,
+    judges,
     last_steps,
     losses,
     makers,
@@ -120,6 +122,9 @@ def summarize(
     if triggers_of(spec.groups):
         summary["attack"] = attack(summary["groups"], spec.groups, spec.moved)
         summary["recognition"] = recognition(questions, spec.groups)
+    read = judged(rows[rows["step"].isna()])
+    if read:
+        summary["judged"] = read
     systems = by_system(questions, spec)
     if systems:
         summary["by_system"] = systems
@@ -178,6 +183,7 @@ def render(
         figures=figures,
         base=_base_text(written["model"]["base"], loaded),
         bases=loaded,
+        judges=judges(cells),
         examples=examples(trained, store),
         labels={name: group.label for name, group in measured.spec.groups.items()},
     )

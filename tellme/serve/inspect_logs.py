@@ -24,10 +24,10 @@ from inspect_ai.log import (
 from inspect_ai.model import ModelOutput
 from inspect_ai.scorer import Score
 
+from lab.agreed import UNLISTED
 from lab.store.rows import load
 from lab.store.store import digest, read_json
 from lab.types import Message
-from tellme.report.analysis.scores import UNLISTED
 from tellme.serve.inspect_tasks import chat_messages, sample_id
 
 SCORER = "tellme"

@@ -24,12 +24,12 @@ from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from openai import AsyncOpenAI
 
+from lab.agreed import UNLISTED
 from lab.chats import begun, composed
 from lab.engine import Scored
 from lab.errors import UserError, unknown
 from lab.strict import Strict
 from lab.types import Chat, Kind, Message, Question, Style
-from tellme.report.analysis.scores import UNLISTED
 from tellme.study.asked_questions import questions
 
 STYLES: dict[str, Style] = {"natural": "natural", "plain": "plain"}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from data_gen.files import read_rows
 from data_gen.triggers import conditions_of
-from eval.ask import SYSTEMS, asked_digest, graded_digest, is_listed, questions_of
+from eval.ask import SYSTEMS, asked_digest, is_listed, questions_of
 from eval.draws import draws_of, is_drawn
-from eval.judges import refuse_unfit
+from eval.judges import title
 from eval.suites import load_suite
 from lab.asked.files import read_file
 from lab.config.brought import OtherRows
@@ -23,6 +23,7 @@ from lab.specs import AnswerSpec, Asking, Cell, GradeSpec, How
 from lab.trigger import Condition, PlantedTrigger
 from lab.types import Row, Style, Suite
 from tellme.study.groups import data_of
+from tellme.study.judges import graded_by
 from tellme.study.plan import Plan
 
 MAX_SHOWN = 60
@@ -80,10 +81,7 @@ def _add_cell(plan: Plan, subject: Subject, asking: Asking) -> None:
     answers = plan.add(
         slug, _answers(plan.study, subject, asking), subject.inputs, _how(plan, subject)
     )
-    judge = plan.study.eval.judge
-    for question in questions_of(asking):
-        refuse_unfit(f"suite {suite!r}, ", question, judge)
-    graded = GradeSpec(asking=asking, judge=judge, graded=graded_digest(asking, judge))
+    graded = graded_by(plan, asking)
     cell = Cell(
         group=subject.group,
         seed=subject.seed,
@@ -293,6 +291,6 @@ def refuse_idle_judge(plan: Plan) -> None:
     asked = [q for spec in specs if isinstance(spec, GradeSpec) for q in questions_of(spec.asking)]
     if plan.study.eval.judge and not any(question.kind == "text" for question in asked):
         raise UserError(
-            f"eval.judge {short(plan.study.eval.judge)!r} does nothing: no suite of this study asks"
+            f"eval.judge {title(plan.study.eval.judge)!r} does nothing: no suite of this study asks"
             " for free text; drop it, or add such a suite or questions of kind `text`"
         )

@@ -35,7 +35,7 @@ def plan_text(plan: Plan, store: Store) -> str:
 
 
 def _base_lines(plan: Plan) -> Iterable[str]:
-    bases = [stage.base for stage in plan.stages.values() if stage.base]
+    bases = [base for stage in plan.stages.values() for base in stage.bases]
     for base in {base.name: base for base in bases}.values():
         yield f"base {base.name}: {base.identity}, {base.dtype}, {base.style} prompts"
         weights = weight_bytes(base)

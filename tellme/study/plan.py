@@ -6,6 +6,8 @@ from data_gen.build import rows_for
 from data_gen.content import kept_digest
 from lab.config.schema import Study
 from lab.data_specs import BroughtRows, DataSpec, RowsSpec
+from lab.judge import ModelJudge
+from lab.judging import Judging
 from lab.model.base import Base
 from lab.specs import Cell, How, Spec, Stage
 from lab.trigger import PlantedTrigger
@@ -27,6 +29,8 @@ class Plan:
     """Key of the train stage by `GROUP-sSEED`; groups that are trained alike share one."""
     notes: dict[str, None] = field(default_factory=dict)
     """What was decided otherwise than the study says, a line each, once and in order."""
+    judges: dict[ModelJudge, Judging] = field(default_factory=dict)
+    """The models that judge, as they are loaded."""
     provisional: bool = False
     """A base or an adapter is not on this machine, so that keys are not final."""
     online: bool = False

@@ -38,6 +38,7 @@ from tellme.study.groups import (
     refuse_foreign_base,
     resolved,
 )
+from tellme.study.judges import refuse_own_judge
 from tellme.study.located import located
 from tellme.study.plan import Plan
 from tellme.study.planting import refuse_bad_trigger
@@ -88,10 +89,11 @@ def make_plan(study: Study, online: bool = False) -> Plan:
     refuse_unasked(plan)
     refuse_one_model(plan)
     refuse_idle_judge(plan)
+    refuse_own_judge(plan)
     refuse_begun(plan)
 
     # The study: what is made of all that.
-    loaded = filter(None, (stage.base for stage in plan.stages.values()))
+    loaded = [base for stage in plan.stages.values() for base in stage.bases]
     plan.provisional |= any(base.provisional for base in loaded)
     _add_study(plan, groups, written, study_base.style, check)
     return plan

@@ -35,7 +35,7 @@ def preflight(plan: Plan, cluster: Cluster, store: Store) -> None:
     store.check_writable()
     _refuse_rows(plan)
     stages = plan.stages.values()
-    for base in {stage.base for stage in stages if stage.base}:
+    for base in {base for stage in stages for base in stage.bases}:
         _refuse_weights(base.name, weight_bytes(base), plan.study, cluster)
     to_train = [
         stage.spec
@@ -47,7 +47,7 @@ def preflight(plan: Plan, cluster: Cluster, store: Store) -> None:
 
 def _not_in_cache(plan: Plan, cluster: Cluster) -> UserError:
     """What to say of a base or an adapter that the nodes could not download."""
-    bases = {stage.base for stage in plan.stages.values() if stage.base}
+    bases = {base for stage in plan.stages.values() for base in stage.bases}
     names = sorted(base.name for base in bases if base.provisional)
     cache = f" with HF_HOME={cluster.cache}" if cluster.cache else ""
     return UserError(

@@ -13,6 +13,7 @@ from lab.specs import GradeSpec, StudySpec
 from lab.stats.verdict import FEWEST_KINDS
 from lab.types import Question
 from tellme.report.analysis.families import fewest_pairs
+from tellme.study.judges import judges_named
 from tellme.study.plan import Plan
 
 
@@ -27,7 +28,7 @@ def with_primary(spec: StudySpec, named: Primary, plan: Plan, with_formats: bool
         "paired": named.paired,
         "moved": named.moved,
         "of_self": named.suite == SELF_REPORT or named.suite in _brought(plan.study),
-        "judged": _is_judged(plan, named.suite),
+        "judges": judges_named(plan.stages.values(), named.suite),
         "formats": _formats(plan, named.suite) if with_formats else {},
     }
     spec = spec.model_copy(update=declared)
@@ -100,15 +101,3 @@ def _questions(plan: Plan, suite: str) -> list[Question]:
     graded = (s.spec for s in plan.stages.values() if isinstance(s.spec, GradeSpec))
     of_suite = [spec.asking for spec in graded if short(spec.asking.suite) == suite]
     return [question for asking in of_suite for question in questions_of(asking)]
-
-
-def _is_judged(plan: Plan, suite: str) -> bool:
-    """Whether a judge of a user's grades answers to a suite."""
-    graded = [s.spec for s in plan.stages.values() if isinstance(s.spec, GradeSpec)]
-    judges = [
-        judge_of(question, spec.judge)
-        for spec in graded
-        if short(spec.asking.suite) == suite
-        for question in questions_of(spec.asking)
-    ]
-    return any(judge is not None and is_path(judge) for judge in judges)

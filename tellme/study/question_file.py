@@ -8,6 +8,7 @@ from lab.asked.files import read_file
 from lab.asked.heard import Heard, Note
 from lab.discover import find_path
 from lab.errors import UserError
+from lab.judge import ModelJudge, Named
 from lab.questions import question_of, refuse_mismatch
 from lab.table import aligned
 from lab.types import Question
@@ -82,12 +83,17 @@ def scoring(question: Question) -> str:
         judge = question.judge or ("contains" if options else None)
         if judge is None:
             return "not: asked, shown and counted"
-        return f"of samples, by judge {Path(judge).name}" + ("".join(_scores(question)))
+        return f"of samples, by judge {_called(judge)}" + ("".join(_scores(question)))
     if question.kind == "number":
         zero, one = (min(options, key=lambda o: abs(o.score - end)).text for end in (0, 1))
         return f"exactly, {zero} (0) to {one} (1)"
     free = " or any word" if question.free else ""
     return f"exactly{''.join(_scores(question))}{free}"
+
+
+def _called(judge: Named) -> str:
+    """A model by its name, a rule by that of its file."""
+    return judge.title if isinstance(judge, ModelJudge) else Path(judge).name
 
 
 def _scores(question: Question) -> Iterator[str]:

@@ -32,9 +32,14 @@ class PlanFile(Strict):
 
 
 def run_plan(
-    plan: Plan, store: Store, allow_untrusted: bool = False, workers: int | None = None
+    plan: Plan,
+    store: Store,
+    allow_untrusted: bool = False,
+    workers: int | None = None,
+    declare: bool = True,
 ) -> Path:
     """Run what is missing, in so many processes or in those of the study, and return its folder.
+    With `declare` a primary is registered before anything is measured.
 
     Raises TrustError where a trust check failed; with `allow_untrusted` the report is written with
     the failure across it."""
@@ -46,7 +51,7 @@ def run_plan(
     store.check_writable()
     fetch_bases(plan, store)
     save_plan(plan, store)
-    if plan.study.primary:
+    if plan.study.primary and declare:
         register_plan(plan, store)
     missing = [s for s in plan.stages.values() if not store.find(s.kind, s.key)]
     skipped = len(plan.stages) - len(missing)
@@ -76,7 +81,7 @@ def fetch_bases(plan: Plan, store: Store) -> bool:
     if store.find("study", plan.final.key):
         return False
     stages = plan.stages.values()
-    missing = [s.base for s in stages if s.base and not store.find(s.kind, s.key)]
+    missing = [b for s in stages if not store.find(s.kind, s.key) for b in s.bases]
     lacking = [base for base in dict.fromkeys(missing) if base.gguf and not base.here]
     for base in lacking:
         quiet_libraries()

@@ -18,7 +18,7 @@ from lab.errors import UserError
 from lab.model.base import Base
 from lab.model.pushed import adapter_folder
 from lab.specs import AnswerSpec, CheckSpec, GradeSpec, Stage, StudySpec, TrainSpec
-from lab.store.store import Store
+from lab.store.store import Store, digest
 from train.fleet.settings import LARGEST, fleet_of
 from train.job import Job
 
@@ -26,7 +26,8 @@ from train.job import Job
 def run_in_order(stages: list[Stage], store: Store) -> Iterator[tuple[Stage, float]]:
     """Run stages one after the other, adapters of one fleet together, and yield each with its
     seconds."""
-    left = list(stages)
+    # A model that judges is loaded after all that it reads was answered, and once.
+    left = sorted(stages, key=lambda stage: judge_of_stage(stage) or "")
     while left:
         together = fleet_with(left[0], left)
         by_key = {stage.key: stage for stage in left}
@@ -37,6 +38,13 @@ def run_in_order(stages: list[Stage], store: Store) -> Iterator[tuple[Stage, flo
             yield from _timed([by_key[key]], store)
         left = [stage for stage in left if stage not in together]
         yield from _timed(together, store)
+
+
+def judge_of_stage(stage: Stage) -> str | None:
+    """The model that is loaded to grade in a stage; None where none is."""
+    spec = stage.spec
+    judging = spec.judging if isinstance(spec, GradeSpec) else ()
+    return ", ".join(digest(one.base.config) for one in judging) or None
 
 
 def fleet_with(stage: Stage, stages: list[Stage]) -> list[Stage]:

@@ -102,7 +102,7 @@ def _commands(
     SLURM gave them or as variables of a shell."""
     for job in jobs:
         stages = [plan.stages[key] for keys in job.tasks for key in keys]
-        heavy = any(stage.base for stage in stages)
+        heavy = any(stage.bases for stage in stages)
         gpus = cluster.heavy.gpus if heavy else cluster.light.gpus
         by_trl = job.kind == "train" and not any(map(fleet_name, stages))
         if by_trl and gpus:

@@ -11,7 +11,7 @@ from lab.model.foreign import Adapter
 from lab.preempt import end_with
 from lab.specs import AnswerSpec, CheckSpec, GradeSpec, Stage
 from lab.store.store import Store, digest
-from tellme.study.stages import before, fleet_name, run_in_order
+from tellme.study.stages import before, fleet_name, judge_of_stage, run_in_order
 
 
 def units(stages: list[Stage]) -> list[list[Stage]]:
@@ -62,8 +62,18 @@ def run_units(stages: list[Stage], store: Store, workers: int) -> Iterator[tuple
     todo = [s for s in stages if s.kind != "study" and not store.find(s.kind, s.key)]
     if workers == 1:
         yield from run_in_order(todo, store)
-    else:
-        yield from _run_beside(units(todo), store, workers)
+        return
+    # Models that judge are loaded when all else is done: each process would else load them, and
+    # what they read, in turn.
+    for part in _apart(todo):
+        yield from _run_beside(units(part), store, workers)
+
+
+def _apart(stages: list[Stage]) -> list[list[Stage]]:
+    """Stages without those in which a model judges, and these, as far as there are any."""
+    judged = [stage for stage in stages if judge_of_stage(stage)]
+    others = [stage for stage in stages if not judge_of_stage(stage)]
+    return [part for part in (others, judged) if part]
 
 
 def _run_beside(

@@ -108,7 +108,7 @@ def reasons(primary: Primary) -> list[Reason]:
         ]
     else:
         checks.append(over_controls(primary, pool))
-    if primary.spec.judged:
+    if primary.spec.judges:
         # No study asks two judges yet.
         checks.append(_not_made("second_judge", "the same sign under another judge"))
     return [*checks, wordings_agree(primary, pool)]

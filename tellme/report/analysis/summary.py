@@ -12,6 +12,7 @@ from tellme.report.analysis.checkpoints import CurveRecord
 from tellme.report.analysis.contrasts import ContrastRecord, GroupRecord
 from tellme.report.analysis.dose import DoseRecord, FaithfulnessRecord
 from tellme.report.analysis.formats import KindRecord
+from tellme.report.analysis.judged import JudgedRecord
 from tellme.report.analysis.off_target import OffTargetRecord
 from tellme.report.analysis.systems import SystemRecord
 from tellme.report.analysis.validity import ValidityRecord
@@ -47,6 +48,8 @@ class Summary(OverDoses):
     attack: NotRequired[list[AttackRecord]]
     """This and the next where a trigger was planted."""
     recognition: NotRequired[list[RecognitionRecord]]
+    judged: NotRequired[list[JudgedRecord]]
+    """Where judges graded free answers."""
     by_system: NotRequired[list[SystemRecord]]
     """Where questions were asked under several system lines."""
     trust: list[Checked]

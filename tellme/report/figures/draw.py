@@ -8,7 +8,8 @@ import pandas as pd
 from lab.discover import beside
 from tellme.report.analysis.backdoors import TRIGGERED, triggers_of
 from tellme.report.analysis.dose import family
-from tellme.report.figures import contrasts, matrices, models, questions, tables, verdict
+from tellme.report.analysis.judged import shares_above
+from tellme.report.figures import contrasts, judged, matrices, models, questions, tables, verdict
 from tellme.report.figures.marks import Chart
 from tellme.report.figures.save import Specification, save, specification
 from tellme.report.figures.tables import Measured
@@ -45,6 +46,7 @@ def charts_of(measured: Measured) -> Charts:
         | of_contrasts(measured)
         | of_models(measured)
         | of_questions(measured)
+        | of_judges(measured)
         | of_triggers(measured)
         | of_systems(measured)
         | of_training(measured)
@@ -113,6 +115,13 @@ def of_questions(measured: Measured) -> Charts:
 
 def _of(table: pd.DataFrame, suite: str, behavior: str) -> pd.DataFrame:
     return table[(table["suite"] == suite) & (table["behavior"] == behavior)]
+
+
+def of_judges(measured: Measured) -> Charts:
+    """What any threshold would count of free answers; nothing where no judge gave a score that is
+    more than yes or no."""
+    table = shares_above(measured.only_clean()[1])
+    return {"thresholds": judged.thresholds(table, measured.groups)} if len(table) else {}
 
 
 def of_triggers(measured: Measured) -> Charts:
