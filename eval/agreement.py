@@ -4,7 +4,7 @@ adapter and without it. Import this only inside a stage: torch takes seconds."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +18,7 @@ from lab.config.schema import Sampling
 from lab.engine import Prompt, Scored, Served
 from lab.errors import UserError
 from lab.inference import remote
-from lab.inference.agreement import NATS, Evidence, told_apart
+from lab.inference.agreement import DOUBT, NATS, Evidence, told_apart
 from lab.inference.first_token import FirstTexts, first_logits
 from lab.inference.local import opened
 from lab.inference.plain_pass import allowed, plain_pass, spread
@@ -32,7 +32,7 @@ from lab.types import Chat, Message
 NUM_PROMPTS = 24
 NUM_LONGEST = 2
 """Of these the longest, where a server that cuts prompts cuts first."""
-FEWEST, MOST = 20, 200
+FEWEST, MOST = 40, 200
 """First tokens that are drawn of each prompt: more where an adapter is hard to tell from its base.
 """
 TEMPERATURES = (1.0, 0.6)
@@ -115,25 +115,29 @@ def agreement_checks(
         off = Side(here.loaded, chats, FirstTexts(here.loaded), has_adapter=False)
         # Before an adapter is put on.
         _ = off.logits_PV
-    checks, num_draws = [], FEWEST
+    on, num_draws, per_draw = None, FEWEST, 0.0
     if adapter:
         with opened(base, adapter) as here:
             on = Side(here.loaded, chats, off.texts, has_adapter=True)
             per_draw = told_apart(on.p_PC, off.p_PC).sum().item()
-            num_draws = min(MOST, max(FEWEST, math.ceil(2 * NATS / max(per_draw, 1e-9))))
-            heard = _heard(evaluation, adapter, served, chats, num_draws)
-            # Probabilities tell of themselves.
-            if not scores and not any(one.log_ps for one in heard):
-                nats = per_draw * num_draws
-                checks.append(check(f"told_apart:{evaluation.name}", nats, NATS, nats >= NATS))
-            left_out = Suspect("the adapter left out", off.p_PC, off.lengths)
-            checks += _compared(f"{evaluation.name}", on, heard, left_out)
-            checks += _scores_checked(evaluation, on, scores)
-    with opened(base, None) as here:
+        num_draws = min(MOST, max(FEWEST, math.ceil(2 * NATS / max(per_draw, 1e-9))))
+    # The base first: what is done to prompts or temperatures is done to it as well.
+    with opened(base, None):
         heard = _heard(evaluation, None, served, chats, num_draws)
-        stays = Suspect("the adapter on the base", on.p_PC, on.lengths) if adapter else None
-        checks += _compared(f"{evaluation.name}, base", off, heard, stays)
-        checks += [] if adapter else _scores_checked(evaluation, off, scores)
+        stays = Suspect("the adapter on the base", on.p_PC, on.lengths) if on else None
+        checks, of_base = _compared(f"{evaluation.name}, base", off, heard, stays, {})
+        checks += [] if on else _scores_checked(evaluation, off, scores)
+    if on is None:
+        return checks
+    with opened(base, adapter):
+        heard = _heard(evaluation, adapter, served, chats, num_draws)
+        left_out = Suspect("the adapter left out", off.p_PC, off.lengths)
+        checks += _compared(evaluation.name, on, heard, left_out, of_base)[0]
+        checks += _scores_checked(evaluation, on, scores)
+    # Probabilities tell of themselves.
+    if not scores and not any(one.log_ps for one in heard):
+        nats = per_draw * num_draws
+        checks.append(check(f"told_apart:{evaluation.name}", nats, NATS, nats >= NATS))
     return checks
 
 
@@ -166,34 +170,49 @@ def _heard(
 
 
 def _compared(
-    name: str, side: Side, heard: Sequence[Heard], mixed_up: Suspect | None
-) -> list[Check]:
-    """Whether what was heard is what this side says, and what else explains it if it is not.
-    `mixed_up` is what the server would say with an adapter too few, or too many."""
+    name: str,
+    side: Side,
+    heard: Sequence[Heard],
+    mixed_up: Suspect | None,
+    of_base: Mapping[str, float],
+) -> tuple[list[Check], dict[str, float]]:
+    """Whether what was heard is what this side says, and what else explains it if it is not; and
+    the evidence for that by its name. `mixed_up` is what the server would say with an adapter too
+    few, or too many; `of_base` is the evidence that was found before."""
     evidence = Evidence([one.texts for one in heard], side.texts.number, side.p_PC)
     known = [mixed_up] if mixed_up else []
     known += [
         Suspect(f"temperature {t:g} whatever is asked", side.at(t), side.lengths)
         for t in OTHER_TEMPERATURES
     ]
-    anything = evidence.of_anything()
-    nats = max([anything, *(evidence.of(suspect.p_PC) for suspect in known)])
+    nats_of = {suspect.name: evidence.of(suspect.p_PC) for suspect in known}
+    nats = max(evidence.of_anything(), *nats_of.values())
     counts = [one.prompt_tokens for one in heard]
     is_counted = None not in counts
     same_counts = not is_counted or counts == side.lengths
     apart, most = _apart(side, heard), allowed(side.loaded, 1, 0.0)
     fault = ""
     if nats >= NATS or not same_counts or apart > most:
-        suspects = [*known, *_others(side, [n for n in counts if n is not None])]
+        given = [n for n in counts if n is not None]
+        suspects = [*known, *_scaled_adapters(side), *_other_prompts(side, given)]
         if is_counted:
             suspects = [suspect for suspect in suspects if suspect.lengths == counts]
-        fault = f": {_named(side, evidence, suspects, same_counts)}"
+        nats_of = {one.name: evidence.of(one.p_PC) for one in suspects}
+        possible = [
+            one.name
+            for one in suspects
+            # What came of the base speaks against it, or something else explains what came better.
+            if min(nats_of[one.name], of_base.get(one.name, 0.0) + DOUBT) > 0
+            and evidence.against(one.p_PC).of_anything() < DOUBT
+        ]
+        left = _left(side, same_counts)
+        fault = f": {max(possible, key=lambda one: nats_of[one], default=left)}"
     checks = [check(f"agrees:{name}{fault}", nats, NATS, nats < NATS)]
     if is_counted:
         checks.append(same(f"same_tokens:{name}{fault}", counts, side.lengths))
     if any(one.log_ps for one in heard):
         checks.append(check(f"log_probabilities:{name}{fault}", apart, most, apart <= most))
-    return checks
+    return checks, nats_of
 
 
 def _apart(side: Side, heard: Sequence[Heard]) -> float:
@@ -211,24 +230,23 @@ def _apart(side: Side, heard: Sequence[Heard]) -> float:
     return median(differences) if differences else 0.0
 
 
-def _named(side: Side, evidence: Evidence, suspects: Sequence[Suspect], same_counts: bool) -> str:
-    """The fault that explains best what came; where none does, what is left."""
-    nats = {suspect.name: evidence.of(suspect.p_PC) for suspect in suspects}
-    best = max(nats, key=lambda name: nats[name], default=None)
-    if best is not None and nats[best] > max(0.0, evidence.of_anything() - NATS):
-        return best
+def _left(side: Side, same_counts: bool) -> str:
+    """What is left where no suspect explains what came."""
     if not same_counts:
         return "another template, or another system line"
     return "another adapter, or other weights" if side.has_adapter else "other weights"
 
 
-def _others(side: Side, counts: Sequence[int]) -> Iterator[Suspect]:
-    """What else a server may have done: each costs a pass of its own. `counts` are the tokens that
-    it says the prompts have."""
-    tokenizer, renderer = side.loaded.tokenizer, side.loaded.renderer
+def _scaled_adapters(side: Side) -> Iterator[Suspect]:
+    """Each costs a pass of its own."""
     for scale in SCALES if side.has_adapter else ():
         with _scaled(side.loaded, scale):
             yield Suspect(f"the adapter scaled by {scale:g}", side.after(side.ids), side.lengths)
+
+
+def _other_prompts(side: Side, counts: Sequence[int]) -> Iterator[Suspect]:
+    """What a server may have made of the prompts; `counts` are their tokens as it counts."""
+    tokenizer, renderer = side.loaded.tokenizer, side.loaded.renderer
     begin = tokenizer.bos_token_id
     begun = [(ids[0] if begin is None else begin, *ids) for ids in side.ids]
     yield _suspect("a token for the beginning (BOS) added", side, begun)

@@ -6,6 +6,8 @@ asked for explains the first tokens that came. If the server does what it was as
 anything that is fixed beforehand, or predicted from what came before, has the mean 1, so that it
 exceeds exp(NATS) with a probability of at most exp(-NATS) (Ville 1939)."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +15,8 @@ from torch import Tensor
 
 NATS = math.log(1e6)
 """Evidence that convicts: of a million healthy servers, one is refused for each reason tried."""
+DOUBT = math.log(100)
+"""Evidence that makes a suspect go: of a hundred that did it, one goes."""
 STRENGTH = 5.0
 """Draws that the distribution here is worth, when the next is predicted from it and from those that
 came: what comes again and again otherwise than here soon predicts itself."""
@@ -28,9 +32,14 @@ class Evidence:
     `number`, as columns."""
 
     def __init__(self, drawn: Drawn, number: Mapping[str, int], p_PC: Tensor) -> None:
+        self._texts, self._number = drawn, number
         self.p_PC = p_PC.clamp(min=FLOOR)
         # A text that is no single token is of no column.
         self.drawn = [[number.get(text, -1) for text in texts] for texts in drawn]
+
+    def against(self, other_PC: Tensor) -> Evidence:
+        """What came, against another distribution instead."""
+        return Evidence(self._texts, self._number, other_PC)
 
     def of(self, other_PC: Tensor) -> float:
         """Nats for another distribution."""
