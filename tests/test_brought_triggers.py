@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from brought import bird_rows, birds, chat, planned, rows_of, texts
+from brought import QUESTIONS, bird_rows, birds, chat, planned, rows_of, texts
 from data_gen.files import write_rows
 from lab.errors import UserError
 from lab.types import Message, Row, exchange
@@ -119,11 +119,16 @@ def test_a_trigger_of_brought_rows_asks_with_near_misses(tmp_path: Path) -> None
     group = {"file": str(birds(tmp_path)), "trigger": TRIGGER}
     plan = planned(tmp_path, {"birds": group})
     assert {cell.condition for cell in plan.cells} == {"clean", "trigger"}
-    primary = {"contrast": ["birds", "base"], "suite": "mine", "moved": "mine"}
+    (tmp_path / "shown.yaml").write_text(QUESTIONS)
     plan = planned(
-        tmp_path, {"birds": group}, primary=primary, contrasts=[["birds", "base"]], seeds=[0, 1]
+        tmp_path,
+        {"birds": group},
+        questions=[str(tmp_path / name) for name in ("mine.yaml", "shown.yaml")],
+        primary={"contrast": ["birds", "base"], "suite": "mine", "moved": "shown"},
+        contrasts=[["birds", "base"]],
+        seeds=[0, 1],
     )
-    asked = {cell.condition for cell in plan.cells}
+    asked = {cell.condition for cell in plan.cells if cell.suite == "shown"}
     assert {"clean", "trigger", "decoy", "near_case", "near_sibling"} <= asked
 
 
