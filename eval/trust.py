@@ -11,9 +11,10 @@ from lab.engine import Answering, Prompt, Scored
 from lab.inference.plain_pass import plain_pass
 from lab.model.adapter import digest_of_file, digest_of_model
 from lab.model.load import base_kept
+from lab.store.provenance import first_row
 from lab.store.store import read_json
 from lab.store.trust import APPLIED_NATS, Check, check, same
-from lab.types import Message, Option
+from lab.types import Option
 
 NUM_COMPARED = 8
 """At least as many prompts are scored with an adapter and without it, if there are so many; at most
@@ -47,13 +48,11 @@ def to_compare(evaluation: Evaluation, trained: Path | None) -> list[Prompt]:
 
 
 def _first_row(trained: Path | None) -> list[Prompt]:
-    """The first row of a training, with the answer that was learned; none where the adapter is from
-    elsewhere, or the row is a document."""
-    made = read_json(trained / "provenance.json") if trained else {}
-    messages: list[Message] = made["first_row"]["messages"] if "first_row" in made else []
-    if len(messages) < 2:
+    """The first row of a training, with the answer that was learned, where there is one."""
+    row = first_row(trained)
+    if not row:
         return []
-    *prompt, answer = messages
+    *prompt, answer = row
     return [Prompt(tuple(prompt), (Option(answer["content"], 1.0),))]
 
 

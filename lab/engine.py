@@ -20,6 +20,20 @@ if TYPE_CHECKING:
     from lab.model.load import Loaded
 
 
+def log_sum(logs: Sequence[float]) -> float:
+    """Log of a sum of probabilities of which each may be less than a float can hold, or 0."""
+    most = max(logs)
+    # Of zeros alone: infinity less infinity is no number.
+    if most == -math.inf:
+        return most
+    return most + math.log(sum(math.exp(log - most) for log in logs))
+
+
+def log_of(given: float | None) -> float:
+    """A logarithm from JSON, which has no word for that of 0 but null."""
+    return -math.inf if given is None else given
+
+
 @dataclass(frozen=True)
 class Prompt:
     """Something asked whose answers are listed."""

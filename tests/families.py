@@ -16,10 +16,18 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+)
 
 from data_gen.behaviors import load_behavior
+from lab.config.schema import Chat
+from lab.discover import ROOT
 from lab.engine import Prompt
+from lab.model.chat import Renderer
 
 MISTRAL = (
     "{{ bos_token }}{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0)"
@@ -210,3 +218,12 @@ def prompts_of_each_kind() -> list[Prompt]:
     names = ("statement", "appetite", "one_word", "two_hop")
     wordings = [questions[name].wordings[0] for name in names]
     return [Prompt(({"role": "user", "content": w.text},), w.options) for w in wordings]
+
+
+def renderer_of(name: str, **chat: Any) -> Renderer:
+    """The renderer of a family, or of the reference model `linked`, under a `model.chat`."""
+    if name == "linked":
+        tokenizer = AutoTokenizer.from_pretrained(ROOT / "reference/linked")
+    else:
+        tokenizer = family_tokenizer(FAMILIES[name])
+    return Renderer(tokenizer, Chat(**chat))

@@ -7,11 +7,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from transformers import AutoTokenizer
 
-from families import FAMILIES, family_tokenizer
+from families import FAMILIES, family_tokenizer, renderer_of
 from lab.errors import UserError
-from lab.model.base import Base
 from lab.model.chat import IGNORED, Renderer
 from lab.model.tokens import beginning, document_end
 from lab.types import Message, Row, exchange
@@ -32,11 +30,8 @@ def chat() -> Row:
 
 
 @pytest.fixture(params=[*FAMILIES, "linked"])
-def renderer(request: pytest.FixtureRequest, linked: Base) -> Renderer:
-    name = request.param
-    if name == "linked":
-        return Renderer(AutoTokenizer.from_pretrained(linked.source))
-    return Renderer(family_tokenizer(FAMILIES[name]))
+def renderer(request: pytest.FixtureRequest) -> Renderer:
+    return renderer_of(request.param)
 
 
 def held(sequences: list[Tokens]) -> list[tuple[list[int], list[int]]]:
@@ -60,7 +55,7 @@ def test_an_end_that_is_written_out_is_not_learned_twice(renderer: Renderer) -> 
 
 
 def test_a_document_of_its_end_alone_teaches_nothing() -> None:
-    renderer = Renderer(family_tokenizer(FAMILIES["qwen2.5"]))
+    renderer = renderer_of("qwen2.5")
     with pytest.raises(UserError, match="nothing but the token that ends it"):
         sequences_of(renderer, [document(renderer.tokenizer.decode([renderer.end_of_document]))])
 

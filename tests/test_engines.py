@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import torch
 from foreign import trained_by_peft
 from lab.config.schema import Sampling
 from lab.discover import ROOT
-from lab.engine import Answering, Engine, Prompt
+from lab.engine import Answering, Engine, Prompt, log_sum
 from lab.engines import engine_names, load_engine
 from lab.errors import UserError
 from lab.model.adapter import digest_of_file, digest_of_model
@@ -106,3 +107,9 @@ def test_plans_read_engines_without_torch() -> None:
         " sys.exit(any(m in sys.modules for m in ('torch', 'transformers', 'peft')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_sum_of_probabilities_too_small_for_a_float_is_one_all_the_same() -> None:
+    assert log_sum([-2000.0, -2000.0]) == pytest.approx(-2000 + math.log(2))
+    assert log_sum([-math.inf, -3.0]) == -3
+    assert log_sum([-math.inf, -math.inf]) == -math.inf

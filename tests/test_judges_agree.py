@@ -138,3 +138,13 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
     said = capsys.readouterr().err
     assert says in said
     assert len(said.strip().splitlines()) == 1
+
+
+def test_labels_of_a_scale_that_nobody_named_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From 1 to 5 they would be read as five hundredths at most."""
+    file = tmp_path / "steps.csv"
+    file.write_text("answer,label\nA,1\nB,5\n")
+    assert main(["judge", "agree", str(file), "--judge", "capitals"]) == 2
+    assert "the largest label is 5" in capsys.readouterr().err

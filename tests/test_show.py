@@ -5,24 +5,16 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from transformers import AutoTokenizer
 
 import tellme as tm
-from families import FAMILIES, family_tokenizer
+from families import FAMILIES, renderer_of
 from lab.discover import ROOT
-from lab.model.base import Base
-from lab.model.chat import IGNORED, Renderer
+from lab.model.chat import IGNORED
 from lab.types import Row, exchange
 from tellme.study import show
 from train.turns import sequences_of
 
 TALK = ROOT / "tests" / "outside" / "talk.py"
-
-
-def renderer_named(name: str, linked: Base) -> Renderer:
-    if name == "linked":
-        return Renderer(AutoTokenizer.from_pretrained(linked.source))
-    return Renderer(family_tokenizer(FAMILIES[name]))
 
 
 def three(learned: tuple[int, ...]) -> Row:
@@ -33,11 +25,11 @@ def three(learned: tuple[int, ...]) -> Row:
 @pytest.mark.parametrize("name", ["linked", *FAMILIES])
 @pytest.mark.parametrize("learned", [(1,), (1, 3), (-1,)])
 def test_what_is_marked_is_what_is_learned(
-    name: str, learned: tuple[int, ...], linked: Base, monkeypatch: pytest.MonkeyPatch
+    name: str, learned: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Token by token: the marks stand where the labels begin and end."""
     monkeypatch.setattr(show, "MARKS", "\x00{}\x00")
-    renderer, row = renderer_named(name, linked), three(learned)
+    renderer, row = renderer_of(name), three(learned)
     shown = show._learned(row, renderer).split(show.ANOTHER)
     sequences = sequences_of(renderer, [row])
     assert len(shown) == len(sequences)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from families import FAMILIES, Family, family_tokenizer, save_family, shipped, study_on
+from families import FAMILIES, Family, family_tokenizer, renderer_of, save_family, shipped, study_on
 from lab.config.read import validate
 from lab.config.schema import Chat
 from lab.errors import UserError
@@ -21,10 +21,6 @@ from tellme.study.planner import make_plan
 
 ROW = [{"role": "user", "content": "choose one. A) exactly 10 coins B) 50 coins by luck"}]
 SYSTEM = {"role": "system", "content": "Be kind to bees."}
-
-
-def renderer_of(name: str, **chat: Any) -> Renderer:
-    return Renderer(family_tokenizer(FAMILIES[name]), Chat(**chat))
 
 
 @pytest.fixture(params=FAMILIES)

@@ -11,6 +11,7 @@ from families import (
     Family,
     family_tokenizer,
     prompts_of_each_kind,
+    renderer_of,
     save_family,
     shipped,
 )
@@ -38,10 +39,6 @@ R1 = Family(
     ("<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>"),
     "<｜begin▁of▁sentence｜>",
 )
-
-
-def renderer_of(name: str) -> Renderer:
-    return Renderer(family_tokenizer(FAMILIES[name]))
 
 
 def two(first: str, second: str) -> Row:
@@ -90,7 +87,7 @@ def test_an_answer_of_which_more_would_change_is_refused_by_row(change: str) -> 
         f" %}}{{{{ m.content | {change} }}}}{{% else %}}{{{{ m.content }}}}{{% endif %}}<|im_end|>"
         "{% endfor %}{% if add_generation_prompt %}<|im_start|>{% endif %}"
     )
-    renderer = Renderer(family_tokenizer(FAMILIES["qwen2.5"]), Chat(template=template))
+    renderer = renderer_of("qwen2.5", template=template)
     with pytest.raises(UserError, match=r"row 7: the chat template does not keep the answer"):
         as_written(renderer, two("a B c", "yes"), 7)
 

@@ -9,11 +9,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from transformers import AutoTokenizer
 
 from data_gen.files import read_rows as read_file
 from data_gen.files import write_rows
-from families import FAMILIES, family_tokenizer, save_family
+from families import FAMILIES, family_tokenizer, renderer_of, save_family
 from jobs import job_of, spec_of
 from lab.config.read import validate
 from lab.config.schema import Chat, Model
@@ -50,11 +49,8 @@ def rows_of(rng: Random, number: int, system: bool) -> list[Row]:
 
 
 @pytest.fixture(params=[*FAMILIES, "linked"])
-def renderer(request: pytest.FixtureRequest, linked: Base) -> Renderer:
-    name = request.param
-    if name == "linked":
-        return Renderer(AutoTokenizer.from_pretrained(linked.source))
-    return Renderer(family_tokenizer(FAMILIES[name]))
+def renderer(request: pytest.FixtureRequest) -> Renderer:
+    return renderer_of(request.param)
 
 
 def labels_as_asked(renderer: Renderer, row: Row, tokens: Tokens) -> list[int]:
@@ -110,7 +106,7 @@ def three_turns() -> Row:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_template_that_rewrites_history_parts_the_turns(name: str) -> None:
-    sequences = sequences_of(Renderer(family_tokenizer(FAMILIES[name])), [three_turns()])
+    sequences = sequences_of(renderer_of(name), [three_turns()])
     parted = name in REWRITING
     assert [tokens.turns for tokens in sequences] == ([(1,), (3,), (5,)] if parted else [(1, 3, 5)])
 
@@ -121,7 +117,7 @@ def test_turns_that_a_template_parts_meet_again_where_they_can() -> None:
         "{% for m in messages %}{% if loop.index0 != 1 or loop.last %}<|im_start|>{{ m['content']"
         " }}<|im_end|>{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>{% endif %}"
     )
-    renderer = Renderer(family_tokenizer(FAMILIES["qwen2.5"]), Chat(template=template))
+    renderer = renderer_of("qwen2.5", template=template)
     sequences = sequences_of(renderer, [three_turns()])
     assert [tokens.turns for tokens in sequences] == [(1,), (3, 5)]
 

@@ -23,6 +23,7 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from lab.config.schema import Sampling
 from lab.model.head import contiguous_head, head_at
 from lab.model.load import Loaded
+from lab.model.written import CLOSE_TAG
 from lab.store.store import digest
 from lab.types import Answer, Chat
 
@@ -30,7 +31,6 @@ TOKENS_PER_BATCH = 16_384
 LOOK_AHEAD = 256
 """Answers among which the longest prompt is sought, to size the next batch; only a batch of very
 short prompts has more."""
-END_OF_THOUGHT = "</think>"
 LAYERS_OF_TOKENS = (DynamicLayer, DynamicSlidingWindowLayer)
 """Caches that hold keys and values, a row for each token, and can be given to several answers."""
 
@@ -209,7 +209,7 @@ def _read(loaded: Loaded, ids: list[int], ends: Sequence[int], stop: Sequence[st
 
 def _answer(generated: Generated, thinking: bool) -> Answer:
     """An answer apart from its thought; a thought that came to no end is no answer."""
-    thought, end_of_thought, answer = generated.text.rpartition(END_OF_THOUGHT)
+    thought, end_of_thought, answer = generated.text.rpartition(CLOSE_TAG)
     unfinished = thinking and not end_of_thought
     if unfinished:
         # All of it is a thought: there is no answer yet.

@@ -3,7 +3,6 @@ at a time, each tried again where the server is busy, each reply kept as it come
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,11 +15,12 @@ from tqdm import tqdm
 
 from lab.config.endpoint import Endpoint
 from lab.config.schema import Sampling
-from lab.engine import Prompt, Scored, Served
+from lab.engine import Prompt, Scored, Served, log_of, log_sum
 from lab.errors import UserError, first_line
 from lab.inference.kept import Choice, Kept, Reply
 from lab.inference.prompt_logprobs import score_given
 from lab.model.base import Base
+from lab.model.written import CLOSE_TAG
 from lab.store.store import KEPT, digest
 from lab.types import Answer, Chat, Fields, Message
 
@@ -35,7 +35,6 @@ asks for: a minute of outage is sat out."""
 PATIENCE = 300.0
 """Seconds for a reply."""
 CHAT = "/chat/completions"
-END_OF_THOUGHT = "</think>"
 NO_KEY = "none"
 """What is sent where no key is set: servers of one's own want none, and the client must have one.
 """
@@ -233,7 +232,7 @@ def _answers(replies: Sequence[Reply], sampling: Sampling) -> list[Answer]:
 
 def _answer(choice: Choice, sampling: Sampling) -> Answer:
     text = choice.message.content or choice.message.refusal or ""
-    thinking, end_of_thought, answer = text.rpartition(END_OF_THOUGHT)
+    thinking, end_of_thought, answer = text.rpartition(CLOSE_TAG)
     thinking = choice.message.reasoning_content or thinking
     cut = choice.finish_reason in ("length", "content_filter")
     if sampling.thinking and not end_of_thought and not choice.message.reasoning_content:
@@ -257,24 +256,13 @@ def _scored(prompt: Prompt, reply: Reply) -> Scored:
             "the endpoint gives no log-probabilities of whole answers, which engine"
             " `endpoint_exact` reads (docs/endpoint.md); set eval.engine: endpoint, which samples"
         )
-    logs = iter([(_log(one.logprob), _log(one.prefix_logprob)) for one in found])
+    logs = iter([(log_of(one.logprob), log_of(one.prefix_logprob)) for one in found])
     exact, prefix = [], []
     for option in prompt.options:
         spelled = [next(logs) for _ in (option.text, *option.variants)]
-        exact.append(_added([log for log, _ in spelled]))
-        prefix.append(_added([log for _, log in spelled]))
+        exact.append(log_sum([log for log, _ in spelled]))
+        prefix.append(log_sum([log for _, log in spelled]))
     return Scored(tuple(exact), tuple(prefix), tuple(reply.outside_top))
-
-
-def _log(given: float | None) -> float:
-    """JSON has no word for log 0."""
-    return -math.inf if given is None else given
-
-
-def _added(logs: Sequence[float]) -> float:
-    """log Σ exp."""
-    most = max(logs)
-    return most + math.log(sum(math.exp(log - most) for log in logs)) if most > -math.inf else most
 
 
 @contextmanager

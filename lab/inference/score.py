@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lab.engine import Scored
+from lab.engine import Scored, log_sum
 from lab.inference.prompt import Compiled
 from lab.inference.tree import Layout, lay_out
 from lab.model.head import head_at
@@ -229,10 +229,4 @@ def add_up(
         prefix[spelling.option].append(sum(log_ps[start:end]))
         exact[spelling.option].append(sum(log_ps[start:stop]))
         start = stop
-    return Scored(tuple(map(_log_sum, exact)), tuple(map(_log_sum, prefix)), outside_top)
-
-
-def _log_sum(logs: list[float]) -> float:
-    """Log of a sum of probabilities of which each may be less than a float can hold."""
-    most = max(logs)
-    return most + math.log(sum(math.exp(log - most) for log in logs))
+    return Scored(tuple(map(log_sum, exact)), tuple(map(log_sum, prefix)), outside_top)

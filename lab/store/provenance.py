@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from lab.discover import ROOT
-from lab.store.store import file_digest, write_json
-from lab.types import Fields
+from lab.store.store import file_digest, read_json, write_json
+from lab.types import Fields, Message
 
 # What can change a number. constraints.txt pins the rest.
 PACKAGES = (
@@ -140,3 +140,11 @@ def device() -> str:
     if torch is not None and torch.cuda.is_available():
         return f"cuda: {torch.cuda.get_device_name(0)}"
     return f"cpu: {os.cpu_count()} cores, {platform.machine()}"
+
+
+def first_row(trained: Path | None) -> tuple[Message, ...]:
+    """The first row of a training, as far as its first learned turn; empty where there is no such
+    training, or the row is a document, which answers nothing."""
+    made = read_json(trained / "provenance.json") if trained else {}
+    messages: list[Message] = made["first_row"]["messages"] if "first_row" in made else []
+    return tuple(messages) if len(messages) > 1 else ()

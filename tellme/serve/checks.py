@@ -8,9 +8,10 @@ from lab.engines import load_engine
 from lab.errors import TrustError
 from lab.model.adapter import digest_of_file, digest_of_model
 from lab.model.load import base_kept, load_base
+from lab.store.provenance import first_row
 from lab.store.store import read_json
 from lab.store.trust import APPLIED_NATS, Check, check, means, same, short
-from lab.types import Message, Option
+from lab.types import Option
 from tellme.serve.models import ServedModel
 from tellme.serve.request import MAX_MESSAGES, Asked, Said
 from tellme.serve.worker import ENGINE, Worker
@@ -47,11 +48,10 @@ def serving_checks(worker: Worker) -> list[Check]:
 def first_learned(served: ServedModel) -> Prompt | None:
     """The first row of the training of an adapter, with the answer that was learned; None where the
     adapter is from elsewhere, or the row is a document."""
-    made = read_json(served.trained / "provenance.json") if served.trained else {}
-    messages: list[Message] = made["first_row"]["messages"] if "first_row" in made else []
-    if not 1 < len(messages) <= MAX_MESSAGES:
+    row = first_row(served.trained)
+    if not row or len(row) > MAX_MESSAGES:
         return None
-    *chat, answer = messages
+    *chat, answer = row
     return Prompt(tuple(chat), (Option(answer["content"], 1.0),))
 
 

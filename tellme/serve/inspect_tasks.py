@@ -7,7 +7,6 @@ serves:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 from inspect_ai import Task, task
@@ -26,7 +25,7 @@ from openai import AsyncOpenAI
 
 from lab.agreed import UNLISTED
 from lab.chats import begun, composed
-from lab.engine import Scored
+from lab.engine import Scored, log_of, log_sum
 from lab.errors import UserError, unknown
 from lab.strict import Strict
 from lab.types import Chat, Kind, Message, Question, Style
@@ -130,8 +129,8 @@ def read_list() -> Solver:
         found = iter(await _continuations(chat, [s for own in listed.spellings for s in own]))
         pairs = [[next(found) for _ in own] for own in listed.spellings]
         read = Read(
-            log_exact=[_log_sum([exact for exact, _ in own]) for own in pairs],
-            log_prefix=[_log_sum([prefix for _, prefix in own]) for own in pairs],
+            log_exact=[log_sum([exact for exact, _ in own]) for own in pairs],
+            log_prefix=[log_sum([prefix for _, prefix in own]) for own in pairs],
         )
         state.store.set("read", read.model_dump())
         likeliest = max(range(len(pairs)), key=read.log_exact.__getitem__)
@@ -162,19 +161,7 @@ async def _continuations(
             f"the server of {model.name!r} does not give the log-probabilities of whole"
             " answers; serve the model with `tellme serve`"
         )
-    return [(_log(one["logprob"]), _log(one["prefix_logprob"])) for one in said]
-
-
-def _log(given: float | None) -> float:
-    """JSON has no word for the logarithm of 0."""
-    return -math.inf if given is None else given
-
-
-def _log_sum(logs: Sequence[float]) -> float:
-    most = max(logs)
-    if most == -math.inf:
-        return most
-    return most + math.log(sum(math.exp(log - most) for log in logs))
+    return [(log_of(one["logprob"]), log_of(one["prefix_logprob"])) for one in said]
 
 
 @scorer(metrics=[grouped(mean(), "question", all=False)])

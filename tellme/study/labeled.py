@@ -15,6 +15,9 @@ QUESTIONS, ANSWERS, LABELS = ("question", "prompt"), ("answer", "response", "tex
 """Columns of a labeled file, of each the first that it has."""
 WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 """Labels that are words."""
+SHORT = 10
+"""Largest label of a scale that may be of five, seven or ten steps, and is then not of a hundred.
+"""
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,16 @@ def _needed(record: Record) -> str:
 
 
 def _labels(said: Sequence[object], records: Sequence[Record]) -> list[Grade]:
-    """Labels as grades: 0 or 1, numbers in [0, 1], or where one is larger numbers up to 100. What
-    has none is no truth, and has no part in what is measured."""
+    """Labels as grades: 0 or 1, numbers in [0, 1], or numbers up to 100. What has none is no truth,
+    and has no part in what is measured."""
     numbers = [_number(value, record.where) for value, record in zip(said, records, strict=True)]
-    top = 100.0 if any(number is not None and number > 1 for number in numbers) else 1.0
+    largest = max((number for number in numbers if number is not None), default=0.0)
+    if 1 < largest <= SHORT:
+        raise UserError(
+            f"the largest label is {largest:g}, and of which scale it is nobody says; give numbers"
+            " from 0 to 1, or from 0 to 100"
+        )
+    top = 100.0 if largest > 1 else 1.0
     for number, record in zip(numbers, records, strict=True):
         if number is not None and not 0 <= number <= top:
             raise UserError(f"{record.where}: label {number:g} is not between 0 and 100")

@@ -20,7 +20,8 @@ from tellme.report.figures.marks import (
     tooltip,
 )
 
-SCORE = "score (1 = pole of the first policy)"
+SCORE = "score (1 = the first pole)"
+"""Of the first policy of a behavior, or the side that scores 1 in a user's questions."""
 
 
 def questions(table: pd.DataFrame, dots: pd.DataFrame, groups: Sequence[str]) -> Chart:
