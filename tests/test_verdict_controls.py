@@ -202,7 +202,7 @@ def test_the_questions_of_a_user_are_about_the_model_itself(tmp_path: Path) -> N
 
 
 def test_what_a_users_judge_graded_is_no_yes_without_another_one() -> None:
-    record = of(planted(SHIFTS), SPEC.model_copy(update={"judged": True}))
+    record = of(planted(SHIFTS), SPEC.model_copy(update={"judges": ("of a user",)}))
     assert (record["verdict"], not_made(record)) == ("undecided", ["second_judge"])
 
 
